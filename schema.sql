@@ -1,0 +1,355 @@
+-- The whole schema of a subledger ledger. `deliveries` is the append-only truth; every other relation of facts is
+-- folded out of it and can be folded again. Comments stand inside each CREATE, so that `.schema` shows them.
+--
+-- Times are TEXT, UTC, YYYY-MM-DDTHH:MM:SS.sssZ. `day` is the date in the ledger's zone (meta: zone). Money is minor
+-- units, with currency, exponent, a REAL for reading and the provider's exact token. `test` 1 is in no figure.
+
+create table deliveries ( -- one authenticated request each, kept as received; UPDATE and DELETE are refused
+  seq             integer primary key,  -- 1, 2, 3 ... without gaps: the order of record
+  received_at     text not null,        -- when it had arrived, by our clock; never decreases
+  provider        text not null,        -- conscent, klustr, expressconsent, zotlo
+  account         text not null,        -- whose credential matched; main unless named
+  hook            text not null,        -- last word of the URL that the provider was given
+  outcome         text not null check (outcome in ('stored', 'duplicate', 'quarantined')),
+  duplicate_of    integer references deliveries (seq), -- the first one with the same key
+  reason          text,                 -- why quarantined, or what is odd about a duplicate
+  dedupe_policy   integer,              -- 1 provider's id, 2 natural key, 3 neither id nor time; null: never a duplicate
+  dedupe_key      text,                 -- what it is told apart by; null when erased
+  confidence      text check (confidence in ('certain', 'likely', 'ambiguous')), -- of the duplicate decision
+  credential      text not null,        -- proofs that were right (#2: second newest secret) or :unchecked, joined by +
+  identity_proof  text check (identity_proof in ('verified', 'mismatch', 'unverifiable', 'absent')), -- of an address
+  remote_ip       text not null,        -- the caller, as far as trusted proxies tell
+  origin          text not null check (origin in ('live', 'import', 'admitted', 'demo')),
+  test            integer not null default 0 check (test in (0, 1)),
+  provider_type   text not null,        -- the provider's own name of what it is; empty if untold
+  reader_version  integer not null,     -- version of the reading code that decided the outcome
+  body_bytes      integer not null,     -- length of the body as received
+  salt            blob,                 -- 16 random bytes; null when erased
+  commitment      blob not null,        -- SHA-256(salt || body)
+  link            blob not null,        -- SHA-256(previous link || seq || received_at || provider || account || hook || commitment)
+  erased_at       text,                 -- when body and salt were erased or pruned
+  headers         text not null,        -- JSON array of [name, value]; credentials replaced by a fingerprint
+  body            any                   -- TEXT if valid UTF-8 without NUL, else BLOB; exact bytes; null when erased. Last: lists stay fast
+) strict;
+
+create index deliveries_received on deliveries (received_at, seq);                        -- lists by arrival
+create index deliveries_provider on deliveries (provider, account, received_at);          -- last webhook, gaps, filter by provider
+create index deliveries_odd on deliveries (outcome, received_at) where outcome <> 'stored'; -- repeats and quarantine
+create index deliveries_test on deliveries (seq) where test = 1;                          -- tests mark, tests clear
+
+create table upkeep ( -- while a row stands here, in the same transaction, the triggers below let its reason through
+  reason text primary key check (reason in ('erasure', 'retention', 'quarantine', 'test'))
+) strict;
+
+create trigger deliveries_no_update before update of
+  seq, received_at, provider, account, hook, dedupe_policy, confidence, credential, remote_ip, origin,
+  body_bytes, commitment, link on deliveries
+begin select raise(abort, 'deliveries are append-only'); end;
+
+create trigger deliveries_guarded_update before update of
+  outcome, duplicate_of, reason, dedupe_key, identity_proof, test, provider_type, reader_version, salt, erased_at, headers, body on deliveries
+when not exists (select 1 from upkeep)
+begin select raise(abort, 'deliveries are append-only'); end;
+
+create trigger deliveries_no_delete before delete on deliveries
+begin select raise(abort, 'deliveries are append-only'); end;
+
+create trigger deliveries_no_replace before insert on deliveries
+when new.seq <= (select max(seq) from deliveries)
+begin select raise(abort, 'deliveries are append-only'); end;
+
+create table delivery_keys ( -- what a delivery that was here before is recognised by
+  hash blob primary key,                -- first 16 bytes of SHA-256 over provider, account and key
+  seq  integer not null                 -- the first delivery with it; for keys with a window the last stored one
+) strict, without rowid;
+
+create table unconfirmed ( -- deliveries whose 200 is not known to have been written out
+  seq integer primary key references deliveries (seq)
+) strict;
+
+create table events ( -- normalised facts, 0..n per delivery
+  id                 integer primary key, -- seq * 10000 + n
+  seq                integer not null references deliveries (seq),
+  n                  integer not null,    -- place in its delivery, from 0
+  provider           text not null,
+  account            text not null,
+  app                text not null,       -- app, client or domain as the body says; empty if it does not
+  type               text not null,       -- subscription.cancelled, payment.succeeded, ...
+  provider_type      text not null,       -- the provider's own name, verbatim
+  at                 text not null,       -- occurred_at, else received_at
+  day                text not null,       -- of at, in the ledger's zone
+  occurred_at        text,                -- as stated; null if not or not plausibly
+  occurred_at_source text not null check (occurred_at_source in ('body', 'header', 'none', 'implausible')),
+  received_at        text not null,
+  user_id            text,
+  users_id           integer references users (id) deferrable initially deferred, -- the row in users, if there is one
+  email              text,
+  phone              text,
+  name               text,
+  subscription_id    text,
+  plan               text,
+  amount_minor       integer,             -- of payment.* only; refunds negative
+  currency           text,
+  exponent           integer,
+  amount             real,
+  amount_text        text,                -- the provider's exact token
+  test               integer not null,
+  data               text not null        -- JSON object: facts for folding, and more of the body
+) strict;
+
+create index events_at on events (at, id);                                  -- the list, jump to time
+create index events_provider on events (provider, at, id);                  -- filter by provider
+create index events_type on events (type, at, id);                          -- filter by type
+create index events_user on events (provider, account, user_id, at) where user_id is not null; -- one reader
+create index events_subscription on events (provider, account, subscription_id) where subscription_id is not null; -- one subscription
+
+create table users ( -- readers, per provider and account; never merged
+  id                   integer primary key, -- of their first event received
+  provider             text not null,
+  account              text not null,
+  user_id              text not null,       -- the provider's id, or one built from e-mail, phone or lead
+  email                text,
+  phone                text,
+  name                 text,
+  country              text,
+  city                 text,
+  client_user_id       text,                -- the publisher's own id
+  registered_at        text,                -- earliest registration; null if none was seen
+  first_seen_at        text not null,       -- earliest event
+  last_seen_at         text not null,       -- latest thing that the reader did, else earliest event
+  sign_ins             integer not null,
+  identity_proof       text,                -- latest result other than absent
+  active_subscriptions integer not null,    -- with access, by the clock
+  consents_given       integer not null,    -- of kinds consent and evidence, in state given
+  test                 integer not null,
+  folded_to            text not null,       -- order key of the latest event folded in
+  unique (provider, account, user_id)
+) strict;
+
+create index users_seen on users (last_seen_at, id);                        -- the list
+create index users_registered on users (registered_at) where registered_at is not null; -- new readers
+create index users_email on users (email collate nocase) where email is not null;       -- also seen as
+create index users_phone on users (phone) where phone is not null;
+
+create table user_aliases ( -- other ids of a reader in the same body: shown, never merged
+  provider text not null,
+  account  text not null,
+  user_id  text not null,
+  alias    text not null,
+  source   text not null,                   -- the field it stood in
+  seq      integer not null references deliveries (seq), -- the first delivery that said so
+  primary key (provider, account, user_id, alias)
+) strict, without rowid;
+
+create index user_aliases_alias on user_aliases (alias);
+
+create table subscriptions ( -- one row per subscription id
+  id              integer primary key,      -- of its first event received
+  provider        text not null,
+  account         text not null,
+  app             text not null,
+  subscription_id text not null,
+  gateway_id      text,                     -- the payment gateway's id of the mandate
+  purchase_id     text,                     -- the latest purchase
+  user_id         text,
+  users_id        integer references users (id) deferrable initially deferred,
+  email           text,
+  plan            text,
+  status          text not null check (status in ('pending', 'trialing', 'active', 'grace', 'on_hold', 'paused', 'expired', 'revoked')), -- by the clock
+  stated_status   text not null,            -- as the events say, whatever the clock
+  state           text not null,            -- one phrase: renews 14 Dec
+  auto_renew      integer,                  -- 1, 0 or null: not told
+  has_access      integer,                  -- by the clock; null without a date
+  access_until    text,
+  access_derived  integer not null,         -- 1: computed from a duration, not stated
+  started_at      text,
+  renewed_at      text,
+  converted_at    text,                     -- when the trial became paid
+  cancelled_at    text,                     -- of the open cancellation
+  cancel_reason   text,
+  price_minor     integer,
+  currency        text,
+  exponent        integer,
+  price           real,
+  interval_unit   text check (interval_unit in ('day', 'week', 'month', 'year')),
+  interval_count  integer,
+  interval_months real,
+  flag            text,                     -- a word for the publisher
+  changed_at      text not null,            -- time of the latest event
+  clock_at        text,                     -- when status or has_access change by the clock alone
+  test            integer not null,
+  unique (provider, account, subscription_id)
+) strict;
+
+create index subscriptions_changed on subscriptions (changed_at, id);       -- the list
+create index subscriptions_user on subscriptions (provider, account, user_id);
+create index subscriptions_clock on subscriptions (clock_at) where clock_at is not null; -- what the clock changes next
+create index subscriptions_plan on subscriptions (plan);
+
+create table cancellations ( -- one row per spell: opened by a cancel, closed by a return
+  id              integer primary key,      -- of the event that opened it
+  seq             integer not null references deliveries (seq),
+  provider        text not null,
+  account         text not null,
+  subscription_id text not null,
+  gateway_id      text,
+  user_id         text,
+  email           text,
+  name            text,
+  plan            text,
+  cancelled_at    text not null,
+  day             text not null,
+  reason          text,
+  code            text,                     -- the provider's code of the reason
+  actor           text not null check (actor in ('user', 'merchant', 'system', 'payment', 'unknown')),
+  matched         text not null check (matched in ('exact', 'gateway', 'only', 'none')), -- how it found its subscription
+  access_until    text,
+  price_minor     integer,
+  currency        text,
+  exponent        integer,
+  price           real,
+  reactivated_at  text,
+  test            integer not null
+) strict;
+
+create index cancellations_at on cancellations (cancelled_at, id);          -- the list
+create index cancellations_subscription on cancellations (provider, account, subscription_id);
+create index cancellations_day on cancellations (day);
+
+create table consents ( -- the present state of every purpose
+  provider text not null,
+  account  text not null,
+  app      text not null,                   -- app id; agreement id of an agreement; else empty
+  user_id  text not null,
+  kind     text not null check (kind in ('consent', 'agreement', 'experiment', 'identity', 'evidence')),
+  purpose  text not null,
+  state    text not null check (state in ('given', 'withdrawn', 'refused', 'expired')),
+  since    text not null,
+  method   text,
+  version  text,                            -- of the wording
+  evidence text,                            -- the provider's id of the proof
+  seq      integer not null references deliveries (seq), -- the delivery that brought the state
+  id       integer not null,                -- of the latest row in consent_changes
+  test     integer not null,
+  primary key (provider, account, user_id, kind, app, purpose)
+) strict, without rowid;
+
+create index consents_since on consents (since, id);                        -- the list
+
+create table consent_changes ( -- the history: a row where a state changed
+  id           integer primary key,         -- event id * 10000 + place in it
+  seq          integer not null references deliveries (seq),
+  at           text not null,
+  day          text not null,
+  provider     text not null,
+  account      text not null,
+  app          text not null,
+  user_id      text not null,
+  email        text,
+  kind         text not null,
+  purpose      text not null,
+  before_state text,                        -- null: not known before
+  after_state  text not null,
+  method       text,
+  version      text,
+  test         integer not null
+) strict;
+
+create index consent_changes_at on consent_changes (at, id);                -- the list
+create index consent_changes_user on consent_changes (provider, account, user_id, kind, app);
+
+create table payments ( -- money in and out; refunds are rows of their own
+  id              integer primary key,      -- of its event
+  seq             integer not null references deliveries (seq),
+  provider        text not null,
+  account         text not null,
+  payment_id      text not null,
+  transaction_id  text,
+  user_id         text,
+  users_id        integer references users (id) deferrable initially deferred,
+  subscription_id text,
+  at              text not null,
+  day             text not null,
+  kind            text not null check (kind in ('payment', 'refund')),
+  amount_minor    integer,                  -- refunds negative; null: see flag
+  net_minor       integer,                  -- what the publisher keeps, if told
+  currency        text,
+  exponent        integer,
+  amount          real,
+  amount_text     text,
+  status          text not null,            -- the provider's word
+  plan            text,
+  flag            text,                     -- why the amount needs a look
+  for_subscription integer not null,        -- belongs to a subscription, announced or not
+  test            integer not null
+) strict;
+
+create index payments_at on payments (at, id);                              -- the list
+create index payments_user on payments (provider, account, user_id);
+create index payments_transaction on payments (provider, account, transaction_id) where transaction_id is not null;
+create index payments_subscription on payments (provider, account, subscription_id) where subscription_id is not null;
+
+create table rejected ( -- requests that failed authentication or a limit: a bounded ring
+  id          integer primary key,
+  received_at text not null,
+  provider    text not null,                -- as far as the path tells; empty if it names none of ours
+  hook        text not null,
+  path        text not null,                -- a path key shown as its fingerprint
+  reason      text not null,
+  remote_ip   text not null,
+  method      text not null,
+  headers     text not null,                -- JSON array of [name, value]; passwords and keys as fingerprints
+  body_bytes  integer not null,             -- as received, even where the body was not kept
+  sha256      text,                         -- of the body, hex; null where it was not read to its end
+  admitted_seq integer references deliveries (seq), -- taken in after all
+  body        blob                          -- null where it was not kept
+) strict;
+
+create index rejected_at on rejected (received_at, id);
+create index rejected_provider on rejected (provider, id);
+
+create table rejected_lost ( -- what the ring could not hold, counted
+  hour     text not null,                   -- YYYY-MM-DDTHH:00:00.000Z
+  provider text not null,
+  reason   text not null,
+  requests integer not null,
+  primary key (hour, provider, reason)
+) strict, without rowid;
+
+create table checks ( -- GETs on a hook with the right path key: the publisher or provider trying the link
+  provider text not null,
+  account  text not null,
+  hook     text not null,
+  requests integer not null,
+  last_at  text not null,
+  primary key (provider, account, hook)
+) strict, without rowid;
+
+create table daily ( -- events per day, duplicates and tests left out
+  day      text not null,                   -- of at, in the ledger's zone
+  provider text not null,
+  account  text not null,
+  type     text not null,
+  events   integer not null,
+  users    integer not null,                -- distinct
+  primary key (day, provider, account, type)
+) strict, without rowid;
+
+create table reviews ( -- when the publisher had seen everything, by position
+  id          integer primary key,
+  reviewed_at text not null,
+  seq         integer not null,             -- everything up to here was reviewed
+  undone_at   text
+) strict;
+
+create table views ( -- saved filters
+  name     text primary key,
+  list     text not null,
+  query    text not null,
+  saved_at text not null
+) strict, without rowid;
+
+create table meta ( -- schema_version, ledger_id, zone, created_at, folded_seq, reader_version, fingerprint_key
+  key   text primary key,
+  value text not null
+) strict, without rowid;

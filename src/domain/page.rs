@@ -1,0 +1,168 @@
+//! Lists and their rows, as the screen, the command line and the store all mean them.
+
+use crate::domain::delivery::words;
+
+words! {
+    /// The lists of DESIGN.md section 5: one relation each, one command each.
+    List {
+        /// Normalised facts, newest first by `at`.
+        Events = "events",
+        /// Readers, last seen first.
+        Users = "users",
+        /// Subscriptions, last changed first.
+        Subscriptions = "subscriptions",
+        /// Cancellations, newest first.
+        Cancellations = "cancellations",
+        /// The present state of every purpose, last changed first.
+        Consents = "consents",
+        /// The history of consents, newest first.
+        Changes = "changes",
+        /// Payments and refunds, newest first.
+        Payments = "payments",
+        /// What arrived, stored or rejected, newest first.
+        Deliveries = "deliveries",
+    }
+}
+
+/// What a column holds, which says how it is aligned, shown and written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Shape {
+    /// Text from data: hostile until it has passed `Printable`.
+    Text,
+    /// One of our own words.
+    Word,
+    /// A UTC instant, shown in the ledger's zone.
+    Time,
+    /// A calendar day.
+    Day,
+    /// A whole number.
+    Number,
+    /// 0 or 1.
+    Flag,
+    /// Minor units: shown with the row's `currency` and `exponent`.
+    Minor,
+    /// A number for reading.
+    Real,
+    /// JSON text.
+    Json,
+    /// Bytes, or text where they are that.
+    Body,
+}
+
+/// One column of a list.
+#[derive(Clone, Copy, Debug)]
+pub struct Column {
+    /// The name in section 10 of DESIGN.md, in JSON and in CSV.
+    pub name: &'static str,
+    /// The head in tables.
+    pub title: &'static str,
+    /// What it holds.
+    pub shape: Shape,
+    /// 0: not in tables, only in machine formats and detail. 1 is dropped last as the screen narrows, 9 first.
+    pub priority: u8,
+    /// The fewest cells it is worth showing in.
+    pub width_min: u16,
+    /// The most cells it can use.
+    pub width_max: u16,
+}
+
+/// One value.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Cell {
+    /// Nothing.
+    Null,
+    /// A whole number.
+    Int(i64),
+    /// A number for reading.
+    Real(f64),
+    /// Text, hostile until it has passed `Printable`.
+    Text(String),
+    /// Bytes.
+    Blob(Vec<u8>),
+}
+
+impl Cell {
+    /// The text, if it is text.
+    pub fn as_text(&self) -> Option<&str> {
+        match self {
+            Self::Text(text) => Some(text),
+            _ => None,
+        }
+    }
+
+    /// The whole number, if it is one.
+    pub const fn as_int(&self) -> Option<i64> {
+        match self {
+            Self::Int(number) => Some(*number),
+            _ => None,
+        }
+    }
+}
+
+/// One row of a list.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Row {
+    /// What selection and cursors hold on to: unique in its list, the same after a reload.
+    pub key: RowKey,
+    /// One cell per column of the list, in that order.
+    pub cells: Vec<Cell>,
+}
+
+/// The place of a row: lists are ordered by `(sort, id)`, greatest first.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct RowKey {
+    /// The time the list is ordered by, as stored; empty where it is unknown.
+    pub sort: String,
+    /// Breaks ties. Of `deliveries`: the seq, or minus the id of a rejected one.
+    pub id: i64,
+}
+
+/// Which rows to read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Cursor {
+    /// From the newest.
+    First,
+    /// The oldest ones.
+    Last,
+    /// Those after (older than) this row.
+    After(RowKey),
+    /// Those before (newer than) this row.
+    Before(RowKey),
+    /// This row and those after it.
+    From(RowKey),
+    /// From the newest row whose time is not after this instant (as stored).
+    At(String),
+}
+
+/// Some rows, always newest first.
+#[derive(Clone, Debug, Default)]
+pub struct Page {
+    /// The rows.
+    pub rows: Vec<Row>,
+    /// There are newer ones than the first.
+    pub more_before: bool,
+    /// There are older ones than the last.
+    pub more_after: bool,
+}
+
+/// How many rows there are, and how sure that is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Count {
+    /// Counted to the end.
+    Exact(u64),
+    /// Counting stopped here: `>10,000`.
+    MoreThan(u64),
+    /// From the roll-ups: `~5.1 M`.
+    About(u64),
+}
+
+/// One value of a filter and how many rows have it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Choice {
+    /// The filter key: `provider`, `type`, `account`, `day`.
+    pub key: &'static str,
+    /// The value.
+    pub value: String,
+    /// Rows.
+    pub count: Count,
+}

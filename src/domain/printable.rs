@@ -1,0 +1,173 @@
+//! The one door for foreign text to any output: screen, command line, logs.
+//!
+//! A terminal obeys what is printed to it, and a spreadsheet obeys a cell. Whatever a provider, a reader or a caller
+//! sent passes here first. Never strips silently: what could act is shown for what it is.
+
+use std::fmt;
+
+use unicode_segmentation::UnicodeSegmentation;
+use unicode_width::UnicodeWidthStr;
+
+/// So many characters may form one grapheme: more is a flood of combining marks.
+const GRAPHEME_CHARS_MAX: usize = 8;
+
+/// Text that no terminal acts on: control, bidi, zero-width, tag and private-use characters are spelt out.
+#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Printable(String);
+
+impl Printable {
+    /// One line of text: line breaks and tabs are spelt out too.
+    pub fn line(text: &str) -> Self {
+        Self(clean(text, false))
+    }
+
+    /// Several lines: `\n` stays, a tab becomes four spaces.
+    pub fn lines(text: &str) -> Self {
+        Self(clean(text, true))
+    }
+
+    /// Bytes that may not be text: invalid parts are shown as `\xNN`.
+    pub fn bytes(bytes: &[u8]) -> Self {
+        let mut out = String::new();
+        for chunk in bytes.utf8_chunks() {
+            out.push_str(&clean(chunk.valid(), true));
+            for byte in chunk.invalid() {
+                out.push_str(&format!("\\x{byte:02x}"));
+            }
+        }
+        Self(out)
+    }
+
+    /// The text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// The cells it takes on a terminal.
+    pub fn width(&self) -> usize {
+        self.0.width()
+    }
+
+    /// This text cut to `cells`, on a grapheme border, with `…` where it was cut.
+    #[must_use]
+    pub fn cut(&self, cells: usize) -> Self {
+        if self.width() <= cells {
+            return self.clone();
+        }
+        let mut out = String::new();
+        let mut used = 0;
+        for grapheme in self.0.graphemes(true) {
+            let width = grapheme.width();
+            if used + width + 1 > cells {
+                break;
+            }
+            used += width;
+            out.push_str(grapheme);
+        }
+        if cells > 0 {
+            out.push('…');
+        }
+        Self(out)
+    }
+}
+
+impl fmt::Display for Printable {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(&self.0)
+    }
+}
+
+impl From<Printable> for String {
+    fn from(text: Printable) -> Self {
+        text.0
+    }
+}
+
+fn clean(text: &str, multi_line: bool) -> String {
+    let mut out = String::with_capacity(text.len());
+    for grapheme in text.graphemes(true) {
+        for (i, c) in grapheme.chars().enumerate() {
+            if i == GRAPHEME_CHARS_MAX {
+                out.push('…');
+                break;
+            }
+            push_clean(&mut out, c, multi_line);
+        }
+    }
+    out
+}
+
+fn push_clean(out: &mut String, c: char, multi_line: bool) {
+    match c {
+        '\n' if multi_line => out.push('\n'),
+        '\t' if multi_line => out.push_str("    "),
+        '\n' => out.push_str("\\n"),
+        '\r' => out.push_str("\\r"),
+        '\t' => out.push_str("\\t"),
+        '\0'..='\x1f' | '\x7f' => out.push_str(&format!("\\x{:02x}", u32::from(c))),
+        _ if is_deceptive(c) => out.push_str(&format!("<U+{:04X}>", u32::from(c))),
+        _ => out.push(c),
+    }
+}
+
+/// Characters that act or hide: 8-bit controls, bidi controls, zero-width, tags, private use, and the like. The
+/// zero-width joiner and the variation selectors, which emoji are made of, are not among them.
+fn is_deceptive(c: char) -> bool {
+    matches!(c,
+        '\u{80}'..='\u{9f}'
+        | '\u{ad}' | '\u{34f}' | '\u{61c}' | '\u{115f}' | '\u{1160}' | '\u{17b4}' | '\u{17b5}'
+        | '\u{180b}'..='\u{180f}'
+        | '\u{200b}' | '\u{200c}' | '\u{200e}' | '\u{200f}'
+        | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}'
+        | '\u{3164}' | '\u{feff}' | '\u{ffa0}' | '\u{fff0}'..='\u{fffb}'
+        | '\u{e000}'..='\u{f8ff}' | '\u{e0000}'..='\u{e0fff}' | '\u{f0000}'..='\u{10ffff}')
+}
+
+/// A cell that a spreadsheet will not take for a formula: `'` before `=`, `+`, `-`, `@`, tab, return, line feed,
+/// NUL and the full-width forms of the first four.
+pub fn defused(text: &str) -> std::borrow::Cow<'_, str> {
+    match text.chars().next() {
+        Some('=' | '+' | '-' | '@' | '\t' | '\r' | '\n' | '\0' | '＝' | '＋' | '－' | '＠') => {
+            format!("'{text}").into()
+        }
+        _ => text.into(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nothing_that_acts_gets_through() {
+        for (raw, shown) in [
+            ("\x1b[31mred", "\\x1b[31mred"),
+            ("\u{9b}2J", "<U+009B>2J"),
+            ("a\u{202e}b", "a<U+202E>b"),
+            ("a\tb\r\n", "a\\tb\\r\\n"),
+            ("日本 👩‍👩‍👧 é", "日本 👩‍👩‍👧 é"),
+        ] {
+            assert_eq!(Printable::line(raw).as_str(), shown);
+        }
+        assert_eq!(Printable::bytes(b"a\xffb").as_str(), "a\\xffb");
+    }
+
+    #[test]
+    fn a_flood_of_marks_is_cut() {
+        let flood = format!("a{}", "\u{301}".repeat(10_000));
+        assert!(Printable::line(&flood).as_str().chars().count() < 12);
+    }
+
+    #[test]
+    fn cutting_keeps_graphemes_whole() {
+        assert_eq!(Printable::line("日本語").cut(5).as_str(), "日本…");
+        assert_eq!(Printable::line("日本語").cut(6).as_str(), "日本語");
+        assert_eq!(Printable::line("abc").cut(0).as_str(), "");
+    }
+
+    #[test]
+    fn formulas_are_defused() {
+        assert_eq!(defused("=1+1"), "'=1+1");
+        assert_eq!(defused("plain"), "plain");
+    }
+}

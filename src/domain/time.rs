@@ -1,0 +1,186 @@
+//! Instants, days and zones. Text forms are those of DESIGN.md section 10.
+
+use std::fmt;
+use std::str::FromStr;
+
+use chrono::{DateTime, NaiveDate, NaiveDateTime, TimeZone, Utc};
+use serde::{Deserialize, Serialize};
+
+/// One second, in milliseconds.
+pub const SECOND_MS: i64 = 1_000;
+/// One minute, in milliseconds.
+pub const MINUTE_MS: i64 = 60 * SECOND_MS;
+/// One hour, in milliseconds.
+pub const HOUR_MS: i64 = 60 * MINUTE_MS;
+/// Twenty-four hours, in milliseconds.
+pub const DAY_MS: i64 = 24 * HOUR_MS;
+
+/// An instant: milliseconds since 1970-01-01T00:00:00Z.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Timestamp(i64);
+
+impl Timestamp {
+    /// The instant `ms` milliseconds after the epoch.
+    pub const fn from_ms(ms: i64) -> Self {
+        Self(ms)
+    }
+
+    /// The instant `s` seconds after the epoch; `None` if that overflows.
+    pub fn from_s(s: i64) -> Option<Self> {
+        s.checked_mul(SECOND_MS).map(Self)
+    }
+
+    /// Milliseconds since the epoch.
+    pub const fn ms(self) -> i64 {
+        self.0
+    }
+
+    /// This instant moved by `ms` milliseconds, saturating.
+    #[must_use]
+    pub const fn plus_ms(self, ms: i64) -> Self {
+        Self(self.0.saturating_add(ms))
+    }
+
+    /// Reads an ISO 8601 instant with an offset or `Z`, or the zone-less forms
+    /// `YYYY-MM-DD HH:MM:SS[.ffffff]`, `YYYY-MM-DDTHH:MM:SS[.ffffff]` and `YYYY-MM-DD`, which are UTC
+    /// (DESIGN.md section 11). `None` if it is none of them. Fractions beyond milliseconds are cut.
+    pub fn parse(text: &str) -> Option<Self> {
+        let text = text.trim();
+        if let Ok(at) = DateTime::parse_from_rfc3339(text) {
+            return Some(Self(at.timestamp_millis()));
+        }
+        for form in ["%Y-%m-%d %H:%M:%S%.f", "%Y-%m-%dT%H:%M:%S%.f"] {
+            if let Ok(at) = NaiveDateTime::parse_from_str(text, form) {
+                return Some(Self(at.and_utc().timestamp_millis()));
+            }
+        }
+        let day = NaiveDate::parse_from_str(text, "%Y-%m-%d").ok()?;
+        Some(Self(day.and_hms_opt(0, 0, 0)?.and_utc().timestamp_millis()))
+    }
+
+    /// This instant as chrono has it; the ends of chrono's range beyond it.
+    pub fn utc(self) -> DateTime<Utc> {
+        DateTime::from_timestamp_millis(self.0).unwrap_or(if self.0 < 0 {
+            DateTime::<Utc>::MIN_UTC
+        } else {
+            DateTime::<Utc>::MAX_UTC
+        })
+    }
+
+    /// The calendar day of this instant in `zone`, `YYYY-MM-DD`.
+    pub fn day(self, zone: Zone) -> String {
+        self.utc()
+            .with_timezone(&zone.0)
+            .format("%Y-%m-%d")
+            .to_string()
+    }
+
+    /// This instant moved by whole calendar months, the day clamped to the month's last.
+    #[must_use]
+    pub fn plus_months(self, months: u32) -> Self {
+        self.utc()
+            .checked_add_months(chrono::Months::new(months))
+            .map_or(self, |at| Self(at.timestamp_millis()))
+    }
+}
+
+/// `YYYY-MM-DDTHH:MM:SS.sssZ`, the form of every time column.
+impl fmt::Display for Timestamp {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.utc().format("%Y-%m-%dT%H:%M:%S%.3fZ"))
+    }
+}
+
+/// The zone that days are counted in: written into the ledger at first start.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Zone(pub chrono_tz::Tz);
+
+impl Zone {
+    /// UTC.
+    pub const UTC: Self = Self(chrono_tz::Tz::UTC);
+
+    /// The IANA name.
+    pub fn name(self) -> &'static str {
+        self.0.name()
+    }
+
+    /// The first instant of `day` in this zone; where a clock change skips midnight, the first that exists.
+    pub fn day_start(self, day: NaiveDate) -> Timestamp {
+        let midnight = day.and_hms_opt(0, 0, 0).unwrap_or_default();
+        (0..24)
+            .find_map(|hours| {
+                self.0
+                    .from_local_datetime(&(midnight + chrono::TimeDelta::hours(hours)))
+                    .earliest()
+            })
+            .map_or(Timestamp(midnight.and_utc().timestamp_millis()), |at| {
+                Timestamp(at.timestamp_millis())
+            })
+    }
+}
+
+impl FromStr for Zone {
+    type Err = UnknownZone;
+
+    fn from_str(name: &str) -> Result<Self, UnknownZone> {
+        name.parse()
+            .map(Self)
+            .map_err(|_| UnknownZone(name.to_owned()))
+    }
+}
+
+/// A zone name that the IANA database does not have.
+#[derive(Debug, thiserror::Error)]
+#[error("no time zone is called {0:?}: use an IANA name such as Europe/Istanbul or UTC")]
+pub struct UnknownZone(pub String);
+
+/// Where the present moment comes from: the machine, or a test.
+#[derive(Clone, Copy, Debug)]
+pub enum Clock {
+    /// The machine's wall clock.
+    Machine,
+    /// Always this instant.
+    Fixed(Timestamp),
+}
+
+impl Clock {
+    /// The present moment.
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "the one place that reads the wall clock"
+    )]
+    pub fn now(self) -> Timestamp {
+        match self {
+            Self::Machine => Timestamp(Utc::now().timestamp_millis()),
+            Self::Fixed(at) => at,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn zone_less_times_are_utc_and_fractions_are_cut() {
+        for (text, shown) in [
+            ("2024-05-13 08:18:22.978000", "2024-05-13T08:18:22.978Z"),
+            ("2024-05-13 08:18:22", "2024-05-13T08:18:22.000Z"),
+            ("2024-03-01T09:15:02Z", "2024-03-01T09:15:02.000Z"),
+            ("2021-12-15T11:19:30.914Z", "2021-12-15T11:19:30.914Z"),
+            ("2024-03-01T09:15:02+05:30", "2024-03-01T03:45:02.000Z"),
+            ("2024-03-01", "2024-03-01T00:00:00.000Z"),
+        ] {
+            assert_eq!(Timestamp::parse(text).unwrap().to_string(), shown, "{text}");
+        }
+        assert_eq!(Timestamp::parse("yesterday"), None);
+    }
+
+    #[test]
+    fn a_day_begins_at_the_first_instant_that_exists() {
+        let zone: Zone = "America/Sao_Paulo".parse().unwrap();
+        let day = NaiveDate::from_ymd_opt(2018, 11, 4).unwrap();
+        assert_eq!(zone.day_start(day).to_string(), "2018-11-04T03:00:00.000Z");
+    }
+}

@@ -1,0 +1,155 @@
+//! The ledger file: one writer, any number of readers.
+//!
+//! Imports domain only, is synchronous, and is the one place that knows SQLite. Never looks inside a body: whoever
+//! opens a ledger for writing hands over the function that reads deliveries.
+
+pub mod schema;
+
+pub mod append;
+
+pub mod project;
+
+pub mod query;
+
+pub mod writer;
+
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use rusqlite::config::DbConfig;
+use rusqlite::limits::Limit;
+use rusqlite::{Connection, ErrorCode, OpenFlags};
+
+use crate::domain::delivery::{Delivery, Reading};
+
+/// Reads a stored delivery again; given by whoever opens the ledger for writing, so that the store needs no provider.
+pub type ReadFn = Arc<dyn Fn(&Delivery) -> Reading + Send + Sync>;
+
+/// So long a statement waits for a lock before it is busy.
+pub const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// What can go wrong, one variant per thing that a caller does differently.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// There is no ledger here.
+    #[error("there is no ledger at {}: start `subledger` to make one, or name another with --db", .0.display())]
+    Absent(PathBuf),
+    /// A file is here, and it is no ledger.
+    #[error("{} is not a subledger database: it was left untouched; name another file with --db", .0.display())]
+    Foreign(PathBuf),
+    /// Written by a later version.
+    #[error("{} was written by a newer subledger (schema {found}, this one knows {known}): it was left untouched; upgrade subledger", path.display())]
+    Newer {
+        /// The file.
+        path: PathBuf,
+        /// Its schema version.
+        found: i64,
+        /// The newest version that this program knows.
+        known: i64,
+    },
+    /// The file is damaged.
+    #[error("{} is damaged ({what}): it was left untouched; run `subledger doctor`, or restore a backup", path.display())]
+    Damaged {
+        /// The file.
+        path: PathBuf,
+        /// In SQLite's words.
+        what: String,
+    },
+    /// Another process writes to this ledger.
+    #[error("another subledger (process {holder}) is writing to {}", path.display())]
+    Locked {
+        /// The file.
+        path: PathBuf,
+        /// Its process id, as it wrote into the lock file.
+        holder: String,
+    },
+    /// Nothing can be written: no room, read-only, or the device fails.
+    #[error("cannot write the ledger: {0}")]
+    Unwritable(String),
+    /// Somebody else holds the database's own lock for longer than `BUSY_TIMEOUT`.
+    #[error("the ledger is busy: another program holds its lock")]
+    Busy,
+    /// The statement was interrupted or ran out of time.
+    #[error("interrupted")]
+    Interrupted,
+    /// The request itself makes no sense: the sentence says what to do.
+    #[error("{0}")]
+    Refused(String),
+    /// Anything else that SQLite says.
+    #[error("sqlite: {0}")]
+    Sqlite(rusqlite::Error),
+    /// Files beside the database.
+    #[error("{}: {source}", path.display())]
+    Io {
+        /// Which file.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+}
+
+impl From<rusqlite::Error> for Error {
+    fn from(error: rusqlite::Error) -> Self {
+        match error.sqlite_error_code() {
+            Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => Self::Busy,
+            Some(ErrorCode::OperationInterrupted) => Self::Interrupted,
+            Some(ErrorCode::DiskFull | ErrorCode::ReadOnly | ErrorCode::SystemIoFailure) => {
+                Self::Unwritable(error.to_string())
+            }
+            _ => Self::Sqlite(error),
+        }
+    }
+}
+
+/// What a connection is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Mode {
+    /// The one connection that writes, creating the file if it is absent.
+    Write,
+    /// Reading only.
+    Read,
+}
+
+/// Opens a connection and says every setting. The schema is not looked at.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the one place that opens databases"
+)]
+pub fn connect(path: &Path, mode: Mode) -> Result<Connection, Error> {
+    let flags = match mode {
+        Mode::Write => OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE,
+        Mode::Read => OpenFlags::SQLITE_OPEN_READ_ONLY,
+    };
+    let conn = Connection::open_with_flags(path, flags | OpenFlags::SQLITE_OPEN_NO_MUTEX)?;
+    conn.busy_timeout(BUSY_TIMEOUT)?;
+    conn.set_prepared_statement_cache_capacity(128);
+    conn.set_db_config(DbConfig::SQLITE_DBCONFIG_DEFENSIVE, true)?;
+    conn.set_db_config(DbConfig::SQLITE_DBCONFIG_DQS_DML, false)?;
+    conn.set_db_config(DbConfig::SQLITE_DBCONFIG_DQS_DDL, false)?;
+    conn.set_limit(Limit::SQLITE_LIMIT_ATTACHED, 0)?;
+    conn.pragma_update(None, "trusted_schema", false)?;
+    conn.pragma_update(None, "cell_size_check", true)?;
+    conn.pragma_update(None, "temp_store", "memory")?;
+    conn.pragma_update(None, "mmap_size", 0)?;
+    match mode {
+        Mode::Write => {
+            // Takes hold only while the file is still empty, so it comes before journal_mode.
+            conn.pragma_update(None, "auto_vacuum", "incremental")?;
+            conn.pragma_update(None, "journal_mode", "wal")?;
+            conn.pragma_update(None, "synchronous", "full")?;
+            conn.pragma_update(None, "foreign_keys", true)?;
+            conn.pragma_update(None, "secure_delete", true)?;
+            conn.pragma_update(None, "journal_size_limit", 64 << 20)?;
+            // The writer checkpoints by itself, after the replies.
+            conn.pragma_update(None, "wal_autocheckpoint", 0)?;
+            conn.pragma_update(None, "cache_size", -32_768)?;
+        }
+        Mode::Read => {
+            conn.pragma_update(None, "query_only", true)?;
+            conn.pragma_update(None, "cache_size", -16_384)?;
+        }
+    }
+    Ok(conn)
+}
