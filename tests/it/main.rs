@@ -1,1 +1,3 @@
-//! x
+//! One binary for all behaviour that is tested through public borders.
+
+mod queries;
