@@ -11,6 +11,8 @@ pub mod project;
 
 pub mod query;
 
+pub mod today;
+
 pub mod writer;
 
 use std::io;

@@ -316,9 +316,9 @@ impl Filter<'_> {
             return NEVER.to_owned();
         };
         let (column, per_seq) = match source.ids_per_seq() {
-            _ if source == Source::Consents => ("r.seq", 1),
             Some(per_seq) => (source.id(), per_seq),
-            None => return NEVER.to_owned(),
+            None if source == Source::Rejected => return NEVER.to_owned(),
+            None => ("r.seq", 1),
         };
         let low = low.saturating_mul(per_seq);
         let high = high.saturating_mul(per_seq).saturating_add(per_seq - 1);
@@ -352,29 +352,14 @@ impl Filter<'_> {
     }
 
     fn time(&mut self, source: Source, key: Key, span: Span) -> String {
-        let column = match key {
-            Key::At | Key::Day | Key::Since | Key::Until => source.sort(),
-            Key::Received
-                if matches!(
-                    source,
-                    Source::Events | Source::Deliveries | Source::Rejected
-                ) =>
-            {
-                "r.received_at"
-            }
-            Key::Received => {
-                let within = self.within("d.received_at", span);
-                return format!(
-                    "exists (select 1 from deliveries d where d.seq = r.seq and {within})"
-                );
-            }
-            Key::Registered => "r.registered_at",
-            Key::Started => "r.started_at",
-            Key::Ends => "r.access_until",
-            Key::Ended => ENDED_AT,
-            _ => return NEVER.to_owned(),
-        };
-        self.within(column, span)
+        if let Some(column) = time_column(source, key) {
+            return self.within(column, span);
+        }
+        if key == Key::Received {
+            let within = self.within("d.received_at", span);
+            return format!("exists (select 1 from deliveries d where d.seq = r.seq and {within})");
+        }
+        NEVER.to_owned()
     }
 
     /// `column` within `span`.
@@ -435,6 +420,19 @@ const ENDED_AT: &str = "case \
     when r.stated_status = 'expired' or r.access_until is null then r.changed_at \
     when r.auto_renew = 0 then r.access_until \
     else strftime('%Y-%m-%dT%H:%M:%fZ', r.access_until, '+1 day') end";
+
+/// The time that `key` filters, where the row itself has it.
+pub(super) fn time_column(source: Source, key: Key) -> Option<&'static str> {
+    Some(match (key, source) {
+        (Key::At | Key::Day | Key::Since | Key::Until, _) => source.sort(),
+        (Key::Received, Source::Events | Source::Deliveries | Source::Rejected) => "r.received_at",
+        (Key::Registered, Source::Users) => "r.registered_at",
+        (Key::Started, Source::Subscriptions) => "r.started_at",
+        (Key::Ended, Source::Subscriptions) => ENDED_AT,
+        (Key::Ends, Source::Subscriptions | Source::Cancellations) => "r.access_until",
+        _ => return None,
+    })
+}
 
 fn equal(test: &Test) -> Option<&str> {
     match test {
