@@ -142,9 +142,9 @@ impl Filter<'_> {
 
     fn text(&mut self, column: &str, test: &Test) -> String {
         match test {
-            Test::Equal(text) => format!("{column} = {}", self.bound.add(text.clone())),
-            Test::Like(text) => format!("resembles({}, {column})", self.bound.add(folded(text))),
-            Test::Holds(text) => format!("holds({}, {column})", self.bound.add(folded(text))),
+            Test::Equal(word) => format!("{column} = {}", self.bound.add(word.clone())),
+            Test::Like(word) => format!("resembles({}, {column})", self.bound.add(folded(word))),
+            Test::Holds(word) => format!("holds({}, {column})", self.bound.add(folded(word))),
             _ => NEVER.to_owned(),
         }
     }
@@ -337,18 +337,19 @@ impl Filter<'_> {
                 continue;
             };
             let sign = if low { ">=" } else { "<=" };
-            let mut cases = String::new();
-            for exponent in 0..=4_u32 {
-                let minor = minor_edge(value, exponent, low, inclusive);
-                let minor = self.bound.add(minor);
-                cases.push_str(&format!(" when {exponent} then {minor}"));
-            }
-            parts.push(format!("{column} {sign} case r.exponent{cases} end"));
+            let cases: Vec<String> = (0..=4)
+                .map(|exponent| {
+                    let minor = minor_edge(value, exponent, low, inclusive);
+                    format!("when {exponent} then {}", self.bound.add(minor))
+                })
+                .collect();
+            let cases = cases.join(" ");
+            parts.push(format!("{column} {sign} case r.exponent {cases} end"));
         }
-        match parts.is_empty() {
-            true => "1".to_owned(),
-            false => format!("({})", parts.join(" and ")),
+        if parts.is_empty() {
+            return "1".to_owned();
         }
+        format!("({})", parts.join(" and "))
     }
 
     fn time(&mut self, source: Source, key: Key, span: Span) -> String {
@@ -371,10 +372,10 @@ impl Filter<'_> {
         if let Some(to) = span.to {
             parts.push(format!("{column} < {}", self.bound.add(to.to_string())));
         }
-        match parts.is_empty() {
-            true => format!("{column} is not null"),
-            false => format!("({})", parts.join(" and ")),
+        if parts.is_empty() {
+            return format!("{column} is not null");
         }
+        format!("({})", parts.join(" and "))
     }
 
     /// New and late: by position, imports excepted.
@@ -436,7 +437,7 @@ pub(super) fn time_column(source: Source, key: Key) -> Option<&'static str> {
 
 fn equal(test: &Test) -> Option<&str> {
     match test {
-        Test::Equal(text) => Some(text),
+        Test::Equal(word) => Some(word),
         _ => None,
     }
 }

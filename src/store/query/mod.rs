@@ -32,7 +32,7 @@ pub use choices::CHOICE_KEYS;
 pub use detail::{Alias, Detail, RejectedDetail, UserDetail};
 pub use lists::columns;
 pub use questions::{QUESTIONS, title};
-pub use sql::SqlOutcome;
+pub use sql::{EachRow, SqlOutcome};
 pub use status::{Checked, Connection as Connected, Lost, Quiet, Refusals, Status};
 
 use plan::{Statement, Values};
