@@ -1,0 +1,5 @@
+//! x
+use crate::providers::{Story, Told};
+pub(super) fn tell(_story: &Story<'_>) -> Vec<Told> {
+    Vec::new()
+}
