@@ -137,11 +137,10 @@ fn put(table: &mut Item, key: &str, mut value: Value) {
 
 fn shape_of(key: &str, known: &[Known]) -> Option<KeyShape> {
     let parts: Vec<&str> = key.split('.').collect();
-    let (provider, last) = match parts.as_slice() {
-        ["providers", provider, last] | ["providers", provider, "accounts", _, last] => {
-            (provider, last)
-        }
-        _ => return crate::config::read::plain_shape(key),
+    let (["providers", provider, last] | ["providers", provider, "accounts", _, last]) =
+        parts.as_slice()
+    else {
+        return crate::config::read::plain_shape(key);
     };
     let provider = known.iter().find(|known| known.provider == *provider)?;
     COMMON_KEYS

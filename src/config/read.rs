@@ -67,6 +67,9 @@ const PLAIN: &[Plain] = &[
     plain("alerts", "heartbeat_url", KeyShape::Text, r#""""#),
 ];
 
+/// The bits of a mode that everybody on the machine has.
+const OTHERS: u32 = 0o007;
+
 /// The themes that the screen knows.
 pub const THEMES: &[&str] = &["terminal", "mono", "light", "dark"];
 
@@ -130,7 +133,7 @@ fn refuse_readable_by_others(path: &Path) -> Result<(), SettingsError> {
         .map_err(|error| SettingsError(format!("cannot read {}: {error}", path.display())))?
         .permissions()
         .mode();
-    if mode & 0o007 == 0 {
+    if mode & OTHERS == 0 {
         return Ok(());
     }
     Err(SettingsError(format!(
@@ -153,7 +156,7 @@ fn parse_counting(
     };
     let document = Document::parse(text).map_err(|error| {
         // Its Display quotes the line, which may hold a secret.
-        file.fault(error.span(), error.message())
+        file.fault(error.span().as_ref(), error.message())
     })?;
     let mut found = Found::default();
     for (name, item) in document.iter() {
@@ -161,7 +164,7 @@ fn parse_counting(
         if name == "providers" {
             file.providers(item, known, &mut found)?;
         } else {
-            file.section(name, span, item, &mut found)?;
+            file.section(name, span.as_ref(), item, &mut found)?;
         }
     }
     let secrets = found.literal_secrets;
@@ -185,6 +188,8 @@ struct Found {
     literal_secrets: usize,
 }
 
+type Span<'s> = Option<&'s Range<usize>>;
+
 struct File<'a> {
     text: &'a str,
     path: &'a Path,
@@ -192,21 +197,21 @@ struct File<'a> {
 }
 
 impl File<'_> {
-    fn line(&self, span: Option<&Range<usize>>) -> Option<usize> {
+    fn line(&self, span: Span<'_>) -> Option<usize> {
         let upto = self.text.get(..span?.start)?;
         Some(upto.bytes().filter(|b| *b == b'\n').count() + 1)
     }
 
-    fn fault(&self, span: Option<Range<usize>>, message: &str) -> SettingsError {
+    fn fault(&self, span: Span<'_>, message: &str) -> SettingsError {
         let place = self
-            .line(span.as_ref())
+            .line(span)
             .map_or_else(String::new, |line| format!(":{line}"));
         SettingsError(format!("{}{place}: {message}", self.path.display()))
     }
 
     fn unknown<'w>(
         &self,
-        span: Option<Range<usize>>,
+        span: Span<'_>,
         what: &str,
         word: &str,
         words: impl IntoIterator<Item = &'w str>,
@@ -222,7 +227,7 @@ impl File<'_> {
     fn section(
         &self,
         name: &str,
-        span: Option<Range<usize>>,
+        span: Span<'_>,
         item: &Item,
         found: &mut Found,
     ) -> Result<(), SettingsError> {
@@ -238,11 +243,16 @@ impl File<'_> {
             let of_section = PLAIN.iter().filter(|plain| plain.section == name);
             let Some(plain) = of_section.clone().find(|plain| plain.key == key) else {
                 let what = format!("key in [{name}]");
-                return Err(self.unknown(key_span, &what, key, of_section.map(|plain| plain.key)));
+                return Err(self.unknown(
+                    key_span.as_ref(),
+                    &what,
+                    key,
+                    of_section.map(|plain| plain.key),
+                ));
             };
             let full = format!("{name}.{key}");
             let Some(value) = item.as_value().filter(|value| fits(value, plain.shape)) else {
-                return Err(self.wrong_kind(key_span, &full, plain.shape));
+                return Err(self.wrong_kind(key_span.as_ref(), &full, plain.shape));
             };
             found.plain.insert(
                 full,
@@ -259,13 +269,13 @@ impl File<'_> {
         &self,
         name: &str,
         item: &'i Item,
-        span: Option<Range<usize>>,
+        span: Span<'_>,
     ) -> Result<&'i dyn TableLike, SettingsError> {
         item.as_table_like()
             .ok_or_else(|| self.fault(span, &format!("`{name}` must be a table: [{name}]")))
     }
 
-    fn wrong_kind(&self, span: Option<Range<usize>>, key: &str, shape: KeyShape) -> SettingsError {
+    fn wrong_kind(&self, span: Span<'_>, key: &str, shape: KeyShape) -> SettingsError {
         let wants = match shape {
             KeyShape::Secret => r#"text, { env = "NAME" }, { file = "PATH" } or a list of those"#,
             KeyShape::Text => "text in quotes",
@@ -282,27 +292,30 @@ impl File<'_> {
         known: &[Known],
         found: &mut Found,
     ) -> Result<(), SettingsError> {
-        let providers = self.table("providers", item, item.span())?;
+        let providers = self.table("providers", item, item.span().as_ref())?;
         for (name, item) in providers.iter() {
             let span = providers.key(name).and_then(toml_edit::Key::span);
             let Some(provider) = known.iter().find(|known| known.provider == name) else {
                 let names = known.iter().map(|known| known.provider);
-                return Err(self.unknown(span, "provider", name, names));
+                return Err(self.unknown(span.as_ref(), "provider", name, names));
             };
-            let table = self.table(&format!("providers.{name}"), item, span)?;
+            let table = self.table(&format!("providers.{name}"), item, span.as_ref())?;
             self.account(provider, MAIN_ACCOUNT, table, found)?;
             if let Some(accounts) = table.get("accounts") {
                 let head = format!("providers.{name}.accounts");
-                for (account, item) in self.table(&head, accounts, accounts.span())?.iter() {
+                for (account, item) in self
+                    .table(&head, accounts, accounts.span().as_ref())?
+                    .iter()
+                {
                     if !is_account_name(account) || account == MAIN_ACCOUNT {
                         let say = format!(
                             "`{}` cannot name an account: use a-z, 0-9, `-` and `_`, at most 32, not `main`",
                             Printable::line(account)
                         );
-                        return Err(self.fault(item.span(), &say));
+                        return Err(self.fault(item.span().as_ref(), &say));
                     }
                     let head = format!("{head}.{account}");
-                    let table = self.table(&head, item, item.span())?;
+                    let table = self.table(&head, item, item.span().as_ref())?;
                     self.account(provider, account, table, found)?;
                 }
             }
@@ -333,17 +346,17 @@ impl File<'_> {
             let Some(known) = keys_of(provider).find(|known| known.key == key) else {
                 let what = format!("key in [{head}]");
                 let words = keys_of(provider).map(|known| known.key);
-                return Err(self.unknown(span, &what, key, words));
+                return Err(self.unknown(span.as_ref(), &what, key, words));
             };
             let full = format!("{head}.{key}");
             let value = item
                 .as_value()
-                .ok_or_else(|| self.wrong_kind(span.clone(), &full, known.shape))?;
+                .ok_or_else(|| self.wrong_kind(span.as_ref(), &full, known.shape))?;
             let shown = match known.shape {
                 KeyShape::Secret => {
-                    self.secret(&mut settings, known, value, &full, &span, found)?
+                    self.secret(&mut settings, known, value, &full, span.as_ref(), found)?
                 }
-                _ => self.open(&mut settings, known, value, &full, &span)?,
+                _ => self.open(&mut settings, known, value, &full, span.as_ref())?,
             };
             found.shown.push(Shown {
                 key: full,
@@ -358,7 +371,7 @@ impl File<'_> {
         Ok(())
     }
 
-    fn origin(&self, span: Option<&Range<usize>>) -> String {
+    fn origin(&self, span: Span<'_>) -> String {
         self.line(span)
             .map_or_else(|| "default".to_owned(), |line| format!("line {line}"))
     }
@@ -369,10 +382,10 @@ impl File<'_> {
         known: &KnownKey,
         value: &Value,
         full: &str,
-        span: &Option<Range<usize>>,
+        span: Span<'_>,
     ) -> Result<String, SettingsError> {
         if !fits(value, known.shape) {
-            return Err(self.wrong_kind(span.clone(), full, known.shape));
+            return Err(self.wrong_kind(span, full, known.shape));
         }
         if let Some(text) = value.as_str().filter(|text| !text.is_empty()) {
             self.check_common(known.key, text, full, span)?;
@@ -390,19 +403,19 @@ impl File<'_> {
         key: &str,
         text: &str,
         full: &str,
-        span: &Option<Range<usize>>,
+        span: Span<'_>,
     ) -> Result<(), SettingsError> {
         let text = Printable::line(text);
         match key {
             "auth" if text.as_str() != "none" => Err(self.fault(
-                span.clone(),
+                span,
                 &format!(
                     "`{full}` can only be \"none\" or \"\", not {:?}",
                     text.as_str()
                 ),
             )),
             "expect_every" if values::span_ms(text.as_str()).is_none() => Err(self.fault(
-                span.clone(),
+                span,
                 &format!(
                     "`{full}` wants a span such as \"30m\", \"2h\" or \"1d\", not {:?}",
                     text.as_str()
@@ -418,7 +431,7 @@ impl File<'_> {
         known: &KnownKey,
         value: &Value,
         full: &str,
-        span: &Option<Range<usize>>,
+        span: Span<'_>,
         found: &mut Found,
     ) -> Result<String, SettingsError> {
         let parts: Vec<&Value> = match value.as_array() {
@@ -450,14 +463,14 @@ impl File<'_> {
         &self,
         value: &Value,
         full: &str,
-        span: &Option<Range<usize>>,
+        span: Span<'_>,
         found: &mut Found,
     ) -> Result<(String, String), SettingsError> {
         if let Some(text) = value.as_str() {
             found.literal_secrets += usize::from(!text.is_empty());
             return Ok((text.to_owned(), "[secret]".to_owned()));
         }
-        let wrong = || self.wrong_kind(span.clone(), full, KeyShape::Secret);
+        let wrong = || self.wrong_kind(span, full, KeyShape::Secret);
         let table = value.as_inline_table().ok_or_else(wrong)?;
         let mut pairs = table.iter();
         let (Some((form, place)), None) = (pairs.next(), pairs.next()) else {
@@ -470,17 +483,17 @@ impl File<'_> {
                     "`{full}`: the environment has no `{}`",
                     Printable::line(place)
                 );
-                self.fault(span.clone(), &say)
+                self.fault(span, &say)
             })?,
             "file" => self.secret_file(place, full, span)?,
-            _ => return Err(self.unknown(span.clone(), "form of a secret", form, ["env", "file"])),
+            _ => return Err(self.unknown(span, "form of a secret", form, ["env", "file"])),
         };
         if secret.is_empty() {
             let say = format!(
                 "`{full}`: {form} {:?} is empty",
                 Printable::line(place).as_str()
             );
-            return Err(self.fault(span.clone(), &say));
+            return Err(self.fault(span, &say));
         }
         Ok((
             secret,
@@ -492,14 +505,14 @@ impl File<'_> {
         &self,
         place: &str,
         full: &str,
-        span: &Option<Range<usize>>,
+        span: Span<'_>,
     ) -> Result<String, SettingsError> {
         let path = self.beside(place);
         let text = std::fs::read_to_string(&path).map_err(|error| {
             let say = format!("`{full}`: cannot read {}: {error}", path.display());
-            self.fault(span.clone(), &say)
+            self.fault(span, &say)
         })?;
-        refuse_readable_by_others(&path).map_err(|error| self.fault(span.clone(), &error.0))?;
+        refuse_readable_by_others(&path).map_err(|error| self.fault(span, &error.0))?;
         Ok(text.trim_end_matches(['\n', '\r']).to_owned())
     }
 
@@ -623,7 +636,7 @@ impl PlainValues<'_> {
             .found
             .plain
             .get(key)
-            .and_then(|stated| stated.span.clone());
+            .and_then(|stated| stated.span.as_ref());
         let value = self.stated(key).map(plain_text).unwrap_or_default();
         self.file
             .fault(span, &format!("`{key}` wants {wants}, not {value}"))
@@ -732,7 +745,7 @@ impl PlainValues<'_> {
                     .found
                     .plain
                     .get(key)
-                    .and_then(|stated| stated.span.clone());
+                    .and_then(|stated| stated.span.as_ref());
                 let say =
                     format!("`{key}` is set, and this version cannot do that yet: leave it empty");
                 return Err(self.file.fault(span, &say));

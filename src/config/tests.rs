@@ -164,7 +164,7 @@ fn a_secret_may_stand_elsewhere_or_be_several() {
     let secrets: Vec<&str> = klustr
         .secrets("secret")
         .iter()
-        .map(|s| s.expose())
+        .map(super::Secret::expose)
         .collect();
     assert_eq!(secrets, ["new", "from outside", "from a file"]);
 
