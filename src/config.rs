@@ -19,8 +19,6 @@ use std::fmt;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
-use ipnet::IpNet;
-
 use crate::domain::time::Zone;
 
 /// One provider as the settings file knows it.
@@ -114,8 +112,8 @@ pub struct ReceiverSettings {
     pub listen: SocketAddr,
     /// What links begin with, without a slash at the end; `None`: the listening address.
     pub public_url: Option<String>,
-    /// Whose `X-Forwarded-For` is believed.
-    pub trusted_proxies: Vec<IpNet>,
+    /// Whose `X-Forwarded-For` is believed: `loopback`, addresses, networks.
+    pub trusted_proxies: Vec<String>,
     /// Longest body, bytes.
     pub body_bytes_max: usize,
     /// Whether `/metrics` answers.

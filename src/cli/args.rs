@@ -5,7 +5,6 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::cli::table::Format;
-use crate::domain::page::List;
 
 /// Receives a publisher's webhooks into one SQLite file, and shows the day.
 ///
@@ -318,23 +317,6 @@ pub enum ConfigCommand {
     },
 }
 
-impl Command {
-    /// The list that this command shows, if it is one, with what it was asked for.
-    pub fn list(&self) -> Option<(List, &ListArgs)> {
-        match self {
-            Self::Events { list, .. } => Some((List::Events, list)),
-            Self::Users(list) => Some((List::Users, list)),
-            Self::Subscriptions(list) => Some((List::Subscriptions, list)),
-            Self::Cancellations(list) => Some((List::Cancellations, list)),
-            Self::Consents(list) => Some((List::Consents, list)),
-            Self::Changes(list) => Some((List::Changes, list)),
-            Self::Payments(list) => Some((List::Payments, list)),
-            Self::Deliveries(list) => Some((List::Deliveries, list)),
-            _ => None,
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use clap::CommandFactory;
@@ -349,9 +331,10 @@ mod tests {
     #[test]
     fn a_negated_term_is_a_query_and_no_option() {
         let cli = Cli::parse_from(["subledger", "events", "provider:zotlo", "-is:test", "--limit", "3"]);
-        let (list, args) = cli.command.as_ref().and_then(Command::list).unwrap();
-        assert_eq!(list, List::Events);
-        assert_eq!(args.query, ["provider:zotlo", "-is:test"]);
-        assert_eq!(args.limit, 3);
+        let Some(Command::Events { list, follow: false }) = cli.command else {
+            panic!("not events");
+        };
+        assert_eq!(list.query, ["provider:zotlo", "-is:test"]);
+        assert_eq!(list.limit, 3);
     }
 }

@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use toml_edit::{Array, DocumentMut, Item, Table, Value};
 
 use crate::config::read::{TEMPLATE, load, nearest, parse};
-use crate::config::{COMMON_KEYS, KeyShape, Known, SettingsError};
+use crate::config::{COMMON_KEYS, Config, KeyShape, Known, SettingsError};
 
 /// Letters of a path key after `k_`: 160 bits.
 const PATH_KEY_LETTERS: usize = 32;
@@ -74,11 +74,19 @@ pub fn create_private_dir(dir: &Path) -> io::Result<()> {
 }
 
 /// Sets one key, such as `receiver.public_url` or `providers.zotlo.accounts.weekly.path_key`, to `text`. The result
-/// is read and checked first; a file that would not hold is not written.
-pub fn set(path: &Path, key: &str, text: &str, known: &[Known]) -> Result<(), SettingsError> {
+/// is read and checked first, at last by `holds`; a file that would not hold is not written.
+pub fn set(
+    path: &Path,
+    key: &str,
+    text: &str,
+    known: &[Known],
+    holds: &dyn Fn(&Config) -> Result<(), SettingsError>,
+) -> Result<(), SettingsError> {
     let old = fs::read_to_string(path)
         .map_err(|error| SettingsError(format!("cannot read {}: {error}", path.display())))?;
     let new = with(&old, path, key, text, known)?;
+    let environment = |name: &str| std::env::var(name).ok();
+    holds(&parse(&new, path, known, &environment)?)?;
     replace(path, &new)?;
     load(path, known).map(drop)
 }
@@ -114,10 +122,7 @@ fn with(
         return Err(SettingsError(format!("`{head}` is no table")));
     }
     put(item, last, value);
-    let new = document.to_string();
-    let environment = |name: &str| std::env::var(name).ok();
-    parse(&new, path, known, &environment)?;
-    Ok(new)
+    Ok(document.to_string())
 }
 
 /// Replaces the value of `key` and leaves the comment behind it where it is.

@@ -684,21 +684,16 @@ impl PlainValues<'_> {
         })
     }
 
-    fn proxies(&self) -> Result<Vec<ipnet::IpNet>, SettingsError> {
+    fn proxies(&self) -> Result<Vec<String>, SettingsError> {
         let key = "receiver.trusted_proxies";
         let named = self
             .stated(key)
             .map_or_else(|| vec!["loopback".to_owned()], texts);
-        let mut networks = Vec::new();
-        for name in named {
-            networks.extend(values::networks(&name).ok_or_else(|| {
-                self.wrong(
-                    key,
-                    "\"loopback\", addresses or networks such as \"10.0.0.0/8\"",
-                )
-            })?);
+        if named.iter().all(|name| values::is_network(name)) {
+            Ok(named)
+        } else {
+            Err(self.wrong(key, "\"loopback\", addresses or networks such as \"10.0.0.0/8\""))
         }
-        Ok(networks)
     }
 
     fn display(&self) -> Result<Display, SettingsError> {

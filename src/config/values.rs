@@ -61,19 +61,9 @@ pub fn address(text: &str) -> Option<SocketAddr> {
     }
 }
 
-/// The networks that `text` names: a network, one address, or `loopback`.
-pub fn networks(text: &str) -> Option<Vec<IpNet>> {
-    let text = text.trim();
-    if text == "loopback" {
-        return Some(vec![
-            IpNet::new_assert(IpAddr::from([127, 0, 0, 0]), 8),
-            IpNet::new_assert(IpAddr::from([0, 0, 0, 0, 0, 0, 0, 1]), 128),
-        ]);
-    }
-    match text.parse::<IpAddr>() {
-        Ok(address) => Some(vec![IpNet::from(address)]),
-        Err(_) => text.parse().ok().map(|network| vec![network]),
-    }
+/// Whether `text` is a network, one address, or the word `loopback`.
+pub fn is_network(text: &str) -> bool {
+    text == "loopback" || text.parse::<IpAddr>().is_ok() || text.parse::<IpNet>().is_ok()
 }
 
 /// The start of public links: `https://host[:port][/prefix]` without a slash at the end. `None` if it is no such thing.
@@ -124,9 +114,12 @@ mod tests {
         assert_eq!(address("localhost:1"), address("127.0.0.1:1"));
         assert!(address("[::1]:8484").is_some());
         assert!(address("8484").is_none());
-        assert_eq!(networks("loopback").map(|all| all.len()), Some(2));
-        assert_eq!(networks("10.0.0.1"), networks("10.0.0.1/32"));
-        assert!(networks("here").is_none());
+        for network in ["loopback", "10.0.0.1", "10.0.0.0/8", "::1", "fd00::/8"] {
+            assert!(is_network(network), "{network}");
+        }
+        for wrong in ["", "here", "10.0.0.0/99", "10.0.0"] {
+            assert!(!is_network(wrong), "{wrong}");
+        }
         assert_eq!(
             public_url("https://a.example/in/").as_deref(),
             Some("https://a.example/in")
