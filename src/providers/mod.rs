@@ -3,6 +3,8 @@
 //! Imports domain and config. Never matches on a provider's id: what differs between providers stands in their own
 //! files, and `ALL` is the only list of them.
 
+pub mod door;
+
 pub mod check;
 
 use crate::config::{Settings, SettingsError};
