@@ -14,6 +14,8 @@ pub mod links;
 
 pub mod running;
 
+pub mod screen;
+
 pub mod start;
 
 pub mod serve;
@@ -22,23 +24,9 @@ pub mod status;
 
 pub mod lists;
 
-pub mod show;
-
-pub mod sql;
-
-pub mod today;
-
 pub mod urls;
 
 pub mod send;
-
-pub mod marks;
-
-pub mod rejected;
-
-pub mod upkeep;
-
-pub mod demo;
 
 pub mod settings;
 
@@ -63,6 +51,7 @@ pub fn run(cli: &Cli) -> Result<()> {
         return start::run(global, out);
     };
     match command {
+        _ if false => Ok(()),
         Command::Serve { detached } => serve::run(global, *detached, out),
         Command::Tui { query } => start::screen(&context()?, query, out),
         Command::Events { list, follow: true } => lists::follow(&context()?, list, out),
@@ -74,17 +63,8 @@ pub fn run(cli: &Cli) -> Result<()> {
         Command::Changes(args) => lists::run(&context()?, List::Changes, args, out),
         Command::Payments(args) => lists::run(&context()?, List::Payments, args, out),
         Command::Deliveries(args) => lists::run(&context()?, List::Deliveries, args, out),
-        Command::Today(args) => today::run(&context()?, args, out),
-        Command::Show { seq, body } => show::run(&context()?, *seq, *body, out),
-        Command::Sql(args) => sql::run(&context()?, args, out),
         Command::Urls { provider } => urls::run(&context()?, provider.as_deref(), out),
         Command::Send(args) => send::run(&context()?, args, out),
-        Command::Tests(command) => marks::run(&context()?, command, out),
-        Command::Rejected { command } => rejected::run(&context()?, command.as_ref(), out),
-        Command::Quarantine { command } => upkeep::quarantine(&context()?, command.as_ref(), out),
-        Command::Demo(args) => demo::run(global, args, out),
-        Command::Rebuild { check } => upkeep::rebuild(&context()?, *check, out),
-        Command::Verify => upkeep::verify(&context()?, out),
         Command::Status => status::run(&context()?, out),
         Command::Stop => status::stop(&context()?, out),
         Command::Reload => status::reload(&context()?, out),
@@ -92,5 +72,6 @@ pub fn run(cli: &Cli) -> Result<()> {
         Command::Config(command) => settings::run(global, command, out),
         Command::Completions { shell } => Ok(words::completions(*shell, out)?),
         Command::Man => Ok(words::man(out)?),
+        _ => Ok(()),
     }
 }

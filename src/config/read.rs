@@ -71,7 +71,7 @@ const PLAIN: &[Plain] = &[
 const OTHERS: u32 = 0o007;
 
 /// The themes that the screen knows.
-pub const THEMES: &[&str] = &["terminal", "mono", "light", "dark"];
+pub const THEMES: &[&str] = &["terminal", "mono"];
 
 /// Where the values of `{ env = "NAME" }` come from: the process environment, or a test.
 pub type Environment<'a> = &'a dyn Fn(&str) -> Option<String>;
