@@ -251,13 +251,14 @@ impl Door {
     }
 
     fn delivery(&self, account: &Account, credential: String, request: Request) -> Delivery {
+        let test = request
+            .header_all("subledger-test")
+            .any(|value| value.trim_ascii() == b"1");
         Delivery {
             provider: ProviderId::known(self.provider.id()),
             account: account.settings.account.clone(),
             identity_proof: (account.gate.identify)(&request.body),
-            test: request
-                .header_all("subledger-test")
-                .any(|value| value.trim_ascii() == b"1"),
+            test,
             headers: kept(&self.fingerprint_key, &self.accounts, &request.headers),
             hook: request.hook,
             received_at: request.received_at,

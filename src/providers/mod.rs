@@ -9,6 +9,7 @@ mod body;
 
 pub mod check;
 
+mod conscent;
 mod expressconsent;
 mod klustr;
 mod zotlo;
@@ -22,6 +23,7 @@ use crate::domain::time::Timestamp;
 
 /// Every provider, in the order of screens and links.
 pub const ALL: &[&dyn Provider] = &[
+    &conscent::Conscent,
     &klustr::Klustr,
     &expressconsent::ExpressConsent,
     &zotlo::Zotlo,
