@@ -636,3 +636,6 @@ fn told_record(story: &Story<'_>, agreed: bool, wording: &str) -> Json {
         "timestamp": story.at.ms() + 4_000,
     })
 }
+
+#[cfg(test)]
+mod tests;

@@ -623,3 +623,6 @@ fn told_subject(story: &Story<'_>) -> String {
     ];
     parts.join("-")
 }
+
+#[cfg(test)]
+mod tests;

@@ -9,6 +9,7 @@ use serde_json::{Map, Value as Json};
 use crate::config::{Secret, Settings};
 use crate::domain::delivery::{Content, Delivery, MAIN_ACCOUNT, Origin, ProviderId, Reading};
 use crate::domain::event::{Event, Facts, PaymentFacts, SubscriptionFacts};
+use crate::domain::money::MoneyFlag;
 use crate::domain::time::Timestamp;
 use crate::providers::{Provider, Request};
 
@@ -85,7 +86,7 @@ pub(crate) fn amount(event: &Event) -> (Option<i64>, &str, Option<&'static str>)
     (
         money.minor,
         &money.currency,
-        money.flag.map(|flag| flag.as_str()),
+        money.flag.map(MoneyFlag::as_str),
     )
 }
 
@@ -114,10 +115,22 @@ pub(crate) fn with(body: &str, pointer: &str, value: Option<Json>) -> String {
     json.to_string()
 }
 
-/// A file of the folder of documented samples that SUBLEDGER_SAMPLES names; `None` where it is not set.
+/// A file of the folder of documented samples that `SUBLEDGER_SAMPLES` names; `None` where it is not set.
 pub(crate) fn documented(path: &str) -> Option<String> {
     let folder = PathBuf::from(std::env::var_os("SUBLEDGER_SAMPLES")?);
-    Some(fs::read_to_string(folder.join("samples").join(path)).unwrap())
+    Some(fs::read_to_string(folder.join(path)).unwrap())
+}
+
+/// The rows of a table written as text: a line each, cells between bars.
+pub(crate) fn rows<const N: usize>(table: &str) -> Vec<[&str; N]> {
+    table
+        .lines()
+        .filter(|line| !line.trim().is_empty())
+        .map(|line| {
+            let cells: Vec<&str> = line.split('|').map(str::trim).collect();
+            cells.try_into().unwrap()
+        })
+        .collect()
 }
 
 pub(crate) fn settings(provider: &dyn Provider) -> Settings {

@@ -1138,3 +1138,6 @@ fn told_date(at: Timestamp) -> String {
 fn told_price(minor: i64) -> String {
     format!("{}.{:02}", minor / 100, minor % 100)
 }
+
+#[cfg(test)]
+mod tests;
