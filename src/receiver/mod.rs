@@ -26,6 +26,9 @@ mod hook;
 
 mod health;
 
+#[cfg(test)]
+mod tests;
+
 use std::convert::Infallible;
 use std::fmt::Write as _;
 use std::future::Future;
