@@ -3,10 +3,13 @@
 //! Imports domain and config. Never matches on a provider's id: what differs between providers stands in their own
 //! files, and `ALL` is the only list of them.
 
-mod body;
+pub mod door;
 
 pub mod check;
 
+mod body;
+
+pub mod conscent;
 mod expressconsent;
 mod klustr;
 mod zotlo;
@@ -20,6 +23,7 @@ use crate::domain::time::Timestamp;
 
 /// Every provider, in the order of screens and links.
 pub const ALL: &[&dyn Provider] = &[
+    &conscent::Conscent,
     &klustr::Klustr,
     &expressconsent::ExpressConsent,
     &zotlo::Zotlo,
