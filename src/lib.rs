@@ -13,4 +13,6 @@ pub mod config;
 
 pub mod providers;
 
+pub mod demo;
+
 pub mod store;
