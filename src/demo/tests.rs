@@ -1,6 +1,7 @@
 //! The demo: the same seed gives the same bytes, and what it tells is what was meant.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::LazyLock;
 
 use crate::demo::{ACCOUNTS, Demo, Fate, Posted, SILENCE_MS};
 use crate::domain::delivery::{Content, Reading};
@@ -16,34 +17,44 @@ fn demo(seed: u64, events: u64) -> Demo {
     Demo::new(seed, events, until())
 }
 
+/// One year that several tests look at, each webhook with its reading.
+static YEAR: LazyLock<Vec<(Posted, Reading)>> = LazyLock::new(|| {
+    demo(1, 20_000)
+        .map(|posted| {
+            let reading = reading(&posted);
+            (posted, reading)
+        })
+        .collect()
+});
+
 fn reading(posted: &Posted) -> Reading {
     door::read(&posted.clone().into_delivery())
 }
 
 #[test]
 fn the_same_seed_gives_the_same_bytes_and_another_seed_others() {
-    let first: Vec<Posted> = demo(7, 3_000).collect();
-    let second: Vec<Posted> = demo(7, 3_000).collect();
+    let first: Vec<Posted> = demo(7, 1_000).collect();
+    let second: Vec<Posted> = demo(7, 1_000).collect();
     assert!(first == second);
-    let other: Vec<Posted> = demo(8, 3_000).collect();
+    let other: Vec<Posted> = demo(8, 1_000).collect();
     assert!(first != other);
 }
 
 #[test]
 fn every_body_is_readable_but_those_that_are_meant_not_to_be() {
     let mut unreadable = 0;
-    for posted in demo(1, 40_000) {
-        let is_read = matches!(reading(&posted).content, Content::Events(_));
+    for (posted, reading) in YEAR.iter() {
+        let is_read = matches!(reading.content, Content::Events(_));
         assert_eq!(is_read, posted.fate != Fate::Unreadable, "{posted:?}");
         unreadable += u32::from(!is_read);
     }
-    assert!(unreadable >= 5, "{unreadable}");
+    assert!(unreadable >= 3, "{unreadable}");
 }
 
 #[test]
 fn webhooks_arrive_in_order_within_the_year() {
     let mut last = until().plus_ms(-365 * DAY_MS);
-    for posted in demo(2, 10_000) {
+    for (posted, _) in YEAR.iter() {
         assert!(posted.at >= last && posted.at < until());
         last = posted.at;
     }
@@ -52,7 +63,7 @@ fn webhooks_arrive_in_order_within_the_year() {
 
 #[test]
 fn about_as_many_events_come_as_were_wanted() {
-    for wanted in [500_u64, 5_000, 50_000] {
+    for wanted in [300_u64, 6_000] {
         let read: usize = demo(3, wanted)
             .filter(|posted| posted.fate == Fate::Kept)
             .map(|posted| reading(&posted).events().len())
@@ -68,12 +79,9 @@ fn every_account_kind_of_event_and_currency_has_its_part() {
     let mut accounts = BTreeSet::new();
     let mut kinds = BTreeSet::new();
     let mut currencies = BTreeSet::new();
-    for posted in demo(4, 60_000) {
-        if posted.fate != Fate::Kept {
-            continue;
-        }
+    for (posted, reading) in YEAR.iter().filter(|(posted, _)| posted.fate == Fate::Kept) {
         accounts.insert((posted.provider, posted.account));
-        for event in reading(&posted).events() {
+        for event in reading.events() {
             kinds.insert(event.kind.as_str());
             if let Some(money) = &event.money {
                 assert!(money.minor.is_some() && money.flag.is_none(), "{money:?}");
@@ -114,7 +122,7 @@ fn a_provider_falls_silent_and_its_last_webhooks_are_turned_away() {
     let quiet_since = until().plus_ms(-SILENCE_MS);
     let mut turned_away = 0;
     let mut others = 0;
-    for posted in demo(5, 40_000).filter(|posted| posted.at > quiet_since) {
+    for (posted, reading) in YEAR.iter().filter(|(posted, _)| posted.at > quiet_since) {
         match (posted.provider, posted.rejected()) {
             ("klustr", Some(reason)) => {
                 assert_eq!(reason, "signature wrong");
@@ -122,17 +130,14 @@ fn a_provider_falls_silent_and_its_last_webhooks_are_turned_away() {
             }
             ("klustr", None) => {
                 // What was late or repeated when it fell silent may still come in.
-                let told = reading(&posted)
-                    .events()
-                    .first()
-                    .and_then(|e| e.occurred.at);
+                let told = reading.events().first().and_then(|event| event.occurred.at);
                 assert!(told.is_none_or(|at| at <= quiet_since), "{posted:?}");
             }
             _ => others += 1,
         }
     }
     assert!((1..=4).contains(&turned_away), "{turned_away}");
-    assert!(others > 50);
+    assert!(others > 20, "{others}");
 }
 
 #[test]
@@ -140,11 +145,10 @@ fn a_repeat_has_a_key_of_what_came_before() {
     let mut known = BTreeSet::new();
     let (mut repeats, mut other_bytes) = (0, 0);
     let mut bodies = BTreeMap::new();
-    for posted in demo(6, 60_000) {
-        if posted.rejected().is_some() {
-            continue;
-        }
-        let reading = reading(&posted);
+    for (posted, reading) in YEAR
+        .iter()
+        .filter(|(posted, _)| posted.rejected().is_none())
+    {
         let of = (posted.provider, posted.account);
         if posted.fate == Fate::Repeated {
             repeats += 1;
@@ -154,14 +158,14 @@ fn a_repeat_has_a_key_of_what_came_before() {
                 .find(|key| known.contains(&(of, key.key.clone())))
                 .unwrap_or_else(|| panic!("never seen: {posted:?}"));
             let before = bodies.get(&(of, first.key.clone()));
-            other_bytes += u32::from(before != Some(&posted.body));
+            other_bytes += u32::from(before != Some(&&posted.body));
         }
         for key in &reading.keys {
             known.insert((of, key.key.clone()));
-            bodies.insert((of, key.key.clone()), posted.body.clone());
+            bodies.insert((of, key.key.clone()), &posted.body);
         }
     }
-    assert!(repeats > 200, "{repeats}");
+    assert!(repeats > 100, "{repeats}");
     assert!(
         other_bytes > 0 && other_bytes < repeats / 10,
         "{other_bytes}"
@@ -172,7 +176,7 @@ fn a_repeat_has_a_key_of_what_came_before() {
 fn weekends_and_nights_are_quieter() {
     let mut by_weekday = [0_u32; 7];
     let mut by_hour = [0_u32; 24];
-    for posted in demo(9, 40_000) {
+    for (posted, _) in YEAR.iter() {
         let at = posted.at.ms();
         by_weekday[usize::try_from((at.div_euclid(DAY_MS) + 3).rem_euclid(7)).unwrap()] += 1;
         by_hour[usize::try_from(at.rem_euclid(DAY_MS) / HOUR_MS).unwrap()] += 1;
@@ -184,8 +188,8 @@ fn weekends_and_nights_are_quieter() {
 #[test]
 fn names_come_in_many_scripts() {
     let mut names = BTreeSet::new();
-    for posted in demo(10, 20_000).filter(|posted| posted.fate == Fate::Kept) {
-        for event in reading(&posted).events() {
+    for (_, reading) in YEAR.iter() {
+        for event in reading.events() {
             names.extend(event.subject.name.clone());
         }
     }
@@ -199,14 +203,14 @@ fn names_come_in_many_scripts() {
 
 #[test]
 fn what_waits_stays_small_however_long_it_runs() {
-    let mut demo = demo(11, 300_000);
+    let mut demo = demo(11, 60_000);
     let mut most = 0;
     while let Some(posted) = demo.next() {
         most = most.max(demo.waiting.len());
-        assert!(demo.lives.len() <= 25_000);
+        assert!(demo.lives.len() <= 5_000);
         assert!(posted.body.len() < 4_096);
     }
-    assert!(most < 400, "{most}");
+    assert!(most < 100, "{most}");
 }
 
 #[test]
