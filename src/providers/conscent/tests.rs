@@ -403,6 +403,24 @@ fn nothing_failed_is_ever_money_or_a_subscription() {
 }
 
 #[test]
+fn a_refund_or_cancel_that_failed_is_none() {
+    for sample in [11, 12, 13] {
+        let body = SAMPLES[sample]
+            .body
+            .replace("\"event\": \"", "\"event\": \"failed.");
+        assert_eq!(types(&events("events", &body)), ["unknown"]);
+    }
+}
+
+#[test]
+fn a_bundle_without_price_details_has_the_price_of_the_whole() {
+    let body = fixture!("bundle-payment.undated").replace("bundlePriceDetails", "unread");
+    let all = events("bundle-payment", &body);
+    assert_eq!(minor(all[1].money.as_ref()), Some((49_500, "INR")));
+    assert_eq!(payment(&all[1]).net, None);
+}
+
+#[test]
 fn the_type_of_a_purchase_outranks_the_name_of_its_event() {
     let all = events("events", fixture!("events.type-outranks-name"));
     assert_eq!(types(&all), ["purchase.completed", "payment.succeeded"]);
@@ -1320,8 +1338,14 @@ mod documented {
         assert_eq!(minor(facts.price.as_ref()), Some((30_000, "INR")));
         assert_eq!(cancelled[0].subject.name.as_deref(), Some("john doe"));
         assert!(!facts.stub);
+    }
 
-        let newer = events("events", &body("new-purchase-subscription").unwrap());
+    #[test]
+    fn the_rows_named_for_envelopes_and_bundles_are_told() {
+        let Some(newer) = body("new-purchase-subscription") else {
+            return;
+        };
+        let newer = events("events", &newer);
         let who = &newer[0].subject;
         assert_eq!(who.aliases[0].0, "67a3307bb06ceb81ad1a0945");
         assert_eq!(
