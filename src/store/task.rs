@@ -12,7 +12,8 @@ use serde::{Deserialize, Serialize};
 use crate::domain::delivery::Delivery;
 use crate::domain::page::List;
 use crate::store::ring::RejectedRow;
-use crate::store::writer::{Core, Shared, Store};
+use crate::store::thread::Core;
+use crate::store::writer::{Shared, Store};
 use crate::store::{Error, lock, socket, upkeep};
 
 /// Judges a rejected request by today's secrets: the delivery it would be now, or why it is still turned away.
@@ -238,6 +239,14 @@ pub(crate) fn run(
             upkeep::rebuild::rebuild(Some(zone))
         }
     };
+    queue(shared, steps, progress)
+}
+
+fn queue(
+    shared: &Shared,
+    steps: Steps,
+    progress: &mut dyn FnMut(&Progress),
+) -> Result<TaskReport, Error> {
     let (to, heard) = channel();
     shared
         .inbox
@@ -264,6 +273,16 @@ fn listen(
         }
         progress(&last);
     }
+}
+
+#[cfg(test)]
+pub(crate) fn limit_pages(shared: &Shared, pages: i64) -> Result<(), Error> {
+    let limit: Steps = Box::new(move |core| {
+        core.conn
+            .query_row(&format!("pragma max_page_count = {pages}"), [], |_| Ok(()))?;
+        Ok(Step::Done(TaskReport::default()))
+    });
+    queue(shared, limit, &mut |_| {}).map(drop)
 }
 
 /// What a task can ask of the process around the ledger.
