@@ -223,11 +223,17 @@ async fn a_body_at_the_limit_is_kept_and_one_byte_more_is_not() {
 }
 
 #[tokio::test]
-async fn a_sender_of_far_too_much_can_still_read_why() {
-    let server = Server::start().await;
-    let answer = server.ask(post(URL, "", &"x".repeat(3 << 20))).await;
-    assert_eq!(answer.status, 413);
-    assert_eq!(server.fake.desk().rejected[0].body_bytes, 3 << 20);
+async fn a_sender_of_far_too_much_can_say_it_all_and_then_read_why() {
+    let server = Server::with(Limits {
+        linger: Duration::from_secs(2),
+        ..short()
+    })
+    .await;
+    let mut client = server.connect().await;
+    let request = post(URL, "", &"x".repeat(12 << 20));
+    client.stream.write_all(request.as_bytes()).await.unwrap();
+    assert_eq!(client.answer().await.unwrap().status, 413);
+    assert_eq!(server.fake.desk().rejected[0].body_bytes, 12 << 20);
     let head = format!(
         "POST {URL} HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\nContent-Length: 99999999\r\n\r\n"
     );
