@@ -7,12 +7,14 @@ pub mod door;
 
 pub mod check;
 
+pub mod conscent;
+
 use crate::config::{Settings, SettingsError};
 use crate::domain::delivery::{Delivery, IdentityProof, Reading};
 use crate::domain::time::Timestamp;
 
 /// Every provider, in the order of screens and links.
-pub const ALL: &[&dyn Provider] = &[];
+pub const ALL: &[&dyn Provider] = &[&conscent::Conscent];
 
 /// A request to a hook, whole, before anything is known of who sent it.
 #[derive(Clone, Debug)]
