@@ -31,6 +31,8 @@ use crate::store::writer::Rejected;
 const LARGE_BODY_BYTES: usize = 64 << 10;
 /// A path part of up to so many bytes may be a word; a longer one is shown as a fingerprint.
 const WORD_BYTES_MAX: usize = 32;
+/// Why a failure beyond its address's share is counted only.
+const FLOOD_REASON: &str = "too many failures from one address";
 /// A part with so many digits is no word.
 const DIGITS_MAX: usize = 3;
 /// Parts of an unknown path that are kept.
@@ -443,6 +445,8 @@ impl Visit {
         );
         if !is_allowed {
             self.shared.counters.unkept();
+            let now = self.shared.clock.now();
+            self.shared.ledger.lose(now, provider, FLOOD_REASON);
             let is_judged = matches!(
                 reply,
                 Reply::Unauthorized | Reply::NotFound | Reply::WrongMethod { .. }

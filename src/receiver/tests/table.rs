@@ -1,6 +1,10 @@
 //! Every row of the table of answers.
 
 use super::*;
+use crate::domain::time::Zone;
+use crate::providers::door::read;
+use crate::receiver::{Setup, serve};
+use crate::store::writer::{Options, Store};
 
 fn is_json(answer: &Answer, status: u16, body: &str) {
     assert_eq!(
@@ -335,6 +339,9 @@ async fn a_flood_of_failures_waits_while_a_right_credential_passes() {
         assert_eq!(answer.header("retry-after"), Some("60"));
     }
     assert_eq!(server.fake.desk().rejected.len(), 2);
+    let counted = server.fake.desk().lost.clone();
+    let providers = counted.iter().map(|(provider, _)| provider.as_str());
+    assert!(providers.eq(["zotlo", "zotlo", ""]));
     assert_eq!(server.ask(post(URL, flood, sample())).await.status, 200);
     let other = "X-Forwarded-For: 198.51.100.1, 198.51.100.2\r\n";
     assert_eq!(
@@ -454,4 +461,58 @@ async fn no_answer_echoes_what_was_sent() {
             "{answer:?}"
         );
     }
+}
+
+#[tokio::test]
+async fn the_ledger_itself_answers_and_the_receiver_ends_with_it_intact() {
+    let folder = tempfile::tempdir().unwrap();
+    let options = Options {
+        read: Arc::new(read),
+        zone: Zone::UTC,
+        clock: Clock::Machine,
+        listen: String::new(),
+    };
+    let store = Store::open(&folder.path().join("ledger.db"), options).unwrap();
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let at = listener.local_addr().unwrap();
+    let setup = Setup {
+        live: ReloadHandle::new(live(short(), KEY)),
+        writer: store.writer(),
+        clock: Clock::Machine,
+    };
+    let (stop, stopped) = oneshot::channel::<()>();
+    let serving = tokio::spawn(serve(listener, setup, async move { drop(stopped.await) }));
+    let mut client = Client {
+        stream: TcpStream::connect(at).await.unwrap(),
+        inbox: Vec::new(),
+    };
+    client
+        .send(
+            [
+                post(URL, "", sample()),
+                post(URL, "", sample()),
+                post(URL, "", "?"),
+            ]
+            .concat(),
+        )
+        .await;
+    for body in [
+        r#"{"status":"stored","seq":1}"#,
+        r#"{"status":"duplicate","seq":2}"#,
+        r#"{"status":"quarantined","seq":3}"#,
+    ] {
+        is_json(&client.answer().await.unwrap(), 200, body);
+    }
+    client
+        .send("GET /readyz HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        .await;
+    is_json(
+        &client.answer().await.unwrap(),
+        200,
+        r#"{"status":"ready"}"#,
+    );
+    stop.send(()).unwrap();
+    serving.await.unwrap().unwrap();
+    assert_eq!(store.writer().health().last_seq, 3);
+    store.close().unwrap();
 }
