@@ -203,6 +203,30 @@ async fn a_path_key_in_the_place_of_a_hook_is_never_kept() {
 }
 
 #[tokio::test]
+async fn a_path_key_in_a_header_of_a_proxy_is_never_kept() {
+    let server = Server::start().await;
+    let headers = format!(
+        "X-Original-URI: {URL}\r\nForwarded: for=a;path=\"{URL}?b=c\", for=b\r\nReferer: https://a.example{URL}\r\n"
+    );
+    server.ask(post(URL, &headers, "{}")).await;
+    server
+        .ask(post("/hooks/zotlo/events/k_wrong", &headers, "{}"))
+        .await;
+    let desk = server.fake.desk();
+    for kept in [&desk.kept[0].headers, &desk.rejected[0].headers] {
+        assert!(!format!("{kept:?}").contains("canary"), "{kept:?}");
+        let forwarded = kept.iter().find(|(name, _)| name == "forwarded").unwrap();
+        assert!(
+            forwarded
+                .1
+                .starts_with("for=a;path=\"/hooks/zotlo/events/fp:"),
+            "{forwarded:?}"
+        );
+        assert!(forwarded.1.ends_with("?b=c\", for=b"), "{forwarded:?}");
+    }
+}
+
+#[tokio::test]
 async fn a_body_at_the_limit_is_kept_and_one_byte_more_is_not() {
     let server = Server::start().await;
     let (fits, over) = ("x".repeat(4096), "x".repeat(4097));
