@@ -270,6 +270,11 @@ impl Writer {
         self.shared.inbox.reject(rejected);
     }
 
+    /// Counts a request that was turned away and is not to be kept. `reason` comes from a small set.
+    pub fn lose(&self, at: Timestamp, provider: &str, reason: &str) {
+        self.shared.inbox.lose(at, provider, reason);
+    }
+
     /// Somebody tried a link with the right path key.
     pub fn checked(&self, provider: &str, account: &str, hook: &str) {
         self.shared
