@@ -9,7 +9,7 @@ mod body;
 
 pub mod check;
 
-mod conscent;
+pub mod conscent;
 mod expressconsent;
 mod klustr;
 mod zotlo;
