@@ -277,6 +277,15 @@ pub fn hmac_sha256(key: &[u8], message: &[u8]) -> [u8; 32] {
     mac.finalize().into_bytes().into()
 }
 
+/// Lower-case hex digits, two a byte.
+pub fn hex(bytes: &[u8]) -> String {
+    let digit = |value: u8| char::from_digit(u32::from(value), 16).unwrap_or_default();
+    bytes
+        .iter()
+        .flat_map(|byte| [digit(byte >> 4), digit(byte & 15)])
+        .collect()
+}
+
 /// Whether `a` and `b` are the same bytes, in a time that tells neither where they differ nor how long they are.
 pub fn equal(a: &[u8], b: &[u8]) -> bool {
     Sha256::digest(a).ct_eq(&Sha256::digest(b)).into()
@@ -716,7 +725,30 @@ mod tests {
         assert_eq!(path_key("k_new", &[]), Verdict::Unchecked);
     }
 
-    fn hex(bytes: &[u8]) -> String {
-        bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+    proptest::proptest! {
+        #[test]
+        fn any_headers_are_survived_and_none_is_right(
+            values in proptest::collection::vec(proptest::collection::vec(proptest::num::u8::ANY, 0..40), 7),
+            received_ms: i64,
+        ) {
+            let names = [
+                "svix-id", "svix-timestamp", "svix-signature", "webhook-signature", "webhook-timestamp",
+                "x-signature", "authorization",
+            ];
+            let mut request = request(&[], "{}", 0);
+            request.received_at = Timestamp::from_ms(received_ms);
+            request.headers = names.iter().map(|name| (*name).to_owned()).zip(values).collect();
+            let key = secrets(&["key"]);
+            let body = |request: &Request| Some(request.body.clone());
+            let judged = [
+                svix(&request, &[b"key".to_vec()]),
+                basic(&request, &key, &key),
+                hmac_header(&request, "x-signature", "", Encoding::Hex, &key, &body),
+                hmac_header(&request, "x-signature", "v=", Encoding::Base64, &key, &body),
+            ];
+            for proof in judged.into_iter().flatten() {
+                proptest::prop_assert!(matches!(proof.verdict, Verdict::Wrong(_)));
+            }
+        }
     }
 }

@@ -31,7 +31,6 @@ use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use jsonwebtoken::{Algorithm, DecodingKey};
 use sha2::{Digest as _, Sha256};
 
-use self::body::{Object, text_of};
 use crate::config::{Secret, Settings, SettingsError};
 use crate::domain::delivery::{Content, Delivery, DeliveryKey, IdentityProof, KeyRule, Reading};
 use crate::domain::event::{
@@ -40,6 +39,8 @@ use crate::domain::event::{
 };
 use crate::domain::money::Money;
 use crate::domain::time::Timestamp;
+use crate::providers::check::hex;
+use crate::providers::conscent::body::{Object, text_of};
 use crate::providers::{
     Gate, Hook, Provider, Request, Sample, Setting, SettingShape, Story, Told, check,
 };
@@ -564,18 +565,18 @@ impl<'a> Envelope<'a> {
 
     /// Refund, cancel and purchase are known by what the payload holds, the rest by name (rules 8.6, 8.9).
     fn read(self) -> Reading {
-        if let Some(refund) = self.payload.object("refund") {
-            return self.refund(&refund);
-        }
-        if let Some(renewal) = self.payload.object("renewal")
-            && self.name.contains("cancel")
-        {
-            return self.cancel(&renewal);
-        }
-        if let Some(purchase) = self.payload.object("purchase")
-            && !self.failed()
-        {
-            return self.purchase(&purchase);
+        if !self.failed() {
+            if let Some(refund) = self.payload.object("refund") {
+                return self.refund(&refund);
+            }
+            if let Some(renewal) = self.payload.object("renewal")
+                && self.name.contains("cancel")
+            {
+                return self.cancel(&renewal);
+            }
+            if let Some(purchase) = self.payload.object("purchase") {
+                return self.purchase(&purchase);
+            }
         }
         match self.kind_by_name() {
             EventType::UserRegistered => self.fact(EventType::UserRegistered, "registered"),
@@ -602,7 +603,7 @@ impl<'a> Envelope<'a> {
         }
     }
 
-    /// A purchase that did not come about is no purchase.
+    /// What did not come about is neither a purchase nor a refund nor a cancel.
     fn failed(&self) -> bool {
         ["fail", "declin", "abandon"]
             .iter()
@@ -925,8 +926,4 @@ fn fact_key(fact: &str, subject: &Subject, generation: u8) -> Option<DeliveryKey
         key: format!("fact:{fact}:{user}"),
         rule: KeyRule::OtherGeneration(generation),
     })
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }

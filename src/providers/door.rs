@@ -18,6 +18,9 @@ const COMMON_SETTINGS: [(&str, SettingShape); 3] = [
 /// Headers that hold credentials, whoever sends them.
 const CREDENTIAL_HEADERS: [&str; 3] = ["authorization", "proxy-authorization", "cookie"];
 
+/// What a fingerprint begins with.
+const PRINT: &str = "fp:";
+
 /// So many combinations of old and new secrets are tried where a credential is known by its fingerprint only.
 const COMBINATIONS_MAX: usize = 64;
 
@@ -150,6 +153,13 @@ impl Doors {
         match door.admit(request) {
             Ok(delivery) => Ok(Delivery {
                 origin: Origin::Admitted,
+                headers: delivery
+                    .headers
+                    .iter()
+                    .zip(&row.headers)
+                    .map(|(now, then)| if is_print(&then.1) { then } else { now })
+                    .cloned()
+                    .collect(),
                 ..delivery
             }),
             Err(refused) if unknown.is_empty() => Err(refused.reason),
@@ -211,6 +221,10 @@ impl Door {
     /// Lets `request` in if exactly one account is named by its credentials: at least one is right, none that can be
     /// judged is wrong, and none belongs to another account. Otherwise an account with `auth = "none"`, if there is
     /// one, takes it.
+    #[expect(
+        clippy::result_large_err,
+        reason = "a refused request goes back whole, for the ring"
+    )]
     pub fn admit(&self, request: Request) -> Result<Delivery, Refused> {
         match self.judge(&request) {
             Ok((account, credential)) => Ok(self.delivery(account, credential, request)),
@@ -234,10 +248,10 @@ impl Door {
             [one] => return Ok((one.account, one.credential())),
             [] => {}
             several => {
-                let names: Vec<&str> = several.iter().map(|one| one.name()).collect();
+                let accounts: Vec<&str> = several.iter().map(|one| one.name()).collect();
                 return Err(format!(
                     "credentials fit several accounts: {}",
-                    names.join(", ")
+                    accounts.join(", ")
                 ));
             }
         }
@@ -305,30 +319,26 @@ impl Door {
                 .accounts
                 .iter()
                 .flat_map(|account| account.settings.secrets("path_key"));
-            match find_print(&self.fingerprint_key, print, secrets.map(Secret::expose)) {
-                Some(key) => key.to_owned(),
-                None => {
-                    unknown.push("path key".to_owned());
-                    print.clone()
-                }
+            let key = find_print(&self.fingerprint_key, print, secrets.map(Secret::expose));
+            if key.is_none() {
+                unknown.push("path key".to_owned());
             }
+            key.unwrap_or(print).to_owned()
         });
         let headers = row
             .headers
             .iter()
             .map(|(name, value)| {
-                if !value.starts_with("fp:") {
+                if !is_print(value) {
                     return (name.clone(), value.clone().into_bytes());
                 }
                 let own = known.iter().filter(|(known, _)| known == name);
                 let own = own.map(|(_, value)| value.as_str());
-                match find_print(&self.fingerprint_key, value, own) {
-                    Some(value) => (name.clone(), value.as_bytes().to_vec()),
-                    None => {
-                        unknown.push(name.clone());
-                        (name.clone(), value.clone().into_bytes())
-                    }
+                let sent = find_print(&self.fingerprint_key, value, own);
+                if sent.is_none() {
+                    unknown.push(name.clone());
                 }
+                (name.clone(), sent.unwrap_or(value).as_bytes().to_vec())
             })
             .collect();
         let request = Request {
@@ -549,11 +559,12 @@ pub fn read(delivery: &Delivery) -> Reading {
 }
 
 fn fingerprint(key: &[u8; 32], value: &[u8]) -> String {
-    let mut out = String::from("fp:");
-    for byte in &check::hmac_sha256(key, value)[..8] {
-        out.push_str(&format!("{byte:02x}"));
-    }
-    out
+    let digest = check::hmac_sha256(key, value);
+    format!("{PRINT}{}", check::hex(&digest[..8]))
+}
+
+fn is_print(value: &str) -> bool {
+    value.starts_with(PRINT)
 }
 
 fn find_print<'a>(
@@ -600,7 +611,8 @@ fn visible(bytes: &[u8]) -> String {
     for chunk in bytes.utf8_chunks() {
         out.push_str(chunk.valid());
         for byte in chunk.invalid() {
-            out.push_str(&format!("\\x{byte:02x}"));
+            out.push_str("\\x");
+            out.push_str(&check::hex(&[*byte]));
         }
     }
     out
@@ -698,4 +710,608 @@ fn combinations(settings: &Settings) -> Vec<Settings> {
             .collect();
     }
     all
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::delivery::{Content, IdentityProof};
+    use crate::providers::{Hook, Sample, Setting, Story, Told};
+
+    const KEY: [u8; 32] = [7; 32];
+    const AT: Timestamp = Timestamp::from_ms(1_772_000_000_000);
+
+    /// A provider with signed times and an address list, for what Conscent has not.
+    struct Signed;
+
+    impl Provider for Signed {
+        fn id(&self) -> &'static str {
+            "signed"
+        }
+
+        fn name(&self) -> &'static str {
+            "Signed"
+        }
+
+        fn hooks(&self) -> &'static [Hook] {
+            &[Hook {
+                name: "events",
+                title: "Events",
+            }]
+        }
+
+        fn settings(&self) -> &'static [Setting] {
+            &[
+                Setting {
+                    key: "secret",
+                    shape: SettingShape::Secret,
+                    help: "",
+                },
+                Setting {
+                    key: "allow",
+                    shape: SettingShape::List,
+                    help: "",
+                },
+            ]
+        }
+
+        fn gate(&self, settings: &Settings) -> Result<Gate, SettingsError> {
+            let keys: Vec<Vec<u8>> = settings
+                .secrets("secret")
+                .iter()
+                .filter_map(check::svix_key)
+                .collect();
+            let allow = settings.list("allow").to_vec();
+            Ok(Gate {
+                prove: Box::new(move |request| {
+                    let address =
+                        (!allow.is_empty() && !allow.contains(&request.remote_ip)).then(|| Proof {
+                            name: "address",
+                            verdict: Verdict::Wrong("address not allowed".to_owned()),
+                        });
+                    check::svix(request, &keys)
+                        .into_iter()
+                        .chain(address)
+                        .collect()
+                }),
+                identify: Box::new(|_| None),
+                credential_headers: vec!["x-api-key".to_owned()],
+                signature_headers: vec!["svix-signature".to_owned()],
+            })
+        }
+
+        fn read(&self, _: &Delivery) -> Reading {
+            Reading::unreadable("", "")
+        }
+
+        fn samples(&self) -> &'static [Sample] {
+            &[]
+        }
+
+        fn sign(&self, settings: &Settings, body: &[u8], at: Timestamp) -> Vec<(String, String)> {
+            let Some(key) = settings.secrets("secret").first().and_then(check::svix_key) else {
+                return Vec::new();
+            };
+            let time = at.ms().div_euclid(1_000).to_string();
+            let message = [b"m.".as_slice(), time.as_bytes(), b".", body].concat();
+            let signature = base64::Engine::encode(
+                &base64::engine::general_purpose::STANDARD,
+                check::hmac_sha256(&key, &message),
+            );
+            vec![
+                ("svix-id".to_owned(), "m".to_owned()),
+                ("svix-timestamp".to_owned(), time),
+                ("svix-signature".to_owned(), format!("v1,{signature}")),
+            ]
+        }
+
+        fn tell(&self, _: &Story<'_>) -> Vec<Told> {
+            Vec::new()
+        }
+    }
+
+    static PROVIDERS: [&dyn Provider; 2] = [&crate::providers::conscent::Conscent, &Signed];
+
+    /// Settings of `provider/account`; several secrets are parted by a space, newest first.
+    fn account(name: &str, secrets: &[(&str, &str)]) -> Settings {
+        let (provider, account) = name.split_once('/').unwrap_or((name, MAIN_ACCOUNT));
+        let split = |all: &str| all.split(' ').map(Secret::new).collect();
+        Settings {
+            provider: provider.to_owned(),
+            account: account.to_owned(),
+            secrets: secrets
+                .iter()
+                .map(|(key, all)| ((*key).to_owned(), split(all)))
+                .collect(),
+            ..Settings::default()
+        }
+    }
+
+    fn with_text(mut settings: Settings, key: &str, text: &str) -> Settings {
+        settings.texts.insert(key.to_owned(), text.to_owned());
+        settings
+    }
+
+    fn open(settings: &[Settings]) -> Doors {
+        Doors::open_among(&PROVIDERS, settings, KEY).unwrap()
+    }
+
+    fn refused_settings(settings: &[Settings]) -> String {
+        match Doors::open_among(&PROVIDERS, settings, KEY) {
+            Err(error) => error.0,
+            Ok(_) => panic!("taken"),
+        }
+    }
+
+    fn basic(user: &str, password: &str) -> String {
+        let settings = account("conscent", &[("api_key", user), ("api_secret", password)]);
+        let mut headers = crate::providers::conscent::Conscent.sign(&settings, b"", AT);
+        headers.remove(0).1
+    }
+
+    fn request(path_key: Option<&str>, headers: &[(&str, &str)]) -> Request {
+        Request {
+            hook: "login".to_owned(),
+            path_key: path_key.map(str::to_owned),
+            headers: headers
+                .iter()
+                .map(|(name, value)| ((*name).to_owned(), value.as_bytes().to_vec()))
+                .collect(),
+            body: b"{}".to_vec(),
+            received_at: AT,
+            remote_ip: "192.0.2.7".to_owned(),
+        }
+    }
+
+    /// Account and credential, or the reason, in words.
+    fn ask(doors: &Doors, path_key: Option<&str>, headers: &[(&str, &str)]) -> String {
+        let door = doors.door("conscent").unwrap();
+        match door.admit(request(path_key, headers)) {
+            Ok(delivery) => let_in(&delivery.account, &delivery.credential),
+            Err(refused) => turned_away(&refused.reason),
+        }
+    }
+
+    fn let_in(account: &str, credential: &str) -> String {
+        format!("{account} by {credential}")
+    }
+
+    fn turned_away(reason: &str) -> String {
+        format!("refused: {reason}")
+    }
+
+    #[test]
+    fn a_right_path_key_is_enough_where_basic_cannot_be_judged() {
+        let doors = open(&[account("conscent", &[("path_key", "k_new k_old")])]);
+        let header = basic("any", "thing");
+        let basic = [("authorization", header.as_str())];
+        assert_eq!(
+            ask(&doors, Some("k_new"), &basic),
+            let_in("main", "path_key+basic:unchecked")
+        );
+        assert_eq!(
+            ask(&doors, Some("k_old"), &[]),
+            let_in("main", "path_key#2")
+        );
+        assert_eq!(
+            ask(&doors, None, &basic),
+            turned_away("the settings hold nothing to judge by: basic")
+        );
+        assert_eq!(
+            ask(&doors, Some("k_no"), &basic),
+            turned_away("path key wrong")
+        );
+        assert_eq!(ask(&doors, None, &[]), turned_away("no credential sent"));
+        assert_eq!(
+            ask(&doors, Some(""), &[]),
+            turned_away("no credential sent")
+        );
+    }
+
+    #[test]
+    fn one_wrong_credential_outweighs_any_right_one() {
+        let doors = open(&[account(
+            "conscent",
+            &[
+                ("path_key", "k_1"),
+                ("api_key", "user"),
+                ("api_secret", "pass"),
+            ],
+        )]);
+        let (right, wrong) = (basic("user", "pass"), basic("user", "x"));
+        assert_eq!(
+            ask(&doors, Some("k_1"), &[("authorization", &wrong)]),
+            turned_away("basic: user right, password wrong; path key right")
+        );
+        assert_eq!(
+            ask(&doors, Some("k_2"), &[("authorization", &right)]),
+            turned_away("path key wrong; basic right")
+        );
+        assert_eq!(
+            ask(&doors, None, &[("authorization", &right)]),
+            let_in("main", "basic")
+        );
+        assert_eq!(
+            ask(&doors, Some("k_1"), &[("authorization", &right)]),
+            let_in("main", "path_key+basic")
+        );
+        let bad_signature = [
+            ("authorization", right.as_str()),
+            ("x-conscent-signature", "00"),
+        ];
+        assert_eq!(
+            ask(&doors, None, &bad_signature),
+            let_in("main", "basic+signature:unchecked")
+        );
+    }
+
+    #[test]
+    fn a_path_key_cannot_be_judged_where_none_is_set() {
+        let doors = open(&[account(
+            "conscent",
+            &[("api_key", "user"), ("api_secret", "pass")],
+        )]);
+        let right = basic("user", "pass");
+        assert_eq!(
+            ask(&doors, Some("whatever"), &[("authorization", &right)]),
+            let_in("main", "path_key:unchecked+basic")
+        );
+        assert_eq!(
+            ask(&doors, Some("whatever"), &[]),
+            turned_away("the settings hold nothing to judge by: path key")
+        );
+    }
+
+    #[test]
+    fn the_credential_names_the_account() {
+        let doors = open(&[
+            account(
+                "conscent",
+                &[("path_key", "k_1"), ("api_key", "u1"), ("api_secret", "p1")],
+            ),
+            account(
+                "conscent/weekly",
+                &[("path_key", "k_2"), ("api_key", "u2"), ("api_secret", "p2")],
+            ),
+        ]);
+        let (one, two) = (basic("u1", "p1"), basic("u2", "p2"));
+        assert_eq!(ask(&doors, Some("k_2"), &[]), let_in("weekly", "path_key"));
+        assert_eq!(
+            ask(&doors, None, &[("authorization", &two)]),
+            let_in("weekly", "basic")
+        );
+        assert_eq!(
+            ask(&doors, Some("k_1"), &[("authorization", &one)]),
+            let_in("main", "path_key+basic")
+        );
+        assert_eq!(
+            ask(&doors, Some("k_1"), &[("authorization", &two)]),
+            turned_away("credentials of two accounts")
+        );
+        let wrong = basic("u2", "x");
+        assert_eq!(
+            ask(&doors, Some("k_2"), &[("authorization", &wrong)]),
+            turned_away("basic: user right, password wrong; path key right")
+        );
+        assert_eq!(ask(&doors, Some("k_3"), &[]), turned_away("path key wrong"));
+        let door = doors.door("conscent").unwrap();
+        assert_eq!(door.path_key("k_2"), Some("weekly"));
+        assert_eq!(door.path_key("k_3"), None);
+    }
+
+    #[test]
+    fn a_credential_of_another_account_is_a_conflict_even_if_nothing_here_judges_it() {
+        let doors = open(&[
+            account("conscent", &[("path_key", "k_1")]),
+            account(
+                "conscent/weekly",
+                &[("api_key", "u2"), ("api_secret", "p2")],
+            ),
+        ]);
+        let two = basic("u2", "p2");
+        assert_eq!(
+            ask(&doors, Some("k_1"), &[("authorization", &two)]),
+            turned_away("credentials of two accounts")
+        );
+    }
+
+    #[test]
+    fn a_credential_that_two_accounts_share_needs_another_beside_it() {
+        let shared = |name, key| {
+            account(
+                name,
+                &[("path_key", key), ("api_key", "u"), ("api_secret", "p")],
+            )
+        };
+        let doors = open(&[shared("conscent", "k_1"), shared("conscent/weekly", "k_2")]);
+        let header = basic("u", "p");
+        assert_eq!(
+            ask(&doors, Some("k_2"), &[("authorization", &header)]),
+            let_in("weekly", "path_key+basic")
+        );
+        assert_eq!(
+            ask(&doors, None, &[("authorization", &header)]),
+            turned_away("credentials fit several accounts: main, weekly")
+        );
+    }
+
+    #[test]
+    fn without_authentication_everything_comes_in_and_a_credential_still_names_its_account() {
+        let doors = open(&[
+            with_text(account("conscent", &[("path_key", "k_1")]), "auth", "none"),
+            account("conscent/weekly", &[("path_key", "k_2")]),
+        ]);
+        assert_eq!(ask(&doors, None, &[]), let_in("main", "none"));
+        assert_eq!(ask(&doors, Some("wrong"), &[]), let_in("main", "none"));
+        assert_eq!(ask(&doors, Some("k_1"), &[]), let_in("main", "path_key"));
+        assert_eq!(ask(&doors, Some("k_2"), &[]), let_in("weekly", "path_key"));
+    }
+
+    #[test]
+    fn a_wrong_address_refuses_a_right_path_key() {
+        let mut settings = account("signed", &[("path_key", "k_1")]);
+        settings
+            .lists
+            .insert("allow".to_owned(), vec!["192.0.2.1".to_owned()]);
+        let doors = open(&[settings]);
+        let door = doors.door("signed").unwrap();
+        let refused = door.admit(request(Some("k_1"), &[])).err().unwrap();
+        assert_eq!(refused.reason, "address not allowed; path key right");
+        assert_eq!(refused.request.path_key.as_deref(), Some("k_1"));
+    }
+
+    #[test]
+    fn a_delivery_holds_no_credential() {
+        let doors = open(&[account("signed", &[("path_key", "k_1")])]);
+        let mut request = request(
+            Some("k_1"),
+            &[
+                ("authorization", "Basic c2VjcmV0"),
+                ("cookie", "session=1"),
+                ("proxy-authorization", "x"),
+                ("x-api-key", "key"),
+                ("content-type", "application/json"),
+                ("subledger-test", "1"),
+            ],
+        );
+        request
+            .headers
+            .push(("x-odd".to_owned(), b"a\xffb".to_vec()));
+        let headers = request.headers.clone();
+        let delivery = doors.door("signed").unwrap().admit(request).ok().unwrap();
+        assert_eq!(delivery.headers, doors.kept_headers("signed", &headers));
+        for name in [
+            "authorization",
+            "cookie",
+            "proxy-authorization",
+            "x-api-key",
+        ] {
+            let value = delivery.header(name).unwrap();
+            assert!(value.starts_with("fp:") && value.len() == 19, "{value}");
+        }
+        assert_eq!(
+            delivery.header("authorization"),
+            Some(doors.fingerprint(b"Basic c2VjcmV0").as_str())
+        );
+        assert_eq!(delivery.header("content-type"), Some("application/json"));
+        assert_eq!(delivery.header("x-odd"), Some("a\\xffb"));
+        assert!(delivery.test);
+        assert_eq!(
+            (delivery.origin, delivery.identity_proof),
+            (Origin::Live, None)
+        );
+        assert!(
+            !doors.kept_headers("nobody", &headers)[0]
+                .1
+                .contains("Basic")
+        );
+    }
+
+    #[test]
+    fn fingerprints_differ_from_ledger_to_ledger() {
+        let other = Doors::open_among(&PROVIDERS, &[], [8; 32]).unwrap();
+        let doors = open(&[]);
+        assert_eq!(doors.fingerprint(b"x"), doors.fingerprint(b"x"));
+        assert_ne!(doors.fingerprint(b"x"), other.fingerprint(b"x"));
+    }
+
+    #[test]
+    fn a_provider_without_settings_lets_nothing_in() {
+        let doors = open(&[]);
+        assert_eq!(
+            ask(&doors, Some("k"), &[]),
+            turned_away("the settings hold nothing to judge by: path key")
+        );
+        assert!(doors.door("nobody").is_none());
+    }
+
+    #[test]
+    fn a_wrong_settings_key_is_refused_with_the_nearest() {
+        for (settings, words) in [
+            (
+                account("conscent", &[("api_keys", "x")]),
+                "did you mean \"api_key\"?",
+            ),
+            (
+                account("conscent/b", &[("pathkey", "x")]),
+                "did you mean \"path_key\"?",
+            ),
+            (
+                account("conscent/b", &[("pathkey", "x")]),
+                "[providers.conscent.accounts.b]",
+            ),
+            (account("concent", &[]), "did you mean \"conscent\"?"),
+            (account("conscent", &[("zzzzz", "x")]), "there are api_key"),
+            (
+                with_text(account("conscent", &[]), "api_key", "x"),
+                "api_key under [providers.conscent] takes a secret",
+            ),
+            (
+                with_text(account("conscent", &[]), "auth", "off"),
+                "auth = \"off\"",
+            ),
+            (
+                account("conscent", &[("path_key", "a/b")]),
+                "does not fit into a link",
+            ),
+            (account("conscent", &[("api_key", "x")]), "no api_secret"),
+        ] {
+            let error = refused_settings(&[settings]);
+            assert!(error.contains(words), "{error}");
+        }
+        open(&[with_text(account("conscent", &[]), "expect_every", "2h")]);
+    }
+
+    #[test]
+    fn accounts_that_nothing_can_tell_apart_are_refused() {
+        let basic = |name, key: &str| {
+            let mut all = vec![("api_key", "u"), ("api_secret", "p")];
+            if !key.is_empty() {
+                all.push(("path_key", key));
+            }
+            account(name, &all)
+        };
+        let none = |name| with_text(account(name, &[]), "auth", "none");
+        for pair in [
+            [
+                account("conscent", &[("path_key", "k")]),
+                account("conscent/b", &[("path_key", "n k")]),
+            ],
+            [basic("conscent", ""), basic("conscent/b", "")],
+            [basic("conscent", "k_1"), basic("conscent/b", "")],
+            [none("conscent"), none("conscent/b")],
+            [
+                account("signed", &[("secret", "c2VjcmV0")]),
+                account("signed/b", &[("secret", "bmV3 c2VjcmV0")]),
+            ],
+        ] {
+            let error = refused_settings(&pair);
+            assert!(error.starts_with("nothing can tell [providers."), "{error}");
+        }
+        open(&[basic("conscent", "k_1"), basic("conscent/b", "k_2")]);
+        open(&[
+            account("conscent", &[("path_key", "k")]),
+            account("signed", &[("path_key", "k")]),
+        ]);
+        open(&[account("conscent", &[]), account("conscent/b", &[])]);
+    }
+
+    fn rejected(doors: &Doors, provider: &str, request: &Request) -> RejectedAgain {
+        RejectedAgain {
+            provider: provider.to_owned(),
+            hook: request.hook.clone(),
+            headers: doors.kept_headers(provider, &request.headers),
+            body: Some(request.body.clone()),
+            received_at: request.received_at,
+            remote_ip: request.remote_ip.clone(),
+            path_fingerprint: request
+                .path_key
+                .as_ref()
+                .map(|key| doors.fingerprint(key.as_bytes())),
+        }
+    }
+
+    #[test]
+    fn a_rejected_request_comes_in_once_the_settings_are_right() {
+        let header = basic("user", "pass");
+        let request = request(
+            Some("k_1"),
+            &[("authorization", &header), ("accept", "*/*")],
+        );
+        let before = open(&[account("conscent", &[("path_key", "k_0")])]);
+        assert!(
+            before
+                .door("conscent")
+                .unwrap()
+                .admit(request.clone())
+                .is_err()
+        );
+        let row = rejected(&before, "conscent", &request);
+        assert!(row.headers[0].1.starts_with("fp:"));
+        assert_eq!(
+            before.admit_again(&row).unwrap_err(),
+            "path key wrong (known by fingerprint only, and none of today's secrets: path key, authorization)"
+        );
+        let after = open(&[account(
+            "conscent",
+            &[
+                ("path_key", "k_2 k_1"),
+                ("api_key", "user"),
+                ("api_secret", "new pass"),
+            ],
+        )]);
+        let delivery = after.admit_again(&row).unwrap();
+        assert_eq!(delivery.credential, "path_key#2+basic#2");
+        assert_eq!(delivery.origin, Origin::Admitted);
+        assert_eq!(delivery.received_at, AT);
+        assert_eq!(delivery.headers, row.headers);
+        assert_eq!(delivery.identity_proof, Some(IdentityProof::Absent));
+        let first_day = open(&[account("conscent", &[("path_key", "k_1")])]);
+        let unchecked = first_day.admit_again(&row).unwrap();
+        assert_eq!(unchecked.credential, "path_key+basic:unchecked");
+        assert_eq!(unchecked.headers, row.headers, "kept as it was");
+        let lower = Request {
+            headers: vec![(
+                "authorization".to_owned(),
+                header.replace("Basic", "basic").into_bytes(),
+            )],
+            ..request
+        };
+        assert!(
+            after
+                .admit_again(&rejected(&after, "conscent", &lower))
+                .is_ok()
+        );
+    }
+
+    #[test]
+    fn signatures_are_judged_as_of_the_first_arrival() {
+        let settings = account("signed", &[("secret", "c2VjcmV0c2VjcmV0")]);
+        let doors = open(std::slice::from_ref(&settings));
+        let mut request = request(None, &[]);
+        request.hook = "events".to_owned();
+        let headers = Signed.sign(&settings, &request.body, AT);
+        request.headers = headers
+            .into_iter()
+            .map(|(name, value)| (name, value.into_bytes()))
+            .collect();
+        let row = rejected(&doors, "signed", &request);
+        assert_eq!(doors.admit_again(&row).unwrap().credential, "signature");
+        let late = RejectedAgain {
+            received_at: AT.plus_ms(412_000),
+            ..row
+        };
+        assert_eq!(
+            doors.admit_again(&late).unwrap_err(),
+            "signed time 412 s off"
+        );
+    }
+
+    #[test]
+    fn what_cannot_come_in_again_says_why() {
+        let doors = open(&[account("conscent", &[("path_key", "k_1")])]);
+        let row = rejected(&doors, "conscent", &request(Some("k_1"), &[]));
+        let changed = |change: &dyn Fn(&mut RejectedAgain)| {
+            let mut row = row.clone();
+            change(&mut row);
+            doors.admit_again(&row).unwrap_err()
+        };
+        assert!(changed(&|row| row.body = None).contains("body was not kept"));
+        assert!(changed(&|row| row.hook = "logins".to_owned()).contains("did you mean \"login\"?"));
+        assert!(changed(&|row| row.provider = "x".to_owned()).contains("no provider"));
+    }
+
+    #[test]
+    fn reading_goes_to_the_provider_of_the_delivery() {
+        let doors = open(&[account("conscent", &[("path_key", "k_1")])]);
+        let mut request = request(Some("k_1"), &[]);
+        request.body = br#"{"userId":"u1"}"#.to_vec();
+        let delivery = doors.door("conscent").unwrap().admit(request).ok().unwrap();
+        assert_eq!(read(&delivery).label, "login");
+        let strange = Delivery {
+            provider: ProviderId::known("later"),
+            ..delivery
+        };
+        assert!(matches!(read(&strange).content, Content::Unreadable(_)));
+    }
 }

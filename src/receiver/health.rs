@@ -52,6 +52,8 @@ pub(crate) struct Pulse {
     pub(crate) last_seq: i64,
     /// The last folded delivery's number.
     pub(crate) folded_seq: i64,
+    /// Size of the write-ahead log, as far as it is known.
+    pub(crate) wal_bytes: u64,
 }
 
 /// Counters since the start, one per provider and answer.
@@ -156,6 +158,10 @@ impl Counters {
             (
                 "queue_depth",
                 i64::try_from(pulse.queued).unwrap_or(i64::MAX),
+            ),
+            (
+                "wal_bytes",
+                i64::try_from(pulse.wal_bytes).unwrap_or(i64::MAX),
             ),
             ("last_seq", pulse.last_seq),
             ("projection_lag_deliveries", lag),

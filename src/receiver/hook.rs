@@ -31,6 +31,8 @@ use crate::store::writer::Rejected;
 const LARGE_BODY_BYTES: usize = 64 << 10;
 /// A path part of up to so many bytes may be a word; a longer one is shown as a fingerprint.
 const WORD_BYTES_MAX: usize = 32;
+/// A part with so many digits is no word.
+const DIGITS_MAX: usize = 3;
 /// Parts of an unknown path that are kept.
 const PARTS_MAX: usize = 6;
 /// Cells of a provider's own name in a log line.
@@ -153,6 +155,7 @@ fn kept_part(doors: &Doors, place: usize, part: &str) -> String {
     let is_word = place < 2
         && part.len() <= WORD_BYTES_MAX
         && !part.starts_with("k_")
+        && part.bytes().filter(u8::is_ascii_digit).count() < DIGITS_MAX
         && part
             .bytes()
             .all(|byte| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte))

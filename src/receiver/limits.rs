@@ -110,7 +110,7 @@ impl Crowd {
             .len()
     }
 
-    fn enter(self: Arc<Self>, link: &Arc<Link>) -> Seat {
+    pub(crate) fn enter(self: Arc<Self>, link: &Arc<Link>) -> Seat {
         self.links
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
@@ -147,7 +147,7 @@ impl Crowd {
     }
 
     /// Keeps those of `ip` that only wait under its cap, as far as they have waited long.
-    fn thin(&self, ip: IpAddr, max: usize, age: Duration) {
+    pub(crate) fn thin(&self, ip: IpAddr, max: usize, age: Duration) {
         let waiting = self
             .links
             .lock()
@@ -164,7 +164,7 @@ impl Crowd {
 }
 
 /// A place in the crowd, given up when dropped.
-struct Seat {
+pub(crate) struct Seat {
     crowd: Arc<Crowd>,
     link: Arc<Link>,
 }

@@ -26,6 +26,9 @@ mod hook;
 
 mod health;
 
+#[cfg(test)]
+mod tests;
+
 use std::convert::Infallible;
 use std::fmt::Write as _;
 use std::future::Future;
@@ -164,11 +167,12 @@ impl Ledger for Writer {
     fn pulse(&self) -> Pulse {
         let health = self.health();
         Pulse {
-            committed: health.probe_age,
+            committed: health.last_commit_at.map(|_| health.probe_age),
             is_failing: health.failing.is_some(),
             queued: health.queued as u64,
             last_seq: health.last_seq,
             folded_seq: health.folded_seq,
+            wal_bytes: health.wal_bytes,
         }
     }
 }

@@ -3,15 +3,31 @@
 //! Imports domain only, is synchronous, and is the one place that knows SQLite. Never looks inside a body: whoever
 //! opens a ledger for writing hands over the function that reads deliveries.
 
+pub mod lock;
+
 pub mod schema;
 
 pub mod append;
 
 pub mod project;
 
-pub mod query;
+mod fold;
+
+mod inbox;
+
+pub mod ring;
 
 pub mod writer;
+
+pub mod task;
+
+pub mod socket;
+
+pub mod upkeep;
+
+pub mod query;
+
+pub mod today;
 
 use std::io;
 use std::path::{Path, PathBuf};

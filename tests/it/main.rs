@@ -1,1 +1,4 @@
-//! x
+//! Behaviour through public borders, in one binary.
+
+mod floors;
+mod oracle;

@@ -119,11 +119,16 @@ impl<'a> Object<'a> {
             return Some(Value::Bool(true));
         }
         let text = self.text(key)?;
-        match serde_json::from_str::<Value>(raw) {
-            Ok(number @ Value::Number(_)) if number.to_string() == raw => Some(number),
+        match serde_json::from_str::<serde_json::Number>(raw) {
+            Ok(number) if lossless(&number, raw) => Some(Value::Number(number)),
             _ => Some(Value::String(text)),
         }
     }
+}
+
+fn lossless(number: &serde_json::Number, raw: &str) -> bool {
+    let written = number.to_string();
+    written == raw
 }
 
 /// Reads a decimal token, plain or with an exponent.

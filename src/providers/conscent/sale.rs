@@ -4,14 +4,14 @@
 //! Imports domain. Money comes from exact tokens: the price is what the reader pays, `buyingPrice` what the publisher
 //! keeps, and tax components are parts of the price.
 
-use super::body::{Object, decimal};
-use super::{Kind, keep};
 use crate::domain::event::{
     Event, EventType, Facts, Grouping, Interval, IntervalUnit, Occurred, OccurredSource,
     PaymentFacts, Subject, SubscriptionFacts,
 };
 use crate::domain::money::Money;
 use crate::domain::time::Timestamp;
+use crate::providers::conscent::body::{Object, decimal};
+use crate::providers::conscent::{Kind, keep};
 
 /// The longest period believed, in months.
 const MONTHS_MAX: u32 = 1_200;
@@ -219,20 +219,24 @@ fn payment(frame: &Frame<'_>, purchase: &Object<'_>) -> Event {
 fn bundle(frame: &Frame<'_>, purchase: &Object<'_>) -> Vec<Event> {
     let completed = frame.event(EventType::PurchaseCompleted, purchase);
     let mut paid = payment(frame, purchase);
-    if let Some(details) = purchase.object("bundlePriceDetails") {
-        paid.money = priced(&details);
-        set_net(
-            &mut paid,
-            net(
-                purchase.text("bundlePrice"),
-                purchase.text("bundleBuyingPrice"),
-                &details,
-            ),
-        );
-    } else if paid.money.is_none() {
-        paid.money = money(purchase.text("bundlePrice"), purchase.text("currency"));
-    }
     let parts = purchase.objects("subscriptionsDetail").unwrap_or_default();
+    let details = purchase.object_or_empty("bundlePriceDetails");
+    let whole = priced(&details).or_else(|| {
+        let of_part = || parts.first()?.text("currency");
+        money(
+            purchase.text("bundlePrice"),
+            details.text("currency").or_else(of_part),
+        )
+    });
+    if whole.is_some() {
+        paid.money = whole;
+        let kept = net(
+            purchase.text("bundlePrice"),
+            purchase.text("bundleBuyingPrice"),
+            &details,
+        );
+        set_net(&mut paid, kept);
+    }
     let sellers = if parts.is_empty() {
         sellers(
             &purchase.objects("bundleSubscriptions").unwrap_or_default(),

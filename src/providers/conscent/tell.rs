@@ -6,8 +6,8 @@
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 
-use super::hex;
 use crate::domain::time::{DAY_MS, Timestamp};
+use crate::providers::check::hex;
 use crate::providers::{Happening, Persona, Plan, Story, Told};
 
 /// The publisher's id at Conscent.
@@ -339,7 +339,7 @@ fn once(story: &Story<'_>, price_minor: i64, currency: &str) -> (&'static str, V
 fn paywall(story: &Story<'_>) -> Value {
     let wall = json!({ "_id": id("wall", 0, ""), "name": "story wall" });
     let mut parts = vec![("paywall", wall), ("user", user(story.who))];
-    if story.nonce % 3 == 0 {
+    if story.nonce.is_multiple_of(3) {
         let action = json!({ "clickAction": "SUBS", "numCta": 2 });
         parts.insert(0, ("action", action));
         return envelope(story, "paywall.click", parts);
