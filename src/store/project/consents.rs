@@ -223,7 +223,7 @@ fn since(
     told.filter(|told| *told <= at).unwrap_or(at)
 }
 
-const TOLD: &str = "\
+pub(super) const TOLD: &str = "\
 select e.seq, e.n, e.type, e.at, e.test, e.email, e.data, d.dedupe_key
 from events e cross join deliveries d on d.seq = e.seq
 where e.provider = ?1 and e.account = ?2 and e.user_id = ?3 and e.type >= ?4 and e.type < ?5

@@ -110,7 +110,7 @@ impl Counted<'_> {
 /// No day is longer, not even one that a country repeated by moving its date line.
 const LONGEST_DAY_MS: i64 = 2 * DAY_MS + HOUR_MS;
 
-const STANDS: &str = "\
+pub(super) const STANDS: &str = "\
 select exists (
   select 1 from events
   where provider = ?1 and account = ?2 and user_id = ?3 and at > ?4 and at < ?5

@@ -45,7 +45,7 @@ struct Members {
     events: BTreeMap<i64, Told>,
 }
 
-const BY_ID: &str = "\
+pub(super) const BY_ID: &str = "\
 select e.seq, e.n, e.type, e.at, e.test, e.app, e.user_id, e.email, e.name, e.subscription_id, e.plan, e.data,
   d.dedupe_key
 from events e cross join deliveries d on d.seq = e.seq
@@ -53,7 +53,7 @@ where e.provider = ?1 and e.account = ?2 and e.subscription_id = ?3
   and e.type >= 'payment.refunded' and e.type < 'subscription/'
   and e.type not in ('payment.succeeded', 'purchase.completed')";
 
-const BY_READER: &str = "\
+pub(super) const BY_READER: &str = "\
 select e.seq, e.n, e.type, e.at, e.test, e.app, e.user_id, e.email, e.name, e.subscription_id, e.plan, e.data,
   d.dedupe_key
 from events e cross join deliveries d on d.seq = e.seq
@@ -110,9 +110,7 @@ fn gather(conn: &Connection, scope: &Scope, seed: Seed) -> Result<Members, Error
             if with_reader && let Some(reader) = &told.user_id {
                 seeds.push(Seed::Reader(reader.clone()));
             }
-            if told.kind != EventType::PaymentRefunded
-                && let Some(id) = &told.subscription_id
-            {
+            if let Some(id) = &told.subscription_id {
                 seeds.push(Seed::Id(id.clone()));
             }
             members.events.insert(told.place.id(), told);
@@ -184,7 +182,7 @@ pub(super) fn refold(
     Ok(changed)
 }
 
-const DUE: &str = "\
+pub(super) const DUE: &str = "\
 select provider, account, subscription_id from subscriptions where clock_at <= ?1 order by clock_at limit ?2";
 
 /// Where the clock has changed something, at most `limit` of them.

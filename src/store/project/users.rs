@@ -222,7 +222,7 @@ impl Said {
     }
 }
 
-const SAID: &str = "\
+pub(super) const SAID: &str = "\
 select e.seq, e.n, e.type, e.at, e.test, e.email, e.phone, e.name, e.data, d.dedupe_key, d.identity_proof
 from events e cross join deliveries d on d.seq = e.seq
 where e.users_id = ?1";

@@ -1,0 +1,140 @@
+//! Offers for the term at the caret.
+
+use crate::domain::event::EventType;
+use crate::domain::query::{Is, Key, Words, folded, value_text};
+
+/// So many offers at most.
+const OFFERS_MAX: usize = 50;
+
+const TIMES: &[&str] = &[
+    "today",
+    "yesterday",
+    "24h",
+    "7d",
+    "28d",
+    "last-review",
+    "mon",
+    "tue",
+    "wed",
+    "thu",
+    "fri",
+    "sat",
+    "sun",
+];
+
+/// What the term that ends at byte `caret` of `text` may become: whole terms, the likeliest first. A term begins
+/// after the last space or parenthesis outside quotes; a leading `-` is kept.
+pub fn completions(text: &str, caret: usize, words: &Words<'_>) -> Vec<String> {
+    let head = text.get(..caret.min(text.len())).unwrap_or(text);
+    let term = &head[term_start(head)..];
+    let (sign, term) = match term.strip_prefix('-') {
+        Some(rest) => ("-", rest),
+        None => ("", term),
+    };
+    let offers = match term.split_once(':') {
+        None => keys(term, words),
+        Some((key, values)) => match Key::from_word(&key.to_ascii_lowercase()) {
+            Some(key) if key.lists().contains(&words.list) => values_of(key, values, words),
+            _ => Vec::new(),
+        },
+    };
+    offers
+        .into_iter()
+        .filter(|offer| offer != term)
+        .take(OFFERS_MAX)
+        .map(|offer| format!("{sign}{offer}"))
+        .collect()
+}
+
+fn term_start(head: &str) -> usize {
+    let mut start = 0;
+    let mut in_quotes = false;
+    let mut escaped = false;
+    for (i, c) in head.char_indices() {
+        match c {
+            _ if escaped => escaped = false,
+            '\\' if in_quotes => escaped = true,
+            '"' => in_quotes = !in_quotes,
+            _ if !in_quotes && (c.is_whitespace() || c == '(' || c == ')') => {
+                start = i + c.len_utf8();
+            }
+            _ => {}
+        }
+    }
+    start
+}
+
+fn keys(begun: &str, words: &Words<'_>) -> Vec<String> {
+    let begun = begun.to_ascii_lowercase();
+    let is = Is::of(words.list)
+        .filter(|word| begun.len() > 1 && word.as_str().starts_with(&begun))
+        .map(|word| format!("is:{word}"));
+    Key::of(words.list)
+        .filter(|key| key.as_str().starts_with(&begun))
+        .map(|key| format!("{key}:"))
+        .chain(is)
+        .collect()
+}
+
+fn values_of(key: Key, values: &str, words: &Words<'_>) -> Vec<String> {
+    let (done, begun) = match values.rfind(',') {
+        Some(comma) => values.split_at(comma + 1),
+        None => ("", values),
+    };
+    let begun = folded(begun.trim_start_matches('"'));
+    candidates(key, words)
+        .into_iter()
+        .filter(|value| folded(value).starts_with(&begun))
+        .map(|value| format!("{key}:{done}{}", value_text(&value)))
+        .collect()
+}
+
+fn candidates(key: Key, words: &Words<'_>) -> Vec<String> {
+    let own = |words: &[&str]| words.iter().map(|word| (*word).to_owned()).collect();
+    if let Some(closed) = key.words(words.list) {
+        return own(closed);
+    }
+    match key {
+        Key::Provider => words.stored.providers.clone(),
+        Key::Account => words.stored.accounts.clone(),
+        Key::Plan => words.stored.plans.clone(),
+        Key::Currency => words.stored.currencies.clone(),
+        Key::Purpose => words.stored.purposes.clone(),
+        Key::Hook => words.stored.hooks.clone(),
+        Key::Is => Is::of(words.list).map(|is| is.to_string()).collect(),
+        Key::Type => types(words),
+        Key::Ends => own(&["today", "7d", "30d"]),
+        Key::At
+        | Key::Day
+        | Key::Since
+        | Key::Until
+        | Key::Received
+        | Key::Registered
+        | Key::Started
+        | Key::Ended => own(TIMES),
+        _ => Vec::new(),
+    }
+}
+
+/// Families, then whole types, then the words after the dot, then providers' own names.
+fn types(words: &Words<'_>) -> Vec<String> {
+    let mut out: Vec<String> = Vec::new();
+    let mut push = |word: &str| {
+        if !out.iter().any(|known| known == word) {
+            out.push(word.to_owned());
+        }
+    };
+    EventType::ALL.iter().for_each(|kind| push(kind.family()));
+    EventType::ALL.iter().for_each(|kind| push(kind.as_str()));
+    for kind in EventType::ALL {
+        if let Some((_, rest)) = kind.as_str().split_once('.') {
+            push(rest);
+        }
+    }
+    words
+        .stored
+        .provider_types
+        .iter()
+        .for_each(|name| push(name));
+    out
+}
