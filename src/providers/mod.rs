@@ -9,7 +9,7 @@ mod body;
 
 pub mod check;
 
-pub mod conscent;
+mod conscent;
 mod expressconsent;
 mod klustr;
 mod zotlo;
