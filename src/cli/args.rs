@@ -173,6 +173,16 @@ pub struct ListArgs {
     pub limit: usize,
 }
 
+impl Default for ListArgs {
+    fn default() -> Self {
+        Self {
+            query: Vec::new(),
+            format: None,
+            limit: 500,
+        }
+    }
+}
+
 /// What `today` takes.
 #[derive(Args, Clone, Debug)]
 pub struct TodayArgs {

@@ -23,6 +23,9 @@ const COUNT_CAP: u64 = 1_000_000;
 /// So often a follower looks whether anything was written.
 const LOOK_EVERY: Duration = Duration::from_millis(250);
 
+/// The id of an event is its delivery's number times this, and its place in it.
+const EVENTS_PER_DELIVERY: i64 = 10_000;
+
 /// Writes a list, newest first.
 pub fn run(context: &Context, list: List, args: &ListArgs, out: &mut Out) -> Result<()> {
     let reader = Reader::open(&context.database)?;
@@ -61,14 +64,15 @@ pub fn run(context: &Context, list: List, args: &ListArgs, out: &mut Out) -> Res
 
 /// The query that the words of the command line make, narrowed to `--account`.
 pub fn parse(context: &Context, reader: &Reader, list: List, words: &[String]) -> Result<Query> {
-    let mut text = words.join(" ");
-    if let Some(account) = &context.global.account {
-        if !text.is_empty() {
-            text.push(' ');
-        }
-        text.push_str(&format!("account:{account}"));
-    }
-    parse_text(context, reader, list, &text)
+    let text = words.join(" ");
+    let Some(account) = &context.global.account else {
+        return parse_text(context, reader, list, &text);
+    };
+    // Looked at by itself first, so that a fault is pointed at as it was typed.
+    parse_text(context, reader, list, &text)?;
+    let account = format!("account:\"{}\"", account.replace(['"', '\\'], ""));
+    let both = if text.is_empty() { account } else { format!("({text}) {account}") };
+    parse_text(context, reader, list, &both)
 }
 
 /// The query that `text` is, by the words of this ledger.
@@ -102,4 +106,54 @@ fn pointed(text: &str, error: &QueryError) -> String {
         " ".repeat(Printable::line(before).width()),
         "^".repeat(Printable::line(term).width())
     )
+}
+
+/// Writes events as they arrive, oldest first, until interrupted.
+pub fn follow(context: &Context, args: &ListArgs, out: &mut Out) -> Result<()> {
+    let format = context.format(args.format);
+    if format == Format::Json {
+        return Err(Failure::usage("an array that never ends is no JSON: use --format ndjson").into());
+    }
+    let reader = Reader::open(&context.database)?;
+    // A query that does not parse is refused at once.
+    parse(context, &reader, List::Events, &args.query)?;
+    let mut seen = reader.status(context.clock.now())?.folded_seq;
+    let heads = columns(List::Events).iter().map(Head::from).collect();
+    let mut sheet = Sheet::new(out, format, heads, reader.zone()?)?;
+    let mut version = 0;
+    loop {
+        let now = reader.version()?;
+        if now != version {
+            version = now;
+            for row in news(context, &reader, &args.query, &mut seen)? {
+                sheet.row(&row.cells)?;
+            }
+            sheet.flush()?;
+        }
+        std::thread::sleep(LOOK_EVERY);
+    }
+}
+
+/// The events of deliveries after `seen`, in the order of arrival.
+fn news(context: &Context, reader: &Reader, words: &[String], seen: &mut i64) -> Result<Vec<Row>> {
+    let newer = format!("seq:>{seen}");
+    let text = words.join(" ");
+    let text = if text.is_empty() { newer } else { format!("({text}) {newer}") };
+    let query = parse(context, reader, List::Events, &[text])?;
+    let mut rows = Vec::new();
+    let mut cursor = Cursor::First;
+    loop {
+        let page = reader.page(List::Events, &query, &cursor, PAGE_ROWS)?;
+        let last = page.rows.last().map(|row| row.key.clone());
+        rows.extend(page.rows);
+        match last {
+            Some(key) if page.more_after => cursor = Cursor::After(key),
+            _ => break,
+        }
+    }
+    rows.sort_by_key(|row| row.key.id);
+    if let Some(last) = rows.last() {
+        *seen = last.key.id / EVENTS_PER_DELIVERY;
+    }
+    Ok(rows)
 }

@@ -14,6 +14,8 @@ pub mod links;
 
 pub mod running;
 
+pub mod tasks;
+
 pub mod screen;
 
 pub mod start;
@@ -27,6 +29,10 @@ pub mod lists;
 pub mod urls;
 
 pub mod send;
+
+pub mod marks;
+
+pub mod upkeep;
 
 pub mod settings;
 
@@ -51,7 +57,6 @@ pub fn run(cli: &Cli) -> Result<()> {
         return start::run(global, out);
     };
     match command {
-        _ if false => Ok(()),
         Command::Serve { detached } => serve::run(global, *detached, out),
         Command::Tui { query } => start::screen(&context()?, query, out),
         Command::Events { list, follow: true } => lists::follow(&context()?, list, out),
@@ -65,6 +70,10 @@ pub fn run(cli: &Cli) -> Result<()> {
         Command::Deliveries(args) => lists::run(&context()?, List::Deliveries, args, out),
         Command::Urls { provider } => urls::run(&context()?, provider.as_deref(), out),
         Command::Send(args) => send::run(&context()?, args, out),
+        Command::Tests(command) => marks::run(&context()?, command, out),
+        Command::Quarantine { command } => upkeep::quarantine(&context()?, command.as_ref(), out),
+        Command::Rebuild { check } => upkeep::rebuild(&context()?, *check, out),
+        Command::Verify => upkeep::verify(&context()?, out),
         Command::Status => status::run(&context()?, out),
         Command::Stop => status::stop(&context()?, out),
         Command::Reload => status::reload(&context()?, out),

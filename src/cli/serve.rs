@@ -2,11 +2,12 @@
 
 use std::io::{self, IsTerminal, stderr};
 use std::net::{SocketAddr, TcpListener};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use anyhow::{Context as _, Result};
 use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::sync::Notify;
 use tracing_subscriber::EnvFilter;
 
 use crate::cli::args::Global;
@@ -16,12 +17,14 @@ use crate::cli::links::near_url;
 use crate::cli::out::Out;
 use crate::cli::running;
 use crate::config::{Config, SettingsError};
-use crate::domain::time::Clock;
-use crate::providers::door::{self, Doors};
+use crate::domain::delivery::Delivery;
+use crate::providers::door::{self, Doors, RejectedAgain};
 use crate::receiver::limits::Limits;
 use crate::receiver::peer::Proxies;
 use crate::receiver::{self, Live, ReloadHandle, Setup};
-use crate::store::writer::{AdmitFn, Options, Store};
+use crate::store::ring::RejectedRow;
+use crate::store::task::Task;
+use crate::store::writer::{Options, Store};
 
 /// Serves until SIGTERM or SIGINT. `detached`: a screen started it, and may go away without it.
 pub fn run(global: &Global, detached: bool, out: &mut Out) -> Result<()> {
@@ -118,65 +121,105 @@ fn say_where(context: &Context, listen: SocketAddr, store: &Store, out: &mut Out
         context.database.display(),
         store.zone().name()
     ))?;
-    if let Some(wanted) = context.config.display.zone.filter(|zone| *zone != store.zone()) {
-        out.say(format!(
-            "the settings name the zone {}, the database keeps {}: days stay as they were counted",
-            wanted.name(),
-            store.zone().name()
-        ))?;
-    }
     out.say("the links to paste: subledger urls; the screen: subledger tui; the end: subledger stop")?;
     Ok(())
 }
 
-fn receive(global: &Global, context: &Context, listener: TcpListener, store: &Store) -> Result<()> {
+fn receive(
+    global: &Global,
+    context: &Context,
+    listener: TcpListener,
+    store: &Store,
+) -> Result<()> {
     let key = store.fingerprint_key();
     let doors = Doors::open(&context.config.accounts, key)?;
     let handle = ReloadHandle::new(live(&context.config, doors)?);
-    store.serve_tasks(admit_by(handle.clone()))?;
+    let reloader = Arc::new(Reloader {
+        global: global.clone(),
+        listen: context.listen(),
+        database: context.database.clone(),
+        key,
+        handle: handle.clone(),
+    });
+    let stop = Arc::new(Notify::new());
+    let (stopping, reloading) = (Arc::clone(&stop), Arc::clone(&reloader));
+    store.on_stop(move || stopping.notify_one());
+    store.on_reload(move || reloading.take());
+    store.serve_tasks(Arc::new({
+        let handle = handle.clone();
+        move |row| admit_again(&handle.get().doors, row)
+    }))?;
+    count_days_in(context, store);
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
         .enable_all()
         .build()
         .context("cannot start")?;
+    let setup = Setup {
+        live: handle,
+        writer: store.writer(),
+        clock: context.clock,
+    };
     runtime.block_on(async {
         let listener = tokio::net::TcpListener::from_std(listener)?;
-        let mut hang_up = signal(SignalKind::hangup())?;
-        let setup = Setup {
-            live: handle.clone(),
-            writer: store.writer(),
-            clock: Clock::Machine,
-        };
-        let reloading = async {
-            while hang_up.recv().await.is_some() {
-                reload(global, context, key, &handle);
-            }
-        };
-        tokio::select! {
-            result = receiver::serve(listener, setup, asked_to_stop()?) => result,
-            () = reloading => Ok(()),
-        }
+        let hang_up = signal(SignalKind::hangup())?;
+        tokio::spawn(reload_on(hang_up, reloader));
+        receiver::serve(listener, setup, asked_to_stop(stop)?).await
     })?;
     Ok(())
 }
 
-/// Judges a rejected request again by the settings of the moment.
-fn admit_by(handle: ReloadHandle) -> AdmitFn {
-    Arc::new(move |row| {
-        let _ = (&handle, row);
-        Err(String::new())
+async fn reload_on(mut hang_up: Signal, reloader: Arc<Reloader>) {
+    while hang_up.recv().await.is_some() {
+        let reloader = Arc::clone(&reloader);
+        tokio::task::spawn_blocking(move || reloader.take().ok()).await.ok();
+    }
+}
+
+/// Where the settings name another zone than the ledger keeps, days are counted again, behind everything else.
+fn count_days_in(context: &Context, store: &Store) {
+    let Some(zone) = context.config.display.zone.filter(|zone| *zone != store.zone()) else {
+        return;
+    };
+    tracing::info!("counting days in {} from now on", zone.name());
+    let writer = store.writer();
+    std::thread::spawn(move || {
+        let task = Task::SetZone {
+            zone: zone.name().to_owned(),
+        };
+        match writer.run(task, &mut |_| {}) {
+            Ok(report) => tracing::info!("{}", report.summary),
+            Err(error) => tracing::error!("days are still counted as before: {error}"),
+        }
+    });
+}
+
+/// Judges a request out of the ring again. Its path holds the fingerprint of the path key, if there was one.
+pub fn admit_again(doors: &Doors, row: &RejectedRow) -> Result<Delivery, String> {
+    let rejected = &row.rejected;
+    let last = rejected.path.rsplit('/').next();
+    doors.admit_again(&RejectedAgain {
+        provider: rejected.provider.clone(),
+        hook: rejected.hook.clone(),
+        headers: rejected.headers.clone(),
+        body: rejected.body.clone(),
+        received_at: rejected.received_at,
+        remote_ip: rejected.remote_ip.clone(),
+        path_fingerprint: last
+            .filter(|last| last.starts_with("fp:"))
+            .map(str::to_owned),
     })
 }
 
-/// Resolves at SIGTERM or SIGINT.
-fn asked_to_stop() -> io::Result<impl Future<Output = ()>> {
+/// Resolves at SIGTERM, SIGINT or when another process asks.
+fn asked_to_stop(asked: Arc<Notify>) -> io::Result<impl Future<Output = ()>> {
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
-    let asked = async move |signal: &mut Signal| signal.recv().await;
     Ok(async move {
         tokio::select! {
-            _ = asked(&mut terminate) => {}
-            _ = asked(&mut interrupt) => {}
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+            () = asked.notified() => {}
         }
         tracing::info!("stopping: answering what was accepted");
     })
@@ -194,24 +237,42 @@ fn live(config: &Config, doors: Doors) -> Result<Live, SettingsError> {
     })
 }
 
-/// Takes the settings again; those that do not hold leave the old ones in force.
-fn reload(global: &Global, context: &Context, key: [u8; 32], handle: &ReloadHandle) {
-    let taken = Context::read(global).and_then(|fresh| {
-        let doors = Doors::open(&fresh.config.accounts, key)?;
-        let live = live(&fresh.config, doors)?;
-        Ok((fresh, live))
-    });
-    match taken {
-        Ok((fresh, live)) => {
-            handle.set(live);
-            tracing::info!("took the settings again");
-            if fresh.listen() != context.listen() || fresh.database != context.database {
-                tracing::warn!("another address or database holds from the next start on");
+/// Takes the settings again while the receiver runs.
+struct Reloader {
+    global: Global,
+    listen: SocketAddr,
+    database: PathBuf,
+    key: [u8; 32],
+    handle: ReloadHandle,
+}
+
+impl Reloader {
+    /// What was taken over; settings that do not hold leave the old ones in force.
+    fn take(&self) -> Result<String, String> {
+        match self.try_take() {
+            Ok(fresh) => {
+                for warning in &fresh.config.warnings {
+                    tracing::warn!("{warning}");
+                }
+                let mut says = "took the settings again".to_owned();
+                if fresh.listen() != self.listen || fresh.database != self.database {
+                    says.push_str("; another address or database holds from the next start on");
+                }
+                tracing::info!("{says}");
+                Ok(says)
             }
-            for warning in &fresh.config.warnings {
-                tracing::warn!("{warning}");
+            Err(error) => {
+                let says = format!("the old settings stay in force: {error:#}");
+                tracing::error!("{says}");
+                Err(says)
             }
         }
-        Err(error) => tracing::error!("the old settings stay in force: {error:#}"),
+    }
+
+    fn try_take(&self) -> Result<Context> {
+        let fresh = Context::read(&self.global)?;
+        let doors = Doors::open(&fresh.config.accounts, self.key)?;
+        self.handle.set(live(&fresh.config, doors)?);
+        Ok(fresh)
     }
 }

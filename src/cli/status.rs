@@ -1,7 +1,6 @@
 //! `status`, `stop`, `reload`: the receiver that runs on this database.
 
 use anyhow::Result;
-use rustix::process::Signal;
 
 use crate::cli::context::Context;
 use crate::cli::failure::{Failure, UNREACHABLE};
@@ -10,7 +9,10 @@ use crate::cli::out::Out;
 use crate::cli::running::{self, Running};
 use crate::cli::table::{json_text, local};
 use crate::cli::{settings, start};
+use crate::domain::printable::Printable;
 use crate::store::query::Reader;
+use crate::store::task::{Task, submit};
+use crate::store;
 
 /// Whether a receiver runs, and what the database has. Exit code 3 if none runs.
 pub fn run(context: &Context, out: &mut Out) -> Result<()> {
@@ -62,17 +64,15 @@ pub fn stop(context: &Context, out: &mut Out) -> Result<()> {
     }
 }
 
-/// Has the receiver take the settings again. Settings that do not hold are refused here and the old stay in force.
+/// Has the receiver take the settings again. Settings that do not hold leave the old in force.
 pub fn reload(context: &Context, out: &mut Out) -> Result<()> {
     settings::check(&context.config)?;
-    let Some(running) = running::receiver(&context.database) else {
+    if running::receiver(&context.database).is_none() {
         let path = context.database.display();
-        return Err(Failure::unreachable(format!("no receiver runs on {path}: it takes the settings when it starts")).into());
-    };
-    running::signal(&running, Signal::HUP)?;
-    out.say(format!("process {} takes the settings again", running.pid))?;
-    if running.listen.port() != context.listen().port() && context.listen().port() != 0 {
-        out.say("another listen address holds from the next start on")?;
+        let says = format!("no receiver runs on {path}: it takes the settings when it starts");
+        return Err(Failure::unreachable(says).into());
     }
-    Ok(())
+    let nobody = || Err(store::Error::Refused("the receiver has just gone".to_owned()));
+    let report = submit(&context.database, Task::Reload, nobody)?;
+    Ok(out.say(Printable::line(&report.summary))?)
 }
