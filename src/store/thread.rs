@@ -47,6 +47,8 @@ const FRAME_BYTES: u64 = 4096 + 24;
 const PROBE_EVERY: Duration = Duration::from_secs(5);
 const PROBE_FAILING_EVERY: Duration = Duration::from_secs(1);
 const TICK_EVERY: Duration = Duration::from_secs(60);
+/// While the clock still changes something.
+const TICK_AGAIN: Duration = Duration::from_millis(50);
 pub(crate) const TICK_ROWS: usize = 500;
 const EXPIRE_ROWS: i64 = 500;
 
@@ -541,8 +543,8 @@ impl Core {
             append::forget_unconfirmed(&core.conn, now)?;
             Ok(rows)
         });
-        let more = ticked.is_ok_and(|rows| rows >= TICK_ROWS);
-        self.next_tick = Instant::now() + if more { Duration::ZERO } else { TICK_EVERY };
+        let more = ticked.is_ok_and(|rows| rows > 0);
+        self.next_tick = Instant::now() + if more { TICK_AGAIN } else { TICK_EVERY };
     }
 
     /// Lets the clock change what it changes, a bounded number of rows; how many it was.
