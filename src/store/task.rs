@@ -13,6 +13,7 @@ use crate::domain::delivery::Delivery;
 use crate::domain::page::List;
 use crate::store::ring::RejectedRow;
 use crate::store::thread::Core;
+use crate::store::upkeep::import::Parcel;
 use crate::store::writer::{Shared, Store};
 use crate::store::{Error, lock, socket, upkeep};
 
@@ -72,6 +73,11 @@ pub enum Task {
     SetZone {
         /// IANA name.
         zone: String,
+    },
+    /// Takes deliveries in from a file, at most 4 MiB of bodies at a time.
+    Import {
+        /// In the order of record.
+        parcels: Vec<Parcel>,
     },
     /// Asks the process that holds the lock to stop, answering what it has accepted.
     Stop,
@@ -228,6 +234,10 @@ pub(crate) fn run(
         Task::ClearTests => upkeep::tests::clear(),
         Task::Admit { ids } => upkeep::admit::steps(ids),
         Task::RetryQuarantine => upkeep::quarantine::retry(),
+        Task::Import { parcels } => {
+            upkeep::import::check_size(&parcels)?;
+            upkeep::import::steps(parcels)
+        }
         Task::Rebuild { check: false } => upkeep::rebuild::rebuild(None),
         Task::Rebuild { check: true } => upkeep::rebuild::check(),
         Task::SetZone { zone } => {

@@ -40,9 +40,15 @@ const WAL_BYTES_LARGE: u64 = 64 << 20;
 const WAL_PATIENCE: Duration = Duration::from_millis(50);
 /// The write-ahead log is emptied when nothing was committed for this long.
 const IDLE: Duration = Duration::from_secs(1);
+/// Emptying it is tried again after this, where a reader was in the way.
+const EMPTY_AGAIN: Duration = Duration::from_secs(2);
+/// A page and its head in the log.
+const FRAME_BYTES: u64 = 4096 + 24;
 const PROBE_EVERY: Duration = Duration::from_secs(5);
 const PROBE_FAILING_EVERY: Duration = Duration::from_secs(1);
 const TICK_EVERY: Duration = Duration::from_secs(60);
+/// While the clock still changes something.
+const TICK_AGAIN: Duration = Duration::from_millis(50);
 pub(crate) const TICK_ROWS: usize = 500;
 const EXPIRE_ROWS: i64 = 500;
 
@@ -60,7 +66,8 @@ pub(crate) struct Core {
     /// Something was rolled back: what is kept in memory may not be what is on disk.
     stale: bool,
     commits: u32,
-    truncate: bool,
+    /// When the write-ahead log is to be emptied.
+    truncate_at: Option<Instant>,
     last_commit: Instant,
     last_append: Instant,
     last_fold: Instant,
@@ -90,7 +97,7 @@ impl Core {
             task: None,
             stale: false,
             commits: 0,
-            truncate: true,
+            truncate_at: Some(now + IDLE),
             last_commit: now,
             last_append: now,
             last_fold: now,
@@ -166,9 +173,9 @@ impl Core {
         if now >= self.next_probe {
             self.probe();
         }
-        if self.truncate && now >= self.last_commit + IDLE && !self.behind() {
-            self.truncate = false;
-            self.checkpoint("truncate", Duration::ZERO);
+        if self.truncate_at.is_some_and(|at| now >= at) && !self.behind() {
+            let emptied = self.checkpoint("truncate", Duration::ZERO);
+            self.truncate_at = (!emptied).then(|| now + EMPTY_AGAIN);
         }
     }
 
@@ -179,8 +186,8 @@ impl Core {
         }
         if self.behind() {
             at = at.min(self.fold_at());
-        } else if self.truncate {
-            at = at.min(self.last_commit + IDLE);
+        } else if let Some(truncate_at) = self.truncate_at {
+            at = at.min(truncate_at);
         }
         at
     }
@@ -454,6 +461,8 @@ impl Core {
         let shared = Arc::clone(&self.shared);
         let pause = move || shared.inbox.waiting() > 0;
         match self.catch_up(FOLD_MAX, &pause) {
+            // Behind and nothing to fold: the rows are not what they should be, and looking again at once is no help.
+            Ok(0) => self.fold_not_before = Instant::now() + FOLD_AGAIN,
             Ok(_) => {}
             Err(error) => self.fail(&error),
         }
@@ -475,39 +484,44 @@ impl Core {
 
     /// Checkpoints now and then, after the answers.
     fn after_commit(&mut self) {
-        self.truncate = true;
+        self.truncate_at = Some(self.last_commit + IDLE);
         self.commits += 1;
         if self.commits >= COMMITS_PER_CHECKPOINT {
             self.commits = 0;
-            let large = self.shared.wal_bytes.load(Ordering::Relaxed) > WAL_BYTES_LARGE;
-            let (mode, patience) = if large {
-                ("truncate", WAL_PATIENCE)
-            } else {
-                ("passive", Duration::ZERO)
-            };
-            self.checkpoint(mode, patience);
+            let all = self.checkpoint("passive", Duration::ZERO);
+            // While a long reader is in the way there is nothing to wait for.
+            if all && self.shared.wal_bytes.load(Ordering::Relaxed) > WAL_BYTES_LARGE {
+                self.checkpoint("truncate", WAL_PATIENCE);
+            }
         }
     }
 
-    fn checkpoint(&mut self, mode: &str, patience: Duration) {
-        let frames = self.conn.busy_timeout(patience).and_then(|()| {
+    /// Whether everything in the write-ahead log is in the ledger now.
+    fn checkpoint(&mut self, mode: &str, patience: Duration) -> bool {
+        let done = self.conn.busy_timeout(patience).and_then(|()| {
             self.conn
                 .query_row(&format!("pragma wal_checkpoint({mode})"), [], |row| {
-                    row.get::<_, i64>(1)
+                    let (busy, frames, moved): (bool, i64, i64) =
+                        (row.get(0)?, row.get(1)?, row.get(2)?);
+                    Ok((!busy && frames == moved, frames))
                 })
         });
         let restored = self.conn.busy_timeout(BUSY_TIMEOUT);
-        match frames {
-            Ok(frames) => {
-                let bytes = u64::try_from(frames).unwrap_or(0) * 4120;
-                self.shared.wal_bytes.store(bytes, Ordering::Relaxed);
-            }
-            // A reader is in the way: the next one gets further.
-            Err(error) if error.sqlite_error_code() == Some(ErrorCode::DatabaseBusy) => {}
-            Err(error) => self.failed(&Error::from(error).to_string()),
-        }
         if let Err(error) = restored {
             self.failed(&Error::from(error).to_string());
+        }
+        match done {
+            Ok((all, frames)) => {
+                let bytes = u64::try_from(frames).unwrap_or(0) * FRAME_BYTES;
+                self.shared.wal_bytes.store(bytes, Ordering::Relaxed);
+                all
+            }
+            // Another one is checkpointing or reading: the next attempt gets further.
+            Err(error) if error.sqlite_error_code() == Some(ErrorCode::DatabaseBusy) => false,
+            Err(error) => {
+                self.failed(&Error::from(error).to_string());
+                false
+            }
         }
     }
 
@@ -529,8 +543,8 @@ impl Core {
             append::forget_unconfirmed(&core.conn, now)?;
             Ok(rows)
         });
-        let more = ticked.is_ok_and(|rows| rows >= TICK_ROWS);
-        self.next_tick = Instant::now() + if more { Duration::ZERO } else { TICK_EVERY };
+        let more = ticked.is_ok_and(|rows| rows > 0);
+        self.next_tick = Instant::now() + if more { TICK_AGAIN } else { TICK_EVERY };
     }
 
     /// Lets the clock change what it changes, a bounded number of rows; how many it was.

@@ -7,12 +7,13 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use rusqlite::params;
 
-use crate::domain::delivery::{Delivery, Outcome};
+use crate::domain::delivery::{Delivery, Origin, Outcome};
 use crate::domain::page::List;
 use crate::store::inbox::Notes;
 use crate::store::ring::{Bounds, Rejected, Ring};
 use crate::store::task::{Task, Which, submit};
 use crate::store::tests::{Ledger, MORNING, delivery, eventually};
+use crate::store::upkeep::import::Parcel;
 use crate::store::upkeep::verify::verify;
 use crate::store::{Error, Mode, connect};
 
@@ -492,4 +493,33 @@ fn deliveries_are_answered_while_a_rebuild_goes_on() {
         )
         .unwrap();
     assert_eq!(gaps, 0);
+}
+
+#[test]
+fn an_import_goes_over_the_socket_byte_for_byte() {
+    let ledger = Ledger::new();
+    ledger
+        .store()
+        .serve_tasks(Arc::new(|_| Err("no".to_owned())))
+        .unwrap();
+    let parcels: Vec<Parcel> = (0..150)
+        .map(|n| {
+            let mut old = delivery(&format!("id:{} \u{1f4a1} a", n % 100), -n);
+            old.body.push(0xff);
+            old.origin = if n == 7 { Origin::Live } else { Origin::Import };
+            Parcel::from(&old)
+        })
+        .collect();
+    let task = Task::Import { parcels };
+    let report = submit(&ledger.path, task, || unreachable!("the lock is held")).unwrap();
+    assert_eq!(report.summary, "100 stored, 49 repeats, 0 not understood");
+    assert_eq!(
+        report.findings,
+        ["a delivery that is no import was left out"]
+    );
+    assert_eq!(
+        ledger.text("select max(hex(body) like '%F09F92A1%FF') from deliveries"),
+        "1"
+    );
+    assert!(verify(&ledger.path).unwrap().is_sound());
 }
