@@ -14,3 +14,5 @@ pub mod config;
 pub mod providers;
 
 pub mod store;
+
+pub mod tui;
