@@ -18,3 +18,7 @@ pub mod demo;
 pub mod store;
 
 pub mod receiver;
+
+pub mod tui;
+
+pub mod cli;

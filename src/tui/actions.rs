@@ -232,8 +232,10 @@ impl Key {
 
 impl From<KeyEvent> for Key {
     fn from(event: KeyEvent) -> Self {
+        let alt = event.modifiers.contains(KeyModifiers::ALT);
         Self {
-            code: event.code,
+            // Nothing is bound to Alt: it must not be taken for the key alone.
+            code: if alt { KeyCode::Null } else { event.code },
             ctrl: event.modifiers.contains(KeyModifiers::CONTROL),
         }
     }
@@ -434,6 +436,29 @@ pub fn footer<'a>(
             action.scope == *scope && !action.title.is_empty() && (action.why_not)(app).is_none()
         })
     })
+}
+
+/// A line of the `?` sheet.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum SheetLine {
+    /// The heading of a scope.
+    Head(&'static str),
+    /// Keys, and what they do.
+    Keys(String, &'static str),
+}
+
+/// The `?` sheet: what holds here first, then all the rest.
+pub fn sheet(here: &[Scope]) -> Vec<SheetLine> {
+    let rest = Scope::ALL.iter().filter(|scope| !here.contains(scope));
+    let mut lines = Vec::new();
+    for scope in here.iter().chain(rest) {
+        lines.push(SheetLine::Head(scope.title()));
+        for action in ACTIONS.iter().filter(|action| action.scope == *scope) {
+            let keys: Vec<_> = action.keys.iter().map(|key| key.name()).collect();
+            lines.push(SheetLine::Keys(keys.join(" "), action.help));
+        }
+    }
+    lines
 }
 
 #[cfg(test)]

@@ -3,7 +3,7 @@
 //! Plain data and pure functions: never the store, the terminal or the clock.
 
 use crate::domain::page::{Choice, Count, Cursor, List, Page, Row, RowKey};
-use crate::domain::query::{Query, QueryError, Vocabulary, Words};
+use crate::domain::query::{self, Query, QueryError, Vocabulary, Words, value_text};
 use crate::domain::time::{MINUTE_MS, Timestamp, Zone};
 use crate::store::task::Task;
 use crate::tui::actions::{self, Act, Key, Scope};
@@ -12,7 +12,7 @@ use crate::tui::edit::Line;
 use crate::tui::facts::{Connection, Door, Period, Status, Today};
 use crate::tui::jump;
 use crate::tui::layout::{Layout, SIZE_MIN};
-use crate::tui::picker::{Picker, quoted};
+use crate::tui::picker::Picker;
 use crate::tui::place::{Face, History, Pane, Place, Screen};
 use crate::tui::record::{Raw, Record};
 use crate::tui::term::COPY_BYTES_MAX;
@@ -22,6 +22,15 @@ use crate::tui::{Leave, LinkCard, OnQuit};
 
 /// Counting stops here: `>10,000`.
 pub const COUNT_MAX: u64 = 10_000;
+
+/// The keys of the filter that are about time.
+const TIME_KEYS: [query::Key; 5] = [
+    query::Key::Since,
+    query::Key::Until,
+    query::Key::At,
+    query::Key::Day,
+    query::Key::Received,
+];
 
 /// Something that happened.
 #[derive(Clone, Debug)]
@@ -268,7 +277,7 @@ pub struct App {
     last_review: Option<(i64, Timestamp)>,
     ticket: u64,
     pending: Option<Pending>,
-    counting: bool,
+    counting: Option<u64>,
     stale: bool,
     asked_query: Option<String>,
 }
@@ -345,7 +354,7 @@ impl App {
             last_review: None,
             ticket: 0,
             pending: None,
-            counting: false,
+            counting: None,
             stale: false,
             asked_query: start.query,
         }
@@ -376,21 +385,25 @@ impl App {
 
     /// Where keys are read at the moment.
     pub fn scopes(&self) -> &'static [Scope] {
-        let chain = match &self.overlay {
-            Some(Overlay::Bar { .. }) => 0,
-            Some(Overlay::Time { .. }) => 1,
-            Some(Overlay::Picker(_)) => 2,
-            Some(Overlay::Help(_)) => 3,
-            Some(Overlay::Leaving) => 4,
-            None => match self.place().screen {
-                _ if self.place().pane.is_some() => 5,
-                Screen::Today => 6,
-                Screen::Connections => 7,
-                Screen::CONSENTS | Screen::CHANGES => 8,
-                Screen::List(_) => 9,
-            },
-        };
-        CHAINS[chain]
+        match &self.overlay {
+            Some(Overlay::Bar { .. }) => CHAINS[0],
+            Some(Overlay::Time { .. }) => CHAINS[1],
+            Some(Overlay::Picker(_)) => CHAINS[2],
+            Some(Overlay::Help(_)) => CHAINS[3],
+            Some(Overlay::Leaving) => CHAINS[4],
+            None => self.place_scopes(),
+        }
+    }
+
+    /// Where keys are read once nothing stands over the screen.
+    pub fn place_scopes(&self) -> &'static [Scope] {
+        match self.place().screen {
+            _ if self.place().pane.is_some() => CHAINS[5],
+            Screen::Today => CHAINS[6],
+            Screen::Connections => CHAINS[7],
+            Screen::CONSENTS | Screen::CHANGES => CHAINS[8],
+            Screen::List(_) => CHAINS[9],
+        }
     }
 
     /// Rows are on their way and none of this place are on screen yet.
@@ -418,6 +431,15 @@ impl App {
             last_review: self.last_review,
             stored: &self.vocabulary,
         }
+    }
+
+    /// The filter of this place is all about time.
+    pub fn filters_time_only(&self) -> bool {
+        let Some(list) = self.place().screen.list() else {
+            return false;
+        };
+        let times = [Query::default(), self.parse(list, &self.place().query).unwrap_or_default()];
+        !times[1].is_empty() && times[1].without(&TIME_KEYS) == times[0]
     }
 
     fn parse(&self, list: List, text: &str) -> Result<Query, QueryError> {
@@ -495,10 +517,10 @@ fn seq_of(list: List, row: &Row) -> Option<i64> {
 /// The filter for one reader at one account.
 fn who(list: List, row: &Row) -> Option<String> {
     let user = cell::text_field(list, row, "user_id")?;
-    let mut query = format!("user:{}", quoted(user));
+    let mut query = format!("user:{}", value_text(user));
     for key in ["provider", "account"] {
         if let Some(value) = cell::text_field(list, row, key) {
-            query.push_str(&format!(" {key}:{}", quoted(value)));
+            query.push_str(&format!(" {key}:{}", value_text(value)));
         }
     }
     Some(query)
@@ -694,11 +716,11 @@ impl App {
             let all = Some(Count::Exact(self.window.rows.len() as u64));
             self.dirty |= self.window.count != all;
             self.window.count = all;
-        } else if !matches!(fill, Fill::Join(_))
-            && !self.counting
+        } else if (!matches!(fill, Fill::Join(_)) || self.window.count.is_none())
+            && self.counting.is_none()
             && let Ok(query) = self.parse(list, &self.place().query)
         {
-            self.counting = true;
+            self.counting = Some(self.ticket);
             effects.push(Effect::Count {
                 ticket: self.ticket,
                 list,
@@ -707,9 +729,9 @@ impl App {
         }
     }
 
-    fn take_count(&mut self, _ticket: u64, count: Count) {
-        if self.counting {
-            self.counting = false;
+    fn take_count(&mut self, ticket: u64, count: Count) {
+        if self.counting == Some(ticket) {
+            self.counting = None;
             self.dirty |= self.window.count != Some(count);
             self.window.count = Some(count);
         }
@@ -745,7 +767,7 @@ impl App {
             Screen::Connections => effects.push(Effect::Connections),
             Screen::List(_) => {
                 self.window = Window::default();
-                self.counting = false;
+                self.counting = None;
                 let place = self.place();
                 let keep = place.selected.clone();
                 let from = match (&place.top, place.seek) {
@@ -781,6 +803,8 @@ impl App {
             Err(error) => return self.say(error.message, Meaning::Bad),
         };
         self.ticket += 1;
+        // The worker drops the count that rows are asked before.
+        self.counting = None;
         let head = self.window.head().filter(|_| fill == Fill::Refresh);
         self.pending = Some(Pending {
             ticket: self.ticket,
@@ -1044,8 +1068,9 @@ impl App {
 
     fn jump(&mut self, effects: &mut Vec<Effect>) {
         let (now, zone) = (self.now, self.zone);
+        let reviewed_at = self.last_review.map(|(_, at)| at);
         if let Some(Overlay::Time { line, wrong }) = &mut self.overlay {
-            match jump::instant(line.text(), now, zone) {
+            match jump::instant(line.text(), now, zone, reviewed_at) {
                 Some(at) => {
                     self.overlay = None;
                     let from = From::Cursor(Cursor::At(at.to_string()));
@@ -1078,7 +1103,7 @@ impl App {
     fn pick(&mut self, effects: &mut Vec<Effect>) {
         let list = self.bar_list();
         if let Ok(query) = self.parse(list, &self.place().query) {
-            self.overlay = Some(Overlay::Picker(Picker::new(&self.place().query)));
+            self.overlay = Some(Overlay::Picker(Picker::new(&query)));
             effects.push(Effect::Choices {
                 ticket: self.ticket,
                 list,
@@ -1126,7 +1151,7 @@ impl App {
             }
             Screen::Connections => {
                 let query = self.card().map(|card| {
-                    format!("provider:{} account:{}", quoted(&card.provider), quoted(&card.account))
+                    format!("provider:{} account:{}", value_text(&card.provider), value_text(&card.account))
                 });
                 let place = Place::with_query(Screen::DELIVERIES, query.unwrap_or_default());
                 self.visit(place, effects);
@@ -1159,7 +1184,8 @@ impl App {
         match &mut self.overlay {
             Some(Overlay::Picker(picker)) => return picker.move_by(lines),
             Some(Overlay::Help(top)) => {
-                *top = top.saturating_add_signed(lines);
+                let last = actions::sheet(&[]).len().saturating_sub(1);
+                *top = top.saturating_add_signed(lines).min(last);
                 return;
             }
             _ => {}
@@ -1296,7 +1322,10 @@ impl App {
                 self.period = self.period.next();
                 effects.push(Effect::Today(self.period));
             }
-            Act::Review => effects.push(Effect::Task(Task::MarkReviewed)),
+            Act::Review => match self.today.as_ref().map(|today| today.seq) {
+                Some(seq) => effects.push(Effect::Task(Task::MarkReviewed { seq })),
+                None => self.say("nothing could be read yet", Meaning::Warning),
+            },
             _ => effects.push(Effect::Task(Task::UndoReview)),
         }
     }

@@ -60,6 +60,8 @@ pub struct Door {
 pub struct Today {
     /// The period in words: `Since your review Tue 09:02 (24 h 12 m)`.
     pub heading: String,
+    /// The newest delivery that it counts.
+    pub seq: i64,
     /// What needs the publisher, then the figures.
     pub lines: Vec<TodayLine>,
 }

@@ -15,6 +15,8 @@ pub struct Layout {
     pub tabs: Rect,
     /// Where we are, zone, receiver.
     pub info: Rect,
+    /// All between head and foot.
+    pub body: Rect,
     /// The list, or what stands in its place.
     pub main: Rect,
     /// The opened row; empty if none is open.
@@ -45,6 +47,7 @@ impl Layout {
         Self {
             tabs: row(0, 1),
             info: row(1, 1),
+            body,
             main,
             pane,
             foot: row(height.saturating_sub(foot_lines), foot_lines),

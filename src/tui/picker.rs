@@ -5,13 +5,14 @@
 use std::collections::BTreeSet;
 
 use crate::domain::page::Choice;
+use crate::domain::query::{Expr, Key, Query, Term, value_text};
 
 /// The keys of the filter that can be chosen, in the order shown, with their headings.
-pub const KEYS: &[(&str, &str)] = &[
-    ("provider", "Provider"),
-    ("type", "Type"),
-    ("account", "Account"),
-    ("day", "Day"),
+pub const KEYS: &[(Key, &str, &str)] = &[
+    (Key::Provider, "provider", "Provider"),
+    (Key::Type, "type", "Type"),
+    (Key::Account, "account", "Account"),
+    (Key::Day, "day", "Day"),
 ];
 
 /// The choices of a filter.
@@ -28,16 +29,14 @@ pub struct Picker {
 
 impl Picker {
     /// The choices over `query`; the values it names already are chosen.
-    pub fn new(query: &str) -> Self {
+    pub fn new(query: &Query) -> Self {
         let mut picker = Self::default();
         let mut rest = Vec::new();
-        for term in terms(query) {
-            match choosable(term) {
-                Some((key, values)) => {
-                    let values = values.split(',').map(|value| (key, unquoted(value)));
-                    picker.chosen.extend(values);
-                }
-                None => rest.push(term),
+        for part in query.parts() {
+            match choosable(part) {
+                Some((key, values)) => picker.chosen.extend(values.map(|value| (key, value))),
+                None if matches!(part, Expr::Any(_)) => rest.push(format!("({part})")),
+                None => rest.push(part.to_string()),
             }
         }
         picker.rest = rest.join(" ");
@@ -50,9 +49,9 @@ impl Picker {
         if !self.rest.is_empty() {
             parts.push(self.rest.clone());
         }
-        for (key, _) in KEYS {
+        for (_, key, _) in KEYS {
             let values = self.chosen.iter().filter(|(of, _)| of == key);
-            let values: Vec<_> = values.map(|(_, value)| quoted(value)).collect();
+            let values: Vec<_> = values.map(|(_, value)| value_text(value)).collect();
             if !values.is_empty() {
                 parts.push(format!("{key}:{}", values.join(",")));
             }
@@ -70,7 +69,7 @@ impl Picker {
 
     /// Takes the choices of a part in.
     pub fn fill(&mut self, key: &str, choices: Vec<Choice>) {
-        if let Some(part) = KEYS.iter().position(|(of, _)| *of == key) {
+        if let Some(part) = KEYS.iter().position(|(_, of, _)| *of == key) {
             let selected = self.selected();
             self.parts[part] = Some(choices);
             let again = selected.and_then(|(key, value)| {
@@ -84,12 +83,12 @@ impl Picker {
     fn selected(&self) -> Option<(&'static str, String)> {
         let lines = self.lines();
         let (part, choice) = lines.get(self.line)?;
-        Some((KEYS[*part].0, choice.value.clone()))
+        Some((KEYS[*part].1, choice.value.clone()))
     }
 
     /// The choice on this line is chosen.
     pub fn is_chosen(&self, part: usize, choice: &Choice) -> bool {
-        self.chosen.contains(&(KEYS[part].0, choice.value.clone()))
+        self.chosen.contains(&(KEYS[part].1, choice.value.clone()))
     }
 
     /// Chooses the selected value, or leaves it out.
@@ -116,50 +115,32 @@ impl Picker {
     }
 }
 
-/// The terms of a filter text: what stands between blanks outside quotes.
-pub fn terms(query: &str) -> Vec<&str> {
-    let mut terms = Vec::new();
-    let (mut from, mut in_quotes) = (0, false);
-    for (at, c) in query.char_indices() {
-        match c {
-            '"' => in_quotes = !in_quotes,
-            _ if c.is_whitespace() && !in_quotes => {
-                terms.push(&query[from..at]);
-                from = at + c.len_utf8();
-            }
-            _ => {}
-        }
-    }
-    terms.push(&query[from..]);
-    terms.retain(|term| !term.is_empty());
-    terms
-}
-
-fn choosable(term: &str) -> Option<(&'static str, &str)> {
-    let (key, values) = term.split_once(':')?;
-    let (key, _) = KEYS.iter().find(|(of, _)| *of == key)?;
-    let is_plain = !values.is_empty() && !values.contains("..") && !values.starts_with(['<', '>', '=', '!']);
-    (is_plain).then_some((key, values))
-}
-
-/// A value as a filter takes it: in quotes where it has to be.
-pub fn quoted(value: &str) -> String {
-    let plain = |c: char| c.is_alphanumeric() || matches!(c, '.' | '_' | '-' | '@' | '+' | '/');
-    if !value.is_empty() && value.chars().all(plain) && !value.starts_with('-') {
-        value.to_owned()
-    } else {
-        format!("\"{}\"", value.replace('"', ""))
-    }
-}
-
-fn unquoted(value: &str) -> String {
-    value.trim_matches('"').to_owned()
+/// The key and values of a term that is chosen rather than typed.
+fn choosable(part: &Expr) -> Option<(&'static str, impl Iterator<Item = String>)> {
+    let Expr::Term(Term::Field { key, values }) = part else {
+        return None;
+    };
+    let (_, name, _) = KEYS.iter().find(|(of, ..)| of == key)?;
+    Some((*name, values.iter().map(|value| value.text.clone())))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::page::Count;
+    use crate::domain::page::{Count, List};
+    use crate::domain::query::{Vocabulary, Words};
+    use crate::domain::time::{Timestamp, Zone};
+
+    fn picker(query: &str) -> Picker {
+        let words = Words {
+            now: Timestamp::from_ms(0),
+            zone: Zone::UTC,
+            list: List::Events,
+            last_review: None,
+            stored: &Vocabulary::default(),
+        };
+        Picker::new(&Query::parse(query, &words).unwrap())
+    }
 
     fn choice(key: &'static str, value: &str) -> Choice {
         Choice {
@@ -171,8 +152,8 @@ mod tests {
 
     #[test]
     fn what_is_chosen_becomes_terms_and_other_terms_stay() {
-        let mut picker = Picker::new("provider:zotlo \"gold plan\" -type:cancel since:7d");
-        assert_eq!(picker.query(), "\"gold plan\" -type:cancel since:7d provider:zotlo");
+        let mut picker = picker("provider:zotlo \"gold plan\" -type:cancel amount:>5 (a OR b)");
+        assert_eq!(picker.query(), "\"gold plan\" -type:cancel amount:>5 (a OR b) provider:zotlo");
         picker.fill("provider", vec![choice("provider", "klustr"), choice("provider", "zotlo")]);
         picker.fill("type", vec![choice("type", "payment.refunded")]);
         picker.toggle();
@@ -180,13 +161,13 @@ mod tests {
         picker.toggle();
         assert_eq!(
             picker.query(),
-            "\"gold plan\" -type:cancel since:7d provider:klustr,zotlo type:payment.refunded"
+            "\"gold plan\" -type:cancel amount:>5 (a OR b) provider:klustr,zotlo type:payment.refunded"
         );
     }
 
     #[test]
     fn counts_that_arrive_late_do_not_move_the_selected_value() {
-        let mut picker = Picker::new("");
+        let mut picker = picker("");
         picker.fill("type", vec![choice("type", "a"), choice("type", "b")]);
         picker.move_by(1);
         picker.fill("provider", vec![choice("provider", "zotlo")]);
