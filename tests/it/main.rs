@@ -1,4 +1,10 @@
 //! Behaviour through public borders, in one binary.
 
+mod support;
+
+mod clients;
+mod crash;
 mod floors;
+mod hooks;
 mod oracle;
+mod queries;
