@@ -16,3 +16,7 @@ pub mod providers;
 pub mod store;
 
 pub mod receiver;
+
+pub mod tui;
+
+pub mod cli;
