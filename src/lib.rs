@@ -13,6 +13,8 @@ pub mod config;
 
 pub mod providers;
 
+pub mod demo;
+
 pub mod store;
 
 pub mod receiver;

@@ -484,11 +484,15 @@ impl Contact {
     }
 
     fn take(&mut self, object: &Object<'_>) {
+        let fields: Vec<(String, Value<'_>)> = object
+            .fields()
+            .map(|(key, value)| (plain_key(key), value))
+            .collect();
         let pick = |keys: &[&str]| {
             keys.iter().find_map(|wanted| {
-                object
-                    .fields()
-                    .filter(|(key, _)| plain_key(key) == *wanted)
+                fields
+                    .iter()
+                    .filter(|(key, _)| key == wanted)
                     .find_map(|(_, value)| value.text())
             })
         };

@@ -5,9 +5,9 @@
 
 pub mod door;
 
-mod body;
-
 pub mod check;
+
+mod body;
 
 mod conscent;
 mod expressconsent;

@@ -816,12 +816,10 @@ impl Envelope<'_> {
 
     fn money_event(&self, kind: EventType, occurred: Occurred, subject: Subject) -> Event {
         let mut event = self.event(kind, occurred, subject);
-        if !self.is_consumable() {
-            event.subscription_id = self.subscription_id(
-                self.parameters.text("original_transaction_id"),
-                self.parameters.text("subscription_id"),
-            );
-        }
+        event.subscription_id = self.subscription_id(
+            self.parameters.text("original_transaction_id"),
+            self.parameters.text("subscription_id"),
+        );
         event.plan = self.parameters.text("package_id");
         event.extra.extend(self.parameters.extra(&[
             "id",

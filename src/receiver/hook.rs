@@ -27,10 +27,14 @@ use crate::receiver::wire::Link;
 use crate::receiver::{Live, Shared, hex};
 use crate::store::writer::Rejected;
 
+/// What the path of every hook begins with.
+const HOOKS: &[u8] = b"/hooks/";
 /// From so many bytes on, judging and reading a body leave the network's threads.
 const LARGE_BODY_BYTES: usize = 64 << 10;
 /// A path part of up to so many bytes may be a word; a longer one is shown as a fingerprint.
 const WORD_BYTES_MAX: usize = 32;
+/// Why a failure beyond its address's share is counted only.
+const FLOOD_REASON: &str = "too many failures from one address";
 /// A part with so many digits is no word.
 const DIGITS_MAX: usize = 3;
 /// Parts of an unknown path that are kept.
@@ -123,12 +127,7 @@ impl<'a> Place<'a> {
     }
 
     fn unknown(doors: &Doors, parts: &[&str]) -> Self {
-        let kept: Vec<String> = parts
-            .iter()
-            .take(PARTS_MAX)
-            .enumerate()
-            .map(|(place, part)| kept_part(doors, place, part))
-            .collect();
+        let kept = kept_parts(doors, parts);
         let provider = parts
             .first()
             .and_then(|first| doors.door(first))
@@ -148,6 +147,31 @@ impl<'a> Place<'a> {
             nearest: format!("/hooks/{nearest}"),
         }
     }
+}
+
+fn kept_parts(doors: &Doors, parts: &[&str]) -> Vec<String> {
+    let parts = parts.iter().take(PARTS_MAX).enumerate();
+    parts
+        .map(|(place, part)| kept_part(doors, place, part))
+        .collect()
+}
+
+/// A header's value as it may be kept: proxies write the path of the request into headers of their own.
+fn kept_value(doors: &Doors, value: &[u8]) -> Vec<u8> {
+    let mut kept = Vec::with_capacity(value.len());
+    let mut rest = value;
+    while let Some(at) = rest.windows(HOOKS.len()).position(|part| part == HOOKS) {
+        let (before, path) = rest.split_at(at + HOOKS.len());
+        let is_end = |byte: &u8| !byte.is_ascii_graphic() || b"\"'<>,;?#".contains(byte);
+        let (path, after) = path.split_at(path.iter().position(is_end).unwrap_or(path.len()));
+        let path = String::from_utf8_lossy(path);
+        let parts: Vec<&str> = path.split('/').collect();
+        kept.extend_from_slice(before);
+        kept.extend_from_slice(kept_parts(doors, &parts).join("/").as_bytes());
+        rest = after;
+    }
+    kept.extend_from_slice(rest);
+    kept
 }
 
 /// A part of a path as it may be kept: a word stays, whatever could be a path key becomes its fingerprint.
@@ -345,7 +369,10 @@ impl Visit {
     fn headers(&self) -> Vec<(String, Vec<u8>)> {
         let headers = self.parts.headers.iter();
         headers
-            .map(|(name, value)| (name.as_str().to_owned(), value.as_bytes().to_vec()))
+            .map(|(name, value)| {
+                let value = kept_value(&self.live.doors, value.as_bytes());
+                (name.as_str().to_owned(), value)
+            })
             .collect()
     }
 
@@ -443,6 +470,8 @@ impl Visit {
         );
         if !is_allowed {
             self.shared.counters.unkept();
+            let now = self.shared.clock.now();
+            self.shared.ledger.lose(now, provider, FLOOD_REASON);
             let is_judged = matches!(
                 reply,
                 Reply::Unauthorized | Reply::NotFound | Reply::WrongMethod { .. }

@@ -198,29 +198,32 @@ pub(crate) async fn run(
     let mut shutdown = pin!(shutdown);
     loop {
         let accepted = async {
+            if spare.is_none() {
+                // The descriptor that comes free is not for the next connection: it is the writer's.
+                shared.crowd.evict(Duration::ZERO, |_| true);
+                sleep(PAUSE).await;
+                spare = spare_file();
+                return None;
+            }
             shared
                 .crowd
                 .room(connections_max, limits.eviction_age)
                 .await;
-            listener.accept().await
+            Some(listener.accept().await)
         };
         tokio::select! {
             biased;
             () = &mut shutdown => break,
             Some(_) = tasks.join_next() => {}
             accepted = accepted => match accepted {
-                Ok((stream, peer)) => {
+                Some(Ok((stream, peer))) => {
                     tasks.spawn(hold(stream, peer.ip(), &shared, &router, draining.clone()));
                 }
-                Err(error) => {
-                    // The spare descriptor is the writer's while there is none to be had: no accept takes it.
-                    drop(spare.take());
-                    recover(&shared, &error).await;
-                    while spare.is_none() {
-                        spare = spare_file();
-                        sleep(PAUSE).await;
-                    }
+                Some(Err(error)) if is_lack(&error) => {
+                    tracing::warn!("cannot accept a connection: {error}");
+                    spare = None;
                 }
+                Some(Err(_)) | None => {}
             },
         }
     }
@@ -252,21 +255,16 @@ fn spare_file() -> Option<File> {
     File::open("/dev/null").ok()
 }
 
-/// After an accept that failed: a connection that broke before we took it is nothing; anything else is a lack of
-/// descriptors or memory, and whoever only waits makes room.
-async fn recover(shared: &Shared, error: &io::Error) {
-    if matches!(
+/// Whether an accept failed for want of descriptors or memory; otherwise a connection broke before it was taken, which
+/// is nothing.
+fn is_lack(error: &io::Error) -> bool {
+    !matches!(
         error.kind(),
         io::ErrorKind::ConnectionAborted
             | io::ErrorKind::ConnectionReset
             | io::ErrorKind::ConnectionRefused
             | io::ErrorKind::Interrupted
-    ) {
-        return;
-    }
-    tracing::warn!("cannot accept a connection: {error}");
-    shared.crowd.evict(Duration::ZERO, |_| true);
-    sleep(PAUSE).await;
+    )
 }
 
 /// One connection from its first byte to its last.

@@ -47,7 +47,7 @@ use tokio::net::TcpListener;
 use tower::ServiceExt as _;
 
 use crate::domain::delivery::{Delivery, Reading};
-use crate::domain::time::Clock;
+use crate::domain::time::{Clock, Timestamp};
 use crate::providers::door::Doors;
 use crate::receiver::flood::Flood;
 use crate::receiver::health::{Counters, Pulse};
@@ -143,6 +143,7 @@ pub(crate) trait Ledger: Send + Sync {
     fn append(&self, delivery: Delivery, reading: Reading, reply: Tell) -> Result<(), Overloaded>;
     fn confirm(&self, seq: i64);
     fn reject(&self, rejected: Rejected);
+    fn lose(&self, at: Timestamp, provider: &str, reason: &str);
     fn checked(&self, provider: &str, account: &str, hook: &str);
     fn pulse(&self) -> Pulse;
 }
@@ -158,6 +159,10 @@ impl Ledger for Writer {
 
     fn reject(&self, rejected: Rejected) {
         Writer::reject(self, rejected);
+    }
+
+    fn lose(&self, at: Timestamp, provider: &str, reason: &str) {
+        Writer::lose(self, at, provider, reason);
     }
 
     fn checked(&self, provider: &str, account: &str, hook: &str) {

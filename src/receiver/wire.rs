@@ -72,8 +72,6 @@ pub(crate) struct Link {
     pub(crate) peer: std::net::IpAddr,
     /// Set when the receiver is stopping: what has begun is finished, nothing else is begun.
     pub(crate) is_draining: AtomicBool,
-    /// Set when the framing broke inside a body.
-    pub(crate) is_broken: AtomicBool,
     /// Told when this connection must make room for another.
     pub(crate) evicted: Notify,
     waiting_since: Mutex<Option<Instant>>,
@@ -86,7 +84,6 @@ impl Link {
         Self {
             peer,
             is_draining: AtomicBool::new(false),
-            is_broken: AtomicBool::new(false),
             evicted: Notify::new(),
             waiting_since: Mutex::new(Some(Instant::now())),
             answered: Mutex::new(Vec::new()),
@@ -109,7 +106,7 @@ impl Link {
             .unwrap_or_else(PoisonError::into_inner) = None;
     }
 
-    /// The answer is out or the request failed: the connection waits again.
+    /// A request begins, its answer is out, or it failed: the wait begins anew.
     pub(crate) fn release(&self) {
         *self
             .waiting_since
@@ -217,7 +214,6 @@ impl Wire {
             Step::Skip(n) => drop(self.inbox.drain(..n)),
             Step::More => return None,
             Step::Broken(fault) if !in_head => {
-                self.link.is_broken.store(true, Ordering::Relaxed);
                 self.is_ended = true;
                 return Some(Err(io::Error::new(
                     io::ErrorKind::InvalidData,
@@ -228,6 +224,10 @@ impl Wire {
         }
         if self.passed > 0 {
             self.wait = Wait::Body;
+            if in_head {
+                // A whole head has come: from here on it is the body that is waited for.
+                self.link.release();
+            }
         }
         Some(Ok(()))
     }
@@ -242,7 +242,7 @@ impl Wire {
         let is_begun = !self.inbox.is_empty();
         let is_draining = self.link.is_draining.load(Ordering::Relaxed);
         let (wait, timeout) = match self.wait {
-            Wait::First | Wait::Idle if is_draining && !is_begun => {
+            Wait::First | Wait::Idle | Wait::Body if is_draining && !is_begun => {
                 (Wait::Drain, self.limits.drain_grace)
             }
             Wait::Idle | Wait::Drain | Wait::Body if is_begun => {

@@ -610,3 +610,25 @@ fn stored(row: &Row<'_>) -> rusqlite::Result<Stored> {
         delivery,
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::schema::hex;
+
+    #[test]
+    fn the_chain_can_be_recomputed_by_others() {
+        let salt: Vec<u8> = (0..16).collect();
+        let commitment = commit_to(&salt, br#"{"a":1}"#);
+        assert_eq!(
+            hex(&commitment),
+            "aed8a0ebb5f60a8aa06554873318b8e888584ebddf7878258719930ae328cbb2"
+        );
+        let place = ["zotlo", "main", "events"];
+        let link = link_of(&[0; 32], 1, "2026-01-05T09:00:00.000Z", place, &commitment);
+        assert_eq!(
+            hex(&link),
+            "3551ea54dc453ddd7959ff6fce52969abdb4170a9f9547cb71da41c96223c58f"
+        );
+    }
+}

@@ -164,6 +164,10 @@ impl Inbox {
         });
     }
 
+    pub(crate) fn lose(&self, at: Timestamp, provider: &str, reason: &str) {
+        self.note(|state| state.notes.lose(at, provider, reason));
+    }
+
     fn note(&self, write: impl FnOnce(&mut State)) {
         let mut state = self.state();
         write(&mut state);

@@ -19,6 +19,8 @@ pub mod ring;
 
 pub mod writer;
 
+mod thread;
+
 pub mod task;
 
 pub mod socket;
@@ -169,3 +171,6 @@ pub fn connect(path: &Path, mode: Mode) -> Result<Connection, Error> {
     }
     Ok(conn)
 }
+
+#[cfg(test)]
+mod tests;

@@ -169,14 +169,14 @@ impl Ring {
             let Some(class) = greatest.map(|(class, _)| class.clone()) else {
                 return Ok(());
             };
-            self.evict_oldest(conn, class, notes)?;
+            self.evict_oldest(conn, &class, notes)?;
         }
     }
 
     fn evict_oldest(
         &mut self,
         conn: &Connection,
-        class: (String, bool),
+        class: &(String, bool),
         notes: &mut Notes,
     ) -> Result<(), Error> {
         let oldest: Option<(i64, String, String, i64, bool)> = conn
@@ -190,7 +190,7 @@ impl Ring {
             })
             .optional()?;
         let Some((id, received_at, reason, bytes, admitted)) = oldest else {
-            self.shares.remove(&class);
+            self.shares.remove(class);
             return Ok(());
         };
         conn.prepare_cached("delete from rejected where id = ?1")?
@@ -199,7 +199,7 @@ impl Ring {
             let at = Timestamp::parse(&received_at).unwrap_or(Timestamp::from_ms(0));
             notes.lose(at, &class.0, &reason);
         }
-        if let Some(share) = self.shares.get_mut(&class) {
+        if let Some(share) = self.shares.get_mut(class) {
             share.rows -= 1;
             share.bytes -= bytes + ROW_BYTES;
         }

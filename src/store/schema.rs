@@ -109,7 +109,6 @@ fn make(path: &Path, zone: Zone, now: Timestamp) -> Result<(), Error> {
     private_file(&unfinished)?;
     let mut conn = connect(&unfinished, Mode::Write)?;
     create_or_check(&mut conn, path, zone, now)?;
-    conn.query_row("pragma wal_checkpoint(truncate)", [], |_| Ok(()))?;
     conn.close().map_err(|(_, error)| error)?;
     let renamed = File::open(&unfinished)
         .and_then(|file| file.sync_all())
@@ -187,7 +186,10 @@ pub fn create_or_check(
     ] {
         set_meta(&tx, key, &value)?;
     }
-    Ok(tx.commit()?)
+    tx.commit()?;
+    // The application id belongs into the file itself: `look` does not read the log beside it.
+    conn.query_row("pragma wal_checkpoint(truncate)", [], |_| Ok(()))?;
+    Ok(())
 }
 
 fn blank(conn: &Connection) -> rusqlite::Result<bool> {

@@ -5,6 +5,7 @@
 
 use std::fs::{self, File, Permissions};
 use std::io::{self, BufRead, BufReader, Read, Write};
+use std::os::fd::AsRawFd;
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
@@ -114,7 +115,6 @@ fn short<T>(path: &Path, work: impl FnOnce(PathBuf) -> io::Result<T>) -> io::Res
     if path.as_os_str().len() <= NAME_BYTES_MAX || !cfg!(target_os = "linux") {
         return work(path.to_owned());
     }
-    use std::os::fd::AsRawFd;
     let folder = File::open(parent)?;
     work(Path::new(&format!("/proc/self/fd/{}", folder.as_raw_fd())).join(name))
 }
@@ -140,7 +140,7 @@ fn accept(listener: &UnixListener, writer: &Writer, over: &AtomicBool) {
             .name("task".to_owned())
             .spawn(move || {
                 // Whoever asked may have gone away.
-                let _ = serve(stream, &writer);
+                let _ = serve(&stream, &writer);
                 left.fetch_sub(1, Ordering::Relaxed);
             });
         if spawned.is_err() {
@@ -149,14 +149,14 @@ fn accept(listener: &UnixListener, writer: &Writer, over: &AtomicBool) {
     }
 }
 
-fn serve(stream: UnixStream, writer: &Writer) -> io::Result<()> {
+fn serve(stream: &UnixStream, writer: &Writer) -> io::Result<()> {
     stream.set_read_timeout(Some(PATIENCE))?;
     stream.set_write_timeout(Some(PATIENCE))?;
     let mut text = String::new();
-    BufReader::new(&stream)
+    BufReader::new(stream)
         .take(TASK_BYTES_MAX)
         .read_line(&mut text)?;
-    let mut out = &stream;
+    let mut out = stream;
     let task = match serde_json::from_str::<Task>(&text) {
         Ok(task) => task,
         Err(error) => {

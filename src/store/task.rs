@@ -12,7 +12,9 @@ use serde::{Deserialize, Serialize};
 use crate::domain::delivery::Delivery;
 use crate::domain::page::List;
 use crate::store::ring::RejectedRow;
-use crate::store::writer::{Core, Shared, Store};
+use crate::store::thread::Core;
+use crate::store::upkeep::import::Parcel;
+use crate::store::writer::{Shared, Store};
 use crate::store::{Error, lock, socket, upkeep};
 
 /// Judges a rejected request by today's secrets: the delivery it would be now, or why it is still turned away.
@@ -71,6 +73,11 @@ pub enum Task {
     SetZone {
         /// IANA name.
         zone: String,
+    },
+    /// Takes deliveries in from a file, at most 4 MiB of bodies at a time.
+    Import {
+        /// In the order of record.
+        parcels: Vec<Parcel>,
     },
     /// Asks the process that holds the lock to stop, answering what it has accepted.
     Stop,
@@ -227,6 +234,10 @@ pub(crate) fn run(
         Task::ClearTests => upkeep::tests::clear(),
         Task::Admit { ids } => upkeep::admit::steps(ids),
         Task::RetryQuarantine => upkeep::quarantine::retry(),
+        Task::Import { parcels } => {
+            upkeep::import::check_size(&parcels)?;
+            upkeep::import::steps(parcels)
+        }
         Task::Rebuild { check: false } => upkeep::rebuild::rebuild(None),
         Task::Rebuild { check: true } => upkeep::rebuild::check(),
         Task::SetZone { zone } => {
@@ -238,6 +249,14 @@ pub(crate) fn run(
             upkeep::rebuild::rebuild(Some(zone))
         }
     };
+    queue(shared, steps, progress)
+}
+
+fn queue(
+    shared: &Shared,
+    steps: Steps,
+    progress: &mut dyn FnMut(&Progress),
+) -> Result<TaskReport, Error> {
     let (to, heard) = channel();
     shared
         .inbox
@@ -264,6 +283,16 @@ fn listen(
         }
         progress(&last);
     }
+}
+
+#[cfg(test)]
+pub(crate) fn limit_pages(shared: &Shared, pages: i64) -> Result<(), Error> {
+    let limit: Steps = Box::new(move |core| {
+        core.conn
+            .query_row(&format!("pragma max_page_count = {pages}"), [], |_| Ok(()))?;
+        Ok(Step::Done(TaskReport::default()))
+    });
+    queue(shared, limit, &mut |_| {}).map(drop)
 }
 
 /// What a task can ask of the process around the ledger.

@@ -195,3 +195,34 @@ async fn an_answer_is_confirmed_only_when_the_sender_was_there_to_read_it() {
     server.ask(post(URL, "", "3")).await;
     eventually("confirmed", || server.fake.desk().confirmed == [1, 3]).await;
 }
+
+#[tokio::test]
+async fn nobody_leaves_http_1() {
+    let server = Server::start().await;
+    for (request, status) in [
+        (
+            post(
+                URL,
+                "Connection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AAMAAABk\r\n",
+                "{}",
+            ),
+            200,
+        ),
+        (
+            post(
+                "/livez",
+                "Connection: Upgrade\r\nUpgrade: websocket\r\n",
+                "{}",
+            ),
+            404,
+        ),
+        (
+            "CONNECT a.example:443 HTTP/1.1\r\nHost: a\r\n\r\n".to_owned(),
+            404,
+        ),
+        ("OPTIONS * HTTP/1.1\r\nHost: a\r\n\r\n".to_owned(), 404),
+        (format!("TRACE {URL} HTTP/1.1\r\nHost: a\r\n\r\n"), 405),
+    ] {
+        assert_eq!(server.ask(&request).await.status, status, "{request}");
+    }
+}

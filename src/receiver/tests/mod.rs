@@ -51,6 +51,7 @@ struct Desk {
     kept: Vec<Delivery>,
     confirmed: Vec<i64>,
     rejected: Vec<Rejected>,
+    lost: Vec<(String, String)>,
     checked: Vec<(String, String, String)>,
     held: Vec<(Reply, Ack)>,
     pulse: Pulse,
@@ -113,6 +114,11 @@ impl Ledger for Fake {
 
     fn reject(&self, rejected: Rejected) {
         self.desk().rejected.push(rejected);
+    }
+
+    fn lose(&self, _: Timestamp, provider: &str, reason: &str) {
+        let lost = (provider.to_owned(), reason.to_owned());
+        self.desk().lost.push(lost);
     }
 
     fn checked(&self, provider: &str, account: &str, hook: &str) {

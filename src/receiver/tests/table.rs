@@ -1,6 +1,10 @@
 //! Every row of the table of answers.
 
 use super::*;
+use crate::domain::time::Zone;
+use crate::providers::door::read;
+use crate::receiver::{Setup, serve};
+use crate::store::writer::{Options, Store};
 
 fn is_json(answer: &Answer, status: u16, body: &str) {
     assert_eq!(
@@ -199,6 +203,30 @@ async fn a_path_key_in_the_place_of_a_hook_is_never_kept() {
 }
 
 #[tokio::test]
+async fn a_path_key_in_a_header_of_a_proxy_is_never_kept() {
+    let server = Server::start().await;
+    let headers = format!(
+        "X-Original-URI: {URL}\r\nForwarded: for=a;path=\"{URL}?b=c\", for=b\r\nReferer: https://a.example{URL}\r\n"
+    );
+    server.ask(post(URL, &headers, "{}")).await;
+    server
+        .ask(post("/hooks/zotlo/events/k_wrong", &headers, "{}"))
+        .await;
+    let desk = server.fake.desk();
+    for kept in [&desk.kept[0].headers, &desk.rejected[0].headers] {
+        assert!(!format!("{kept:?}").contains("canary"), "{kept:?}");
+        let forwarded = kept.iter().find(|(name, _)| name == "forwarded").unwrap();
+        assert!(
+            forwarded
+                .1
+                .starts_with("for=a;path=\"/hooks/zotlo/events/fp:"),
+            "{forwarded:?}"
+        );
+        assert!(forwarded.1.ends_with("?b=c\", for=b"), "{forwarded:?}");
+    }
+}
+
+#[tokio::test]
 async fn a_body_at_the_limit_is_kept_and_one_byte_more_is_not() {
     let server = Server::start().await;
     let (fits, over) = ("x".repeat(4096), "x".repeat(4097));
@@ -223,11 +251,17 @@ async fn a_body_at_the_limit_is_kept_and_one_byte_more_is_not() {
 }
 
 #[tokio::test]
-async fn a_sender_of_far_too_much_can_still_read_why() {
-    let server = Server::start().await;
-    let answer = server.ask(post(URL, "", &"x".repeat(3 << 20))).await;
-    assert_eq!(answer.status, 413);
-    assert_eq!(server.fake.desk().rejected[0].body_bytes, 3 << 20);
+async fn a_sender_of_far_too_much_can_say_it_all_and_then_read_why() {
+    let server = Server::with(Limits {
+        linger: Duration::from_secs(2),
+        ..short()
+    })
+    .await;
+    let mut client = server.connect().await;
+    let request = post(URL, "", &"x".repeat(12 << 20));
+    client.stream.write_all(request.as_bytes()).await.unwrap();
+    assert_eq!(client.answer().await.unwrap().status, 413);
+    assert_eq!(server.fake.desk().rejected[0].body_bytes, 12 << 20);
     let head = format!(
         "POST {URL} HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\nContent-Length: 99999999\r\n\r\n"
     );
@@ -329,6 +363,9 @@ async fn a_flood_of_failures_waits_while_a_right_credential_passes() {
         assert_eq!(answer.header("retry-after"), Some("60"));
     }
     assert_eq!(server.fake.desk().rejected.len(), 2);
+    let counted = server.fake.desk().lost.clone();
+    let providers = counted.iter().map(|(provider, _)| provider.as_str());
+    assert!(providers.eq(["zotlo", "zotlo", ""]));
     assert_eq!(server.ask(post(URL, flood, sample())).await.status, 200);
     let other = "X-Forwarded-For: 198.51.100.1, 198.51.100.2\r\n";
     assert_eq!(
@@ -448,4 +485,58 @@ async fn no_answer_echoes_what_was_sent() {
             "{answer:?}"
         );
     }
+}
+
+#[tokio::test]
+async fn the_ledger_itself_answers_and_the_receiver_ends_with_it_intact() {
+    let folder = tempfile::tempdir().unwrap();
+    let options = Options {
+        read: Arc::new(read),
+        zone: Zone::UTC,
+        clock: Clock::Machine,
+        listen: String::new(),
+    };
+    let store = Store::open(&folder.path().join("ledger.db"), options).unwrap();
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let at = listener.local_addr().unwrap();
+    let setup = Setup {
+        live: ReloadHandle::new(live(short(), KEY)),
+        writer: store.writer(),
+        clock: Clock::Machine,
+    };
+    let (stop, stopped) = oneshot::channel::<()>();
+    let serving = tokio::spawn(serve(listener, setup, async move { drop(stopped.await) }));
+    let mut client = Client {
+        stream: TcpStream::connect(at).await.unwrap(),
+        inbox: Vec::new(),
+    };
+    client
+        .send(
+            [
+                post(URL, "", sample()),
+                post(URL, "", sample()),
+                post(URL, "", "?"),
+            ]
+            .concat(),
+        )
+        .await;
+    for body in [
+        r#"{"status":"stored","seq":1}"#,
+        r#"{"status":"duplicate","seq":2}"#,
+        r#"{"status":"quarantined","seq":3}"#,
+    ] {
+        is_json(&client.answer().await.unwrap(), 200, body);
+    }
+    client
+        .send("GET /readyz HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        .await;
+    is_json(
+        &client.answer().await.unwrap(),
+        200,
+        r#"{"status":"ready"}"#,
+    );
+    stop.send(()).unwrap();
+    serving.await.unwrap().unwrap();
+    assert_eq!(store.writer().health().last_seq, 3);
+    store.close().unwrap();
 }

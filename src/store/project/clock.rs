@@ -90,7 +90,7 @@ fn phrase(
             "purchase not seen, cancelled",
             standing.open_spell().map(|spell| spell.cancelled_at),
         ),
-        Phase::Revoked => ("refunded", standing.ended_at),
+        Phase::Revoked => ("refunded", standing.ended.map(|told| told.at)),
         Phase::Expired => ("ended", ended(standing, access_ends)),
         Phase::Grace if access_ends.is_none() => ("payment failed", None),
         Phase::Grace => ("payment failed, ends", access_ends),
@@ -104,10 +104,8 @@ fn phrase(
                 (Some(false), false) => "does not renew",
                 (Some(true), true) if is_trial && is_late => "trial, renewal due",
                 (Some(true), true) if is_late => "renewal due",
-                (Some(true), true) if is_trial => "trial, renews",
-                (Some(true), true) => "renews",
-                (Some(true), false) if is_trial => "trial, renews",
-                (Some(true), false) => "renews",
+                (Some(true), _) if is_trial => "trial, renews",
+                (Some(true), _) => "renews",
                 (None, true) if is_trial => "trial, until",
                 (None, true) => "until",
                 (None, false) if is_trial => "trial",
@@ -120,15 +118,14 @@ fn phrase(
 
 /// When it ended: told by an event, else by the clock. An event that tells it late does not move it.
 fn ended(standing: &Standing, access_ends: Option<Timestamp>) -> Option<Timestamp> {
-    match standing.ended_at {
+    match standing.ended {
         None => access_ends,
-        Some(told) => Some(standing.access_until.map_or(told, |until| {
-            if standing.ended_in_grace {
-                told
-            } else {
-                until.min(told)
-            }
-        })),
+        Some(told) if told.in_grace => Some(told.at),
+        Some(told) => Some(
+            standing
+                .access_until
+                .map_or(told.at, |until| until.min(told.at)),
+        ),
     }
 }
 

@@ -154,6 +154,15 @@ pub(super) struct Spell {
     pub(super) reactivated_at: Option<Timestamp>,
 }
 
+/// How a subscription ended, as an event tells it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct End {
+    /// When.
+    pub(super) at: Timestamp,
+    /// After a failed charge, which is later than `access_until`.
+    pub(super) in_grace: bool,
+}
+
 /// What the events of one subscription add up to.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Standing {
@@ -190,9 +199,7 @@ pub(super) struct Standing {
     /// When the trial became paid.
     pub(super) converted_at: Option<Timestamp>,
     /// When it expired or was revoked.
-    pub(super) ended_at: Option<Timestamp>,
-    /// It expired after a failed charge, which is later than `access_until`.
-    pub(super) ended_in_grace: bool,
+    pub(super) ended: Option<End>,
     /// What a period costs.
     pub(super) price: Option<Money>,
     /// How long a period is.
@@ -226,8 +233,7 @@ impl Standing {
             started_at: None,
             renewed_at: None,
             converted_at: None,
-            ended_at: None,
-            ended_in_grace: false,
+            ended: None,
             price: None,
             interval: None,
             flag: None,
@@ -252,13 +258,12 @@ impl Standing {
         self.time(told);
         self.turn(told, was);
         self.cancel(told, was, matched);
-        if matches!(self.phase, Phase::Expired | Phase::Revoked) {
-            self.ended_at = self.ended_at.or(Some(told.place.at));
-            self.ended_in_grace |= was == Phase::Grace;
-        } else {
-            self.ended_at = None;
-            self.ended_in_grace = false;
-        }
+        self.ended = matches!(self.phase, Phase::Expired | Phase::Revoked).then(|| {
+            self.ended.unwrap_or(End {
+                at: told.place.at,
+                in_grace: was == Phase::Grace,
+            })
+        });
         self.known |= told.kind != EventType::SubscriptionCancelled;
     }
 
@@ -376,7 +381,7 @@ impl Standing {
             || carried.is_some()
             || self.phase == Phase::Expired
         {
-            self.open(told, matched, why(told, was));
+            self.open(told, matched, &why(told, was));
         }
     }
 
@@ -397,7 +402,7 @@ impl Standing {
     }
 
     /// Opens a spell, or fills what the open one lacks.
-    fn open(&mut self, told: &Told, matched: Matched, why: CancellationFacts) {
+    fn open(&mut self, told: &Told, matched: Matched, why: &CancellationFacts) {
         self.auto_renew = Some(false);
         if self.open_spell().is_none() {
             self.spells.push(Spell {
@@ -406,7 +411,7 @@ impl Standing {
                 cancelled_at: why.at.unwrap_or(told.place.at),
                 reason: None,
                 code: None,
-                actor: Actor::Unknown,
+                actor: why.actor,
                 matched,
                 gateway_id: None,
                 user_id: None,
@@ -421,7 +426,8 @@ impl Standing {
         let Some(open) = self.spells.last_mut() else {
             return;
         };
-        if open.actor == Actor::Unknown {
+        // Who gave money back, or did not pay, later in the spell is not who asked.
+        if open.actor == Actor::Unknown && told.kind == EventType::SubscriptionCancelled {
             open.actor = why.actor;
         }
         fill(&mut open.reason, why.reason.as_ref());
@@ -440,14 +446,17 @@ impl Standing {
         let at = told.place.at;
         self.changed_at = at;
         self.phase = Phase::Revoked;
-        self.ended_at = Some(at);
+        self.ended = Some(End {
+            at,
+            in_grace: false,
+        });
         let why = CancellationFacts {
             at: Some(at),
             reason: Some("refund".to_owned()),
             code: None,
             actor: Actor::Merchant,
         };
-        self.open(told, matched, why);
+        self.open(told, matched, &why);
         // Else a later, shorter purchase would run as long as what was given back.
         self.access_until = self.access_until.map(|until| until.min(at));
     }

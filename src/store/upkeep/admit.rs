@@ -5,7 +5,7 @@ use crate::store::Error;
 use crate::store::inbox::Job;
 use crate::store::ring;
 use crate::store::task::{AdmitFn, Progress, Step, Steps, TaskReport};
-use crate::store::writer::Core;
+use crate::store::thread::Core;
 
 pub(crate) fn steps(ids: Vec<i64>) -> Steps {
     let mut done = 0;

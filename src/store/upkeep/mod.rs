@@ -2,6 +2,8 @@
 
 pub mod admit;
 
+pub mod import;
+
 pub mod notes;
 
 pub mod quarantine;

@@ -5,7 +5,7 @@ use rusqlite::{OptionalExtension, params};
 use crate::domain::page::List;
 use crate::store::Error;
 use crate::store::task::{Step, Steps, TaskReport};
-use crate::store::writer::Core;
+use crate::store::thread::Core;
 
 fn once(work: impl Fn(&mut Core) -> Result<TaskReport, Error> + Send + 'static) -> Steps {
     Box::new(move |core| core.transact(|core| work(core)).map(Step::Done))

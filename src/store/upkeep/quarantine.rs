@@ -8,8 +8,8 @@ use crate::store::append::{Verdict, find_twin, remember_keys, stored_at};
 use crate::store::fold::{Trouble, Unfolded};
 use crate::store::schema::READER_VERSION;
 use crate::store::task::{Progress, Step, Steps, TaskReport};
+use crate::store::thread::Core;
 use crate::store::upkeep::{Reason, guard};
-use crate::store::writer::Core;
 
 /// So many deliveries per step.
 const STEP: i64 = 16;

@@ -7,11 +7,11 @@ use crate::store::Error;
 use crate::store::append::{forget_keys, stored_at};
 use crate::store::fold::Trouble;
 use crate::store::task::{Progress, Step, Steps, TaskReport, Which};
+use crate::store::thread::Core;
 use crate::store::upkeep::{Reason, guard};
-use crate::store::writer::Core;
 
 /// So many deliveries per step.
-const STEP: usize = 50;
+const STEP: u16 = 50;
 
 pub(crate) fn mark(which: Which, test: bool) -> Steps {
     let mut which = Some(which);
@@ -26,7 +26,7 @@ pub(crate) fn mark(which: Which, test: bool) -> Steps {
         if let Some(which) = which.take() {
             seqs = find(core, which)?;
         }
-        let chunk = &seqs[done..seqs.len().min(done + STEP)];
+        let chunk = &seqs[done..seqs.len().min(done + usize::from(STEP))];
         changed += core.transact(|core| mark_some(core, chunk, test))?;
         done += chunk.len();
         if done < seqs.len() {
@@ -127,7 +127,7 @@ fn tests_after(core: &Core, last: i64) -> Result<Vec<i64>, Error> {
     let mut statement = core.conn.prepare_cached(
         "select seq from deliveries where test = 1 and erased_at is null and seq > ?1 order by seq limit ?2",
     )?;
-    let rows = statement.query_map([last, STEP as i64], |row| row.get(0))?;
+    let rows = statement.query_map([last, i64::from(STEP)], |row| row.get(0))?;
     Ok(rows.collect::<rusqlite::Result<_>>()?)
 }
 

@@ -1,7 +1,7 @@
 //! Whether a ledger is what was once acknowledged: sequence, chain, bodies and SQLite's own structures.
 //!
-//! Reads only, a bounded number of rows at a time, so that it never holds up the writer's checkpoints. Never panics on
-//! a damaged file: what cannot be read is damage with a place.
+//! Reads only, deliveries a bounded number at a time so that the writer's checkpoints go on; SQLite's own check at the
+//! end is one long read. Never panics on a damaged file: what cannot be read is damage with a place.
 
 use std::path::Path;
 

@@ -1,6 +1,6 @@
 //! Made-up streams of deliveries: whatever the batches, the order of arrival, the test marks and what is taken away,
 //! the rows are those of a rebuild. 256 cases of each, more with
-//! PROPTEST_CASES; proptest prints the seed of a failure.
+//! `PROPTEST_CASES`; proptest prints the seed of a failure.
 
 use proptest::prelude::*;
 
