@@ -29,7 +29,9 @@ impl Layout {
     /// The parts of a terminal of this size; `foot_lines` are needed at the bottom.
     pub fn of(width: u16, height: u16, pane_open: bool, foot_lines: u16) -> Self {
         let foot_lines = foot_lines.min(height.saturating_sub(3)).max(1);
-        let row = |y: u16, lines: u16| Rect::new(0, y.min(height), width, lines.min(height.saturating_sub(y)));
+        let row = |y: u16, lines: u16| {
+            Rect::new(0, y.min(height), width, lines.min(height.saturating_sub(y)))
+        };
         let body_height = height.saturating_sub(2 + foot_lines);
         let body = row(2, body_height);
         let (main, pane) = match (pane_open, width >= SIDE_BY_SIDE_WIDTH) {
