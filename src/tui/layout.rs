@@ -56,8 +56,8 @@ impl Layout {
         }
     }
 
-    /// The rows of a list: one line is its head.
+    /// The rows of a list: one line is its head. A list behind an opened row keeps its height.
     pub fn rows(&self) -> usize {
-        usize::from(self.main.height.saturating_sub(1))
+        usize::from(self.body.height.saturating_sub(1))
     }
 }
