@@ -223,6 +223,13 @@ impl Query {
     }
 }
 
+/// A condition made without text.
+impl From<Expr> for Query {
+    fn from(root: Expr) -> Self {
+        Self { root }
+    }
+}
+
 /// Text that parses to the same query.
 impl fmt::Display for Query {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -1,0 +1,114 @@
+//! The few functions that our statements call: text compared in any case, and days in the ledger's zone.
+
+use rusqlite::Connection;
+use rusqlite::functions::{Context, FunctionFlags};
+use rusqlite::types::ValueRef;
+
+use crate::domain::query::folded;
+use crate::domain::time::{Timestamp, Zone};
+use crate::store::Error;
+
+/// Adds them to `conn`: `holds(needle, text...)`, `resembles(pattern, text)`, `digits_hold(digits, text)`,
+/// `local_day(time)`. Needle and pattern are folded already. All but the last give 0 or 1, 0 for null.
+pub(super) fn add(conn: &Connection, zone: Zone) -> Result<(), Error> {
+    let flags = FunctionFlags::SQLITE_UTF8 | FunctionFlags::SQLITE_DETERMINISTIC;
+    conn.create_scalar_function("holds", -1, flags, |ctx| {
+        let needle = text(ctx, 0).unwrap_or_default();
+        Ok((1..ctx.len()).any(|i| text(ctx, i).is_some_and(|hay| holds(hay, needle))))
+    })?;
+    conn.create_scalar_function("resembles", 2, flags, |ctx| {
+        let pattern = text(ctx, 0).unwrap_or_default();
+        Ok(text(ctx, 1).is_some_and(|value| resembles(&folded(value), pattern)))
+    })?;
+    conn.create_scalar_function("digits_hold", 2, flags, |ctx| {
+        let wanted = text(ctx, 0).unwrap_or_default();
+        Ok(text(ctx, 1).is_some_and(|value| digits(value).contains(wanted)))
+    })?;
+    conn.create_scalar_function("local_day", 1, flags, move |ctx| {
+        Ok(text(ctx, 0)
+            .and_then(Timestamp::parse)
+            .map(|at| at.day(zone)))
+    })?;
+    Ok(())
+}
+
+fn text<'a>(ctx: &'a Context<'_>, index: usize) -> Option<&'a str> {
+    match ctx.get_raw(index) {
+        ValueRef::Text(bytes) => std::str::from_utf8(bytes).ok(),
+        _ => None,
+    }
+}
+
+/// Whether `hay` holds the folded `needle`, in any case.
+pub(super) fn holds(hay: &str, needle: &str) -> bool {
+    if hay.is_ascii() {
+        return needle.is_empty()
+            || hay
+                .as_bytes()
+                .windows(needle.len())
+                .any(|window| window.eq_ignore_ascii_case(needle.as_bytes()));
+    }
+    folded(hay).contains(needle)
+}
+
+/// Whether folded `text` is `pattern`, in which `*` stands for any text.
+pub(super) fn resembles(text: &str, pattern: &str) -> bool {
+    let Some((first, rest)) = pattern.split_once('*') else {
+        return text == pattern;
+    };
+    let Some(mut text) = text.strip_prefix(first) else {
+        return false;
+    };
+    let mut parts = rest.split('*').peekable();
+    while let Some(part) = parts.next() {
+        if parts.peek().is_none() {
+            return text.ends_with(part);
+        }
+        match text.find(part) {
+            Some(at) => text = &text[at + part.len()..],
+            None => return false,
+        }
+    }
+    true
+}
+
+/// The digits of a phone number as it was sent.
+pub(super) fn digits(text: &str) -> String {
+    text.chars().filter(char::is_ascii_digit).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn case_is_no_matter_in_any_script() {
+        for (hay, needle, found) in [
+            ("Ayşe YILMAZ", "yilmaz", true),
+            ("IŞIK", "ışık", true),
+            ("ışık", "IŞIK", true),
+            ("İstanbul", "istanbul", true),
+            ("reader@Example.com", "EXAMPLE", true),
+            ("", "a", false),
+            ("a", "", true),
+        ] {
+            assert_eq!(holds(hay, &folded(needle)), found, "{hay} {needle}");
+        }
+    }
+
+    #[test]
+    fn a_star_stands_for_any_text() {
+        for (text, pattern, fits) in [
+            ("gold plan", "gold*", true),
+            ("gold plan", "*plan", true),
+            ("gold plan", "g*d*n", true),
+            ("gold plan", "gold", false),
+            ("gold", "go*ld*d", false),
+            ("ab", "ab*ab", false),
+            ("", "*", true),
+            ("100%_", "100%_", true),
+        ] {
+            assert_eq!(resembles(text, pattern), fits, "{text} {pattern}");
+        }
+    }
+}

@@ -1,0 +1,300 @@
+//! Reading a ledger: lists by keyset windows, counts, choices, one record, status and the publisher's own SQL.
+//!
+//! One read-only connection that never holds a snapshot across calls, so that the writer's checkpoints are not
+//! starved. Filters become fixed fragments and bound values (`filter`), read from the index that fits (`plan`).
+//! Never OFFSET, never a value in SQL text.
+
+mod choices;
+mod detail;
+mod filter;
+mod functions;
+mod lists;
+mod open;
+mod plan;
+mod sql;
+mod status;
+mod vocabulary;
+
+use std::cell::RefCell;
+use std::path::Path;
+
+use rusqlite::types::{Value as Sql, ValueRef};
+use rusqlite::{Connection, OptionalExtension, Statement as Prepared};
+
+use crate::domain::page::{Cell, Count, Cursor, List, Page, Row, RowKey};
+use crate::domain::query::{Bounds, Query, Span};
+use crate::domain::time::Zone;
+use crate::store::Error;
+
+pub use choices::CHOICE_KEYS;
+pub use detail::{Alias, Detail, RejectedDetail, UserDetail};
+pub use lists::columns;
+pub use sql::SqlOutcome;
+pub use status::{Checked, Connection as Connected, Lost, Quiet, Refusals, Status};
+
+use plan::{Statement, Values};
+use vocabulary::Plans;
+
+/// One read-only connection to a ledger.
+pub struct Reader {
+    /// Only `sql` needs it mutable, to put up its guards.
+    conn: RefCell<Connection>,
+    zone: Zone,
+    plans: RefCell<Plans>,
+}
+
+impl std::fmt::Debug for Reader {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Reader")
+            .field("zone", &self.zone)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Reader {
+    /// Opens the ledger at `path`. `Error::Absent`, `Foreign`, `Newer` or `Damaged` where that cannot be done; the
+    /// file is not touched.
+    pub fn open(path: &Path) -> Result<Self, Error> {
+        let (conn, zone) = open::open(path)?;
+        functions::add(&conn, zone)?;
+        Ok(Self {
+            conn: RefCell::new(conn),
+            zone,
+            plans: RefCell::default(),
+        })
+    }
+
+    /// Stops whatever statement runs, from any thread: it ends with `Error::Interrupted`.
+    pub fn interrupt(&self) -> rusqlite::InterruptHandle {
+        self.conn.borrow().get_interrupt_handle()
+    }
+
+    /// A number that changes when another process or connection has committed.
+    pub fn version(&self) -> Result<i64, Error> {
+        Ok(self
+            .conn
+            .borrow()
+            .pragma_query_value(None, "data_version", |row| row.get(0))?)
+    }
+
+    /// The zone of days, as it was when the ledger was opened.
+    pub const fn zone(&self) -> Result<Zone, Error> {
+        Ok(self.zone)
+    }
+
+    /// At most `limit` rows of `list` that meet `query`, at `cursor`, with every column.
+    pub fn page(
+        &self,
+        list: List,
+        query: &Query,
+        cursor: &Cursor,
+        limit: usize,
+    ) -> Result<Page, Error> {
+        self.window(list, query, cursor, limit, false)
+    }
+
+    /// The same, for screens: headers, body and hashes of deliveries are `Null`, so that a window stays small
+    /// whatever was sent.
+    pub fn light_page(
+        &self,
+        list: List,
+        query: &Query,
+        cursor: &Cursor,
+        limit: usize,
+    ) -> Result<Page, Error> {
+        self.window(list, query, cursor, limit, true)
+    }
+
+    fn window(
+        &self,
+        list: List,
+        query: &Query,
+        cursor: &Cursor,
+        limit: usize,
+        light: bool,
+    ) -> Result<Page, Error> {
+        let statement = plan::page(self, list, query, cursor, limit.saturating_add(1), light)?;
+        let mut rows = self.rows(&statement)?;
+        let more = rows.len() > limit;
+        rows.truncate(limit);
+        if plan::backward(cursor) {
+            rows.reverse();
+            return Ok(Page {
+                more_before: more && matches!(cursor, Cursor::Before(_) | Cursor::Last),
+                more_after: matches!(cursor, Cursor::Before(_)),
+                rows,
+            });
+        }
+        let more_before = match (cursor, rows.first()) {
+            (Cursor::First, _) => false,
+            (Cursor::After(_), _) => true,
+            (_, Some(first)) => self.any(list, query, &Cursor::Before(first.key.clone()))?,
+            (_, None) => self.any(list, query, &Cursor::Last)?,
+        };
+        Ok(Page {
+            rows,
+            more_before,
+            more_after: more,
+        })
+    }
+
+    fn any(&self, list: List, query: &Query, cursor: &Cursor) -> Result<bool, Error> {
+        let statement = plan::page(self, list, query, cursor, 1, true)?;
+        Ok(!self.rows(&statement)?.is_empty())
+    }
+
+    /// How many rows meet `query`: exact up to `cap`, else from the roll-ups if they can tell, else more than `cap`.
+    pub fn count(&self, list: List, query: &Query, cap: u64) -> Result<Count, Error> {
+        let statement = plan::scan(self, list, query, |_| "1".to_owned(), cap.saturating_add(1))?;
+        let sql = format!("select count(*) from ({})", statement.sql);
+        let counted = self
+            .number(&sql, statement.bound.values())?
+            .unwrap_or_default();
+        let counted = u64::try_from(counted).unwrap_or_default();
+        if counted <= cap {
+            return Ok(Count::Exact(counted));
+        }
+        let about = match list {
+            List::Deliveries if query.is_empty() => {
+                self.number("select coalesce(max(seq), 0) from deliveries", &[])?
+            }
+            _ => self.rolled_up(list, query)?,
+        };
+        Ok(match about.map(u64::try_from) {
+            Some(Ok(about)) if about > cap => Count::About(about),
+            _ => Count::MoreThan(cap),
+        })
+    }
+
+    fn rows(&self, statement: &Statement) -> Result<Vec<Row>, Error> {
+        let mut rows = Vec::new();
+        self.each(&statement.sql, statement.bound.values(), |row| {
+            rows.push(Row {
+                key: RowKey {
+                    sort: row.get(0)?,
+                    id: row.get(1)?,
+                },
+                cells: cells(row, 2)?,
+            });
+            Ok(())
+        })?;
+        Ok(rows)
+    }
+
+    /// Runs `sql` and hands over each row.
+    fn each(
+        &self,
+        sql: &str,
+        values: Values<'_>,
+        mut take: impl FnMut(&rusqlite::Row<'_>) -> rusqlite::Result<()>,
+    ) -> Result<(), Error> {
+        let conn = self.conn.borrow();
+        let mut prepared = conn.prepare_cached(sql)?;
+        bind(&mut prepared, values)?;
+        let mut rows = prepared.raw_query();
+        while let Some(row) = rows.next()? {
+            take(row)?;
+        }
+        Ok(())
+    }
+
+    fn number(&self, sql: &str, values: Values<'_>) -> Result<Option<i64>, Error> {
+        let mut out = None;
+        self.each(sql, values, |row| {
+            out = row.get(0)?;
+            Ok(())
+        })?;
+        Ok(out)
+    }
+
+    fn numbers(&self, sql: &str, values: Values<'_>) -> Result<Vec<i64>, Error> {
+        let mut out = Vec::new();
+        self.each(sql, values, |row| {
+            out.push(row.get(0)?);
+            Ok(())
+        })?;
+        Ok(out)
+    }
+
+    fn last_seq(&self) -> Result<i64, Error> {
+        Ok(self
+            .number("select max(seq) from deliveries", &[])?
+            .unwrap_or_default())
+    }
+
+    /// The seqs of what arrived within `span`.
+    fn seqs_received(&self, span: Span) -> Result<Bounds, Error> {
+        const FIRST: &str = "select seq from deliveries indexed by deliveries_received \
+                             where received_at >= ?1 order by received_at, seq limit 1";
+        let first = |at: Option<crate::domain::time::Timestamp>| -> Result<Option<i64>, Error> {
+            let Some(at) = at else { return Ok(None) };
+            let found = self.number(FIRST, &[Sql::from(at.to_string())])?;
+            Ok(Some(match found {
+                Some(seq) => seq,
+                None => self.last_seq()?.saturating_add(1),
+            }))
+        };
+        Ok(Bounds {
+            low: first(span.from)?.map(|seq| (seq.into(), true)),
+            high: first(span.to)?.map(|seq| (seq.into(), false)),
+        })
+    }
+
+    /// Every provider and account that sent something, by skipping through an index.
+    fn accounts(&self) -> Result<Vec<(String, String)>, Error> {
+        const NEXT: &str = "select provider, account from deliveries indexed by deliveries_provider \
+                            where (provider, account) > (?1, ?2) \
+                            order by provider, account limit 1";
+        let conn = self.conn.borrow();
+        let mut next = conn.prepare_cached(NEXT)?;
+        let mut out: Vec<(String, String)> = Vec::new();
+        loop {
+            let (provider, account) = out.last().cloned().unwrap_or_default();
+            let found = next
+                .query_row([provider, account], |row| Ok((row.get(0)?, row.get(1)?)))
+                .optional()?;
+            match found {
+                Some(pair) => out.push(pair),
+                None => return Ok(out),
+            }
+        }
+    }
+
+    /// Provider, account and id of the readers that `alias` is another id of.
+    fn by_alias(&self, alias: &str) -> Result<Vec<(String, String, String)>, Error> {
+        let mut out = Vec::new();
+        self.each(
+            "select provider, account, user_id from user_aliases where alias = ?1 limit 500",
+            &[Sql::from(alias.to_owned())],
+            |row| {
+                out.push((row.get(0)?, row.get(1)?, row.get(2)?));
+                Ok(())
+            },
+        )?;
+        Ok(out)
+    }
+}
+
+/// Binds as many of `values` as the statement names: a fragment that was left out took its own with it.
+fn bind(prepared: &mut Prepared<'_>, values: Values<'_>) -> rusqlite::Result<()> {
+    for (i, value) in values.iter().enumerate().take(prepared.parameter_count()) {
+        prepared.raw_bind_parameter(i + 1, value)?;
+    }
+    Ok(())
+}
+
+/// The values of `row` from column `first` on.
+fn cells(row: &rusqlite::Row<'_>, first: usize) -> rusqlite::Result<Vec<Cell>> {
+    let columns = row.as_ref().column_count();
+    (first..columns).map(|i| row.get_ref(i).map(cell)).collect()
+}
+
+fn cell(value: ValueRef<'_>) -> Cell {
+    match value {
+        ValueRef::Null => Cell::Null,
+        ValueRef::Integer(number) => Cell::Int(number),
+        ValueRef::Real(number) => Cell::Real(number),
+        ValueRef::Text(bytes) => Cell::Text(String::from_utf8_lossy(bytes).into_owned()),
+        ValueRef::Blob(bytes) => Cell::Blob(bytes.to_vec()),
+    }
+}

@@ -1,0 +1,361 @@
+//! How receiving goes: the header line, and per provider and account who sent what, when, and what was refused.
+
+use rusqlite::types::Value as Sql;
+use serde::Serialize;
+
+use crate::domain::time::{DAY_MS, MINUTE_MS, Timestamp};
+use crate::store::Error;
+use crate::store::query::Reader;
+
+/// So many of an account's last deliveries tell which proofs are in force.
+const PROOFS_OF: i64 = 100;
+/// A gap can only be unusual against so many deliveries.
+const DELIVERIES_MIN: i64 = 20;
+/// Gaps are compared with those of so many days.
+const GAP_DAYS: i64 = 28;
+/// Nobody wants to hear of a shorter one.
+const GAP_MS_MIN: i64 = 10 * MINUTE_MS;
+
+/// What the header of every screen says.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Status {
+    /// The last delivery; 0 if there is none.
+    pub last_seq: i64,
+    /// The last delivery that everything shown is folded from.
+    pub folded_seq: i64,
+    /// When the last delivery arrived.
+    pub last_received_at: Option<Timestamp>,
+    /// How long ago that was, in milliseconds.
+    pub quiet_ms: Option<i64>,
+    /// Deliveries marked as tests.
+    pub tests: i64,
+    /// Deliveries kept, not understood.
+    pub quarantined: i64,
+    /// Requests in the ring of rejected ones.
+    pub rejected: i64,
+    /// Made by `subledger demo`.
+    pub demo: bool,
+    /// A real delivery (live, imported or admitted, no test) is stored.
+    pub connected: bool,
+    /// Position and time of the last review.
+    pub last_review: Option<(i64, Timestamp)>,
+    /// The IANA name of the zone of days.
+    pub zone: &'static str,
+}
+
+/// One account of one provider.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Connection {
+    /// The provider.
+    pub provider: String,
+    /// The account; empty where only rejected requests name the provider.
+    pub account: String,
+    /// The last delivery: seq, time, hook.
+    pub last: Option<(i64, Timestamp, String)>,
+    /// Deliveries of the last 24 hours.
+    pub day: i64,
+    /// Deliveries in all.
+    pub deliveries: i64,
+    /// The proofs that its last hundred deliveries carried, most frequent first, with how many did.
+    pub proofs: Vec<(String, i64)>,
+    /// The last of those that came with an older secret than the newest: seq and time.
+    pub old_secret: Option<(i64, Timestamp)>,
+    /// Requests of this provider that were turned away, by reason.
+    pub refusals: Vec<Refusals>,
+    /// What the ring could not hold.
+    pub lost: Vec<Lost>,
+    /// GETs with the right secret link.
+    pub checks: Vec<Checked>,
+    /// It has been quiet for longer than ever in 28 days.
+    pub quiet: Option<Quiet>,
+}
+
+/// Requests turned away for one reason.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Refusals {
+    /// Why.
+    pub reason: String,
+    /// How many the ring holds.
+    pub requests: i64,
+    /// The last one: id and time.
+    pub last: (i64, Timestamp),
+    /// The hook it asked for.
+    pub hook: String,
+}
+
+/// Requests that the ring could not hold.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Lost {
+    /// Why they were turned away.
+    pub reason: String,
+    /// How many.
+    pub requests: i64,
+}
+
+/// GETs on one hook.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Checked {
+    /// The hook.
+    pub hook: String,
+    /// How many.
+    pub requests: i64,
+    /// The last one.
+    pub last_at: Timestamp,
+}
+
+/// A silence longer than usual.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub struct Quiet {
+    /// How long it has lasted, in milliseconds.
+    pub gap_ms: i64,
+    /// The longest before it in 28 days.
+    pub longest_ms: i64,
+}
+
+impl Reader {
+    /// The header line.
+    pub fn status(&self, now: Timestamp) -> Result<Status, Error> {
+        let last_received_at = self.time(
+            "select received_at from deliveries order by seq desc limit 1",
+            &[],
+        )?;
+        let number = |sql: &str| Ok::<i64, Error>(self.number(sql, &[])?.unwrap_or_default());
+        Ok(Status {
+            last_seq: self.last_seq()?,
+            folded_seq: number("select cast(value as integer) from meta where key = 'folded_seq'")?,
+            quiet_ms: last_received_at.map(|at| now.ms() - at.ms()),
+            last_received_at,
+            tests: number(
+                "select count(*) from deliveries indexed by deliveries_test where test = 1",
+            )?,
+            quarantined: number(
+                "select count(*) from deliveries indexed by deliveries_odd \
+                 where outcome <> 'stored' and outcome = 'quarantined'",
+            )?,
+            rejected: number("select count(*) from rejected")?,
+            demo: number(
+                "select count(*) from (select 1 from deliveries where seq = 1 and origin = 'demo')",
+            )? > 0,
+            connected: number(
+                "select count(*) from (select 1 from deliveries \
+                 where test = 0 and origin <> 'demo' limit 1)",
+            )? > 0,
+            last_review: self.last_review()?,
+            zone: self.zone.name(),
+        })
+    }
+
+    /// Position and time of the last review that was not undone.
+    pub fn last_review(&self) -> Result<Option<(i64, Timestamp)>, Error> {
+        let mut out = None;
+        self.each(
+            "select seq, reviewed_at from reviews where undone_at is null \
+             order by id desc limit 1",
+            &[],
+            |row| {
+                out = Some((row.get(0)?, row.get::<_, String>(1)?));
+                Ok(())
+            },
+        )?;
+        Ok(out.and_then(|(seq, at)| Some((seq, Timestamp::parse(&at)?))))
+    }
+
+    /// Every account that ever sent something, and every provider that was turned away or checked.
+    pub fn connections(&self, now: Timestamp) -> Result<Vec<Connection>, Error> {
+        let mut known = self.accounts()?;
+        self.each("select provider, account from checks", &[], |row| {
+            known.push((row.get(0)?, row.get(1)?));
+            Ok(())
+        })?;
+        let mut refused: Vec<String> = Vec::new();
+        self.each(
+            "select distinct provider from rejected where provider <> ''",
+            &[],
+            |row| {
+                refused.push(row.get(0)?);
+                Ok(())
+            },
+        )?;
+        for provider in refused {
+            if !known.iter().any(|(one, _)| *one == provider) {
+                known.push((provider, String::new()));
+            }
+        }
+        known.sort();
+        known.dedup();
+        known
+            .into_iter()
+            .map(|(provider, account)| self.connection(provider, account, now))
+            .collect()
+    }
+
+    fn connection(
+        &self,
+        provider: String,
+        account: String,
+        now: Timestamp,
+    ) -> Result<Connection, Error> {
+        const LAST: &str = "select seq, received_at, hook from deliveries \
+            indexed by deliveries_provider where provider = ?1 and account = ?2 \
+            order by received_at desc, seq desc limit 1";
+        const COUNT: &str = "select count(*) from deliveries indexed by deliveries_provider \
+            where provider = ?1 and account = ?2 and received_at >= ?3";
+        let who = [Sql::from(provider.clone()), Sql::from(account.clone())];
+        let since = |at: &str| {
+            let [provider, account] = who.clone();
+            [provider, account, Sql::from(at.to_owned())]
+        };
+        let mut last = None;
+        self.each(LAST, &who, |row| {
+            last = Some((row.get(0)?, row.get::<_, String>(1)?, row.get(2)?));
+            Ok(())
+        })?;
+        let last = last.and_then(|(seq, at, hook)| Some((seq, Timestamp::parse(&at)?, hook)));
+        let day = now.plus_ms(-DAY_MS).to_string();
+        let quiet = self.quiet(&who, now)?;
+        Ok(Connection {
+            last,
+            day: self.number(COUNT, &since(&day))?.unwrap_or_default(),
+            deliveries: self.number(COUNT, &since(""))?.unwrap_or_default(),
+            proofs: self.proofs(&who)?,
+            old_secret: self.old_secret(&who)?,
+            refusals: self.refusals(&who[..1])?,
+            lost: self.lost(&who[..1])?,
+            checks: self.checks(&who)?,
+            quiet: quiet.filter(|quiet| quiet.gap_ms > quiet.longest_ms),
+            provider,
+            account,
+        })
+    }
+
+    fn proofs(&self, who: &[Sql]) -> Result<Vec<(String, i64)>, Error> {
+        let sql = format!(
+            "select credential, count(*) from (select credential from deliveries \
+             indexed by deliveries_provider where provider = ?1 and account = ?2 \
+             order by received_at desc, seq desc limit {PROOFS_OF}) \
+             group by credential order by count(*) desc, credential"
+        );
+        let mut out = Vec::new();
+        self.each(&sql, who, |row| {
+            out.push((row.get(0)?, row.get(1)?));
+            Ok(())
+        })?;
+        Ok(out)
+    }
+
+    fn old_secret(&self, who: &[Sql]) -> Result<Option<(i64, Timestamp)>, Error> {
+        let sql = format!(
+            "select seq, received_at from (select seq, received_at, credential from deliveries \
+             indexed by deliveries_provider where provider = ?1 and account = ?2 \
+             order by received_at desc, seq desc limit {PROOFS_OF}) \
+             where instr(credential, '#') > 0 limit 1"
+        );
+        let mut out = None;
+        self.each(&sql, who, |row| {
+            out = Some((row.get(0)?, row.get::<_, String>(1)?));
+            Ok(())
+        })?;
+        Ok(out.and_then(|(seq, at)| Some((seq, Timestamp::parse(&at)?))))
+    }
+
+    fn refusals(&self, who: &[Sql]) -> Result<Vec<Refusals>, Error> {
+        let mut out = Vec::new();
+        self.each(
+            "select reason, count(*), max(id), received_at, hook from rejected \
+             where provider = ?1 and admitted_seq is null group by reason order by max(id) desc",
+            who,
+            |row| {
+                let at: String = row.get(3)?;
+                out.push(Refusals {
+                    reason: row.get(0)?,
+                    requests: row.get(1)?,
+                    last: (row.get(2)?, Timestamp::parse(&at).unwrap_or(EPOCH)),
+                    hook: row.get(4)?,
+                });
+                Ok(())
+            },
+        )?;
+        Ok(out)
+    }
+
+    fn lost(&self, who: &[Sql]) -> Result<Vec<Lost>, Error> {
+        let mut out = Vec::new();
+        self.each(
+            "select reason, sum(requests) from rejected_lost where provider = ?1 \
+             group by reason order by sum(requests) desc",
+            who,
+            |row| {
+                out.push(Lost {
+                    reason: row.get(0)?,
+                    requests: row.get(1)?,
+                });
+                Ok(())
+            },
+        )?;
+        Ok(out)
+    }
+
+    fn checks(&self, who: &[Sql]) -> Result<Vec<Checked>, Error> {
+        let mut out = Vec::new();
+        self.each(
+            "select hook, requests, last_at from checks \
+             where provider = ?1 and account = ?2 order by hook",
+            who,
+            |row| {
+                let at: String = row.get(2)?;
+                out.push(Checked {
+                    hook: row.get(0)?,
+                    requests: row.get(1)?,
+                    last_at: Timestamp::parse(&at).unwrap_or(EPOCH),
+                });
+                Ok(())
+            },
+        )?;
+        Ok(out)
+    }
+
+    /// The gap since the last delivery and the longest before it in 28 days, if there were at least 20 deliveries,
+    /// tests aside. The look back ends at the first gap that is not shorter than the present one.
+    pub(crate) fn quiet(&self, who: &[Sql], now: Timestamp) -> Result<Option<Quiet>, Error> {
+        const TIMES: &str = "select received_at from deliveries indexed by deliveries_provider \
+            where provider = ?1 and account = ?2 and received_at >= ?3 \
+            and seq not in (select seq from deliveries indexed by deliveries_test where test = 1) \
+            order by received_at desc";
+        let from = now.plus_ms(-GAP_DAYS * DAY_MS).to_string();
+        let values: Vec<Sql> = who.iter().cloned().chain([Sql::from(from)]).collect();
+        let conn = self.conn.borrow();
+        let mut times = conn.prepare_cached(TIMES)?;
+        super::bind(&mut times, &values)?;
+        let mut rows = times.raw_query();
+        let mut later: Option<i64> = None;
+        let mut gap_ms = 0;
+        let (mut longest_ms, mut count) = (0, 0_i64);
+        while let Some(row) = rows.next()? {
+            let at = Timestamp::parse(row.get_ref(0)?.as_str().unwrap_or_default());
+            let Some(at) = at.map(Timestamp::ms) else {
+                continue;
+            };
+            match later {
+                None => gap_ms = now.ms() - at,
+                Some(later) => longest_ms = longest_ms.max(later - at),
+            }
+            if gap_ms < GAP_MS_MIN || (count > 0 && longest_ms >= gap_ms) {
+                return Ok(None);
+            }
+            later = Some(at);
+            count += 1;
+        }
+        Ok((count >= DELIVERIES_MIN).then_some(Quiet { gap_ms, longest_ms }))
+    }
+
+    pub(crate) fn time(&self, sql: &str, values: &[Sql]) -> Result<Option<Timestamp>, Error> {
+        let mut out: Option<String> = None;
+        self.each(sql, values, |row| {
+            out = row.get(0)?;
+            Ok(())
+        })?;
+        Ok(out.as_deref().and_then(Timestamp::parse))
+    }
+}
+
+const EPOCH: Timestamp = Timestamp::from_ms(0);

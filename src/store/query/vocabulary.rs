@@ -1,0 +1,121 @@
+//! The values that a ledger holds, found without reading all of it.
+
+use std::collections::BTreeSet;
+
+use rusqlite::types::Value as Sql;
+
+use crate::domain::event::EventType;
+use crate::domain::query::Vocabulary;
+use crate::store::Error;
+use crate::store::query::Reader;
+
+/// So many values of a kind are offered at most.
+const VALUES_MAX: usize = 1_000;
+
+/// The plans seen so far, so that payments are read once.
+#[derive(Debug, Default)]
+pub(super) struct Plans {
+    payments_to: i64,
+    seen: BTreeSet<String>,
+}
+
+impl Reader {
+    /// What filters may be checked against and what may be offered. Providers' own names of types are those of the
+    /// 200 newest and 50 oldest events of every type, and of the 200 newest deliveries.
+    pub fn vocabulary(&self) -> Result<Vocabulary, Error> {
+        let accounts = self.accounts()?;
+        let distinct = |values: Vec<String>| -> Vec<String> {
+            values
+                .into_iter()
+                .collect::<BTreeSet<_>>()
+                .into_iter()
+                .collect()
+        };
+        let mut providers: Vec<String> = accounts.iter().map(|(one, _)| one.clone()).collect();
+        providers.extend(self.skip("provider", "rejected indexed by rejected_provider")?);
+        providers.retain(|provider| !provider.is_empty());
+        let mut plans = self.plans()?;
+        plans.truncate(VALUES_MAX);
+        Ok(Vocabulary {
+            providers: distinct(providers),
+            accounts: distinct(accounts.into_iter().map(|(_, account)| account).collect()),
+            provider_types: distinct(self.provider_types()?),
+            plans,
+            currencies: self.texts(
+                "select distinct currency from (select currency from payments \
+                 order by at desc, id desc limit 2000) where currency is not null",
+            )?,
+            purposes: self.texts(
+                "select distinct purpose from (select purpose from consent_changes \
+                 order by at desc, id desc limit 5000)",
+            )?,
+            hooks: Vec::new(),
+        })
+    }
+
+    fn provider_types(&self) -> Result<Vec<String>, Error> {
+        const NAMES: &str = "select distinct provider_type from ( \
+            select * from (select provider_type from events indexed by events_type \
+              where type = ?1 order by at desc, id desc limit 200) \
+            union select * from (select provider_type from events indexed by events_type \
+              where type = ?1 order by at, id limit 50))";
+        let mut out = self.texts(
+            "select distinct provider_type from (select provider_type from deliveries \
+             order by seq desc limit 200) where provider_type <> ''",
+        )?;
+        for kind in EventType::ALL {
+            self.each(NAMES, &[Sql::from(kind.as_str().to_owned())], |row| {
+                out.push(row.get(0)?);
+                Ok(())
+            })?;
+        }
+        Ok(out)
+    }
+
+    /// Every plan of a subscription or a payment, in order.
+    pub(super) fn plans(&self) -> Result<Vec<String>, Error> {
+        let of_subscriptions = self.skip("plan", "subscriptions indexed by subscriptions_plan")?;
+        let mut plans = self.plans.borrow_mut();
+        let from = plans.payments_to;
+        plans.seen.extend(of_subscriptions);
+        let mut fresh = BTreeSet::new();
+        let mut last = from;
+        self.each(
+            "select id, plan from payments where id > ?1",
+            &[Sql::from(from)],
+            |row| {
+                last = last.max(row.get(0)?);
+                if let Some(plan) = row.get::<_, Option<String>>(1)? {
+                    fresh.insert(plan);
+                }
+                Ok(())
+            },
+        )?;
+        plans.payments_to = last;
+        plans.seen.extend(fresh);
+        Ok(plans.seen.iter().cloned().collect())
+    }
+
+    /// The distinct values of the first column of an index: one seek each.
+    fn skip(&self, column: &str, from: &str) -> Result<Vec<String>, Error> {
+        let sql = format!(
+            "with recursive v(value) as ( \
+               select * from (select {column} from {from} where {column} >= '' \
+                 order by {column} limit 1) \
+               union all \
+               select (select {column} from {from} where {column} > v.value \
+                 order by {column} limit 1) from v where v.value is not null) \
+             select value from v where value is not null limit {VALUES_MAX}"
+        );
+        self.texts(&sql)
+    }
+
+    fn texts(&self, sql: &str) -> Result<Vec<String>, Error> {
+        let mut out = Vec::new();
+        self.each(sql, &[], |row| {
+            out.push(row.get(0)?);
+            Ok(())
+        })?;
+        Ok(out)
+    }
+}
