@@ -191,7 +191,7 @@ create index subscriptions_plan on subscriptions (plan);
 create index subscriptions_users on subscriptions (users_id) where users_id is not null; -- the foreign key
 
 create table cancellations ( -- one row per spell: opened by a cancel, closed by a return
-  id              integer primary key,      -- of the event that opened it
+  id              integer primary key,      -- of the event that opened it; negative for further parts of a refunded bundle
   seq             integer not null references deliveries (seq),
   provider        text not null,
   account         text not null,

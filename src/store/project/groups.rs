@@ -154,7 +154,7 @@ pub(super) fn refold(
     readers: &mut Readers,
 ) -> Result<usize, Error> {
     let mut done: BTreeSet<(Scope, Seed)> = BTreeSet::new();
-    let mut changed = 0;
+    let mut writes = Writes::default();
     for entry in seeds {
         if done.contains(entry) {
             continue;
@@ -171,7 +171,7 @@ pub(super) fn refold(
         for (id, subscription_id) in &folded.refunds {
             payments::attach(conn, *id, subscription_id.as_deref())?;
         }
-        changed += write(conn, moment, scope, &ids, &folded.standings, readers)?;
+        writes.compare(conn, moment, scope, &ids, &folded.standings, readers)?;
         done.extend(ids.into_iter().map(|id| (scope.clone(), Seed::Id(id))));
         done.extend(
             people
@@ -179,7 +179,7 @@ pub(super) fn refold(
                 .map(|id| (scope.clone(), Seed::Reader(id))),
         );
     }
-    Ok(changed)
+    writes.apply(conn)
 }
 
 pub(super) const DUE: &str = "\
@@ -302,63 +302,97 @@ fn values(row: &Row<'_>, width: usize) -> rusqlite::Result<Vec<Value>> {
     (0..width).map(|index| row.get(index)).collect()
 }
 
-fn write(
-    conn: &Connection,
-    moment: Moment,
-    scope: &Scope,
-    ids: &BTreeSet<String>,
-    standings: &BTreeMap<String, Standing>,
-    readers: &mut Readers,
-) -> Result<usize, Error> {
-    let mut gone = Vec::new();
-    let mut wanted = Vec::new();
-    let mut spells_gone = Vec::new();
-    let mut spells_wanted = Vec::new();
-    let mut changed = 0;
-    for id in ids {
-        let standing = standings.get(id);
-        let now = match standing {
-            Some(standing) => {
-                let users_id = reader(conn, scope, standing.user_id.as_ref(), readers)?;
-                Some(row_of(scope, id, standing, users_id, moment))
-            }
-            None => None,
-        };
-        let before = stored(conn, scope, id)?;
-        let spells = standing.map_or(&[][..], |standing| &standing.spells);
-        compare_spells(
-            conn,
-            moment.zone,
-            (scope, id, standing),
-            spells,
-            &mut spells_gone,
-            &mut spells_wanted,
-        )?;
-        if before == now {
-            continue;
-        }
-        changed += 1;
-        touch(conn, scope, before.as_deref(), now.as_deref(), readers)?;
-        match (before, now) {
-            (Some(before), Some(now)) if before[ID] == now[ID] => wanted.push((UPDATE, now)),
-            (before, now) => {
-                gone.extend(before.map(|mut before| before.swap_remove(ID)));
-                wanted.extend(now.map(|now| (INSERT, now)));
-            }
-        }
-    }
-    for (delete, ids) in [(DELETE, gone), (DELETE_SPELL, spells_gone)] {
+/// What differs between folded and stored rows. All groups are compared before any is written: a row's id may go from
+/// one to another when what joined them was taken away.
+#[derive(Default)]
+struct Writes {
+    changed: usize,
+    gone: Vec<Value>,
+    wanted: Vec<(&'static str, Vec<Value>)>,
+    spells_gone: Vec<Value>,
+    spells_wanted: Vec<Vec<Value>>,
+}
+
+impl Writes {
+    fn compare(
+        &mut self,
+        conn: &Connection,
+        moment: Moment,
+        scope: &Scope,
+        ids: &BTreeSet<String>,
+        standings: &BTreeMap<String, Standing>,
+        readers: &mut Readers,
+    ) -> Result<(), Error> {
         for id in ids {
-            conn.prepare_cached(delete)?.execute([id])?;
+            let mut now = None;
+            let mut spells = Vec::new();
+            if let Some(standing) = standings.get(id) {
+                let users_id = reader(conn, scope, standing.user_id.as_ref(), readers)?;
+                now = Some(row_of(scope, id, standing, users_id, moment));
+                let rows = standing.spells.iter();
+                spells.extend(rows.map(|spell| spell_row(scope, id, standing, spell, moment.zone)));
+            }
+            self.compare_spells(conn, scope, id, spells)?;
+            let before = stored(conn, scope, id)?;
+            if before == now {
+                continue;
+            }
+            self.changed += 1;
+            touch(conn, scope, before.as_deref(), now.as_deref(), readers)?;
+            match (before, now) {
+                (Some(before), Some(now)) if before[ID] == now[ID] => {
+                    self.wanted.push((UPDATE, now));
+                }
+                (before, now) => {
+                    self.gone
+                        .extend(before.map(|mut before| before.swap_remove(ID)));
+                    self.wanted.extend(now.map(|now| (INSERT, now)));
+                }
+            }
         }
+        Ok(())
     }
-    for (sql, row) in wanted
-        .into_iter()
-        .chain(spells_wanted.into_iter().map(|row| (INSERT_SPELL, row)))
-    {
-        conn.prepare_cached(sql)?.execute(params_from_iter(row))?;
+
+    fn compare_spells(
+        &mut self,
+        conn: &Connection,
+        scope: &Scope,
+        id: &str,
+        spells: Vec<Vec<Value>>,
+    ) -> Result<(), Error> {
+        let mut statement = conn.prepare_cached(SPELLS)?;
+        let mut before: Vec<Vec<Value>> = statement
+            .query_map(params![scope.provider, scope.account, id], |row| {
+                values(row, SPELL_WIDTH)
+            })?
+            .collect::<Result<_, _>>()?;
+        for now in spells {
+            match before.iter().position(|row| *row == now) {
+                Some(same) => {
+                    before.swap_remove(same);
+                }
+                None => self.spells_wanted.push(now),
+            }
+        }
+        self.spells_gone
+            .extend(before.into_iter().map(|mut row| row.swap_remove(ID)));
+        Ok(())
     }
-    Ok(changed)
+
+    /// Writes; how many rows of `subscriptions` changed.
+    fn apply(self, conn: &Connection) -> Result<usize, Error> {
+        for (delete, ids) in [(DELETE, self.gone), (DELETE_SPELL, self.spells_gone)] {
+            for id in ids {
+                conn.prepare_cached(delete)?.execute([id])?;
+            }
+        }
+        let spells = self.spells_wanted.into_iter();
+        let rows = self.wanted.into_iter();
+        for (sql, row) in rows.chain(spells.map(|row| (INSERT_SPELL, row))) {
+            conn.prepare_cached(sql)?.execute(params_from_iter(row))?;
+        }
+        Ok(self.changed)
+    }
 }
 
 fn stored(conn: &Connection, scope: &Scope, id: &str) -> Result<Option<Vec<Value>>, Error> {
@@ -459,36 +493,6 @@ values (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?
 const DELETE_SPELL: &str = "delete from cancellations where id = ?1";
 
 const SPELL_WIDTH: usize = 23;
-
-fn compare_spells(
-    conn: &Connection,
-    zone: Zone,
-    (scope, id, standing): (&Scope, &str, Option<&Standing>),
-    spells: &[Spell],
-    gone: &mut Vec<Value>,
-    wanted: &mut Vec<Vec<Value>>,
-) -> Result<(), Error> {
-    let mut statement = conn.prepare_cached(SPELLS)?;
-    let mut before: Vec<Vec<Value>> = statement
-        .query_map(params![scope.provider, scope.account, id], |row| {
-            values(row, SPELL_WIDTH)
-        })?
-        .collect::<Result<_, _>>()?;
-    for spell in spells {
-        let Some(standing) = standing else {
-            continue;
-        };
-        let now = spell_row(scope, id, standing, spell, zone);
-        match before.iter().position(|row| *row == now) {
-            Some(same) => {
-                before.swap_remove(same);
-            }
-            None => wanted.push(now),
-        }
-    }
-    gone.extend(before.into_iter().map(|mut row| row.swap_remove(ID)));
-    Ok(())
-}
 
 /// Every statement here that looks rows up, for the test of query plans.
 #[cfg(test)]

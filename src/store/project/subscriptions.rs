@@ -10,7 +10,7 @@ use crate::domain::event::{
 };
 use crate::domain::money::Money;
 use crate::domain::time::{DAY_MS, Timestamp};
-use crate::store::project::order::Place;
+use crate::store::project::order::{EVENTS_MAX, Place};
 
 /// What one event says, of a subscription or of a refund.
 #[derive(Clone, Debug)]
@@ -122,7 +122,7 @@ impl Matched {
 /// One cancellation, from when it was cancelled until it came back.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Spell {
-    /// The event that opened it, but for the further parts of one bundle.
+    /// The event that opened it; negative for the further parts of a bundle that one refund revoked.
     pub(super) id: i64,
     /// The delivery of that.
     pub(super) seq: i64,
@@ -592,8 +592,8 @@ struct Group<'a> {
     gateways: BTreeMap<&'a str, BTreeSet<&'a str>>,
     /// Where cancels of an id that no purchase has went.
     attached: BTreeMap<String, (String, Matched)>,
-    /// Ids of cancellations in use.
-    taken: BTreeSet<i64>,
+    /// How many cancellations an event opened.
+    opened: BTreeMap<i64, i64>,
     folded: Folded,
 }
 
@@ -622,7 +622,7 @@ impl<'a> Group<'a> {
             purchases,
             gateways,
             attached: BTreeMap::new(),
-            taken: BTreeSet::new(),
+            opened: BTreeMap::new(),
             folded: Folded::default(),
         }
     }
@@ -636,7 +636,7 @@ impl<'a> Group<'a> {
         let spells = standing.spells.len();
         standing.add(told, matched);
         if standing.spells.len() > spells {
-            name(&mut self.taken, standing);
+            name(&mut self.opened, standing);
         }
     }
 
@@ -721,7 +721,7 @@ impl<'a> Group<'a> {
             let spells = standing.spells.len();
             standing.revoke(told, matched);
             if standing.spells.len() > spells {
-                name(&mut self.taken, standing);
+                name(&mut self.opened, standing);
             }
         }
     }
@@ -757,12 +757,15 @@ impl<'a> Group<'a> {
     }
 }
 
-/// Gives the newest spell an id that no other has: a refund may revoke several parts of a bundle at once.
-fn name(taken: &mut BTreeSet<i64>, standing: &mut Standing) {
+/// Gives the newest spell an id that no other has: a refund may revoke several parts of a bundle at once. The further
+/// ones are negative, where no event is.
+fn name(opened: &mut BTreeMap<i64, i64>, standing: &mut Standing) {
     if let Some(spell) = standing.spells.last_mut() {
-        while !taken.insert(spell.id) {
-            spell.id += 1;
+        let parts = opened.entry(spell.id).or_default();
+        if *parts > 0 {
+            spell.id = -(spell.id * EVENTS_MAX + *parts);
         }
+        *parts += 1;
     }
 }
 
