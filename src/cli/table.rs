@@ -372,13 +372,13 @@ const fn is_number(shape: Shape) -> bool {
     matches!(shape, Shape::Number | Shape::Minor | Shape::Real)
 }
 
-/// An instant as stored, in `zone` and to the second.
+/// An instant as stored, in `zone` and to the minute.
 pub fn local(text: &str, zone: Zone) -> String {
     match Timestamp::parse(text) {
         Some(at) => at
             .utc()
             .with_timezone(&zone.0)
-            .format("%Y-%m-%d %H:%M:%S")
+            .format("%Y-%m-%d %H:%M")
             .to_string(),
         None => Printable::line(text).into(),
     }

@@ -360,6 +360,17 @@ impl App {
         }
     }
 
+    /// The same state in a terminal of another size.
+    #[must_use]
+    pub fn at_size(&self, width: u16, height: u16) -> Self {
+        let mut app = self.clone();
+        app.size = (width, height);
+        let rows = app.layout().rows();
+        app.window.settle(rows);
+        app.lay_out_record();
+        app
+    }
+
     /// The place on screen.
     pub fn place(&self) -> &Place {
         self.history.here()
@@ -438,7 +449,10 @@ impl App {
         let Some(list) = self.place().screen.list() else {
             return false;
         };
-        let times = [Query::default(), self.parse(list, &self.place().query).unwrap_or_default()];
+        let times = [
+            Query::default(),
+            self.parse(list, &self.place().query).unwrap_or_default(),
+        ];
         !times[1].is_empty() && times[1].without(&TIME_KEYS) == times[0]
     }
 
@@ -511,7 +525,9 @@ impl App {
 }
 
 fn seq_of(list: List, row: &Row) -> Option<i64> {
-    cell::field(list, row, "seq")?.as_int().filter(|seq| *seq > 0)
+    cell::field(list, row, "seq")?
+        .as_int()
+        .filter(|seq| *seq > 0)
 }
 
 /// The filter for one reader at one account.
@@ -687,15 +703,20 @@ impl App {
             return self.ask_page(From::Cursor(from), Fill::Replace, keep, effects);
         }
         let height = self.layout().rows();
-        let before = self.dirty.then_some(()).map_or_else(|| Some(self.window.clone()), |()| None);
-        self.window.fill(pending.fill, page, pending.keep.as_ref(), height);
+        let before = self
+            .dirty
+            .then_some(())
+            .map_or_else(|| Some(self.window.clone()), |()| None);
+        self.window
+            .fill(pending.fill, page, pending.keep.as_ref(), height);
         if self.window.head().is_some() {
             self.window.newer = newer;
         }
         let seen = |was: &Window| {
             was.loaded != self.window.loaded
                 || was.visible(height) != self.window.visible(height)
-                || (was.top, was.selected, was.newer) != (self.window.top, self.window.selected, self.window.newer)
+                || (was.top, was.selected, was.newer)
+                    != (self.window.top, self.window.selected, self.window.newer)
         };
         self.dirty |= before.as_ref().is_none_or(seen);
         self.keep_place();
@@ -739,7 +760,8 @@ impl App {
 
     fn take_raw(&mut self, of: &(List, RowKey), raw: Option<Box<Raw>>) {
         let record = self.record.as_mut();
-        if let Some(record) = record.filter(|record| record.list == of.0 && record.row.key == of.1) {
+        if let Some(record) = record.filter(|record| record.list == of.0 && record.row.key == of.1)
+        {
             record.raw = raw.map(|raw| *raw);
             record.loaded = true;
             self.lay_out_record();
@@ -781,7 +803,13 @@ impl App {
         self.clamp_line();
     }
 
-    fn ask_page(&mut self, from: From, fill: Fill, keep: Option<RowKey>, effects: &mut Vec<Effect>) {
+    fn ask_page(
+        &mut self,
+        from: From,
+        fill: Fill,
+        keep: Option<RowKey>,
+        effects: &mut Vec<Effect>,
+    ) {
         if let Some(list) = self.place().screen.list() {
             let limit = (self.layout().rows() * 2).max(50);
             self.ask(list, from, limit, fill, keep, effects);
@@ -842,7 +870,9 @@ impl App {
         }
         let selected = self.window.row().map(|row| row.key.clone());
         let top = self.window.rows.get(self.window.top);
-        let top = top.map(|row| row.key.clone()).filter(|_| !self.window.is_at_head());
+        let top = top
+            .map(|row| row.key.clone())
+            .filter(|_| !self.window.is_at_head());
         let place = self.history.here_mut();
         place.selected = selected;
         place.top = top;
@@ -985,7 +1015,11 @@ impl App {
     fn act_on_filter(&mut self, act: Act, effects: &mut Vec<Effect>) {
         match act {
             Act::Filter => {
-                let query = self.place().screen.list().map_or("", |_| &self.place().query);
+                let query = self
+                    .place()
+                    .screen
+                    .list()
+                    .map_or("", |_| &self.place().query);
                 let line = Line::new(query);
                 self.overlay = Some(Overlay::Bar { line, error: None });
                 self.check_line();
@@ -1092,7 +1126,10 @@ impl App {
         let mut place = Place::with_query(Screen::List(list), query);
         if self.place().screen.list() == Some(list) {
             place.selected = self.place().selected.clone();
-            place.top = place.selected.clone().filter(|_| self.place().top.is_some());
+            place.top = place
+                .selected
+                .clone()
+                .filter(|_| self.place().top.is_some());
             place.opened_from = self.place().opened_from;
         }
         let from_list = self.place().screen.list().is_some();
@@ -1140,7 +1177,10 @@ impl App {
             Screen::List(_) => self.say("there is no row to open", Meaning::Warning),
             Screen::Today => {
                 let line = self.place().line;
-                let door = self.today.as_ref().and_then(|today| today.lines.get(line)?.door.clone());
+                let door = self
+                    .today
+                    .as_ref()
+                    .and_then(|today| today.lines.get(line)?.door.clone());
                 match door {
                     Some(door) => self.visit(
                         Place::with_query(Screen::List(door.list), door.query),
@@ -1151,7 +1191,11 @@ impl App {
             }
             Screen::Connections => {
                 let query = self.card().map(|card| {
-                    format!("provider:{} account:{}", value_text(&card.provider), value_text(&card.account))
+                    format!(
+                        "provider:{} account:{}",
+                        value_text(&card.provider),
+                        value_text(&card.account)
+                    )
                 });
                 let place = Place::with_query(Screen::DELIVERIES, query.unwrap_or_default());
                 self.visit(place, effects);
@@ -1216,7 +1260,10 @@ impl App {
 
     fn clamp_line(&mut self) {
         let lines = match self.place().screen {
-            Screen::Today => self.today.as_ref().map_or(usize::MAX, |today| today.lines.len()),
+            Screen::Today => self
+                .today
+                .as_ref()
+                .map_or(usize::MAX, |today| today.lines.len()),
             Screen::Connections => self.links.len(),
             Screen::List(_) => return,
         };
@@ -1230,7 +1277,11 @@ impl App {
             Edge::Before => self.window.more_before,
             Edge::After => self.window.more_after,
         };
-        let far: isize = if edge == Edge::Before { isize::MIN / 2 } else { isize::MAX / 2 };
+        let far: isize = if edge == Edge::Before {
+            isize::MIN / 2
+        } else {
+            isize::MAX / 2
+        };
         let in_list = self.overlay.is_none() && self.place().pane.is_none();
         if !in_list || self.place().screen.list().is_none() {
             self.step(far, effects);
@@ -1350,7 +1401,10 @@ impl App {
         }
         let said = match act {
             Act::CopySend => format!("handed to the terminal's clipboard: {text}"),
-            _ => format!("{what}, {} bytes, handed to the terminal's clipboard", text.len()),
+            _ => format!(
+                "{what}, {} bytes, handed to the terminal's clipboard",
+                text.len()
+            ),
         };
         self.say(said, Meaning::Good);
         effects.push(Effect::Copy(text));

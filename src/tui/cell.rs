@@ -75,7 +75,9 @@ pub fn count(count: Count) -> String {
 
 /// The cell of this name in a row of `list`.
 pub fn field<'a>(list: List, row: &'a Row, name: &str) -> Option<&'a Cell> {
-    let place = columns(list).iter().position(|column| column.name == name)?;
+    let place = columns(list)
+        .iter()
+        .position(|column| column.name == name)?;
     row.cells.get(place)
 }
 

@@ -38,7 +38,10 @@ fn time_of_day(text: &str, now: Timestamp, zone: Zone) -> Option<Timestamp> {
     let since_midnight = time.signed_duration_since(NaiveTime::MIN);
     // A time that the clocks skip is as long after midnight as it says.
     Some(local.map_or_else(
-        || zone.day_start(today).plus_ms(since_midnight.num_milliseconds()),
+        || {
+            zone.day_start(today)
+                .plus_ms(since_midnight.num_milliseconds())
+        },
         |local| Timestamp::from_ms(local.timestamp_millis()),
     ))
 }

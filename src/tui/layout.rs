@@ -29,7 +29,9 @@ impl Layout {
     /// The parts of a terminal of this size; `foot_lines` are needed at the bottom.
     pub fn of(width: u16, height: u16, pane_open: bool, foot_lines: u16) -> Self {
         let foot_lines = foot_lines.min(height.saturating_sub(3)).max(1);
-        let row = |y: u16, lines: u16| Rect::new(0, y.min(height), width, lines.min(height.saturating_sub(y)));
+        let row = |y: u16, lines: u16| {
+            Rect::new(0, y.min(height), width, lines.min(height.saturating_sub(y)))
+        };
         let body_height = height.saturating_sub(2 + foot_lines);
         let body = row(2, body_height);
         let (main, pane) = match (pane_open, width >= SIDE_BY_SIDE_WIDTH) {
@@ -54,8 +56,8 @@ impl Layout {
         }
     }
 
-    /// The rows of a list: one line is its head.
+    /// The rows of a list: one line is its head. A list behind an opened row keeps its height.
     pub fn rows(&self) -> usize {
-        usize::from(self.main.height.saturating_sub(1))
+        usize::from(self.body.height.saturating_sub(1))
     }
 }

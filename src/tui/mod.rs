@@ -38,10 +38,13 @@ pub mod reading;
 
 pub mod worker;
 
+#[cfg(test)]
+mod tests;
+
 use std::io;
 use std::path::PathBuf;
-use std::sync::mpsc::{Receiver as Inbox, RecvTimeoutError, Sender, channel};
 use std::sync::Arc;
+use std::sync::mpsc::{Receiver as Inbox, RecvTimeoutError, Sender, channel};
 use std::time::{Duration, Instant};
 
 use crossterm::event::{Event, KeyEventKind};
@@ -165,10 +168,14 @@ pub enum Leave {
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// The terminal does not do what a screen needs.
-    #[error("the terminal cannot show the screen ({0}): use `subledger today` or `subledger events`")]
+    #[error(
+        "the terminal cannot show the screen ({0}): use `subledger today` or `subledger events`"
+    )]
     Terminal(io::Error),
     /// The part that reads the ledger ended.
-    #[error("the part that reads the ledger ended unexpectedly: this is a bug; start `subledger` again")]
+    #[error(
+        "the part that reads the ledger ended unexpectedly: this is a bug; start `subledger` again"
+    )]
     Worker,
 }
 
@@ -224,8 +231,8 @@ pub fn run(setup: Setup) -> Result<Leave, Error> {
 ///
 /// Never: the back end is memory.
 pub fn render(app: &App, width: u16, height: u16) -> Buffer {
-    let mut terminal = Terminal::new(TestBackend::new(width, height))
-        .expect("a terminal in memory cannot fail");
+    let mut terminal =
+        Terminal::new(TestBackend::new(width, height)).expect("a terminal in memory cannot fail");
     terminal
         .draw(|frame| view::draw(frame, app))
         .expect("a terminal in memory cannot fail");
@@ -320,7 +327,9 @@ impl Loop {
                 self.tell(Msg::Key(key.into()))
             }
             Incoming::Terminal(Event::Paste(text)) => self.tell(Msg::Paste(text)),
-            Incoming::Terminal(Event::Resize(width, height)) => self.tell(Msg::Resize(width, height)),
+            Incoming::Terminal(Event::Resize(width, height)) => {
+                self.tell(Msg::Resize(width, height))
+            }
             Incoming::Terminal(_) => Ok(()),
             Incoming::Signal(SIGHUP) => Err(End::Left(Leave::HangUp)),
             Incoming::Signal(SIGCONT) => self.come_back(),

@@ -73,7 +73,8 @@ impl Picker {
             let selected = self.selected();
             self.parts[part] = Some(choices);
             let again = selected.and_then(|(key, value)| {
-                let found = |(_, choice): &(usize, &Choice)| choice.key == key && choice.value == value;
+                let found =
+                    |(_, choice): &(usize, &Choice)| choice.key == key && choice.value == value;
                 self.lines().iter().position(found)
             });
             self.line = again.unwrap_or(self.line);
@@ -153,8 +154,14 @@ mod tests {
     #[test]
     fn what_is_chosen_becomes_terms_and_other_terms_stay() {
         let mut picker = picker("provider:zotlo \"gold plan\" -type:cancel amount:>5 (a OR b)");
-        assert_eq!(picker.query(), "\"gold plan\" -type:cancel amount:>5 (a OR b) provider:zotlo");
-        picker.fill("provider", vec![choice("provider", "klustr"), choice("provider", "zotlo")]);
+        assert_eq!(
+            picker.query(),
+            "\"gold plan\" -type:cancel amount:>5 (a OR b) provider:zotlo"
+        );
+        picker.fill(
+            "provider",
+            vec![choice("provider", "klustr"), choice("provider", "zotlo")],
+        );
         picker.fill("type", vec![choice("type", "payment.refunded")]);
         picker.toggle();
         picker.next_part();

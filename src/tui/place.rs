@@ -187,9 +187,10 @@ impl History {
 
     /// Goes to a screen as it was last left, else to its beginning.
     pub fn visit_screen(&mut self, screen: Screen) {
-        let left = self.places[..=self.here].iter().rev().find(|place| {
-            place.screen.tab() == screen.tab() && place.opened_from.is_none()
-        });
+        let left = self.places[..=self.here]
+            .iter()
+            .rev()
+            .find(|place| place.screen.tab() == screen.tab() && place.opened_from.is_none());
         let place = left.cloned().unwrap_or_else(|| Place::new(screen));
         self.visit(place, false);
     }

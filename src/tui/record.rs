@@ -146,7 +146,11 @@ impl Record {
         };
         for (name, value) in &raw.headers {
             let name = Printable::line(name);
-            sheet.put(name.as_str(), Printable::line(value).as_str(), Meaning::Plain);
+            sheet.put(
+                name.as_str(),
+                Printable::line(value).as_str(),
+                Meaning::Plain,
+            );
         }
         sheet.gap();
         match &raw.body {
@@ -237,7 +241,11 @@ impl Sheet {
                 })
                 .collect();
             let hex = hex.join(" ");
-            let line = format!("{:08x}  {hex:<pad$}  {text}", i * per_line, pad = per_line * 3 - 1);
+            let line = format!(
+                "{:08x}  {hex:<pad$}  {text}",
+                i * per_line,
+                pad = per_line * 3 - 1
+            );
             self.line("", &line, Meaning::Plain);
         }
     }
@@ -332,6 +340,9 @@ mod tests {
     fn bytes_that_are_no_text_are_shown_as_hex() {
         let mut sheet = Sheet::new(40);
         sheet.put_hex(b"ab\xff\x1b[31m");
-        assert_eq!(sheet.lines[0].text, "00000000  61 62 ff 1b 5b 33 31 6d  ab..[31m");
+        assert_eq!(
+            sheet.lines[0].text,
+            "00000000  61 62 ff 1b 5b 33 31 6d  ab..[31m"
+        );
     }
 }

@@ -267,19 +267,9 @@ mod tests {
     #[test]
     fn new_rows_appear_at_the_head_and_the_selected_row_stays_the_same() {
         let mut window = Window::default();
-        window.fill(
-            Fill::Replace,
-            page((1..=50).rev(), false, false),
-            None,
-            10,
-        );
+        window.fill(Fill::Replace, page((1..=50).rev(), false, false), None, 10);
         window.move_by(2, 10);
-        window.fill(
-            Fill::Refresh,
-            page((1..=53).rev(), false, false),
-            None,
-            10,
-        );
+        window.fill(Fill::Refresh, page((1..=53).rev(), false, false), None, 10);
         assert_eq!(selected(&window), 48);
         assert_eq!((window.top, window.selected), (0, 5));
     }
@@ -287,12 +277,7 @@ mod tests {
     #[test]
     fn away_from_the_head_a_reload_moves_nothing_on_screen() {
         let mut window = Window::default();
-        window.fill(
-            Fill::Replace,
-            page((1..=50).rev(), false, false),
-            None,
-            10,
-        );
+        window.fill(Fill::Replace, page((1..=50).rev(), false, false), None, 10);
         window.move_by(20, 10);
         let before: Vec<_> = window.visible(10).to_vec();
         let Cursor::From(first) = window.again() else {

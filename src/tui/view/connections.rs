@@ -46,13 +46,21 @@ fn lines(app: &App, width: usize) -> Vec<Line> {
         }
     };
     if !app.status.as_ref().is_some_and(|status| status.any_real) {
-        let text = "No real webhook yet. Paste a link below into the provider's dashboard; y copies it.";
+        let text =
+            "No real webhook yet. Paste a link below into the provider's dashboard; y copies it.";
         put(&mut lines, 1, text, Meaning::Strong, None);
-        let text = "Or try one from here: Y copies a curl command, t the command that sends a sample.";
+        let text =
+            "Or try one from here: Y copies a curl command, t the command that sends a sample.";
         put(&mut lines, 1, text, Meaning::Plain, None);
     }
     if app.links.is_empty() {
-        put(&mut lines, 1, "The settings hold no provider: `subledger connect PROVIDER` adds one.", Meaning::Strong, None);
+        put(
+            &mut lines,
+            1,
+            "The settings hold no provider: `subledger connect PROVIDER` adds one.",
+            Meaning::Strong,
+            None,
+        );
     }
     let mut account = None;
     for (index, card) in app.links.iter().enumerate() {
@@ -70,7 +78,13 @@ fn lines(app: &App, width: usize) -> Vec<Line> {
                 put(&mut lines, 3, &format!("{title}: {text}"), *meaning, None);
             }
             for text in &card.add {
-                put(&mut lines, 3, &format!("to add: {text}"), Meaning::Warning, None);
+                put(
+                    &mut lines,
+                    3,
+                    &format!("to add: {text}"),
+                    Meaning::Warning,
+                    None,
+                );
             }
         }
         let link = Some(index);
@@ -86,9 +100,14 @@ fn lines(app: &App, width: usize) -> Vec<Line> {
 
 /// `text` in pieces of at most `cells` characters; links and commands have no other place to be cut.
 fn wrapped(text: &str, cells: usize) -> Vec<String> {
-    let text: Vec<char> = crate::domain::printable::Printable::line(text).as_str().chars().collect();
+    let text: Vec<char> = crate::domain::printable::Printable::line(text)
+        .as_str()
+        .chars()
+        .collect();
     if text.is_empty() {
         return vec![String::new()];
     }
-    text.chunks(cells.max(8)).map(|part| part.iter().collect()).collect()
+    text.chunks(cells.max(8))
+        .map(|part| part.iter().collect())
+        .collect()
 }

@@ -45,7 +45,10 @@ pub fn draw(paint: &mut Paint<'_>, app: &App, area: Rect) -> Option<Cursor> {
 
 /// What does not parse, and what may have been meant.
 fn complain(paint: &mut Paint<'_>, area: Rect, error: &QueryError) {
-    let offer = error.suggestion.as_ref().map(|term| format!("   Tab: {term}"));
+    let offer = error
+        .suggestion
+        .as_ref()
+        .map(|term| format!("   Tab: {term}"));
     let pieces = [
         (error.message.as_str(), Meaning::Bad),
         (offer.as_deref().unwrap_or_default(), Meaning::Strong),
@@ -56,7 +59,13 @@ fn complain(paint: &mut Paint<'_>, area: Rect, error: &QueryError) {
 }
 
 /// The line being typed on the last line of `area`, what is wrong underlined.
-fn typed(paint: &mut Paint<'_>, area: Rect, prompt: &str, line: &Line, error: Option<&QueryError>) -> Cursor {
+fn typed(
+    paint: &mut Paint<'_>,
+    area: Rect,
+    prompt: &str,
+    line: &Line,
+    error: Option<&QueryError>,
+) -> Cursor {
     let y = area.height - 1;
     let from = paint.line_from(area, y, 1, &[(prompt, Meaning::Strong)]);
     let room = area.width.saturating_sub(from + 1);
@@ -68,7 +77,11 @@ fn typed(paint: &mut Paint<'_>, area: Rect, prompt: &str, line: &Line, error: Op
     });
     // A range that cuts a character apart underlines nothing rather than the wrong thing.
     let parts = wrong.and_then(|wrong| {
-        Some((shown.get(..wrong.start)?, shown.get(wrong.clone())?, shown.get(wrong.end..)?))
+        Some((
+            shown.get(..wrong.start)?,
+            shown.get(wrong.clone())?,
+            shown.get(wrong.end..)?,
+        ))
     });
     let (before, wrong, after) = parts.unwrap_or((shown, "", ""));
     let pieces = [
@@ -78,7 +91,10 @@ fn typed(paint: &mut Paint<'_>, area: Rect, prompt: &str, line: &Line, error: Op
     ];
     paint.line_from(area, y, from, &pieces);
     let x = area.x + from + u16::try_from(caret).unwrap_or(0);
-    Some(Position::new(x.min(area.right().saturating_sub(1)), area.y + y))
+    Some(Position::new(
+        x.min(area.right().saturating_sub(1)),
+        area.y + y,
+    ))
 }
 
 /// The keys that help here: as many as fit, those that always help at the end.

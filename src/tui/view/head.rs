@@ -42,13 +42,19 @@ fn info(paint: &mut Paint<'_>, app: &App, layout: &Layout) {
     let area = layout.info;
     let (state, meaning) = receiver_state(app);
     let short_state = state.split(',').next().unwrap_or_default().to_owned();
-    let zone = if app.status.is_some() { app.zone.name() } else { "" };
+    let zone = if app.status.is_some() {
+        app.zone.name()
+    } else {
+        ""
+    };
     let demo = if app.demo { "DEMO" } else { "" };
     let left = here(app);
     let wanted: u16 = left.iter().map(|(text, _)| width(text)).sum();
     let tries = [(zone, &state), (zone, &short_state), ("", &short_state)];
     let room = |zone: &str, state: &str| {
-        let parts = [demo, zone, state].into_iter().filter(|part| !part.is_empty());
+        let parts = [demo, zone, state]
+            .into_iter()
+            .filter(|part| !part.is_empty());
         parts.map(|part| width(part) + 2).sum::<u16>()
     };
     let fits = |(zone, state): &&(&str, &String)| room(zone, state) + wanted < area.width;
@@ -56,10 +62,17 @@ fn info(paint: &mut Paint<'_>, app: &App, layout: &Layout) {
     let right = room(zone, state).min(area.width / 2);
     let mut left_area = area;
     left_area.width = area.width.saturating_sub(right);
-    let pieces: Vec<_> = left.iter().map(|(text, meaning)| (text.as_str(), *meaning)).collect();
+    let pieces: Vec<_> = left
+        .iter()
+        .map(|(text, meaning)| (text.as_str(), *meaning))
+        .collect();
     paint.line_from(left_area, 0, 1, &pieces);
     let mut x = area.width.saturating_sub(right);
-    for (text, meaning) in [(demo, Meaning::Test), (zone, Meaning::Quiet), (state.as_str(), meaning)] {
+    for (text, meaning) in [
+        (demo, Meaning::Test),
+        (zone, Meaning::Quiet),
+        (state.as_str(), meaning),
+    ] {
         if !text.is_empty() {
             x = paint.line_from(area, 0, x, &[("  ", Meaning::Plain), (text, meaning)]);
         }
@@ -83,7 +96,10 @@ fn here(app: &App) -> Vec<(String, Meaning)> {
     pieces.push((format!("  {count}"), Meaning::Quiet));
     if app.window.newer.rows > 0 {
         let more = if app.window.newer.more { "+" } else { "" };
-        pieces.push((format!("  {}{more} new, g", app.window.newer.rows), Meaning::Warning));
+        pieces.push((
+            format!("  {}{more} new, g", app.window.newer.rows),
+            Meaning::Warning,
+        ));
     }
     pieces
 }

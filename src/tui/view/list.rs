@@ -39,7 +39,14 @@ pub fn draw(paint: &mut Paint<'_>, app: &App, list: List, area: Rect) -> Cursor 
     heads(paint, area, &placed, dropped);
     let mut cursor = None;
     for (line, row) in (1..).zip(rows) {
-        draw_row(paint, app, list, Rect::new(area.x, area.y + line, area.width, 1), row, &placed);
+        draw_row(
+            paint,
+            app,
+            list,
+            Rect::new(area.x, area.y + line, area.width, 1),
+            row,
+            &placed,
+        );
         if app.window.top + usize::from(line) - 1 == app.window.selected {
             cursor = paint.select(area, line);
         }
@@ -62,7 +69,14 @@ fn heads(paint: &mut Paint<'_>, area: Rect, placed: &[Placed], dropped: usize) {
     }
 }
 
-fn draw_row(paint: &mut Paint<'_>, app: &App, list: List, area: Rect, row: &Row, placed: &[Placed]) {
+fn draw_row(
+    paint: &mut Paint<'_>,
+    app: &App,
+    list: List,
+    area: Rect,
+    row: &Row,
+    placed: &[Placed],
+) {
     if cell::is_test(list, row) {
         paint.text(area.x + 1, area.y, width(TEST), TEST, Meaning::Test);
     }
@@ -98,14 +112,20 @@ fn place(list: List, width: u16, indent: u16) -> (Vec<Placed>, usize) {
     });
     let announced = 9;
     let fits = |count: usize, room: u16| {
-        let least = wanted.iter().take(count).map(|(_, column)| column.width_min + GAP);
+        let least = wanted
+            .iter()
+            .take(count)
+            .map(|(_, column)| column.width_min + GAP);
         least.map(u32::from).sum::<u32>() <= u32::from(room) + u32::from(GAP)
     };
     let room = width.saturating_sub(indent);
     let count = if fits(wanted.len(), room) {
         wanted.len()
     } else {
-        (1..wanted.len()).rev().find(|count| fits(*count, room.saturating_sub(announced))).unwrap_or(1)
+        (1..wanted.len())
+            .rev()
+            .find(|count| fits(*count, room.saturating_sub(announced)))
+            .unwrap_or(1)
     };
     let dropped = wanted.len() - count;
     wanted.truncate(count);
@@ -150,7 +170,10 @@ fn nothing(paint: &mut Paint<'_>, app: &App, area: Rect) {
     let title = app.place().screen.title();
     let (what, then) = match (&app.trouble, app.window.loaded) {
         (Some(why), false) => (why.clone(), "Trying again every second.".to_owned()),
-        (_, false) => ("still looking …".to_owned(), "Keys work meanwhile: / changes the filter, Esc goes back.".to_owned()),
+        (_, false) => (
+            "still looking …".to_owned(),
+            "Keys work meanwhile: / changes the filter, Esc goes back.".to_owned(),
+        ),
         (_, true) if !app.status.as_ref().is_some_and(|status| status.any) => (
             "Nothing has been received yet.".to_owned(),
             "9 shows the links to paste, and a command to try each with.".to_owned(),

@@ -43,10 +43,7 @@ pub fn draw(frame: &mut Frame<'_>, app: &App) {
     let app = if app.size == (area.width, area.height) {
         app
     } else {
-        resized = App {
-            size: (area.width, area.height),
-            ..app.clone()
-        };
+        resized = app.at_size(area.width, area.height);
         &resized
     };
     let mut paint = Paint::new(frame.buffer_mut(), app.theme);

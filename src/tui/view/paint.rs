@@ -35,7 +35,8 @@ impl<'a> Paint<'a> {
         let width = width.min(area.right() - x);
         let text = Printable::line(text).cut(usize::from(width));
         let style = self.theme.style(meaning);
-        self.cells.set_stringn(x, y, text.as_str(), usize::from(width), style);
+        self.cells
+            .set_stringn(x, y, text.as_str(), usize::from(width), style);
         u16::try_from(text.width()).unwrap_or(width)
     }
 
@@ -74,7 +75,8 @@ impl<'a> Paint<'a> {
         }
         let row = Rect::new(area.x, area.y + line, area.width, 1);
         let style = self.theme.style(Meaning::Selected);
-        self.cells.set_style(row.intersection(self.cells.area), style);
+        self.cells
+            .set_style(row.intersection(self.cells.area), style);
         Some(Position::new(row.x, row.y))
     }
 
@@ -83,7 +85,8 @@ impl<'a> Paint<'a> {
         for position in area.intersection(self.cells.area).positions() {
             self.cells[position].reset();
         }
-        self.cells.set_style(area.intersection(self.cells.area), Style::new());
+        self.cells
+            .set_style(area.intersection(self.cells.area), Style::new());
     }
 }
 

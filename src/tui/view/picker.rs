@@ -23,18 +23,38 @@ pub fn draw(paint: &mut Paint<'_>, picker: &Picker, area: Rect) -> Cursor {
     for (y, line) in (0..area.height).zip(lines.iter().skip(top)) {
         match line {
             Line::Head(title, state) => {
-                paint.line_from(area, y, 1, &[(title, Meaning::Strong), (state, Meaning::Quiet)]);
+                paint.line_from(
+                    area,
+                    y,
+                    1,
+                    &[(title, Meaning::Strong), (state, Meaning::Quiet)],
+                );
             }
             Line::Choice(_, part, choice) => {
-                let mark = if picker.is_chosen(*part, choice) { "[x] " } else { "[ ] " };
+                let mark = if picker.is_chosen(*part, choice) {
+                    "[x] "
+                } else {
+                    "[ ] "
+                };
                 let width = area.width.saturating_sub(3).min(60);
                 let count = cell::count(choice.count);
                 let room = Rect {
                     width: width.saturating_sub(12),
                     ..area
                 };
-                paint.line_from(room, y, 3, &[(mark, Meaning::Plain), (&choice.value, Meaning::Plain)]);
-                paint.text_right(area.x + width.saturating_sub(11), area.y + y, 11, &count, Meaning::Quiet);
+                paint.line_from(
+                    room,
+                    y,
+                    3,
+                    &[(mark, Meaning::Plain), (&choice.value, Meaning::Plain)],
+                );
+                paint.text_right(
+                    area.x + width.saturating_sub(11),
+                    area.y + y,
+                    11,
+                    &count,
+                    Meaning::Quiet,
+                );
             }
         }
         if is_selected(line) {

@@ -33,7 +33,12 @@ pub fn draw(paint: &mut Paint<'_>, app: &App, layout: &Layout) -> Cursor {
         let meaning = if here { Meaning::Here } else { Meaning::Quiet };
         x = paint.line_from(area, 0, x, &[(name, meaning)]) + 2;
     }
-    let body = Rect::new(area.x + 1, area.y + 1, area.width.saturating_sub(1), area.height.saturating_sub(1));
+    let body = Rect::new(
+        area.x + 1,
+        area.y + 1,
+        area.width.saturating_sub(1),
+        area.height.saturating_sub(1),
+    );
     let height = usize::from(body.height);
     let top = pane.scroll.min(record.lines.len().saturating_sub(height));
     let lines = record.lines.iter().skip(top).take(height);
@@ -41,7 +46,9 @@ pub fn draw(paint: &mut Paint<'_>, app: &App, layout: &Layout) -> Cursor {
         let indent = if line.label.is_empty() && pane.face == Face::Raw {
             0
         } else {
-            let label_width = u16::try_from(LABEL_WIDTH).unwrap_or(u16::MAX).min(body.width);
+            let label_width = u16::try_from(LABEL_WIDTH)
+                .unwrap_or(u16::MAX)
+                .min(body.width);
             paint.text(body.x, body.y + y, label_width, &line.label, Meaning::Quiet);
             label_width + 1
         };

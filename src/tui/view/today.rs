@@ -8,11 +8,11 @@ use crate::tui::theme::Meaning;
 use crate::tui::view::paint::{Cursor, Paint, first_line, width};
 
 /// Cells for the names of figures.
-const TITLE_WIDTH: u16 = 20;
+const TITLE_WIDTH: u16 = 18;
 /// Cells for a figure.
-const FIGURE_WIDTH: u16 = 8;
+const FIGURE_WIDTH: u16 = 7;
 /// Cells for the difference.
-const CHANGE_WIDTH: u16 = 20;
+const CHANGE_WIDTH: u16 = 15;
 
 const BLOCKS: [char; 8] = ['▁', '▂', '▃', '▄', '▅', '▆', '▇', '█'];
 
@@ -71,8 +71,19 @@ fn draw_line(paint: &mut Paint<'_>, area: Rect, y: u16, line: &TodayLine) {
                 width: area.width.saturating_sub(width(door) + 2),
                 ..area
             };
-            paint.line_from(room, y, 1, &[("! ", Meaning::Warning), (text, Meaning::Warning)]);
-            paint.text_right(area.x, area.y + y, area.width.saturating_sub(1), door, Meaning::Quiet);
+            paint.line_from(
+                room,
+                y,
+                1,
+                &[("! ", Meaning::Warning), (text, Meaning::Warning)],
+            );
+            paint.text_right(
+                area.x,
+                area.y + y,
+                area.width.saturating_sub(1),
+                door,
+                Meaning::Quiet,
+            );
         }
         Say::Figure {
             title,
@@ -84,14 +95,27 @@ fn draw_line(paint: &mut Paint<'_>, area: Rect, y: u16, line: &TodayLine) {
             paint.text(area.x + 1, area.y + y, TITLE_WIDTH, title, Meaning::Plain);
             let x = area.x + 1 + TITLE_WIDTH;
             paint.text_right(x, area.y + y, FIGURE_WIDTH, now, Meaning::Strong);
-            paint.text_right(x + FIGURE_WIDTH, area.y + y, FIGURE_WIDTH, before, Meaning::Quiet);
+            paint.text_right(
+                x + FIGURE_WIDTH,
+                area.y + y,
+                FIGURE_WIDTH,
+                before,
+                Meaning::Quiet,
+            );
             let change_x = 1 + TITLE_WIDTH + 2 * FIGURE_WIDTH + 2;
-            paint.text(area.x + change_x, area.y + y, CHANGE_WIDTH - 2, change, Meaning::Plain);
+            paint.text(
+                area.x + change_x,
+                area.y + y,
+                CHANGE_WIDTH - 1,
+                change,
+                Meaning::Plain,
+            );
             let days_x = change_x + CHANGE_WIDTH;
             paint.line_from(area, y, days_x, &[(&bars(days), Meaning::Quiet)]);
         }
         Say::Fact { title, text } => {
-            let title_width = paint.text(area.x + 1, area.y + y, TITLE_WIDTH, title, Meaning::Plain);
+            let title_width =
+                paint.text(area.x + 1, area.y + y, TITLE_WIDTH, title, Meaning::Plain);
             let x = (1 + title_width + 2).max(14);
             paint.line_from(area, y, x, &[(text, Meaning::Plain)]);
         }
