@@ -8,3 +8,4 @@ mod floors;
 mod hooks;
 mod oracle;
 mod queries;
+mod screen;
