@@ -118,7 +118,10 @@ impl Reader {
             format!("select {column}, sum(events) from daily where {condition} group by {column}");
         let mut out = Vec::new();
         self.each(&sql, bound.values(), |row| {
-            out.push((row.get(0)?, Count::About(row.get::<_, i64>(1)?.unsigned_abs())));
+            out.push((
+                row.get(0)?,
+                Count::About(row.get::<_, i64>(1)?.unsigned_abs()),
+            ));
             Ok(())
         })?;
         Ok(Some(out))

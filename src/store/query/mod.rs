@@ -138,6 +138,24 @@ impl Reader {
         })
     }
 
+    /// The steps by which SQLite would read that page, one each.
+    pub fn explain(
+        &self,
+        list: List,
+        query: &Query,
+        cursor: &Cursor,
+        limit: usize,
+    ) -> Result<Vec<String>, Error> {
+        let statement = plan::page(self, list, query, cursor, limit, true)?;
+        let mut steps = Vec::new();
+        let sql = format!("explain query plan {}", statement.sql);
+        self.each(&sql, statement.bound.values(), |row| {
+            steps.push(row.get(3)?);
+            Ok(())
+        })?;
+        Ok(steps)
+    }
+
     fn any(&self, list: List, query: &Query, cursor: &Cursor) -> Result<bool, Error> {
         let statement = plan::page(self, list, query, cursor, 1, true)?;
         Ok(!self.rows(&statement)?.is_empty())
