@@ -81,11 +81,6 @@ impl Out {
     }
 }
 
-/// One line of talk where the door is held by somebody else.
-pub fn remark(text: impl Display) {
-    writeln!(io::stderr(), "{text}").ok();
-}
-
 /// The last words of a command that failed, whatever became of stderr.
 pub fn complain(text: impl Display) {
     writeln!(io::stderr(), "subledger: {text}").ok();

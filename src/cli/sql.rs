@@ -32,7 +32,7 @@ pub fn run(context: &Context, args: &SqlArgs, out: &mut Out) -> Result<()> {
     let time_limit = Duration::from_secs(args.time_limit);
     let mut sheet: Option<Sheet<'_>> = None;
     let mut broken: Option<std::io::Error> = None;
-    let mut slot = Some(out);
+    let mut slot = Some(&mut *out);
     let outcome = reader.sql(&sql, limit, time_limit, &mut |names, cells| {
         let written = begun(&mut sheet, &mut slot, names, format).and_then(|sheet| match sheet {
             Some(sheet) => sheet.row(&cells),
@@ -52,8 +52,7 @@ pub fn run(context: &Context, args: &SqlArgs, out: &mut Out) -> Result<()> {
         sheet.end()?;
     }
     if outcome.truncated {
-        // The sheet holds the door until it ends, so this goes out by itself.
-        crate::cli::out::remark(format!("{} rows and more: --limit 0 gives all", outcome.rows));
+        out.say(format!("{} rows and more: --limit 0 gives all", outcome.rows))?;
     }
     Ok(())
 }
