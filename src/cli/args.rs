@@ -304,6 +304,9 @@ pub struct DemoArgs {
     /// About so many events
     #[arg(long, default_value_t = 20_000, value_name = "N")]
     pub events: u64,
+    /// The end of the year that is made up; nothing: now
+    #[arg(long, value_name = "TIME")]
+    pub until: Option<String>,
     /// Write the database here and keep it; opens no screen
     #[arg(long, value_name = "FILE")]
     pub out: Option<PathBuf>,

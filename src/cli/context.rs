@@ -14,6 +14,7 @@ use crate::domain::time::{Clock, Zone};
 use crate::providers::{ALL, Provider, SettingShape};
 
 /// Files, settings and the words of the command line.
+#[derive(Clone)]
 pub struct Context {
     /// What every command takes.
     pub global: Global,

@@ -17,8 +17,9 @@ use crate::cli::links::{links, near_url};
 use crate::cli::out::Out;
 use crate::cli::table::{local, tame};
 use crate::cli::{running, settings};
+use crate::domain::delivery::MAIN_ACCOUNT;
 use crate::domain::printable::Printable;
-use crate::domain::time::{DAY_MS, Timestamp, Zone};
+use crate::domain::time::{DAY_MS, HOUR_MS, MINUTE_MS, Timestamp, Zone};
 use crate::store::query::Reader;
 
 /// Below so many free bytes something must be done now.
@@ -245,17 +246,45 @@ fn lacks(context: &Context, provider: &str, account: &str) -> Vec<String> {
         .unwrap_or_default()
 }
 
-fn look_at_providers(context: &Context, reader: &Reader, now: Timestamp, zone: Zone, findings: &mut Findings) {
+fn look_at_providers(
+    context: &Context,
+    reader: &Reader,
+    now: Timestamp,
+    zone: Zone,
+    findings: &mut Findings,
+) {
     let connections = match reader.connections(now) {
         Ok(connections) => connections,
         Err(error) => return findings.add("providers", Level::Bad, error.to_string()),
     };
-    for one in connections {
-        let says = match one.last_received_at {
-            Some(at) => format!("last webhook {}", local(&at.to_string(), zone)),
-            None => "not connected: no webhook yet".to_owned(),
+    for settings in &context.config.accounts {
+        let (provider, account) = (settings.provider.as_str(), settings.account.as_str());
+        let found = connections
+            .iter()
+            .find(|one| one.provider == provider && one.account == account);
+        let check = if account == MAIN_ACCOUNT {
+            provider.to_owned()
+        } else {
+            format!("{provider}/{account}")
         };
-        let _ = lacks(context, &one.provider, &one.account);
-        findings.add(&one.provider, Level::Ok, says);
+        match found.and_then(|one| one.last.as_ref()) {
+            Some((_, at, hook)) => {
+                let at = local(&at.to_string(), zone);
+                findings.add(&check, Level::Ok, format!("last webhook {at} on {hook}"));
+            }
+            None => findings.add(&check, Level::Note, "not connected: no webhook yet"),
+        }
+        if let Some(quiet) = found.and_then(|one| one.quiet.as_ref()) {
+            let hours = |ms: i64| format!("{} h {} min", ms / HOUR_MS, ms % HOUR_MS / MINUTE_MS);
+            let says = format!("quiet for {}, longest gap {}", hours(quiet.gap_ms), hours(quiet.longest_ms));
+            findings.add(&check, Level::Bad, says);
+        }
+        for refusal in found.into_iter().flat_map(|one| &one.refusals) {
+            let says = format!("{} turned away: {}", refusal.requests, refusal.reason);
+            findings.add(&check, Level::Note, says);
+        }
+        for lack in lacks(context, provider, account) {
+            findings.add(&check, Level::Note, format!("could add {lack}"));
+        }
     }
 }

@@ -9,7 +9,7 @@ use crate::cli::context::Context;
 use crate::cli::failure::Failure;
 use crate::cli::out::Out;
 use crate::cli::table::{Format, Head, Sheet};
-use crate::domain::page::{Count, Cursor, List, Row};
+use crate::domain::page::{Cell, Count, Cursor, List, Row};
 use crate::domain::printable::Printable;
 use crate::domain::query::{Query, QueryError, Words};
 use crate::store::query::{Reader, columns};
@@ -26,12 +26,33 @@ const LOOK_EVERY: Duration = Duration::from_millis(250);
 /// The id of an event is its delivery's number times this, and its place in it.
 const EVENTS_PER_DELIVERY: i64 = 10_000;
 
+/// Which columns a table shows.
+#[derive(Clone, Copy, Debug)]
+pub enum Shown {
+    /// Those that the list is usually shown with.
+    Usual,
+    /// These, in this order.
+    Only(&'static [&'static str]),
+}
+
 /// Writes a list, newest first.
 pub fn run(context: &Context, list: List, args: &ListArgs, out: &mut Out) -> Result<()> {
+    self::list(context, list, args, Shown::Usual, out)
+}
+
+/// Writes a list, newest first, with other columns than usual.
+pub fn list(
+    context: &Context,
+    list: List,
+    args: &ListArgs,
+    shown: Shown,
+    out: &mut Out,
+) -> Result<()> {
     let reader = Reader::open(&context.database)?;
     let query = parse(context, &reader, list, &args.query)?;
-    let heads = columns(list).iter().map(Head::from).collect();
-    let mut sheet = Sheet::new(out, context.format(args.format), heads, reader.zone()?)?;
+    let format = context.format(args.format);
+    let (heads, places) = heads(list, shown, format);
+    let mut sheet = Sheet::new(out, format, heads, reader.zone()?)?;
     let limit = if args.limit == 0 { usize::MAX } else { args.limit };
     let mut cursor = Cursor::First;
     let mut left = limit;
@@ -39,7 +60,8 @@ pub fn run(context: &Context, list: List, args: &ListArgs, out: &mut Out) -> Res
     while more && left > 0 {
         let page = reader.page(list, &query, &cursor, left.min(PAGE_ROWS))?;
         for row in &page.rows {
-            sheet.row(&row.cells)?;
+            let cells: Vec<Cell> = places.iter().map(|place| row.cells[*place].clone()).collect();
+            sheet.row(&cells)?;
         }
         left = left.saturating_sub(page.rows.len());
         more = page.more_after;
@@ -60,6 +82,27 @@ pub fn run(context: &Context, list: List, args: &ListArgs, out: &mut Out) -> Res
         out.say(format!("no {list}{}", if args.query.is_empty() { " yet" } else { " fit" }))?;
     }
     Ok(())
+}
+
+/// The heads, and where in a row their cells stand.
+fn heads(list: List, shown: Shown, format: Format) -> (Vec<Head>, Vec<usize>) {
+    let all: Vec<Head> = columns(list).iter().map(Head::from).collect();
+    let is_machine = !matches!(format, Format::Table | Format::Md);
+    let Shown::Only(names) = shown else {
+        return (all.clone(), (0..all.len()).collect());
+    };
+    if is_machine {
+        return (all.clone(), (0..all.len()).collect());
+    }
+    names
+        .iter()
+        .filter_map(|name| {
+            let place = all.iter().position(|head| head.name == *name)?;
+            let mut head = all[place].clone();
+            head.priority = head.priority.max(1);
+            Some((head, place))
+        })
+        .unzip()
 }
 
 /// The query that the words of the command line make, narrowed to `--account`.

@@ -20,11 +20,19 @@ pub mod screen;
 
 pub mod start;
 
+pub mod service;
+
 pub mod serve;
 
 pub mod status;
 
 pub mod lists;
+
+pub mod show;
+
+pub mod sql;
+
+pub mod queries;
 
 pub mod urls;
 
@@ -32,7 +40,11 @@ pub mod send;
 
 pub mod marks;
 
+pub mod rejected;
+
 pub mod upkeep;
+
+pub mod demo;
 
 pub mod settings;
 
@@ -58,7 +70,7 @@ pub fn run(cli: &Cli) -> Result<()> {
     };
     match command {
         Command::Serve { detached } => serve::run(global, *detached, out),
-        Command::Tui { query } => start::screen(&context()?, query, out),
+        Command::Tui { query } => start::screen(&context()?, query),
         Command::Events { list, follow: true } => lists::follow(&context()?, list, out),
         Command::Events { list, .. } => lists::run(&context()?, List::Events, list, out),
         Command::Users(args) => lists::run(&context()?, List::Users, args, out),
@@ -68,10 +80,15 @@ pub fn run(cli: &Cli) -> Result<()> {
         Command::Changes(args) => lists::run(&context()?, List::Changes, args, out),
         Command::Payments(args) => lists::run(&context()?, List::Payments, args, out),
         Command::Deliveries(args) => lists::run(&context()?, List::Deliveries, args, out),
+        Command::Today(_) => Ok(()),
+        Command::Show { seq, body } => show::run(&context()?, *seq, *body, out),
+        Command::Sql(args) => sql::run(&context()?, args, out),
         Command::Urls { provider } => urls::run(&context()?, provider.as_deref(), out),
         Command::Send(args) => send::run(&context()?, args, out),
         Command::Tests(command) => marks::run(&context()?, command, out),
+        Command::Rejected { command } => rejected::run(&context()?, command.as_ref(), out),
         Command::Quarantine { command } => upkeep::quarantine(&context()?, command.as_ref(), out),
+        Command::Demo(args) => demo::run(global, args, out),
         Command::Rebuild { check } => upkeep::rebuild(&context()?, *check, out),
         Command::Verify => upkeep::verify(&context()?, out),
         Command::Status => status::run(&context()?, out),
@@ -81,6 +98,5 @@ pub fn run(cli: &Cli) -> Result<()> {
         Command::Config(command) => settings::run(global, command, out),
         Command::Completions { shell } => Ok(words::completions(*shell, out)?),
         Command::Man => Ok(words::man(out)?),
-        _ => Ok(()),
     }
 }

@@ -16,15 +16,16 @@ use crate::cli::failure::Failure;
 use crate::cli::links::near_url;
 use crate::cli::out::Out;
 use crate::cli::running;
+use crate::cli::tasks::open_store;
 use crate::config::{Config, SettingsError};
 use crate::domain::delivery::Delivery;
-use crate::providers::door::{self, Doors, RejectedAgain};
+use crate::providers::door::{Doors, RejectedAgain};
 use crate::receiver::limits::Limits;
 use crate::receiver::peer::Proxies;
 use crate::receiver::{self, Live, ReloadHandle, Setup};
 use crate::store::ring::RejectedRow;
 use crate::store::task::Task;
-use crate::store::writer::{Options, Store};
+use crate::store::writer::Store;
 
 /// Serves until SIGTERM or SIGINT. `detached`: a screen started it, and may go away without it.
 pub fn run(global: &Global, detached: bool, out: &mut Out) -> Result<()> {
@@ -45,23 +46,12 @@ pub fn run(global: &Global, detached: bool, out: &mut Out) -> Result<()> {
     create_directory_of(&context.database)?;
     let listener = bind(&context)?;
     let listen = listener.local_addr().context("the port has no address")?;
-    let store = open_store(&context, listen)?;
+    let store = open_store(&context, listen.to_string())?;
     say_where(&context, listen, &store, out)?;
     receive(global, &context, listener, &store)?;
     store.close()?;
     tracing::info!("stopped");
     Ok(())
-}
-
-/// The ledger, to be written by this process.
-pub fn open_store(context: &Context, listen: SocketAddr) -> Result<Store> {
-    let options = Options {
-        read: Arc::new(door::read),
-        zone: context.zone(),
-        clock: context.clock,
-        listen: listen.to_string(),
-    };
-    Ok(Store::open(&context.database, options)?)
 }
 
 fn log_to_stderr(global: &Global) {

@@ -4,7 +4,7 @@ use std::fs::{File, OpenOptions};
 use std::io::{Read, Seek, SeekFrom, stdout};
 use std::io::IsTerminal;
 use std::os::unix::fs::OpenOptionsExt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::Duration;
 
@@ -16,7 +16,8 @@ use crate::cli::context::Context;
 use crate::cli::failure::{FAILED, Failure};
 use crate::cli::out::Out;
 use crate::cli::running::{self, Running};
-use crate::cli::{screen, serve, settings};
+use crate::cli::screen::{self, Beside};
+use crate::cli::{serve, service, settings};
 use crate::config::edit::create_private_dir;
 use crate::domain::printable::Printable;
 use crate::tui::Leave;
@@ -45,12 +46,16 @@ pub fn run(global: &Global, out: &mut Out) -> Result<()> {
         Some(running) => (running, None),
         None => start(&context, out)?,
     };
-    let leave = screen::open(&context, None, Some((&running, child.is_some())))?;
+    let beside = Beside {
+        running: &running,
+        ours: child.is_some(),
+    };
+    let leave = screen::open(&context, None, Some(beside))?;
     leaving(&context, leave, &running, child, out)
 }
 
 /// The screen alone: nothing is made, nothing is started.
-pub fn screen(context: &Context, query: &[String], out: &mut Out) -> Result<()> {
+pub fn screen(context: &Context, query: &[String]) -> Result<()> {
     if !stdout().is_terminal() {
         return Err(Failure::usage(
             "the screen needs a terminal; without one: subledger today, subledger events",
@@ -59,12 +64,11 @@ pub fn screen(context: &Context, query: &[String], out: &mut Out) -> Result<()> 
     }
     let query = query.join(" ");
     let running = running::receiver(&context.database);
-    let running = running.as_ref().map(|running| (running, false));
-    let leave = screen::open(context, (!query.is_empty()).then_some(query), running)?;
-    match (leave, running) {
-        (Leave::StopReceiver, Some((running, _))) => stop(context, running, None, out),
-        _ => Ok(()),
-    }
+    let beside = running.as_ref().map(|running| Beside {
+        running,
+        ours: false,
+    });
+    screen::open(context, (!query.is_empty()).then_some(query), beside).map(drop)
 }
 
 /// Starts a receiver in a session of its own and waits until it answers.
@@ -145,6 +149,7 @@ fn leaving(
 ) -> Result<()> {
     match leave {
         Leave::StopReceiver => stop(context, running, child, out),
+        Leave::InstallService => service::install(context, running, child, out),
         Leave::HangUp => Ok(()),
         Leave::Quit if child.is_none() => Ok(()),
         _ => {
@@ -177,11 +182,6 @@ pub fn stop(context: &Context, running: &Running, child: Option<Child>, out: &mu
         ))
         .into()),
     }
-}
-
-/// The program's own file, for those who start it again.
-pub fn program() -> PathBuf {
-    std::env::current_exe().unwrap_or_else(|_| PathBuf::from("subledger"))
 }
 
 #[cfg(test)]

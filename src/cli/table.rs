@@ -135,11 +135,11 @@ impl<'o> Sheet<'o> {
             }
             Format::Json => {
                 let start = if self.written == 1 { "[\n" } else { ",\n" };
-                let object = self.object(cells)?;
+                let object = object(&self.heads, cells)?;
                 write!(self.out.data(), "{start}{object}")
             }
             Format::Ndjson => {
-                let object = self.object(cells)?;
+                let object = object(&self.heads, cells)?;
                 self.out.line(object)
             }
         }
@@ -196,36 +196,8 @@ impl<'o> Sheet<'o> {
     /// The cells of a table row, as people read them.
     fn shown(&self, cells: &[Cell]) -> Vec<String> {
         self.in_table()
-            .map(|(place, head)| self.cell(place, head, cells))
+            .map(|(place, _)| shown(&self.heads, place, cells, self.zone))
             .collect()
-    }
-
-    fn cell(&self, place: usize, head: &Head, cells: &[Cell]) -> String {
-        let Some(cell) = cells.get(place) else {
-            return String::new();
-        };
-        match (head.shape, cell) {
-            (Shape::Time, Cell::Text(text)) => local(text, self.zone),
-            (Shape::Minor, Cell::Int(minor)) => self.money(*minor, cells),
-            (Shape::Flag, Cell::Int(0)) => "no".to_owned(),
-            (Shape::Flag, Cell::Int(1)) => "yes".to_owned(),
-            _ => text_of(cell),
-        }
-    }
-
-    fn money(&self, minor: i64, cells: &[Cell]) -> String {
-        let named = |name: &str| {
-            let place = self.heads.iter().position(|head| head.name == name)?;
-            cells.get(place)
-        };
-        let exponent = named("exponent")
-            .and_then(Cell::as_int)
-            .and_then(|digits| u8::try_from(digits).ok());
-        let currency = named("currency").and_then(Cell::as_text).unwrap_or("");
-        match exponent {
-            Some(digits) => format!("{} {}", Printable::line(currency), grouped(minor, digits)),
-            None => minor.to_string(),
-        }
     }
 
     fn write_table(&mut self) -> io::Result<()> {
@@ -335,20 +307,50 @@ impl<'o> Sheet<'o> {
             .collect();
         self.out.line(format!("| {} |", cells.join(" | ")))
     }
+}
 
-    fn object(&self, cells: &[Cell]) -> io::Result<String> {
-        let mut object = String::from("{");
-        for (place, head) in self.heads.iter().enumerate() {
-            if place > 0 {
-                object.push(',');
-            }
-            object.push_str(&json_text(&head.name)?);
-            object.push(':');
-            object.push_str(&json(cells.get(place).unwrap_or(&Cell::Null), head.shape)?);
-        }
-        object.push('}');
-        Ok(object)
+/// The cell at `place` of a row, as people read it: times in `zone`, money in its currency.
+pub fn shown(heads: &[Head], place: usize, cells: &[Cell], zone: Zone) -> String {
+    let (Some(head), Some(cell)) = (heads.get(place), cells.get(place)) else {
+        return String::new();
+    };
+    match (head.shape, cell) {
+        (Shape::Time, Cell::Text(text)) => local(text, zone),
+        (Shape::Minor, Cell::Int(minor)) => money(heads, *minor, cells),
+        (Shape::Flag, Cell::Int(0)) => "no".to_owned(),
+        (Shape::Flag, Cell::Int(1)) => "yes".to_owned(),
+        _ => text_of(cell),
     }
+}
+
+fn money(heads: &[Head], minor: i64, cells: &[Cell]) -> String {
+    let named = |name: &str| {
+        let place = heads.iter().position(|head| head.name == name)?;
+        cells.get(place)
+    };
+    let exponent = named("exponent")
+        .and_then(Cell::as_int)
+        .and_then(|digits| u8::try_from(digits).ok());
+    let currency = named("currency").and_then(Cell::as_text).unwrap_or("");
+    match exponent {
+        Some(digits) => format!("{} {}", Printable::line(currency), grouped(minor, digits)),
+        None => minor.to_string(),
+    }
+}
+
+/// A row as a JSON object on one line.
+pub fn object(heads: &[Head], cells: &[Cell]) -> io::Result<String> {
+    let mut object = String::from("{");
+    for (place, head) in heads.iter().enumerate() {
+        if place > 0 {
+            object.push(',');
+        }
+        object.push_str(&json_text(&head.name)?);
+        object.push(':');
+        object.push_str(&json(cells.get(place).unwrap_or(&Cell::Null), head.shape)?);
+    }
+    object.push('}');
+    Ok(object)
 }
 
 /// Takes cells from the widest column until all fit into `room`, none below its minimum.

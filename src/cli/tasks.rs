@@ -9,49 +9,56 @@ use indicatif::{ProgressBar, ProgressStyle};
 use crate::cli::context::Context;
 use crate::cli::out::Out;
 use crate::cli::serve::admit_again;
+use crate::cli::settings;
 use crate::domain::printable::Printable;
 use crate::providers::door::{self, Doors};
 use crate::store::query::Reader;
 use crate::store::task::{Progress, Task, TaskReport, submit_with};
 use crate::store::writer::{Options, Store};
-use crate::store::{self};
+use crate::store;
 
 /// Does `task` on the ledger of `context`, showing how far it has come where somebody watches.
 pub fn submit(context: &Context, task: Task) -> Result<TaskReport> {
     // A task makes no ledger.
     Reader::open(&context.database)?;
-    let accounts = context.config.accounts.clone();
-    let key_holder = move |store: &Store| Doors::open(&accounts, store.fingerprint_key());
     if matches!(task, Task::Admit { .. }) {
-        crate::cli::settings::check(&context.config)?;
+        settings::check(&context.config)?;
     }
     let bar = Bar::new();
     let report = submit_with(
         &context.database,
         task,
-        || open(context, key_holder),
+        || open(context),
         &mut |progress| bar.show(progress),
     );
     bar.clear();
     Ok(report?)
 }
 
-/// The ledger, held by this process for one task.
-fn open(
-    context: &Context,
-    doors: impl FnOnce(&Store) -> Result<Doors, crate::config::SettingsError>,
-) -> Result<Store, store::Error> {
+/// Does `task` without a word: for the screen.
+pub fn submit_quietly(context: &Context, task: Task) -> Result<TaskReport, store::Error> {
+    submit_with(&context.database, task, || open(context), &mut |_| {})
+}
+
+/// The ledger, held by this process for one task. It receives nothing.
+fn open(context: &Context) -> Result<Store, store::Error> {
+    let store = open_store(context, String::new())?;
+    // Settings that do not hold let nothing in, and everything else can be done without them.
+    if let Ok(doors) = Doors::open(&context.config.accounts, store.fingerprint_key()) {
+        store.admit_with(Arc::new(move |row| admit_again(&doors, row)));
+    }
+    Ok(store)
+}
+
+/// The ledger, to be written by this process, which receives on `listen` if that is not empty.
+pub fn open_store(context: &Context, listen: String) -> Result<Store, store::Error> {
     let options = Options {
         read: Arc::new(door::read),
         zone: context.zone(),
         clock: context.clock,
-        listen: String::new(),
+        listen,
     };
-    let store = Store::open(&context.database, options)?;
-    if let Ok(doors) = doors(&store) {
-        store.admit_with(Arc::new(move |row| admit_again(&doors, row)));
-    }
-    Ok(store)
+    Store::open(&context.database, options)
 }
 
 /// Writes what a task reports: data on stdout only as JSON.
