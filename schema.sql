@@ -102,6 +102,9 @@ create index events_provider on events (provider, at, id);                  -- f
 create index events_type on events (type, at, id);                          -- filter by type
 create index events_user on events (provider, account, user_id, at) where user_id is not null; -- one reader
 create index events_subscription on events (provider, account, subscription_id) where subscription_id is not null; -- one subscription
+create index events_users on events (users_id) where users_id is not null;  -- folding one reader; the foreign key
+create index events_folded on events (provider, account, user_id, type)     -- folding a reader's subscriptions and consents
+  where substr(type, 1, 4) in ('subs', 'cons', 'agre', 'expe', 'iden') or type = 'payment.refunded';
 
 create table users ( -- readers, per provider and account; never merged
   id                   integer primary key, -- of their first event received
@@ -122,7 +125,7 @@ create table users ( -- readers, per provider and account; never merged
   active_subscriptions integer not null,    -- with access, by the clock
   consents_given       integer not null,    -- of kinds consent and evidence, in state given
   test                 integer not null,
-  folded_to            text not null,       -- order key of the latest event folded in
+  folded_to            text not null,       -- time of the latest event folded in: a later one is folded onto this row
   unique (provider, account, user_id)
 ) strict;
 
@@ -185,9 +188,10 @@ create index subscriptions_changed on subscriptions (changed_at, id);       -- t
 create index subscriptions_user on subscriptions (provider, account, user_id);
 create index subscriptions_clock on subscriptions (clock_at) where clock_at is not null; -- what the clock changes next
 create index subscriptions_plan on subscriptions (plan);
+create index subscriptions_users on subscriptions (users_id) where users_id is not null; -- the foreign key
 
 create table cancellations ( -- one row per spell: opened by a cancel, closed by a return
-  id              integer primary key,      -- of the event that opened it
+  id              integer primary key,      -- of the event that opened it; negative for further parts of a refunded bundle
   seq             integer not null references deliveries (seq),
   provider        text not null,
   account         text not null,
@@ -286,6 +290,7 @@ create table payments ( -- money in and out; refunds are rows of their own
 
 create index payments_at on payments (at, id);                              -- the list
 create index payments_user on payments (provider, account, user_id);
+create index payments_users on payments (users_id) where users_id is not null; -- the foreign key
 create index payments_transaction on payments (provider, account, transaction_id) where transaction_id is not null;
 create index payments_subscription on payments (provider, account, subscription_id) where subscription_id is not null;
 

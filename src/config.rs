@@ -1,9 +1,147 @@
 //! Settings: the TOML file of DESIGN.md section 6, and what each provider's account was given.
 //!
-//! Imports domain only. Never shows a secret: `Secret` has no way to be printed.
+//! Imports domain only: what keys a provider takes is handed in. Never shows a secret: `Secret` has no way to be
+//! printed.
+
+pub mod edit;
+
+pub mod places;
+
+pub mod read;
+
+pub mod values;
+
+#[cfg(test)]
+mod tests;
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use crate::domain::time::Zone;
+
+/// One provider as the settings file knows it.
+#[derive(Clone, Debug)]
+pub struct Known {
+    /// Its id, the name of its table.
+    pub provider: &'static str,
+    /// Its name on screen, for comments.
+    pub name: &'static str,
+    /// The keys it takes beside the common ones.
+    pub keys: Vec<KnownKey>,
+}
+
+/// One key of a provider's table.
+#[derive(Clone, Copy, Debug)]
+pub struct KnownKey {
+    /// The key.
+    pub key: &'static str,
+    /// What it takes.
+    pub shape: KeyShape,
+    /// One line for the publisher.
+    pub help: &'static str,
+}
+
+/// What a key takes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum KeyShape {
+    /// A secret: text, `{ env = "NAME" }`, `{ file = "PATH" }`, or a list of those, newest first.
+    Secret,
+    /// A text.
+    Text,
+    /// A list of texts.
+    List,
+    /// `true` or `false`.
+    Flag,
+    /// A whole number.
+    Number,
+}
+
+/// Keys that every provider's table takes.
+pub const COMMON_KEYS: &[KnownKey] = &[
+    KnownKey {
+        key: "path_key",
+        shape: KeyShape::Secret,
+        help: "the secret part of the link; \"\" for none",
+    },
+    KnownKey {
+        key: "auth",
+        shape: KeyShape::Text,
+        help: "\"none\" accepts everything: for tests on a private network",
+    },
+    KnownKey {
+        key: "expect_every",
+        shape: KeyShape::Text,
+        help: "\"2h\": call it quiet after that",
+    },
+];
+
+/// All settings, checked; what the file does not say is as the commented template says.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// The receiver.
+    pub receiver: ReceiverSettings,
+    /// Where the database is, if the file says so; absolute.
+    pub store_path: Option<PathBuf>,
+    /// The screen.
+    pub display: Display,
+    /// What each account was given, `main` of every provider among them.
+    pub accounts: Vec<Settings>,
+    /// Things that work but deserve a word: one sentence each.
+    pub warnings: Vec<String>,
+    /// Every key with its value as text (secrets as `[secret]`) and where it comes from, in the template's order.
+    pub shown: Vec<Shown>,
+}
+
+/// One key as `config print` shows it.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
+pub struct Shown {
+    /// `receiver.listen`.
+    pub key: String,
+    /// As it would stand in the file; a secret is only said to be there.
+    pub value: String,
+    /// `default`, or the line of the file.
+    pub origin: String,
+}
+
+/// `[receiver]`.
+#[derive(Clone, Debug)]
+pub struct ReceiverSettings {
+    /// Where it listens.
+    pub listen: SocketAddr,
+    /// What links begin with, without a slash at the end; `None`: the listening address.
+    pub public_url: Option<String>,
+    /// Whose `X-Forwarded-For` is believed: `loopback`, addresses, networks.
+    pub trusted_proxies: Vec<String>,
+    /// Longest body, bytes.
+    pub body_bytes_max: usize,
+    /// Whether `/metrics` answers.
+    pub metrics: bool,
+}
+
+/// `[display]`.
+#[derive(Clone, Debug)]
+pub struct Display {
+    /// The zone that days are counted in; `None`: the machine's.
+    pub zone: Option<Zone>,
+    /// Name of the theme.
+    pub theme: String,
+    /// What closing the screen means.
+    pub on_quit: OnQuit,
+}
+
+/// What closing the screen means when this process is also the receiver.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub enum OnQuit {
+    /// Ask.
+    #[default]
+    Ask,
+    /// The receiver goes on.
+    Keep,
+    /// The receiver stops.
+    Stop,
+}
 
 /// A password, key or path key. Printed as `[secret]`, whatever asks.
 #[derive(Clone, PartialEq, Eq)]

@@ -13,4 +13,12 @@ pub mod config;
 
 pub mod providers;
 
+pub mod demo;
+
 pub mod store;
+
+pub mod receiver;
+
+pub mod tui;
+
+pub mod cli;

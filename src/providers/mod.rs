@@ -3,14 +3,31 @@
 //! Imports domain and config. Never matches on a provider's id: what differs between providers stands in their own
 //! files, and `ALL` is the only list of them.
 
+pub mod door;
+
 pub mod check;
+
+mod body;
+
+mod conscent;
+mod expressconsent;
+mod klustr;
+mod zotlo;
+
+#[cfg(test)]
+mod testing;
 
 use crate::config::{Settings, SettingsError};
 use crate::domain::delivery::{Delivery, IdentityProof, Reading};
 use crate::domain::time::Timestamp;
 
 /// Every provider, in the order of screens and links.
-pub const ALL: &[&dyn Provider] = &[];
+pub const ALL: &[&dyn Provider] = &[
+    &conscent::Conscent,
+    &klustr::Klustr,
+    &expressconsent::ExpressConsent,
+    &zotlo::Zotlo,
+];
 
 /// A request to a hook, whole, before anything is known of who sent it.
 #[derive(Clone, Debug)]

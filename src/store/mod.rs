@@ -3,17 +3,33 @@
 //! Imports domain only, is synchronous, and is the one place that knows SQLite. Never looks inside a body: whoever
 //! opens a ledger for writing hands over the function that reads deliveries.
 
+pub mod lock;
+
 pub mod schema;
 
 pub mod append;
 
 pub mod project;
 
-pub mod query;
+mod fold;
+
+mod inbox;
+
+pub mod ring;
 
 pub mod today;
 
 pub mod writer;
+
+mod thread;
+
+pub mod task;
+
+pub mod socket;
+
+pub mod upkeep;
+
+pub mod query;
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -155,3 +171,6 @@ pub fn connect(path: &Path, mode: Mode) -> Result<Connection, Error> {
     }
     Ok(conn)
 }
+
+#[cfg(test)]
+mod tests;

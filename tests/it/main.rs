@@ -1,3 +1,11 @@
-//! One binary for all behaviour that is tested through public borders.
+//! Behaviour through public borders, in one binary.
 
+mod support;
+
+mod clients;
+mod crash;
+mod floors;
+mod hooks;
+mod oracle;
 mod queries;
+mod screen;

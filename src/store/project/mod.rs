@@ -1,1 +1,363 @@
-//! x
+//! Everything that is folded out of deliveries: `events` and what they add up to.
+//!
+//! Imports domain. Works inside the caller's transaction. What it leaves depends on the deliveries alone and on the
+//! present moment: one by one, in batches or all at once, live or rebuilt, the rows are the same. An entity is folded
+//! from its stored events, never from bodies, and only where something touched it; rows that stay the same are not
+//! written.
+//!
+//! ```text
+//! Read -> events -> users, user_aliases
+//!                -> payments -> groups (subscriptions, cancellations)
+//!                -> consents, consent_changes
+//!                -> daily
+//! ```
+
+mod clock;
+mod consents;
+mod daily;
+mod events;
+mod groups;
+mod order;
+mod payments;
+mod subscriptions;
+#[cfg(test)]
+mod tests;
+mod users;
+
+use std::collections::BTreeSet;
+
+use rusqlite::Connection;
+
+use crate::domain::delivery::{Delivery, Reading};
+use crate::domain::event::{EventType, Facts, Grouping};
+use crate::domain::time::{Timestamp, Zone};
+use crate::store::Error;
+use crate::store::project::consents::Entity;
+use crate::store::project::daily::{Counted, Daily};
+use crate::store::project::events::{Fresh, Stored};
+use crate::store::project::groups::{Moment, Seed};
+use crate::store::project::order::Scope;
+use crate::store::project::users::{Readers, UserKey};
+
+/// A stored delivery and what was read out of it.
+#[derive(Clone, Copy, Debug)]
+pub struct Read<'a> {
+    /// Its place in the order of record; the row in `deliveries` stands already.
+    pub seq: i64,
+    /// As received.
+    pub delivery: &'a Delivery,
+    /// As read.
+    pub reading: &'a Reading,
+    /// The column `dedupe_key`.
+    pub dedupe_key: Option<&'a str>,
+}
+
+/// Folds deliveries into every other relation of facts.
+#[derive(Debug)]
+pub struct Projector {
+    zone: Zone,
+}
+
+impl Projector {
+    /// One for a ledger whose days are counted in `zone`.
+    pub fn new(zone: Zone) -> Self {
+        Self { zone }
+    }
+
+    /// Stores the events of `batch` and folds what they touch, as of `now`. Deliveries may be given once each, in any
+    /// order; those that could not be read give nothing.
+    pub fn project(
+        &mut self,
+        conn: &Connection,
+        batch: &[Read<'_>],
+        now: Timestamp,
+    ) -> Result<(), Error> {
+        let fresh = events::prepare(self.zone, batch)?;
+        if fresh.is_empty() {
+            return Ok(());
+        }
+        let mut readers = Readers::default();
+        let mut known = Vec::with_capacity(fresh.len());
+        for fresh in &fresh {
+            known.push(self.is_first(conn, fresh, &mut readers)?);
+            readers.hear(conn, fresh)?;
+        }
+        readers.greet(conn)?;
+        let mut daily = Daily::default();
+        let mut touched = Touched::default();
+        for (fresh, is_first) in fresh.iter().zip(known) {
+            let users_id = match reader_of(fresh) {
+                Some(key) => readers.id(conn, &key)?,
+                None => None,
+            };
+            if !fresh.is_test() {
+                daily.add(conn, counted(fresh, users_id), is_first)?;
+            }
+            events::insert(conn, fresh, users_id)?;
+            touched.note(conn, fresh, users_id)?;
+        }
+        daily.write(conn)?;
+        self.settle(conn, &mut touched, &mut readers, now)?;
+        Ok(())
+    }
+
+    /// Applies what the clock alone changes by `now` to at most `limit` subscriptions; how many rows changed. Nothing
+    /// is left to do when it is 0.
+    pub fn tick(
+        &mut self,
+        conn: &Connection,
+        now: Timestamp,
+        limit: usize,
+    ) -> Result<usize, Error> {
+        let mut touched = Touched {
+            seeds: groups::due(conn, now, limit)?,
+            ..Touched::default()
+        };
+        self.settle(conn, &mut touched, &mut Readers::default(), now)
+    }
+
+    /// Takes the events of these deliveries away and folds what they touched, so that the rows are as if the deliveries
+    /// had never given any.
+    pub fn retract(
+        &mut self,
+        conn: &Connection,
+        seqs: &[i64],
+        now: Timestamp,
+    ) -> Result<(), Error> {
+        let mut readers = Readers::default();
+        let mut daily = Daily::default();
+        let mut touched = Touched::default();
+        let mut gone = Vec::new();
+        for seq in seqs {
+            gone.extend(events::of_delivery(conn, *seq)?);
+        }
+        for stored in &gone {
+            touched.note_stored(conn, stored, &mut readers)?;
+        }
+        for stored in &gone {
+            payments::delete(conn, stored.id)?;
+            events::delete(conn, stored.id)?;
+        }
+        for stored in gone.iter().filter(|stored| !stored.test) {
+            daily.remove(conn, counted_stored(stored))?;
+        }
+        daily.write(conn)?;
+        self.settle(conn, &mut touched, &mut readers, now)?;
+        Ok(())
+    }
+
+    /// Sets the test mark of these deliveries' events and folds what they touched.
+    pub fn retest(
+        &mut self,
+        conn: &Connection,
+        seqs: &[i64],
+        test: bool,
+        now: Timestamp,
+    ) -> Result<(), Error> {
+        let mut readers = Readers::default();
+        let mut daily = Daily::default();
+        let mut touched = Touched::default();
+        let mut changed = Vec::new();
+        for seq in seqs {
+            let stored = events::of_delivery(conn, *seq)?;
+            changed.extend(stored.into_iter().filter(|stored| stored.test != test));
+        }
+        for stored in &changed {
+            touched.note_stored(conn, stored, &mut readers)?;
+            if !test {
+                daily.add(conn, counted_stored(stored), false)?;
+            }
+        }
+        for stored in &changed {
+            events::mark(conn, stored.id, test)?;
+            payments::mark(conn, stored.id, test)?;
+        }
+        for stored in changed.iter().filter(|_| test) {
+            daily.remove(conn, counted_stored(stored))?;
+        }
+        daily.write(conn)?;
+        self.settle(conn, &mut touched, &mut readers, now)?;
+        Ok(())
+    }
+
+    /// Folds all that was touched; how many rows of `subscriptions` changed.
+    fn settle(
+        &self,
+        conn: &Connection,
+        touched: &mut Touched,
+        readers: &mut Readers,
+        now: Timestamp,
+    ) -> Result<usize, Error> {
+        readers.fold(conn)?;
+        for (scope, transaction_id) in &touched.transactions {
+            for reader in payments::check(conn, scope, transaction_id)? {
+                touched.seeds.insert((scope.clone(), Seed::Reader(reader)));
+            }
+        }
+        let moment = Moment {
+            now,
+            zone: self.zone,
+        };
+        let changed = groups::refold(conn, moment, &touched.seeds, readers)?;
+        for entity in &touched.consents {
+            if consents::refold(conn, self.zone, entity)? {
+                let key = UserKey {
+                    scope: entity.scope.clone(),
+                    user_id: entity.user_id.clone(),
+                };
+                readers.recount(conn, &key)?;
+            }
+        }
+        readers.count(conn)?;
+        Ok(changed)
+    }
+
+    /// Whether the reader is known to have nothing on the event's day from before this batch.
+    fn is_first(
+        &self,
+        conn: &Connection,
+        fresh: &Fresh<'_>,
+        readers: &mut Readers,
+    ) -> Result<bool, Error> {
+        let Some(key) = reader_of(fresh) else {
+            return Ok(true);
+        };
+        let folded_to = readers.folded_to(conn, &key)?;
+        Ok(folded_to.is_none_or(|at| at < fresh.place.at && at.day(self.zone) != fresh.day))
+    }
+}
+
+const CLEAR: &str = "\
+delete from daily;
+delete from payments;
+delete from cancellations;
+delete from subscriptions;
+delete from consent_changes;
+delete from consents;
+delete from user_aliases;
+delete from events;
+delete from users;";
+
+/// Empties every projection, inside the caller's transaction, to be folded again from the deliveries.
+pub fn clear(conn: &Connection) -> Result<(), Error> {
+    Ok(conn.execute_batch(CLEAR)?)
+}
+
+fn reader_of(fresh: &Fresh<'_>) -> Option<UserKey> {
+    let user_id = fresh.user_id.clone().filter(|_| fresh.is_person())?;
+    Some(UserKey {
+        scope: fresh.scope.clone(),
+        user_id,
+    })
+}
+
+fn counted<'a>(fresh: &'a Fresh<'_>, users_id: Option<i64>) -> Counted<'a> {
+    Counted {
+        day: &fresh.day,
+        scope: &fresh.scope,
+        kind: fresh.event.kind.as_str(),
+        at: fresh.place.at,
+        reader: fresh.user_id.as_deref().zip(users_id),
+    }
+}
+
+fn counted_stored(stored: &Stored) -> Counted<'_> {
+    Counted {
+        day: &stored.day,
+        scope: &stored.scope,
+        kind: &stored.word,
+        at: stored.at,
+        reader: stored.user_id.as_deref().zip(stored.users_id),
+    }
+}
+
+/// What has to be folded again.
+#[derive(Default)]
+struct Touched {
+    transactions: BTreeSet<(Scope, String)>,
+    seeds: BTreeSet<(Scope, Seed)>,
+    consents: BTreeSet<Entity>,
+}
+
+impl Touched {
+    /// Stores the payment that a fresh event is, and notes what the event touches.
+    fn note(
+        &mut self,
+        conn: &Connection,
+        fresh: &Fresh<'_>,
+        users_id: Option<i64>,
+    ) -> Result<(), Error> {
+        let event = fresh.event;
+        let transaction_id = payments::insert(conn, fresh, users_id)?;
+        let scope = || fresh.scope.clone();
+        self.transactions
+            .extend(transaction_id.map(|id| (scope(), id)));
+        let (is_told, with_reader) = match &event.facts {
+            Facts::Payment(facts) => (
+                event.kind == EventType::PaymentRefunded
+                    && (facts.cancels_access || facts.grouping == Grouping::Reader),
+                facts.grouping == Grouping::Reader,
+            ),
+            Facts::Subscription(facts) => (true, facts.grouping == Grouping::Reader),
+            _ => (event.kind.family() == "subscription", false),
+        };
+        if is_told {
+            let id = fresh.subscription_id.clone();
+            let reader = fresh.user_id.clone().filter(|_| with_reader);
+            self.seeds.extend(id.map(|id| (scope(), Seed::Id(id))));
+            self.seeds
+                .extend(reader.map(|reader| (scope(), Seed::Reader(reader))));
+        }
+        if let (Facts::Consent(facts), Some(kind), Some(user_id)) =
+            (&event.facts, consents::kind_of(event.kind), &fresh.user_id)
+        {
+            self.consents.insert(Entity {
+                scope: scope(),
+                user_id: user_id.clone(),
+                kind,
+                app: order::text(&facts.app).into_owned(),
+            });
+        }
+        Ok(())
+    }
+
+    /// Notes what a stored event touches that is about to go or to change its mark.
+    fn note_stored(
+        &mut self,
+        conn: &Connection,
+        stored: &Stored,
+        readers: &mut Readers,
+    ) -> Result<(), Error> {
+        let scope = || stored.scope.clone();
+        if let (Some(user_id), Some(_)) = (&stored.user_id, stored.users_id) {
+            let key = UserKey {
+                scope: scope(),
+                user_id: user_id.clone(),
+            };
+            readers.refold(conn, &key)?;
+        }
+        let family = stored.kind.family();
+        if family == "payment" {
+            let transaction_id = payments::transaction(conn, stored.id)?;
+            self.transactions
+                .extend(transaction_id.map(|id| (scope(), id)));
+        }
+        if family == "subscription" || stored.kind == EventType::PaymentRefunded {
+            let (id, reader) = (stored.subscription_id.clone(), stored.user_id.clone());
+            self.seeds.extend(id.map(|id| (scope(), Seed::Id(id))));
+            self.seeds
+                .extend(reader.map(|reader| (scope(), Seed::Reader(reader))));
+        }
+        if let (Some(kind), Some(user_id)) = (consents::kind_of(stored.kind), &stored.user_id)
+            && let Some(facts) = consents::facts_of(0, &stored.data)?
+        {
+            self.consents.insert(Entity {
+                scope: scope(),
+                user_id: user_id.clone(),
+                kind,
+                app: facts.app,
+            });
+        }
+        Ok(())
+    }
+}

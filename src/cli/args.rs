@@ -1,0 +1,353 @@
+//! The command line of DESIGN.md section 5, as clap reads it. A command that is listed exists.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+use crate::cli::table::Format;
+
+/// Receives a publisher's webhooks into one SQLite file, and shows the day.
+///
+/// Without a command: starts what is missing, receiver and screen.
+#[derive(Debug, Parser)]
+#[command(name = "subledger", version, max_term_width = 100)]
+#[command(after_help = "Exit codes: 0 ok; 1 failed; 2 arguments or settings; 3 database absent, locked or unreachable, \
+port in use; 4 something needs you (today --exit-code); 130 interrupted.")]
+pub struct Cli {
+    /// What every command takes.
+    #[command(flatten)]
+    pub global: Global,
+    /// What to do; nothing: receiver and screen.
+    #[command(subcommand)]
+    pub command: Option<Command>,
+}
+
+/// What every command takes.
+#[derive(Args, Clone, Debug, Default)]
+pub struct Global {
+    /// The database
+    #[arg(long, global = true, value_name = "FILE", env = "SUBLEDGER_DB", hide_env_values = true)]
+    pub db: Option<PathBuf>,
+    /// The settings file
+    #[arg(long, global = true, value_name = "FILE", env = "SUBLEDGER_CONFIG", hide_env_values = true)]
+    pub config: Option<PathBuf>,
+    /// Only this account
+    #[arg(long, global = true, value_name = "NAME")]
+    pub account: Option<String>,
+    /// Same as --format json
+    #[arg(long, global = true)]
+    pub json: bool,
+    /// Colours
+    #[arg(long, global = true, value_enum, value_name = "WHEN", default_value_t)]
+    pub color: Colour,
+    /// Say more; twice for everything
+    #[arg(short, long, global = true, action = clap::ArgAction::Count)]
+    pub verbose: u8,
+}
+
+/// When to use colours.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub enum Colour {
+    /// On a terminal, unless `NO_COLOR` is set.
+    #[default]
+    Auto,
+    /// Always.
+    Always,
+    /// Never.
+    Never,
+}
+
+/// Every command.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// The receiver alone
+    Serve {
+        /// Started by a screen: a session of its own.
+        #[arg(long, hide = true)]
+        detached: bool,
+    },
+    /// The screen alone; creates nothing
+    Tui {
+        /// What to show, as in the filter bar
+        #[arg(value_name = "QUERY", num_args = 0..)]
+        query: Vec<String>,
+    },
+    /// The daily review as text
+    Today(TodayArgs),
+    /// What happened: events, newest first
+    Events {
+        /// What and how
+        #[command(flatten)]
+        list: ListArgs,
+        /// Go on and write new events as they arrive
+        #[arg(long, short)]
+        follow: bool,
+    },
+    /// Readers
+    Users(ListArgs),
+    /// Subscriptions
+    Subscriptions(ListArgs),
+    /// Cancellations
+    Cancellations(ListArgs),
+    /// Consents as they stand
+    Consents(ListArgs),
+    /// Every change of a consent
+    Changes(ListArgs),
+    /// Payments and refunds
+    Payments(ListArgs),
+    /// What arrived, stored or turned away
+    Deliveries(ListArgs),
+    /// One delivery: its events, raw body and headers
+    Show {
+        /// Its number
+        seq: i64,
+        /// Only the body, byte for byte
+        #[arg(long)]
+        body: bool,
+    },
+    /// Read-only SQL
+    Sql(SqlArgs),
+    /// The links to paste into the providers' dashboards
+    Urls {
+        /// Only this provider
+        provider: Option<String>,
+    },
+    /// Send a correctly signed sample, marked as a test, to the running receiver
+    Send(SendArgs),
+    /// Mark deliveries or a user as tests; erase all tests
+    #[command(subcommand)]
+    Tests(TestsCommand),
+    /// Why didn't my webhook arrive; take it in with today's secrets
+    Rejected {
+        /// What; nothing: list
+        #[command(subcommand)]
+        command: Option<RejectedCommand>,
+    },
+    /// Kept, not understood: list, or read again
+    Quarantine {
+        /// What; nothing: list
+        #[command(subcommand)]
+        command: Option<QuarantineCommand>,
+    },
+    /// A throw-away year of made-up data
+    Demo(DemoArgs),
+    /// Everything that is folded, folded again from the deliveries
+    Rebuild {
+        /// Compare only; exit 1 if anything differs
+        #[arg(long)]
+        check: bool,
+    },
+    /// Check chain, sequence and file
+    Verify,
+    /// Whether a receiver runs on this database, and what it has
+    Status,
+    /// Stop the receiver; what was accepted is answered first
+    Stop,
+    /// Have the receiver take the settings again
+    Reload,
+    /// Check settings, permissions, disk and providers
+    Doctor,
+    /// The settings
+    #[command(subcommand)]
+    Config(ConfigCommand),
+    /// Completions for a shell
+    Completions {
+        /// Which
+        shell: clap_complete::Shell,
+    },
+    /// The manual page
+    Man,
+}
+
+/// What a list takes.
+#[derive(Args, Clone, Debug)]
+pub struct ListArgs {
+    /// Filter, as on screen: provider:zotlo type:cancel since:7d
+    #[arg(value_name = "QUERY", num_args = 0.., allow_hyphen_values = true)]
+    pub query: Vec<String>,
+    /// How to write it
+    #[arg(long, value_enum, value_name = "FORMAT")]
+    pub format: Option<Format>,
+    /// At most so many rows; 0: all
+    #[arg(long, default_value_t = 500, value_name = "N")]
+    pub limit: usize,
+}
+
+impl Default for ListArgs {
+    fn default() -> Self {
+        Self {
+            query: Vec::new(),
+            format: None,
+            limit: 500,
+        }
+    }
+}
+
+/// What `today` takes.
+#[derive(Args, Clone, Debug)]
+pub struct TodayArgs {
+    /// From when: last-review, today, yesterday, 7d, 24h, a date
+    #[arg(long, value_name = "WHEN")]
+    pub since: Option<String>,
+    /// Markdown
+    #[arg(long, conflicts_with = "json")]
+    pub md: bool,
+    /// Exit 4 if something needs you
+    #[arg(long)]
+    pub exit_code: bool,
+}
+
+/// What `sql` takes.
+#[derive(Args, Clone, Debug)]
+pub struct SqlArgs {
+    /// The statement, or @NAME of a query that comes with subledger (@ lists them); `-` or nothing: stdin
+    pub sql: Option<String>,
+    /// Read the statement from a file
+    #[arg(long, value_name = "FILE", conflicts_with = "sql")]
+    pub file: Option<PathBuf>,
+    /// How to write it
+    #[arg(long, value_enum, value_name = "FORMAT")]
+    pub format: Option<Format>,
+    /// At most so many rows; 0: all
+    #[arg(long, default_value_t = 500, value_name = "N")]
+    pub limit: u64,
+    /// Give up after so many seconds
+    #[arg(long, default_value_t = 30, value_name = "SECONDS")]
+    pub time_limit: u64,
+}
+
+/// What `send` takes.
+#[derive(Args, Clone, Debug)]
+pub struct SendArgs {
+    /// To whose hook
+    pub provider: String,
+    /// The name of a sample, or a hook; nothing: the provider's first sample
+    pub what: Option<String>,
+    /// List the samples and send nothing
+    #[arg(long)]
+    pub list: bool,
+    /// Every sample
+    #[arg(long, conflicts_with_all = ["what", "list"])]
+    pub all: bool,
+    /// Each so often
+    #[arg(long, default_value_t = 1, value_name = "N")]
+    pub count: u32,
+    /// So many a second; nothing: one after another
+    #[arg(long, value_name = "PER_SECOND")]
+    pub rate: Option<f64>,
+    /// Spoil it, to see how it is turned away
+    #[arg(long, value_enum, value_name = "WHAT")]
+    pub corrupt: Option<Corrupt>,
+}
+
+/// What `send --corrupt` spoils.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Corrupt {
+    /// The credentials: it must be turned away.
+    Signature,
+    /// The body: no longer JSON, correctly signed; it must be kept and not understood.
+    Body,
+}
+
+/// What `tests` does.
+#[derive(Clone, Debug, Subcommand)]
+pub enum TestsCommand {
+    /// Mark deliveries, or all of a user, as tests: they count in no figure
+    Mark {
+        /// Numbers of deliveries
+        #[arg(required_unless_present = "user")]
+        seqs: Vec<i64>,
+        /// A user: provider:id or provider/account:id
+        #[arg(long, value_name = "WHO", conflicts_with = "seqs")]
+        user: Option<String>,
+        /// Take the mark away instead
+        #[arg(long)]
+        undo: bool,
+    },
+    /// Erase every delivery that is marked as a test
+    Clear,
+}
+
+/// What `rejected` does.
+#[derive(Clone, Debug, Subcommand)]
+pub enum RejectedCommand {
+    /// What was turned away in the last 14 days, and why
+    List(ListArgs),
+    /// One of them whole
+    Show {
+        /// Its number
+        id: i64,
+    },
+    /// Take it in after all: judged again with today's secrets
+    Admit {
+        /// Numbers
+        #[arg(required = true)]
+        ids: Vec<i64>,
+    },
+}
+
+/// What `quarantine` does.
+#[derive(Clone, Debug, Subcommand)]
+pub enum QuarantineCommand {
+    /// What was kept and not understood
+    List(ListArgs),
+    /// Read it again with this version
+    Retry,
+}
+
+/// What `demo` takes.
+#[derive(Args, Clone, Debug)]
+pub struct DemoArgs {
+    /// The same seed gives the same data
+    #[arg(long, default_value_t = 1, value_name = "N")]
+    pub seed: u64,
+    /// About so many events
+    #[arg(long, default_value_t = 20_000, value_name = "N")]
+    pub events: u64,
+    /// The end of the year that is made up; nothing: now
+    #[arg(long, value_name = "TIME")]
+    pub until: Option<String>,
+    /// Write the database here and keep it; opens no screen
+    #[arg(long, value_name = "FILE")]
+    pub out: Option<PathBuf>,
+}
+
+/// What `config` does.
+#[derive(Clone, Debug, Subcommand)]
+pub enum ConfigCommand {
+    /// What is in force, and where it comes from; no secret is shown
+    Print,
+    /// Which files are used
+    Paths,
+    /// Whether the settings hold
+    Check,
+    /// Change one key, comments kept
+    Set {
+        /// Such as receiver.public_url or providers.klustr.secret
+        key: String,
+        /// The value; nothing: read from stdin, so that a secret stays out of the shell's history
+        value: Option<String>,
+    },
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn the_command_line_holds_together() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn a_negated_term_is_a_query_and_no_option() {
+        let cli = Cli::parse_from(["subledger", "events", "provider:zotlo", "-is:test", "--limit", "3"]);
+        let Some(Command::Events { list, follow: false }) = cli.command else {
+            panic!("not events");
+        };
+        assert_eq!(list.query, ["provider:zotlo", "-is:test"]);
+        assert_eq!(list.limit, 3);
+    }
+}

@@ -1,0 +1,199 @@
+//! What every command starts from: which files, which settings, which account.
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+
+use anyhow::Result;
+
+use crate::cli::args::Global;
+use crate::cli::failure::Failure;
+use crate::cli::table::Format;
+use crate::config::places::{self, Named, Places};
+use crate::config::{Config, KeyShape, Known, KnownKey, Settings, edit, read};
+use crate::domain::time::{Clock, Zone};
+use crate::providers::{ALL, Provider, SettingShape};
+
+/// Files, settings and the words of the command line.
+#[derive(Clone)]
+pub struct Context {
+    /// What every command takes.
+    pub global: Global,
+    /// The user's directories.
+    pub places: Places,
+    /// The settings file in force.
+    pub settings: places::Settings,
+    /// What it says, or what holds without it.
+    pub config: Config,
+    /// The database.
+    pub database: PathBuf,
+    /// The machine's clock.
+    pub clock: Clock,
+}
+
+impl Context {
+    /// Reads the settings; creates nothing. A settings file that was named must be there.
+    pub fn read(global: &Global) -> Result<Self> {
+        let (places, settings) = find(global)?;
+        if settings.named && !settings.exists {
+            let path = settings.path.display();
+            return Err(Failure::usage(format!(
+                "there are no settings at {path}: `subledger serve` makes them, or name another file with --config"
+            ))
+            .into());
+        }
+        Self::with(global, places, settings)
+    }
+
+    /// Reads the settings; where there are none, writes the file of a first start. The second value says whether it
+    /// did.
+    pub fn read_or_create(global: &Global) -> Result<(Self, bool)> {
+        let (places, mut settings) = find(global)?;
+        let fresh = !settings.exists;
+        if fresh {
+            edit::write_first(&settings.path, &known())?;
+            settings.exists = true;
+        }
+        Ok((Self::with(global, places, settings)?, fresh))
+    }
+
+    fn with(global: &Global, places: Places, settings: places::Settings) -> Result<Self> {
+        let config = if settings.exists {
+            read::load(&settings.path, &known())?
+        } else {
+            read::defaults(&known())?
+        };
+        let database = places.database(&named(global), config.store_path.as_deref())?;
+        Ok(Self {
+            global: global.clone(),
+            places,
+            settings,
+            config,
+            database,
+            clock: Clock::Machine,
+        })
+    }
+
+    /// How rows are to be written: `--format`, else `--json`, else a table.
+    pub fn format(&self, asked: Option<Format>) -> Format {
+        let by_json = if self.global.json { Format::Json } else { Format::default() };
+        asked.unwrap_or(by_json)
+    }
+
+    /// The zone that days are counted in where no ledger says so yet: the settings', else the machine's, else UTC.
+    pub fn zone(&self) -> Zone {
+        self.config.display.zone.unwrap_or_else(machine_zone)
+    }
+
+    /// Where the receiver is told to listen.
+    pub fn listen(&self) -> SocketAddr {
+        self.config.receiver.listen
+    }
+
+    /// The provider called `id`.
+    pub fn provider(&self, id: &str) -> Result<&'static dyn Provider> {
+        provider(id)
+    }
+
+    /// The settings of `provider` and of the account that was named; without a name `main`, else the only account.
+    pub fn account(&self, provider: &str) -> Result<&Settings> {
+        let mut of_provider = self
+            .config
+            .accounts
+            .iter()
+            .filter(|settings| settings.provider == provider);
+        let wanted = self.global.account.as_deref();
+        let found = match wanted {
+            Some(name) => of_provider.find(|settings| settings.account == name),
+            None => of_provider.next(),
+        };
+        found.ok_or_else(|| {
+            let names: Vec<&str> = self
+                .config
+                .accounts
+                .iter()
+                .filter(|settings| settings.provider == provider)
+                .map(|settings| settings.account.as_str())
+                .collect();
+            let wanted = wanted.unwrap_or_default();
+            let names = names.join(", ");
+            Failure::usage(format!("{provider} has no account {wanted:?}: there is {names}")).into()
+        })
+    }
+}
+
+/// The provider called `id`.
+pub fn provider(id: &str) -> Result<&'static dyn Provider> {
+    ALL.iter()
+        .copied()
+        .find(|provider| provider.id() == id)
+        .ok_or_else(|| {
+            let names: Vec<&str> = ALL.iter().map(|provider| provider.id()).collect();
+            let hint = match read::nearest(id, names.iter().copied()) {
+                Some(near) => format!("did you mean `{near}`?"),
+                None => format!("there is {}", names.join(", ")),
+            };
+            let id = crate::domain::printable::Printable::line(id);
+            Failure::usage(format!("no provider is called `{id}`: {hint}")).into()
+        })
+}
+
+/// The files that were named or are found, without a look inside.
+pub fn find(global: &Global) -> Result<(Places, places::Settings)> {
+    let places = Places::from_environment();
+    let settings = places.settings(&named(global))?;
+    Ok((places, settings))
+}
+
+/// Every provider with the keys of its settings table.
+pub fn known() -> Vec<Known> {
+    ALL.iter()
+        .map(|provider| Known {
+            provider: provider.id(),
+            name: provider.name(),
+            keys: provider
+                .settings()
+                .iter()
+                .map(|setting| KnownKey {
+                    key: setting.key,
+                    shape: match setting.shape {
+                        SettingShape::Secret => KeyShape::Secret,
+                        SettingShape::Text => KeyShape::Text,
+                        SettingShape::List => KeyShape::List,
+                    },
+                    help: setting.help,
+                })
+                .collect(),
+        })
+        .collect()
+}
+
+/// What `--db` and `--config` name; an empty name is none.
+pub fn named(global: &Global) -> Named {
+    let some = |path: &Option<PathBuf>| path.clone().filter(|path| !path.as_os_str().is_empty());
+    Named {
+        settings: some(&global.config),
+        database: some(&global.db),
+    }
+}
+
+/// Makes the directory that the database is to stand in.
+pub fn create_directory_of(database: &Path) -> Result<()> {
+    let Some(dir) = database.parent() else {
+        return Ok(());
+    };
+    edit::create_private_dir(dir).map_err(|error| {
+        let dir = dir.display();
+        Failure::unreachable(format!(
+            "cannot make the directory {dir}: {error}; name another database with --db"
+        ))
+        .into()
+    })
+}
+
+/// The machine's zone, else UTC.
+fn machine_zone() -> Zone {
+    iana_time_zone::get_timezone()
+        .ok()
+        .and_then(|name| name.parse().ok())
+        .unwrap_or(Zone::UTC)
+}

@@ -1,0 +1,290 @@
+//! `doctor`: what could keep webhooks from being received and kept, one line each.
+
+use std::fs::{self, OpenOptions};
+use std::io::Write as _;
+use std::net::TcpListener;
+use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use anyhow::Result;
+use serde::Serialize;
+
+use crate::cli::args::Global;
+use crate::cli::context::Context;
+use crate::cli::failure::{FAILED, Failure};
+use crate::cli::links::{links, near_url};
+use crate::cli::out::Out;
+use crate::cli::table::{local, tame};
+use crate::cli::{running, settings};
+use crate::domain::delivery::MAIN_ACCOUNT;
+use crate::domain::printable::Printable;
+use crate::domain::time::{DAY_MS, HOUR_MS, MINUTE_MS, Timestamp, Zone};
+use crate::store::query::Reader;
+
+/// Below so many free bytes something must be done now.
+const DISK_BAD: u64 = 64 << 20;
+/// Below so many free bytes it is time to think of it.
+const DISK_LOW: u64 = 1 << 30;
+/// A sync that takes longer keeps every sender waiting.
+const SYNC_SLOW: Duration = Duration::from_millis(50);
+/// So often a sync is measured; the middle one counts.
+const SYNCS: usize = 9;
+/// No clock that is right shows an earlier moment: 2026-01-01.
+const CLOCK_FLOOR_MS: i64 = 1_767_225_600_000;
+
+/// How something stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+enum Level {
+    Ok,
+    Note,
+    Bad,
+}
+
+/// One thing that was looked at.
+#[derive(Debug, Serialize)]
+struct Finding {
+    check: String,
+    level: Level,
+    says: String,
+}
+
+#[derive(Default)]
+struct Findings(Vec<Finding>);
+
+impl Findings {
+    fn add(&mut self, check: &str, level: Level, says: impl Into<String>) {
+        self.0.push(Finding {
+            check: check.to_owned(),
+            level,
+            says: says.into(),
+        });
+    }
+}
+
+/// Looks at everything; exit code 1 if anything is bad.
+pub fn run(global: &Global, out: &mut Out) -> Result<()> {
+    let mut findings = Findings::default();
+    match Context::read(global) {
+        Ok(context) => examine(&context, &mut findings),
+        Err(error) => findings.add("settings", Level::Bad, format!("{error:#}")),
+    }
+    let bad = findings.0.iter().any(|finding| finding.level == Level::Bad);
+    if global.json {
+        out.line(tame(&serde_json::to_string(&findings.0)?))?;
+    } else {
+        for finding in &findings.0 {
+            let word = match finding.level {
+                Level::Ok => "ok  ",
+                Level::Note => "note",
+                Level::Bad => "BAD ",
+            };
+            out.line(format!("{word}  {:<22} {}", finding.check, Printable::line(&finding.says)))?;
+        }
+    }
+    out.flush()?;
+    if bad { Err(Failure::silent(FAILED).into()) } else { Ok(()) }
+}
+
+fn examine(context: &Context, findings: &mut Findings) {
+    look_at_settings(context, findings);
+    look_at_clock(context, findings);
+    let dir = context.database.parent().unwrap_or(Path::new("/"));
+    if dir.is_dir() {
+        look_at_disk(dir, findings);
+        look_at_sync(dir, findings);
+    }
+    match Reader::open(&context.database) {
+        Ok(reader) => look_at_ledger(context, &reader, findings),
+        Err(crate::store::Error::Absent(path)) => {
+            let says = format!("not there yet: {}; `subledger serve` makes it", path.display());
+            findings.add("database", Level::Note, says);
+        }
+        Err(error) => findings.add("database", Level::Bad, error.to_string()),
+    }
+    look_at_receiver(context, findings);
+}
+
+fn look_at_settings(context: &Context, findings: &mut Findings) {
+    let path = context.settings.path.display();
+    match settings::check(&context.config) {
+        Err(error) => findings.add("settings", Level::Bad, format!("{error:#}")),
+        Ok(()) if context.settings.exists => findings.add("settings", Level::Ok, path.to_string()),
+        Ok(()) => findings.add("settings", Level::Note, format!("not there yet, the defaults hold: {path}")),
+    }
+    for warning in &context.config.warnings {
+        findings.add("settings", Level::Note, warning);
+    }
+    for (what, file) in [("settings", &context.settings.path), ("database", &context.database)] {
+        let Ok(metadata) = fs::metadata(file) else {
+            continue;
+        };
+        let mode = metadata.permissions().mode() & 0o777;
+        let check = format!("{what} permissions");
+        if mode & 0o077 == 0 {
+            findings.add(&check, Level::Ok, format!("{mode:o}"));
+        } else {
+            let path = crate::config::places::quoted(file);
+            let says = format!("{mode:o}: others on this machine may use it; chmod 600 {path}");
+            findings.add(&check, Level::Note, says);
+        }
+    }
+}
+
+fn look_at_clock(context: &Context, findings: &mut Findings) {
+    let now = context.clock.now();
+    let zone = context.zone().name();
+    if now.ms() < CLOCK_FLOOR_MS {
+        findings.add("clock", Level::Bad, format!("{now} lies in the past: set the machine's clock"));
+    } else {
+        findings.add("clock", Level::Ok, format!("{now}, zone {zone}"));
+    }
+}
+
+fn look_at_disk(dir: &Path, findings: &mut Findings) {
+    match rustix::fs::statvfs(dir) {
+        Ok(disk) => {
+            let free = disk.f_bavail.saturating_mul(disk.f_frsize);
+            let level = match free {
+                0..DISK_BAD => Level::Bad,
+                DISK_BAD..DISK_LOW => Level::Note,
+                _ => Level::Ok,
+            };
+            findings.add("disk", level, format!("{} MiB free in {}", free >> 20, dir.display()));
+        }
+        Err(error) => findings.add("disk", Level::Note, format!("cannot be asked: {error}")),
+    }
+}
+
+/// What one durable write costs here: it is the least that every webhook waits for.
+fn look_at_sync(dir: &Path, findings: &mut Findings) {
+    match sync_cost(dir) {
+        Ok(cost) => {
+            let ms = cost.as_secs_f64() * 1_000.0;
+            let level = if cost > SYNC_SLOW { Level::Note } else { Level::Ok };
+            findings.add("durable write", level, format!("{ms:.1} ms"));
+        }
+        Err(error) => {
+            let says = format!("cannot write into {}: {error}", dir.display());
+            findings.add("durable write", Level::Bad, says);
+        }
+    }
+}
+
+fn sync_cost(dir: &Path) -> std::io::Result<Duration> {
+    let path = dir.join(format!(".subledger-doctor-{}", std::process::id()));
+    let mut file = OpenOptions::new()
+        .write(true)
+        .create_new(true)
+        .mode(0o600)
+        .open(&path)?;
+    let mut measure = || -> std::io::Result<Vec<Duration>> {
+        let mut costs = Vec::with_capacity(SYNCS);
+        for _ in 0..SYNCS {
+            let started = Instant::now();
+            file.write_all(&[0; 4096])?;
+            file.sync_data()?;
+            costs.push(started.elapsed());
+        }
+        costs.sort();
+        Ok(costs)
+    };
+    let costs = measure();
+    fs::remove_file(&path)?;
+    Ok(costs?[SYNCS / 2])
+}
+
+fn look_at_ledger(context: &Context, reader: &Reader, findings: &mut Findings) {
+    let now = context.clock.now();
+    let zone = reader.zone().unwrap_or(Zone::UTC);
+    match reader.status(now) {
+        Ok(status) => {
+            let says = format!("{} deliveries in {}", status.last_seq, context.database.display());
+            findings.add("database", Level::Ok, says);
+            look_at_last(status.last_received_at, now, findings);
+        }
+        Err(error) => findings.add("database", Level::Bad, error.to_string()),
+    }
+    look_at_providers(context, reader, now, zone, findings);
+}
+
+fn look_at_last(last: Option<Timestamp>, now: Timestamp, findings: &mut Findings) {
+    if last.is_some_and(|last| last.ms() > now.plus_ms(DAY_MS).ms()) {
+        let says = "the newest webhook lies more than a day in the future: the clock was or is wrong";
+        findings.add("clock", Level::Bad, says);
+    }
+}
+
+fn look_at_receiver(context: &Context, findings: &mut Findings) {
+    match running::receiver(&context.database) {
+        Some(running) if running::is_live(running.listen) => {
+            let says = format!("process {} on {}", running.pid, near_url(running.listen));
+            findings.add("receiver", Level::Ok, says);
+        }
+        Some(running) => {
+            let says = format!("process {} does not answer on {}", running.pid, running.listen);
+            findings.add("receiver", Level::Bad, says);
+        }
+        None => {
+            let level = if context.database.exists() { Level::Bad } else { Level::Note };
+            let says = match TcpListener::bind(context.listen()) {
+                Ok(_) => "none runs: start it with `subledger serve`".to_owned(),
+                Err(error) => format!("none runs, and {} cannot be had: {error}", context.listen()),
+            };
+            findings.add("receiver", level, says);
+        }
+    }
+}
+
+/// The links of this provider and account, for what they lack.
+fn lacks(context: &Context, provider: &str, account: &str) -> Vec<String> {
+    links(&context.config, context.listen())
+        .into_iter()
+        .find(|link| link.provider == provider && link.account == account)
+        .map(|link| link.add)
+        .unwrap_or_default()
+}
+
+fn look_at_providers(
+    context: &Context,
+    reader: &Reader,
+    now: Timestamp,
+    zone: Zone,
+    findings: &mut Findings,
+) {
+    let connections = match reader.connections(now) {
+        Ok(connections) => connections,
+        Err(error) => return findings.add("providers", Level::Bad, error.to_string()),
+    };
+    for settings in &context.config.accounts {
+        let (provider, account) = (settings.provider.as_str(), settings.account.as_str());
+        let found = connections
+            .iter()
+            .find(|one| one.provider == provider && one.account == account);
+        let check = if account == MAIN_ACCOUNT {
+            provider.to_owned()
+        } else {
+            format!("{provider}/{account}")
+        };
+        match found.and_then(|one| one.last.as_ref()) {
+            Some((_, at, hook)) => {
+                let at = local(&at.to_string(), zone);
+                findings.add(&check, Level::Ok, format!("last webhook {at} on {hook}"));
+            }
+            None => findings.add(&check, Level::Note, "not connected: no webhook yet"),
+        }
+        if let Some(quiet) = found.and_then(|one| one.quiet.as_ref()) {
+            let hours = |ms: i64| format!("{} h {} min", ms / HOUR_MS, ms % HOUR_MS / MINUTE_MS);
+            let says = format!("quiet for {}, longest gap {}", hours(quiet.gap_ms), hours(quiet.longest_ms));
+            findings.add(&check, Level::Bad, says);
+        }
+        for refusal in found.into_iter().flat_map(|one| &one.refusals) {
+            let says = format!("{} turned away: {}", refusal.requests, refusal.reason);
+            findings.add(&check, Level::Note, says);
+        }
+        for lack in lacks(context, provider, account) {
+            findings.add(&check, Level::Note, format!("could add {lack}"));
+        }
+    }
+}

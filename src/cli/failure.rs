@@ -1,0 +1,116 @@
+//! From what went wrong to the exit code of DESIGN.md section 5.
+
+use std::io;
+
+use crate::config::SettingsError;
+use crate::domain::query::QueryError;
+use crate::store;
+
+/// It failed.
+pub const FAILED: u8 = 1;
+/// Arguments or settings are wrong.
+pub const USAGE: u8 = 2;
+/// The database is absent, locked or unreachable, or the port is in use.
+pub const UNREACHABLE: u8 = 3;
+/// `--exit-code` found something.
+pub const FOUND: u8 = 4;
+/// Interrupted.
+pub const INTERRUPTED: u8 = 130;
+
+/// A failure with an exit code of its own.
+#[derive(Debug, thiserror::Error)]
+#[error("{message}")]
+pub struct Failure {
+    /// The exit code.
+    pub code: u8,
+    /// One line that says what to do; empty: nothing is said.
+    pub message: String,
+}
+
+impl Failure {
+    /// Arguments or settings are wrong.
+    pub fn usage(message: impl Into<String>) -> Self {
+        Self::new(USAGE, message)
+    }
+
+    /// Something that must be there cannot be reached.
+    pub fn unreachable(message: impl Into<String>) -> Self {
+        Self::new(UNREACHABLE, message)
+    }
+
+    /// It failed.
+    pub fn failed(message: impl Into<String>) -> Self {
+        Self::new(FAILED, message)
+    }
+
+    /// This exit code and nothing to say.
+    pub fn silent(code: u8) -> Self {
+        Self::new(code, "")
+    }
+
+    fn new(code: u8, message: impl Into<String>) -> Self {
+        Self {
+            code,
+            message: message.into(),
+        }
+    }
+}
+
+/// The exit code of `error`; `None`: whoever read our output has gone, which is no failure and not worth a word.
+pub fn exit_code(error: &anyhow::Error) -> Option<u8> {
+    for cause in error.chain() {
+        if let Some(failure) = cause.downcast_ref::<Failure>() {
+            return Some(failure.code);
+        }
+        if let Some(error) = cause.downcast_ref::<store::Error>() {
+            return Some(of_store(error));
+        }
+        if cause.is::<SettingsError>() || cause.is::<QueryError>() {
+            return Some(USAGE);
+        }
+        if let Some(error) = cause.downcast_ref::<io::Error>()
+            && error.kind() == io::ErrorKind::BrokenPipe
+        {
+            return None;
+        }
+    }
+    Some(FAILED)
+}
+
+fn of_store(error: &store::Error) -> u8 {
+    use store::Error;
+    match error {
+        Error::Absent(_) | Error::Locked { .. } | Error::Busy | Error::Unwritable(_) | Error::Io { .. } => {
+            UNREACHABLE
+        }
+        Error::Foreign(_)
+        | Error::Newer { .. }
+        | Error::Damaged { .. }
+        | Error::Interrupted
+        | Error::Refused(_)
+        | Error::Sqlite(_) => FAILED,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::PathBuf;
+
+    use anyhow::Context;
+
+    use super::*;
+
+    #[test]
+    fn every_failure_has_the_code_that_scripts_expect() {
+        let absent: Result<(), _> = Err(store::Error::Absent(PathBuf::from("x")));
+        let absent = absent.context("while looking").unwrap_err();
+        assert_eq!(exit_code(&absent), Some(UNREACHABLE));
+        let foreign = store::Error::Foreign(PathBuf::from("x")).into();
+        assert_eq!(exit_code(&foreign), Some(FAILED));
+        let settings = SettingsError("x".to_owned()).into();
+        assert_eq!(exit_code(&settings), Some(USAGE));
+        let pipe = io::Error::from(io::ErrorKind::BrokenPipe).into();
+        assert_eq!(exit_code(&pipe), None);
+        assert_eq!(exit_code(&anyhow::anyhow!("x")), Some(FAILED));
+    }
+}

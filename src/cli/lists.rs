@@ -1,0 +1,202 @@
+//! The screen's lists as text, by the screen's filters.
+
+use std::time::Duration;
+
+use anyhow::Result;
+
+use crate::cli::args::ListArgs;
+use crate::cli::context::Context;
+use crate::cli::failure::Failure;
+use crate::cli::out::Out;
+use crate::cli::table::{Format, Head, Sheet};
+use crate::domain::page::{Cell, Count, Cursor, List, Row};
+use crate::domain::printable::Printable;
+use crate::domain::query::{Query, QueryError, Words};
+use crate::store::query::{Reader, columns};
+
+/// So many rows are read at once.
+const PAGE_ROWS: usize = 1_000;
+
+/// Counting the rows that were left out stops here.
+const COUNT_CAP: u64 = 1_000_000;
+
+/// So often a follower looks whether anything was written.
+const LOOK_EVERY: Duration = Duration::from_millis(250);
+
+/// The id of an event is its delivery's number times this, and its place in it.
+const EVENTS_PER_DELIVERY: i64 = 10_000;
+
+/// Which columns a table shows.
+#[derive(Clone, Copy, Debug)]
+pub enum Shown {
+    /// Those that the list is usually shown with.
+    Usual,
+    /// These, in this order.
+    Only(&'static [&'static str]),
+}
+
+/// Writes a list, newest first.
+pub fn run(context: &Context, list: List, args: &ListArgs, out: &mut Out) -> Result<()> {
+    self::list(context, list, args, Shown::Usual, out)
+}
+
+/// Writes a list, newest first, with other columns than usual.
+pub fn list(
+    context: &Context,
+    list: List,
+    args: &ListArgs,
+    shown: Shown,
+    out: &mut Out,
+) -> Result<()> {
+    let reader = Reader::open(&context.database)?;
+    let query = parse(context, &reader, list, &args.query)?;
+    let format = context.format(args.format);
+    let (heads, places) = heads(list, shown, format);
+    let mut sheet = Sheet::new(out, format, heads, reader.zone()?)?;
+    let limit = if args.limit == 0 { usize::MAX } else { args.limit };
+    let mut cursor = Cursor::First;
+    let mut left = limit;
+    let mut more = true;
+    while more && left > 0 {
+        let page = reader.page(list, &query, &cursor, left.min(PAGE_ROWS))?;
+        for row in &page.rows {
+            let cells: Vec<Cell> = places.iter().map(|place| row.cells[*place].clone()).collect();
+            sheet.row(&cells)?;
+        }
+        left = left.saturating_sub(page.rows.len());
+        more = page.more_after;
+        match page.rows.last() {
+            Some(row) => cursor = Cursor::After(row.key.clone()),
+            None => break,
+        }
+    }
+    let written = sheet.end()?;
+    if more {
+        let all = match reader.count(list, &query, COUNT_CAP)? {
+            Count::Exact(all) => all.to_string(),
+            Count::MoreThan(many) => format!("more than {many}"),
+            Count::About(many) => format!("about {many}"),
+        };
+        out.say(format!("{written} of {all} {list}: --limit 0 gives all"))?;
+    } else if written == 0 {
+        out.say(format!("no {list}{}", if args.query.is_empty() { " yet" } else { " fit" }))?;
+    }
+    Ok(())
+}
+
+/// The heads, and where in a row their cells stand.
+fn heads(list: List, shown: Shown, format: Format) -> (Vec<Head>, Vec<usize>) {
+    let all: Vec<Head> = columns(list).iter().map(Head::from).collect();
+    let is_machine = !matches!(format, Format::Table | Format::Md);
+    let Shown::Only(names) = shown else {
+        return (all.clone(), (0..all.len()).collect());
+    };
+    if is_machine {
+        return (all.clone(), (0..all.len()).collect());
+    }
+    names
+        .iter()
+        .filter_map(|name| {
+            let place = all.iter().position(|head| head.name == *name)?;
+            let mut head = all[place].clone();
+            head.priority = head.priority.max(1);
+            Some((head, place))
+        })
+        .unzip()
+}
+
+/// The query that the words of the command line make, narrowed to `--account`.
+pub fn parse(context: &Context, reader: &Reader, list: List, words: &[String]) -> Result<Query> {
+    let text = words.join(" ");
+    let Some(account) = &context.global.account else {
+        return parse_text(context, reader, list, &text);
+    };
+    // Looked at by itself first, so that a fault is pointed at as it was typed.
+    parse_text(context, reader, list, &text)?;
+    let account = format!("account:\"{}\"", account.replace(['"', '\\'], ""));
+    let both = if text.is_empty() { account } else { format!("({text}) {account}") };
+    parse_text(context, reader, list, &both)
+}
+
+/// The query that `text` is, by the words of this ledger.
+pub fn parse_text(context: &Context, reader: &Reader, list: List, text: &str) -> Result<Query> {
+    let stored = reader.vocabulary()?;
+    let words = Words {
+        now: context.clock.now(),
+        zone: reader.zone()?,
+        list,
+        last_review: reader.last_review()?,
+        stored: &stored,
+    };
+    Query::parse(text, &words).map_err(|error| Failure::usage(pointed(text, &error)).into())
+}
+
+/// The message, and under it the term that is meant.
+fn pointed(text: &str, error: &QueryError) -> String {
+    let before = text.get(..error.at.start).unwrap_or("");
+    let term = text.get(error.at.clone()).unwrap_or("");
+    let hint = error
+        .suggestion
+        .as_deref()
+        .map_or_else(String::new, |term| format!("; did you mean `{}`?", Printable::line(term)));
+    if term.is_empty() {
+        return format!("{}{hint}", error.message);
+    }
+    format!(
+        "{}{hint}\n  {}\n  {}{}",
+        error.message,
+        Printable::line(text),
+        " ".repeat(Printable::line(before).width()),
+        "^".repeat(Printable::line(term).width())
+    )
+}
+
+/// Writes events as they arrive, oldest first, until interrupted.
+pub fn follow(context: &Context, args: &ListArgs, out: &mut Out) -> Result<()> {
+    let format = context.format(args.format);
+    if format == Format::Json {
+        return Err(Failure::usage("an array that never ends is no JSON: use --format ndjson").into());
+    }
+    let reader = Reader::open(&context.database)?;
+    // A query that does not parse is refused at once.
+    parse(context, &reader, List::Events, &args.query)?;
+    let mut seen = reader.status(context.clock.now())?.folded_seq;
+    let heads = columns(List::Events).iter().map(Head::from).collect();
+    let mut sheet = Sheet::new(out, format, heads, reader.zone()?)?;
+    let mut version = 0;
+    loop {
+        let now = reader.version()?;
+        if now != version {
+            version = now;
+            for row in news(context, &reader, &args.query, &mut seen)? {
+                sheet.row(&row.cells)?;
+            }
+            sheet.flush()?;
+        }
+        std::thread::sleep(LOOK_EVERY);
+    }
+}
+
+/// The events of deliveries after `seen`, in the order of arrival.
+fn news(context: &Context, reader: &Reader, words: &[String], seen: &mut i64) -> Result<Vec<Row>> {
+    let newer = format!("seq:>{seen}");
+    let text = words.join(" ");
+    let text = if text.is_empty() { newer } else { format!("({text}) {newer}") };
+    let query = parse(context, reader, List::Events, &[text])?;
+    let mut rows = Vec::new();
+    let mut cursor = Cursor::First;
+    loop {
+        let page = reader.page(List::Events, &query, &cursor, PAGE_ROWS)?;
+        let last = page.rows.last().map(|row| row.key.clone());
+        rows.extend(page.rows);
+        match last {
+            Some(key) if page.more_after => cursor = Cursor::After(key),
+            _ => break,
+        }
+    }
+    rows.sort_by_key(|row| row.key.id);
+    if let Some(last) = rows.last() {
+        *seen = last.key.id / EVENTS_PER_DELIVERY;
+    }
+    Ok(rows)
+}

@@ -1,0 +1,102 @@
+//! The command line: one file per family of commands, and the wiring of all floors. Never SQL, HTTP answers or drawing.
+
+pub mod args;
+
+pub mod failure;
+
+pub mod out;
+
+pub mod context;
+
+pub mod table;
+
+pub mod links;
+
+pub mod running;
+
+pub mod tasks;
+
+pub mod screen;
+
+pub mod start;
+
+pub mod service;
+
+pub mod serve;
+
+pub mod status;
+
+pub mod lists;
+
+pub mod show;
+
+pub mod sql;
+
+pub mod queries;
+
+pub mod urls;
+
+pub mod send;
+
+pub mod marks;
+
+pub mod rejected;
+
+pub mod upkeep;
+
+pub mod demo;
+
+pub mod settings;
+
+pub mod doctor;
+
+pub mod words;
+
+use anyhow::Result;
+
+use crate::cli::args::{Cli, Command};
+use crate::cli::context::Context;
+use crate::cli::out::Out;
+use crate::domain::page::List;
+
+/// Does what the command line says.
+pub fn run(cli: &Cli) -> Result<()> {
+    let global = &cli.global;
+    let mut out = Out::new(global);
+    let out = &mut out;
+    let context = || Context::read(global);
+    let Some(command) = &cli.command else {
+        return start::run(global, out);
+    };
+    match command {
+        Command::Serve { detached } => serve::run(global, *detached, out),
+        Command::Tui { query } => start::screen(&context()?, query),
+        Command::Events { list, follow: true } => lists::follow(&context()?, list, out),
+        Command::Events { list, .. } => lists::run(&context()?, List::Events, list, out),
+        Command::Users(args) => lists::run(&context()?, List::Users, args, out),
+        Command::Subscriptions(args) => lists::run(&context()?, List::Subscriptions, args, out),
+        Command::Cancellations(args) => lists::run(&context()?, List::Cancellations, args, out),
+        Command::Consents(args) => lists::run(&context()?, List::Consents, args, out),
+        Command::Changes(args) => lists::run(&context()?, List::Changes, args, out),
+        Command::Payments(args) => lists::run(&context()?, List::Payments, args, out),
+        Command::Deliveries(args) => lists::run(&context()?, List::Deliveries, args, out),
+        Command::Today(_) => Ok(()),
+        Command::Show { seq, body } => show::run(&context()?, *seq, *body, out),
+        Command::Sql(args) => sql::run(&context()?, args, out),
+        Command::Urls { provider } => urls::run(&context()?, provider.as_deref(), out),
+        Command::Send(args) => send::run(&context()?, args, out),
+        Command::Tests(command) => marks::run(&context()?, command, out),
+        Command::Rejected { command } => rejected::run(&context()?, command.as_ref(), out),
+        Command::Quarantine { command } => upkeep::quarantine(&context()?, command.as_ref(), out),
+        Command::Demo(args) => demo::run(global, args, out),
+        Command::Rebuild { check } => upkeep::rebuild(&context()?, *check, out),
+        Command::Verify => upkeep::verify(&context()?, out),
+        Command::Status => status::run(&context()?, out),
+        Command::Stop => status::stop(&context()?, out),
+        Command::Reload => status::reload(&context()?, out),
+        Command::Doctor => doctor::run(global, out),
+        Command::Config(command) => settings::run(global, command, out),
+        Command::Completions { shell } => Ok(words::completions(*shell, out)?),
+        Command::Man => Ok(words::man(out)?),
+    }
+}

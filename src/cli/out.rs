@@ -1,0 +1,87 @@
+//! The one door to stdout and stderr: data on stdout, talk on stderr.
+//!
+//! Whoever writes text from data passes it through `Printable` first.
+
+use std::fmt::Display;
+use std::io::{self, BufWriter, IsTerminal, Stdout, Write};
+
+use crate::cli::args::{Colour, Global};
+
+/// Where a command writes.
+pub struct Out {
+    stdout: BufWriter<Stdout>,
+    terminal: bool,
+    colour: bool,
+}
+
+impl Out {
+    /// The process's own.
+    pub fn new(global: &Global) -> Self {
+        let terminal = io::stdout().is_terminal();
+        let colour = match global.color {
+            Colour::Always => true,
+            Colour::Never => false,
+            Colour::Auto => {
+                terminal
+                    && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
+                    && std::env::var_os("TERM").is_none_or(|term| term != "dumb")
+            }
+        };
+        Self {
+            stdout: BufWriter::with_capacity(64 << 10, io::stdout()),
+            terminal,
+            colour,
+        }
+    }
+
+    /// One line of data.
+    pub fn line(&mut self, text: impl Display) -> io::Result<()> {
+        writeln!(self.stdout, "{text}")
+    }
+
+    /// A heading: bold where there are colours.
+    pub fn heading(&mut self, text: impl Display) -> io::Result<()> {
+        if self.colour {
+            writeln!(self.stdout, "\x1b[1m{text}\x1b[0m")
+        } else {
+            writeln!(self.stdout, "{text}")
+        }
+    }
+
+    /// Stdout itself.
+    pub fn data(&mut self) -> &mut impl Write {
+        &mut self.stdout
+    }
+
+    /// One line of talk. What was written before it comes out before it.
+    pub fn say(&mut self, text: impl Display) -> io::Result<()> {
+        self.stdout.flush()?;
+        // Nobody may be there to listen: that stops no work.
+        writeln!(io::stderr(), "{text}").ok();
+        Ok(())
+    }
+
+    /// Whatever was written is out.
+    pub fn flush(&mut self) -> io::Result<()> {
+        self.stdout.flush()
+    }
+
+    /// Stdout is a terminal.
+    pub fn is_terminal(&self) -> bool {
+        self.terminal
+    }
+
+    /// Cells in a line, where stdout is a terminal that tells.
+    pub fn width(&self) -> Option<usize> {
+        if !self.terminal {
+            return None;
+        }
+        let size = rustix::termios::tcgetwinsize(io::stdout()).ok()?;
+        (size.ws_col > 0).then_some(usize::from(size.ws_col))
+    }
+}
+
+/// The last words of a command that failed, whatever became of stderr.
+pub fn complain(text: impl Display) {
+    writeln!(io::stderr(), "subledger: {text}").ok();
+}

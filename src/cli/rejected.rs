@@ -1,0 +1,86 @@
+//! `rejected`: why a webhook did not arrive, and how to take it in after all.
+
+use anyhow::Result;
+
+use crate::cli::args::{ListArgs, RejectedCommand};
+use crate::cli::context::Context;
+use crate::cli::failure::Failure;
+use crate::cli::lists::{self, Shown};
+use crate::cli::out::Out;
+use crate::cli::show::{body_json, fields, headers_and_body, pairs, whole};
+use crate::cli::table::json_text;
+use crate::cli::tasks;
+use crate::cli::upkeep::within;
+use crate::domain::page::List;
+use crate::domain::printable::Printable;
+use crate::store::query::Reader;
+use crate::store::task::Task;
+
+/// What a table of rejected requests shows, in this order; machine formats have all.
+const COLUMNS: &[&str] = &[
+    "id",
+    "received_at",
+    "provider",
+    "hook",
+    "reason",
+    "remote_ip",
+    "body_bytes",
+];
+
+/// Lists, shows or takes in.
+pub fn run(context: &Context, command: Option<&RejectedCommand>, out: &mut Out) -> Result<()> {
+    match command {
+        None => list(context, &ListArgs::default(), out),
+        Some(RejectedCommand::List(args)) => list(context, args, out),
+        Some(RejectedCommand::Show { id }) => show(context, *id, out),
+        Some(RejectedCommand::Admit { ids }) => {
+            let report = tasks::submit(context, Task::Admit { ids: ids.clone() })?;
+            tasks::report(context, &report, out)?;
+            if report.seqs.is_empty() {
+                return Err(Failure::silent(crate::cli::failure::FAILED).into());
+            }
+            Ok(())
+        }
+    }
+}
+
+fn list(context: &Context, args: &ListArgs, out: &mut Out) -> Result<()> {
+    let args = within("is:rejected", args);
+    lists::list(context, List::Deliveries, &args, Shown::Only(COLUMNS), out)
+}
+
+fn show(context: &Context, id: i64, out: &mut Out) -> Result<()> {
+    let reader = Reader::open(&context.database)?;
+    let Some(detail) = reader.rejected(id)? else {
+        return Err(Failure::failed(format!(
+            "there is no rejected request {id}, or none any more: `subledger rejected list` shows them"
+        ))
+        .into());
+    };
+    if context.global.json {
+        let number = |number: Option<i64>| number.map_or("null".to_owned(), |number| number.to_string());
+        let sha256 = detail.sha256.as_deref().map(json_text).transpose()?;
+        let extra = [
+            ("id", id.to_string()),
+            ("method", json_text(&detail.method)?),
+            ("path", json_text(&detail.path)?),
+            ("sha256", sha256.unwrap_or_else(|| "null".to_owned())),
+            ("admitted_seq", number(detail.admitted_seq)),
+            ("headers", pairs(&detail.headers)?),
+            ("body", body_json(detail.body.as_deref())?),
+        ];
+        out.line(format!("[{}]", whole(&detail.row, &extra)?))?;
+        return Ok(out.flush()?);
+    }
+    out.line(format!(
+        "{} {}",
+        Printable::line(&detail.method),
+        Printable::line(&detail.path)
+    ))?;
+    fields(&detail.row, reader.zone()?, out)?;
+    match detail.admitted_seq {
+        Some(seq) => out.line(format!("taken in as delivery {seq}"))?,
+        None => out.line(format!("to take it in: subledger rejected admit {id}"))?,
+    }
+    headers_and_body(&detail.headers, detail.body.as_deref(), "not kept", out)
+}

@@ -1,0 +1,117 @@
+//! Whether a receiver runs on this database, and how to speak to it.
+
+use std::io::{Read, Write};
+use std::net::{SocketAddr, TcpStream};
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use anyhow::Result;
+use rustix::process::{Pid, Signal, kill_process};
+
+use crate::cli::context::Context;
+use crate::cli::failure::Failure;
+use crate::cli::links::near;
+use crate::store::lock::{Holder, holder};
+
+/// So long `/livez` may take.
+const LIVE_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// So often is looked again.
+const LOOK_EVERY: Duration = Duration::from_millis(20);
+
+/// A receiver that runs on this database.
+#[derive(Clone, Debug)]
+pub struct Running {
+    /// Its process.
+    pub pid: u32,
+    /// Where it listens.
+    pub listen: SocketAddr,
+    /// Since when, as stored.
+    pub started_at: String,
+}
+
+/// The receiver that runs on the database at `path`, if one does.
+pub fn receiver(path: &Path) -> Option<Running> {
+    of(&holder(path)?)
+}
+
+fn of(holder: &Holder) -> Option<Running> {
+    Some(Running {
+        pid: holder.pid,
+        listen: holder.listen.parse().ok()?,
+        started_at: holder.started_at.clone(),
+    })
+}
+
+/// Where the receiver listens, else where it is told to.
+pub fn listen(context: &Context) -> SocketAddr {
+    receiver(&context.database).map_or(context.listen(), |running| running.listen)
+}
+
+/// Whether a subledger answers at `listen`.
+pub fn is_live(listen: SocketAddr) -> bool {
+    live(near(listen)).unwrap_or(false)
+}
+
+fn live(address: SocketAddr) -> std::io::Result<bool> {
+    let mut stream = TcpStream::connect_timeout(&address, LIVE_TIMEOUT)?;
+    stream.set_read_timeout(Some(LIVE_TIMEOUT))?;
+    stream.set_write_timeout(Some(LIVE_TIMEOUT))?;
+    write!(stream, "GET /livez HTTP/1.1\r\nhost: {address}\r\nconnection: close\r\n\r\n")?;
+    let mut start = [0; 12];
+    stream.read_exact(&mut start)?;
+    Ok(start.ends_with(b" 200"))
+}
+
+/// Looks until `wanted` gives something, at most for `limit`.
+pub fn wait<T>(limit: Duration, mut wanted: impl FnMut() -> Option<T>) -> Option<T> {
+    let started = Instant::now();
+    loop {
+        if let Some(found) = wanted() {
+            return Some(found);
+        }
+        if started.elapsed() > limit {
+            return None;
+        }
+        std::thread::sleep(LOOK_EVERY);
+    }
+}
+
+/// Sends `signal` to the receiver.
+pub fn signal(running: &Running, signal: Signal) -> Result<()> {
+    let pid = i32::try_from(running.pid).ok().and_then(Pid::from_raw);
+    let sent = pid.map(|pid| kill_process(pid, signal));
+    match sent {
+        Some(Ok(())) => Ok(()),
+        Some(Err(error)) => Err(Failure::unreachable(format!(
+            "cannot reach process {}: {error}",
+            running.pid
+        ))
+        .into()),
+        None => Err(Failure::unreachable("the lock file does not name the receiver's process").into()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn waiting_ends_when_there_is_nothing_to_come() {
+        let mut looks = 0;
+        let found = wait(Duration::from_secs(5), || {
+            looks += 1;
+            (looks == 2).then_some(looks)
+        });
+        assert_eq!(found, Some(2));
+        assert_eq!(wait(Duration::ZERO, || None::<()>), None);
+    }
+
+    #[test]
+    fn nobody_answers_on_a_closed_port() {
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap();
+        drop(listener);
+        assert!(!is_live(address));
+    }
+}

@@ -1,0 +1,87 @@
+//! The screen, wired to a ledger.
+
+use std::net::SocketAddr;
+
+use anyhow::Result;
+
+use crate::cli::context::Context;
+use crate::cli::links::links;
+use crate::cli::running::Running;
+use crate::cli::tasks;
+use crate::config;
+use crate::store::query::Reader;
+use crate::tui::{Leave, LinkCard, OnQuit, ReceiverLink, Setup, run};
+
+/// The receiver that the screen is shown with.
+#[derive(Clone, Copy)]
+pub struct Beside<'a> {
+    /// It.
+    pub running: &'a Running,
+    /// It was started together with the screen.
+    pub ours: bool,
+}
+
+/// Opens the screen on the ledger of `context` and gives back how it was left.
+pub fn open(context: &Context, query: Option<String>, beside: Option<Beside<'_>>) -> Result<Leave> {
+    // What is wrong with the file is said in one line, before the terminal is taken.
+    Reader::open(&context.database)?;
+    let listen = beside.map_or(context.listen(), |beside| beside.running.listen);
+    let receiver = beside.map_or_else(ReceiverLink::default, |beside| ReceiverLink {
+        address: beside.running.listen.to_string(),
+        pid: Some(beside.running.pid),
+        ours: beside.ours,
+    });
+    let on_quit = match context.config.display.on_quit {
+        config::OnQuit::Ask => OnQuit::Ask,
+        config::OnQuit::Keep => OnQuit::Keep,
+        config::OnQuit::Stop => OnQuit::Stop,
+    };
+    Ok(run(Setup {
+        links: cards(context, listen),
+        receiver,
+        on_quit,
+        query,
+        ..bare(context)
+    })?)
+}
+
+/// Opens the screen on a made-up ledger, which no receiver belongs to.
+pub fn open_demo(context: &Context) -> Result<Leave> {
+    Ok(run(Setup {
+        demo: true,
+        ..bare(context)
+    })?)
+}
+
+/// A screen without receiver and links.
+fn bare(context: &Context) -> Setup {
+    let writer = context.clone();
+    Setup {
+        path: context.database.clone(),
+        clock: context.clock,
+        theme: context.config.display.theme.clone(),
+        receiver: ReceiverLink::default(),
+        links: Vec::new(),
+        demo: false,
+        on_quit: OnQuit::Stop,
+        query: None,
+        tasks: Box::new(move |task| {
+            tasks::submit_quietly(&writer, task).map_err(|error| error.to_string())
+        }),
+    }
+}
+
+fn cards(context: &Context, listen: SocketAddr) -> Vec<LinkCard> {
+    links(&context.config, listen)
+        .into_iter()
+        .map(|link| LinkCard {
+            provider: link.provider.to_owned(),
+            account: link.account,
+            hook: link.hook.to_owned(),
+            title: link.title,
+            url: link.url,
+            curl: link.curl,
+            add: link.add,
+        })
+        .collect()
+}

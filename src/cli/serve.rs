@@ -1,0 +1,268 @@
+//! `serve`: takes the lock, opens the port, receives until it is told to stop.
+
+use std::io::{self, IsTerminal, stderr};
+use std::net::{SocketAddr, TcpListener};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use anyhow::{Context as _, Result};
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::sync::Notify;
+use tracing_subscriber::EnvFilter;
+
+use crate::cli::args::Global;
+use crate::cli::context::{Context, create_directory_of};
+use crate::cli::failure::Failure;
+use crate::cli::links::near_url;
+use crate::cli::out::Out;
+use crate::cli::running;
+use crate::cli::tasks::open_store;
+use crate::config::{Config, SettingsError};
+use crate::domain::delivery::Delivery;
+use crate::providers::door::{Doors, RejectedAgain};
+use crate::receiver::limits::Limits;
+use crate::receiver::peer::Proxies;
+use crate::receiver::{self, Live, ReloadHandle, Setup};
+use crate::store::ring::RejectedRow;
+use crate::store::task::Task;
+use crate::store::writer::Store;
+
+/// Serves until SIGTERM or SIGINT. `detached`: a screen started it, and may go away without it.
+pub fn run(global: &Global, detached: bool, out: &mut Out) -> Result<()> {
+    if detached {
+        // The child of a shell's job leads no group yet, so this cannot fail; if it did, only the hang-up would reach us.
+        rustix::process::setsid().ok();
+    }
+    let (context, fresh) = Context::read_or_create(global)?;
+    if fresh {
+        out.say(format!("wrote the settings: {}", context.settings.path.display()))?;
+    }
+    log_to_stderr(global);
+    for warning in &context.config.warnings {
+        tracing::warn!("{warning}");
+    }
+    // Settings that no provider takes are refused before anything is opened.
+    Doors::open(&context.config.accounts, [0; 32])?;
+    create_directory_of(&context.database)?;
+    let listener = bind(&context)?;
+    let listen = listener.local_addr().context("the port has no address")?;
+    let store = open_store(&context, listen.to_string())?;
+    say_where(&context, listen, &store, out)?;
+    receive(global, &context, listener, &store)?;
+    store.close()?;
+    tracing::info!("stopped");
+    Ok(())
+}
+
+fn log_to_stderr(global: &Global) {
+    let level = match global.verbose {
+        0 => "warn,subledger=info",
+        1 => "info,subledger=debug",
+        _ => "trace",
+    };
+    let filter = std::env::var("SUBLEDGER_LOG")
+        .ok()
+        .and_then(|text| EnvFilter::try_new(text).ok())
+        .unwrap_or_else(|| EnvFilter::new(level));
+    let colours = stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|it| it.is_empty());
+    tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(stderr)
+        .with_ansi(colours)
+        .with_target(false)
+        .try_init()
+        .ok();
+}
+
+fn bind(context: &Context) -> Result<TcpListener> {
+    let listen = context.listen();
+    let listener = TcpListener::bind(listen).map_err(|error| cannot_listen(&context.database, listen, &error))?;
+    listener.set_nonblocking(true).context("cannot listen")?;
+    Ok(listener)
+}
+
+fn cannot_listen(database: &Path, listen: SocketAddr, error: &io::Error) -> Failure {
+    let port = listen.port();
+    if error.kind() != io::ErrorKind::AddrInUse {
+        return Failure::unreachable(format!(
+            "cannot listen on {listen}: {error}; choose another with `subledger config set receiver.listen ADDRESS:PORT`"
+        ));
+    }
+    match running::receiver(database) {
+        Some(running) => Failure::unreachable(format!(
+            "a receiver runs on {} already: process {} on {}; `subledger stop` ends it",
+            database.display(),
+            running.pid,
+            running.listen
+        )),
+        None => Failure::unreachable(format!(
+            "port {port} is in use by another program: stop that, or choose another with \
+             `subledger config set receiver.listen {}:{}`",
+            listen.ip(),
+            port.checked_add(1).unwrap_or(8484)
+        )),
+    }
+}
+
+fn say_where(context: &Context, listen: SocketAddr, store: &Store, out: &mut Out) -> Result<()> {
+    out.say(format!(
+        "receiving on {} into {}, days in {}",
+        near_url(listen),
+        context.database.display(),
+        store.zone().name()
+    ))?;
+    out.say("the links to paste: subledger urls; the screen: subledger tui; the end: subledger stop")?;
+    Ok(())
+}
+
+fn receive(
+    global: &Global,
+    context: &Context,
+    listener: TcpListener,
+    store: &Store,
+) -> Result<()> {
+    let key = store.fingerprint_key();
+    let doors = Doors::open(&context.config.accounts, key)?;
+    let handle = ReloadHandle::new(live(&context.config, doors)?);
+    let reloader = Arc::new(Reloader {
+        global: global.clone(),
+        listen: context.listen(),
+        database: context.database.clone(),
+        key,
+        handle: handle.clone(),
+    });
+    let stop = Arc::new(Notify::new());
+    let (stopping, reloading) = (Arc::clone(&stop), Arc::clone(&reloader));
+    store.on_stop(move || stopping.notify_one());
+    store.on_reload(move || reloading.take());
+    store.serve_tasks(Arc::new({
+        let handle = handle.clone();
+        move |row| admit_again(&handle.get().doors, row)
+    }))?;
+    count_days_in(context, store);
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build()
+        .context("cannot start")?;
+    let setup = Setup {
+        live: handle,
+        writer: store.writer(),
+        clock: context.clock,
+    };
+    runtime.block_on(async {
+        let listener = tokio::net::TcpListener::from_std(listener)?;
+        let hang_up = signal(SignalKind::hangup())?;
+        tokio::spawn(reload_on(hang_up, reloader));
+        receiver::serve(listener, setup, asked_to_stop(stop)?).await
+    })?;
+    Ok(())
+}
+
+async fn reload_on(mut hang_up: Signal, reloader: Arc<Reloader>) {
+    while hang_up.recv().await.is_some() {
+        let reloader = Arc::clone(&reloader);
+        tokio::task::spawn_blocking(move || reloader.take().ok()).await.ok();
+    }
+}
+
+/// Where the settings name another zone than the ledger keeps, days are counted again, behind everything else.
+fn count_days_in(context: &Context, store: &Store) {
+    let Some(zone) = context.config.display.zone.filter(|zone| *zone != store.zone()) else {
+        return;
+    };
+    tracing::info!("counting days in {} from now on", zone.name());
+    let writer = store.writer();
+    std::thread::spawn(move || {
+        let task = Task::SetZone {
+            zone: zone.name().to_owned(),
+        };
+        match writer.run(task, &mut |_| {}) {
+            Ok(report) => tracing::info!("{}", report.summary),
+            Err(error) => tracing::error!("days are still counted as before: {error}"),
+        }
+    });
+}
+
+/// Judges a request out of the ring again. Its path holds the fingerprint of the path key, if there was one.
+pub fn admit_again(doors: &Doors, row: &RejectedRow) -> Result<Delivery, String> {
+    let rejected = &row.rejected;
+    let last = rejected.path.rsplit('/').next();
+    doors.admit_again(&RejectedAgain {
+        provider: rejected.provider.clone(),
+        hook: rejected.hook.clone(),
+        headers: rejected.headers.clone(),
+        body: rejected.body.clone(),
+        received_at: rejected.received_at,
+        remote_ip: rejected.remote_ip.clone(),
+        path_fingerprint: last
+            .filter(|last| last.starts_with("fp:"))
+            .map(str::to_owned),
+    })
+}
+
+/// Resolves at SIGTERM, SIGINT or when another process asks.
+fn asked_to_stop(asked: Arc<Notify>) -> io::Result<impl Future<Output = ()>> {
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    Ok(async move {
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+            () = asked.notified() => {}
+        }
+        tracing::info!("stopping: answering what was accepted");
+    })
+}
+
+fn live(config: &Config, doors: Doors) -> Result<Live, SettingsError> {
+    Ok(Live {
+        doors: Arc::new(doors),
+        trusted_proxies: Proxies::parse(&config.receiver.trusted_proxies)?,
+        limits: Limits {
+            body_bytes_max: config.receiver.body_bytes_max,
+            ..Limits::default()
+        },
+        metrics: config.receiver.metrics,
+    })
+}
+
+/// Takes the settings again while the receiver runs.
+struct Reloader {
+    global: Global,
+    listen: SocketAddr,
+    database: PathBuf,
+    key: [u8; 32],
+    handle: ReloadHandle,
+}
+
+impl Reloader {
+    /// What was taken over; settings that do not hold leave the old ones in force.
+    fn take(&self) -> Result<String, String> {
+        match self.try_take() {
+            Ok(fresh) => {
+                for warning in &fresh.config.warnings {
+                    tracing::warn!("{warning}");
+                }
+                let mut says = "took the settings again".to_owned();
+                if fresh.listen() != self.listen || fresh.database != self.database {
+                    says.push_str("; another address or database holds from the next start on");
+                }
+                tracing::info!("{says}");
+                Ok(says)
+            }
+            Err(error) => {
+                let says = format!("the old settings stay in force: {error:#}");
+                tracing::error!("{says}");
+                Err(says)
+            }
+        }
+    }
+
+    fn try_take(&self) -> Result<Context> {
+        let fresh = Context::read(&self.global)?;
+        let doors = Doors::open(&fresh.config.accounts, self.key)?;
+        self.handle.set(live(&fresh.config, doors)?);
+        Ok(fresh)
+    }
+}

@@ -1,0 +1,148 @@
+//! `config print|paths|check|set`. Never shows a secret.
+
+use std::io::{BufRead, IsTerminal, Write as _, stdin};
+
+use anyhow::{Context as _, Result};
+
+use crate::cli::args::{ConfigCommand, Global};
+use crate::cli::context::{self, Context, known};
+use crate::cli::failure::Failure;
+use crate::cli::out::Out;
+use crate::cli::table::{Format, Head, Sheet, tame};
+use crate::config::{Config, edit, read};
+use crate::domain::page::Cell;
+use crate::domain::printable::Printable;
+use crate::domain::time::Zone;
+use crate::providers::door::Doors;
+
+/// Runs one of them.
+pub fn run(global: &Global, command: &ConfigCommand, out: &mut Out) -> Result<()> {
+    match command {
+        ConfigCommand::Print => print(&Context::read(global)?, out),
+        ConfigCommand::Paths => paths(global, out),
+        ConfigCommand::Check => {
+            let context = Context::read(global)?;
+            check(&context.config)?;
+            for warning in &context.config.warnings {
+                out.say(format!("warning: {warning}"))?;
+            }
+            let path = context.settings.path.display();
+            if context.settings.exists {
+                out.line(format!("{path}: ok"))?;
+            } else {
+                out.line(format!("{path}: not there yet, the defaults hold"))?;
+            }
+            Ok(out.flush()?)
+        }
+        ConfigCommand::Set { key, value } => set(global, key, value.as_deref(), out),
+    }
+}
+
+/// Whether every provider takes what the settings give it.
+pub fn check(config: &Config) -> Result<()> {
+    Doors::open(&config.accounts, [0; 32])?;
+    Ok(())
+}
+
+fn print(context: &Context, out: &mut Out) -> Result<()> {
+    let shown = &context.config.shown;
+    if context.global.json {
+        out.line(tame(&serde_json::to_string(shown)?))?;
+        return Ok(out.flush()?);
+    }
+    let width = shown
+        .iter()
+        .map(|row| row.key.len() + row.value.len() + 3)
+        .max()
+        .unwrap_or(0);
+    for row in shown {
+        let line = format!("{} = {}", row.key, row.value);
+        out.line(format!("{line:<width$}  # {}", row.origin))?;
+    }
+    Ok(out.flush()?)
+}
+
+/// Works with settings that do not hold, too: that is when one wants to know which file it was.
+fn paths(global: &Global, out: &mut Out) -> Result<()> {
+    let (places, settings) = context::find(global)?;
+    let config = settings
+        .exists
+        .then(|| read::load(&settings.path, &known()))
+        .transpose();
+    let by_settings = match &config {
+        Ok(config) => config.as_ref().and_then(|config| config.store_path.clone()),
+        Err(_) => None,
+    };
+    let database = places.database(&context::named(global), by_settings.as_deref())?;
+    let beside = |ending: &str| {
+        let mut name = database.clone().into_os_string();
+        name.push(ending);
+        std::path::PathBuf::from(name)
+    };
+    let mut rows = vec![
+        ("settings", settings.path.clone()),
+        ("database", database.clone()),
+        ("lock", beside(".lock")),
+        ("socket", beside(".sock")),
+    ];
+    rows.extend(places.log().ok().map(|log| ("log", log)));
+    let heads = ["what", "path", "exists"].map(Head::plain).to_vec();
+    let format = if global.json { Format::Json } else { Format::Table };
+    let mut sheet = Sheet::new(out, format, heads, Zone::UTC)?;
+    for (what, path) in rows {
+        sheet.row(&[
+            Cell::Text(what.to_owned()),
+            Cell::Text(path.display().to_string()),
+            Cell::Text(if path.exists() { "yes" } else { "no" }.to_owned()),
+        ])?;
+    }
+    sheet.end()?;
+    if let Err(error) = config {
+        out.say(format!("the settings do not hold: {error}"))?;
+    }
+    Ok(())
+}
+
+fn set(global: &Global, key: &str, value: Option<&str>, out: &mut Out) -> Result<()> {
+    let (_, settings) = context::find(global)?;
+    if !settings.exists {
+        let path = settings.path.display();
+        return Err(Failure::usage(format!(
+            "there are no settings at {path} yet: `subledger serve` writes them at its first start"
+        ))
+        .into());
+    }
+    let value = match value {
+        Some(value) => value.to_owned(),
+        None => ask(key, out)?,
+    };
+    let before = std::fs::read_to_string(&settings.path).context("cannot read the settings")?;
+    edit::set(&settings.path, key, &value, &known(), &|config| {
+        Doors::open(&config.accounts, [0; 32]).map(drop)
+    })?;
+    let after = std::fs::read_to_string(&settings.path).context("cannot read the settings")?;
+    let path = settings.path.display();
+    if before == after {
+        out.say(format!("{} was so already: {path}", Printable::line(key)))?;
+    } else {
+        out.say(format!(
+            "{} is set in {path}; a running receiver takes it at `subledger reload`",
+            Printable::line(key)
+        ))?;
+    }
+    Ok(())
+}
+
+fn ask(key: &str, out: &mut Out) -> Result<String> {
+    if stdin().is_terminal() {
+        write!(std::io::stderr(), "{}: ", Printable::line(key)).ok();
+        out.flush()?;
+    }
+    let mut line = String::new();
+    stdin().lock().read_line(&mut line)?;
+    let value = line.trim_end_matches(['\n', '\r']);
+    if line.is_empty() {
+        return Err(Failure::usage(format!("no value for {key}: give it after the key, or on stdin")).into());
+    }
+    Ok(value.to_owned())
+}

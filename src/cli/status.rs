@@ -1,0 +1,78 @@
+//! `status`, `stop`, `reload`: the receiver that runs on this database.
+
+use anyhow::Result;
+
+use crate::cli::context::Context;
+use crate::cli::failure::{Failure, UNREACHABLE};
+use crate::cli::links::near_url;
+use crate::cli::out::Out;
+use crate::cli::running::{self, Running};
+use crate::cli::table::{json_text, local};
+use crate::cli::{settings, start};
+use crate::domain::printable::Printable;
+use crate::store::query::Reader;
+use crate::store::task::{Task, submit};
+use crate::store;
+
+/// Whether a receiver runs, and what the database has. Exit code 3 if none runs.
+pub fn run(context: &Context, out: &mut Out) -> Result<()> {
+    let reader = Reader::open(&context.database)?;
+    let status = reader.status(context.clock.now())?;
+    let zone = reader.zone()?;
+    let running = running::receiver(&context.database);
+    let live = running.as_ref().is_some_and(|running| running::is_live(running.listen));
+    let last = status.last_received_at.map(|at| at.to_string());
+    if context.global.json {
+        let text = |text: Option<String>| text.map_or(Ok("null".to_owned()), |text| json_text(&text));
+        out.line(format!(
+            "[{{\"running\":{live},\"pid\":{},\"listen\":{},\"started_at\":{},\"database\":{},\"last_seq\":{},\
+             \"folded_seq\":{},\"last_received_at\":{}}}]",
+            running.as_ref().map_or("null".to_owned(), |running| running.pid.to_string()),
+            text(running.as_ref().map(|running| running.listen.to_string()))?,
+            text(running.as_ref().map(|running| running.started_at.clone()))?,
+            json_text(&context.database.display().to_string())?,
+            status.last_seq,
+            status.folded_seq,
+            text(last)?,
+        ))?;
+    } else {
+        match &running {
+            Some(Running { pid, listen, started_at }) => {
+                let word = if live { "receiving on" } else { "does not answer on" };
+                let since = local(started_at, zone);
+                out.line(format!("process {pid} {word} {} since {since} {}", near_url(*listen), zone.name()))?;
+            }
+            None => out.line("no receiver runs: start one with `subledger serve`")?,
+        }
+        out.line(format!("database {}", context.database.display()))?;
+        let last = last.map_or("none yet".to_owned(), |at| local(&at, zone));
+        out.line(format!("{} deliveries, last {last}", status.last_seq))?;
+        let behind = status.last_seq - status.folded_seq;
+        if behind > 0 {
+            out.line(format!("catching up {behind}"))?;
+        }
+    }
+    out.flush()?;
+    if live { Ok(()) } else { Err(Failure::silent(UNREACHABLE).into()) }
+}
+
+/// Stops the receiver; what was accepted is answered first. Nothing to stop is no failure.
+pub fn stop(context: &Context, out: &mut Out) -> Result<()> {
+    match running::receiver(&context.database) {
+        Some(running) => start::stop(context, &running, None, out),
+        None => Ok(out.say(format!("no receiver runs on {}", context.database.display()))?),
+    }
+}
+
+/// Has the receiver take the settings again. Settings that do not hold leave the old in force.
+pub fn reload(context: &Context, out: &mut Out) -> Result<()> {
+    settings::check(&context.config)?;
+    if running::receiver(&context.database).is_none() {
+        let path = context.database.display();
+        let says = format!("no receiver runs on {path}: it takes the settings when it starts");
+        return Err(Failure::unreachable(says).into());
+    }
+    let nobody = || Err(store::Error::Refused("the receiver has just gone".to_owned()));
+    let report = submit(&context.database, Task::Reload, nobody)?;
+    Ok(out.say(Printable::line(&report.summary))?)
+}

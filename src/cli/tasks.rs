@@ -1,0 +1,111 @@
+//! Work on the ledger: done here if nobody writes to it, else handed to the receiver that does.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Result;
+use indicatif::{ProgressBar, ProgressStyle};
+
+use crate::cli::context::Context;
+use crate::cli::out::Out;
+use crate::cli::serve::admit_again;
+use crate::cli::settings;
+use crate::domain::printable::Printable;
+use crate::providers::door::{self, Doors};
+use crate::store::query::Reader;
+use crate::store::task::{Progress, Task, TaskReport, submit_with};
+use crate::store::writer::{Options, Store};
+use crate::store;
+
+/// Does `task` on the ledger of `context`, showing how far it has come where somebody watches.
+pub fn submit(context: &Context, task: Task) -> Result<TaskReport> {
+    // A task makes no ledger.
+    Reader::open(&context.database)?;
+    if matches!(task, Task::Admit { .. }) {
+        settings::check(&context.config)?;
+    }
+    let bar = Bar::new();
+    let report = submit_with(
+        &context.database,
+        task,
+        || open(context),
+        &mut |progress| bar.show(progress),
+    );
+    bar.clear();
+    Ok(report?)
+}
+
+/// Does `task` without a word: for the screen.
+pub fn submit_quietly(context: &Context, task: Task) -> Result<TaskReport, store::Error> {
+    submit_with(&context.database, task, || open(context), &mut |_| {})
+}
+
+/// The ledger, held by this process for one task. It receives nothing.
+fn open(context: &Context) -> Result<Store, store::Error> {
+    let store = open_store(context, String::new())?;
+    // Settings that do not hold let nothing in, and everything else can be done without them.
+    if let Ok(doors) = Doors::open(&context.config.accounts, store.fingerprint_key()) {
+        store.admit_with(Arc::new(move |row| admit_again(&doors, row)));
+    }
+    Ok(store)
+}
+
+/// The ledger, to be written by this process, which receives on `listen` if that is not empty.
+pub fn open_store(context: &Context, listen: String) -> Result<Store, store::Error> {
+    let options = Options {
+        read: Arc::new(door::read),
+        zone: context.zone(),
+        clock: context.clock,
+        listen,
+    };
+    Store::open(&context.database, options)
+}
+
+/// Writes what a task reports: data on stdout only as JSON.
+pub fn report(context: &Context, report: &TaskReport, out: &mut Out) -> Result<()> {
+    if context.global.json {
+        out.line(crate::cli::table::tame(&serde_json::to_string(&[report])?))?;
+    } else {
+        out.line(Printable::line(&report.summary))?;
+        for finding in &report.findings {
+            out.line(format!("  {}", Printable::line(finding)))?;
+        }
+    }
+    Ok(out.flush()?)
+}
+
+/// How far a task has come, on stderr where that is a terminal.
+pub struct Bar(ProgressBar);
+
+impl Bar {
+    /// Shown once a task takes a while.
+    pub fn new() -> Self {
+        let bar = ProgressBar::no_length();
+        bar.enable_steady_tick(Duration::from_millis(200));
+        Self(bar)
+    }
+
+    /// So far.
+    pub fn show(&self, progress: &Progress) {
+        if let Some(of) = progress.of
+            && self.0.length() != Some(of)
+        {
+            self.0.set_length(of);
+            if let Ok(style) = ProgressStyle::with_template("{wide_bar} {human_pos} of {human_len}") {
+                self.0.set_style(style);
+            }
+        }
+        self.0.set_position(progress.done);
+    }
+
+    /// Gone without a trace.
+    pub fn clear(&self) {
+        self.0.finish_and_clear();
+    }
+}
+
+impl Default for Bar {
+    fn default() -> Self {
+        Self::new()
+    }
+}

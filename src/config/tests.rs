@@ -1,0 +1,321 @@
+//! The settings file, read, refused and written.
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+
+use crate::config::read::{TEMPLATE, load, parse};
+use crate::config::{Config, KeyShape, Known, KnownKey, OnQuit, SettingsError, edit};
+
+fn key(key: &'static str, shape: KeyShape) -> KnownKey {
+    KnownKey {
+        key,
+        shape,
+        help: "what it is",
+    }
+}
+
+fn known() -> Vec<Known> {
+    let secret = KeyShape::Secret;
+    let text = KeyShape::Text;
+    let provider = |provider, keys: &[KnownKey]| Known {
+        provider,
+        name: provider,
+        keys: keys.to_vec(),
+    };
+    vec![
+        provider(
+            "conscent",
+            &[
+                key("api_key", secret),
+                key("api_secret", secret),
+                key("webhook_secret", secret),
+            ],
+        ),
+        provider("klustr", &[key("secret", secret)]),
+        provider(
+            "expressconsent",
+            &[
+                key("secret", secret),
+                key("signature_header", text),
+                key("signature_encoding", text),
+                key("signature_prefix", text),
+                key("signed_content", text),
+                key("timestamp_header", text),
+            ],
+        ),
+        provider("zotlo", &[key("allow_ips", KeyShape::List)]),
+        provider(
+            "acme",
+            &[key("secret", secret), key("allow", KeyShape::List)],
+        ),
+    ]
+}
+
+fn read(text: &str) -> Result<Config, SettingsError> {
+    let environment = |name: &str| (name == "THERE").then(|| "from outside".to_owned());
+    parse(text, Path::new("s.toml"), &known(), &environment)
+}
+
+fn set(path: &Path, key: &str, text: &str, known: &[Known]) -> Result<(), SettingsError> {
+    edit::set(path, key, text, known, &|_| Ok(()))
+}
+
+fn refused(text: &str) -> String {
+    read(text).unwrap_err().0
+}
+
+#[test]
+fn the_template_says_what_holds_without_it() {
+    let written = read(TEMPLATE).unwrap();
+    let silent = read("").unwrap();
+    assert_eq!(written.receiver.listen, silent.receiver.listen);
+    assert_eq!(written.receiver.body_bytes_max, 1 << 20);
+    assert_eq!(
+        written.receiver.trusted_proxies,
+        silent.receiver.trusted_proxies
+    );
+    assert_eq!(written.display.on_quit, OnQuit::Ask);
+    assert_eq!(written.display.theme, silent.display.theme);
+    assert!(written.warnings.is_empty());
+    for (a, b) in written.shown.iter().zip(&silent.shown).take(9) {
+        assert_eq!((&a.key, &a.value), (&b.key, &b.value));
+    }
+}
+
+#[test]
+fn a_misspelt_key_is_named_with_its_line_and_the_nearest() {
+    for (text, line, near) in [
+        ("[receiver]\nlistn = \"\"", ":2:", "`listen`"),
+        ("\n[reciever]\n", ":2:", "`receiver`"),
+        ("[providers.zotl]\n", ":1:", "`zotlo`"),
+        ("[providers.klustr]\nsecrets = \"x\"", ":2:", "`secret`"),
+        (
+            "[providers.zotlo.accounts.weekly]\npathkey = \"x\"",
+            ":2:",
+            "`path_key`",
+        ),
+    ] {
+        let message = refused(text);
+        assert!(
+            message.contains(line) && message.contains(near),
+            "{message}"
+        );
+    }
+}
+
+#[test]
+fn values_of_the_wrong_kind_are_refused_with_what_is_wanted() {
+    for (text, wanted) in [
+        ("[receiver]\nlisten = 8484", "text in quotes"),
+        ("[receiver]\nlisten = \"8484\"", "an address and a port"),
+        ("[receiver]\nbody_limit = \"1 parsec\"", "a size"),
+        ("[receiver]\nbody_limit = \"1GiB\"", "64MiB"),
+        ("[receiver]\nmetrics = \"yes\"", "true or false"),
+        (
+            "[receiver]\ntrusted_proxies = [\"10.0.0.0/99\"]",
+            "networks",
+        ),
+        ("[receiver]\npublic_url = \"hooks.example\"", "https://"),
+        ("[display]\ntimezone = \"Istanbul\"", "IANA"),
+        ("[display]\ntheme = \"neon\"", "one of terminal"),
+        ("[display]\non_quit = \"maybe\"", "ask, keep or stop"),
+        ("[providers.zotlo]\nexpect_every = \"often\"", "2h"),
+        ("[providers.zotlo]\nauth = \"all\"", "\"none\""),
+        ("[providers.zotlo]\nallow_ips = \"1.2.3.4\"", "a list"),
+        (
+            "[providers.zotlo.accounts.Main]\n",
+            "cannot name an account",
+        ),
+        ("[backup]\ndir = \"/x\"", "cannot do that yet"),
+        ("receiver = 1", "must be a table"),
+    ] {
+        let message = refused(text);
+        assert!(message.contains(wanted), "{text}: {message}");
+    }
+}
+
+#[test]
+fn no_message_holds_a_secret() {
+    for text in [
+        "[providers.klustr]\nsecret = \"hunter2",
+        "[providers.klustr]\nsecret = \"hunter2\"\nsecret = \"hunter2\"",
+        "[providers.klustr]\nsecret = { text = \"hunter2\" }",
+        "[providers.klustr]\nsecret = [1, \"hunter2\"]",
+        "[providers.klustr]\nsecret = \"hunter2\" trailing",
+    ] {
+        assert!(!refused(text).contains("hunter2"), "{text}");
+    }
+    let config = read("[providers.klustr]\nsecret = \"hunter2\"").unwrap();
+    assert!(!format!("{config:?}").contains("hunter2"));
+}
+
+#[test]
+fn a_secret_may_stand_elsewhere_or_be_several() {
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("secret");
+    fs::write(&file, "from a file\n").unwrap();
+    fs::set_permissions(&file, fs::Permissions::from_mode(0o600)).unwrap();
+    let settings = dir.path().join("s.toml");
+    let text = "[providers.klustr]\nsecret = [\"new\", { env = \"THERE\" }, { file = \"secret\" }]";
+    let environment = |name: &str| (name == "THERE").then(|| "from outside".to_owned());
+    let config = parse(text, &settings, &known(), &environment).unwrap();
+    let klustr = config
+        .accounts
+        .iter()
+        .find(|a| a.provider == "klustr")
+        .unwrap();
+    let secrets: Vec<&str> = klustr
+        .secrets("secret")
+        .iter()
+        .map(super::Secret::expose)
+        .collect();
+    assert_eq!(secrets, ["new", "from outside", "from a file"]);
+
+    fs::set_permissions(&file, fs::Permissions::from_mode(0o644)).unwrap();
+    let message = parse(text, &settings, &known(), &environment)
+        .unwrap_err()
+        .0;
+    assert!(message.contains("chmod 600"), "{message}");
+    assert!(refused("[providers.klustr]\nsecret = { env = \"GONE\" }").contains("GONE"));
+}
+
+#[test]
+fn accounts_take_the_same_keys_and_an_unused_main_is_left_out() {
+    let config = read(
+        "[providers.zotlo.accounts.weekly]\npath_key = \"k_1\"\n[providers.zotlo.accounts.daily]\npath_key = \"k_2\"",
+    )
+    .unwrap();
+    let zotlo: Vec<&str> = config
+        .accounts
+        .iter()
+        .filter(|account| account.provider == "zotlo")
+        .map(|account| account.account.as_str())
+        .collect();
+    assert_eq!(zotlo, ["weekly", "daily"]);
+    assert!(
+        config
+            .accounts
+            .iter()
+            .any(|account| account.provider == "acme")
+    );
+}
+
+#[test]
+fn the_first_file_has_its_own_keys_is_private_and_is_never_replaced() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("deep/er/subledger.toml");
+    edit::write_first(&path, &known()).unwrap();
+    let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
+    assert_eq!(mode(&path), 0o600);
+    assert_eq!(mode(path.parent().unwrap()), 0o700);
+    let text = fs::read_to_string(&path).unwrap();
+    assert!(text.contains("# Zotlo documents no signature"));
+    let config = load(&path, &known()).unwrap();
+    let mut keys: Vec<String> = config
+        .accounts
+        .iter()
+        .map(|account| account.secrets("path_key")[0].expose().to_owned())
+        .collect();
+    assert!(
+        keys.iter()
+            .all(|key| key.starts_with("k_") && key.len() >= 28)
+    );
+    keys.sort();
+    keys.dedup();
+    assert_eq!(keys.len(), known().len());
+    assert!(text.contains("[providers.acme]") && text.contains("# what it is"));
+    assert!(edit::write_first(&path, &known()).is_err());
+}
+
+#[test]
+fn a_file_with_secrets_that_others_may_read_is_refused() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("s.toml");
+    fs::write(&path, "[providers.zotlo]\npath_key = \"k_1\"\n").unwrap();
+    for (mode, good) in [(0o644, false), (0o602, false), (0o640, true), (0o600, true)] {
+        fs::set_permissions(&path, fs::Permissions::from_mode(mode)).unwrap();
+        let result = load(&path, &known());
+        assert_eq!(result.is_ok(), good, "{mode:o}");
+        if let Err(error) = result {
+            assert!(error.0.contains("chmod 600"), "{error}");
+        }
+    }
+    fs::write(&path, "[receiver]\nmetrics = true\n").unwrap();
+    fs::set_permissions(&path, fs::Permissions::from_mode(0o644)).unwrap();
+    assert!(load(&path, &known()).is_ok());
+}
+
+#[test]
+fn setting_a_key_keeps_comments_and_mode_and_refuses_what_would_not_hold() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("s.toml");
+    edit::write_first(&path, &known()).unwrap();
+    fs::set_permissions(&path, fs::Permissions::from_mode(0o640)).unwrap();
+    edit::set(
+        &path,
+        "receiver.public_url",
+        "https://a.example/in",
+        &known(),
+    )
+    .unwrap();
+    set(&path, "receiver.metrics", "true", &known()).unwrap();
+    edit::set(
+        &path,
+        "providers.zotlo.allow_ips",
+        "10.0.0.0/8, 1.2.3.4",
+        &known(),
+    )
+    .unwrap();
+    edit::set(
+        &path,
+        "providers.zotlo.accounts.weekly.path_key",
+        "k_w",
+        &known(),
+    )
+    .unwrap();
+    edit::set(
+        &path,
+        "providers.klustr.secret",
+        r#"["b", { env = "PATH" }]"#,
+        &known(),
+    )
+    .unwrap();
+    let config = load(&path, &known()).unwrap();
+    assert_eq!(
+        config.receiver.public_url.as_deref(),
+        Some("https://a.example/in")
+    );
+    assert!(config.receiver.metrics);
+    let zotlo: Vec<_> = config
+        .accounts
+        .iter()
+        .filter(|a| a.provider == "zotlo")
+        .collect();
+    assert_eq!(zotlo[0].list("allow_ips"), ["10.0.0.0/8", "1.2.3.4"]);
+    assert_eq!(zotlo[1].account, "weekly");
+    let klustr = config
+        .accounts
+        .iter()
+        .find(|a| a.provider == "klustr")
+        .unwrap();
+    assert_eq!(klustr.secrets("secret").len(), 2);
+    let text = fs::read_to_string(&path).unwrap();
+    assert!(text.contains("# Longest webhook that is taken."));
+    assert_eq!(
+        fs::metadata(&path).unwrap().permissions().mode() & 0o777,
+        0o640
+    );
+
+    for (key, value, says) in [
+        ("receiver.listen", "nowhere", "an address"),
+        ("receiver.lisen", "x", "`receiver.listen`"),
+        ("providers.klustr.secrt", "x", "`providers.klustr.secret`"),
+        ("receiver.metrics", "perhaps", "true or false"),
+    ] {
+        let message = set(&path, key, value, &known()).unwrap_err().0;
+        assert!(message.contains(says), "{message}");
+        assert_eq!(fs::read_to_string(&path).unwrap(), text);
+    }
+    assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 1);
+}

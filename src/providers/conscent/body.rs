@@ -1,0 +1,285 @@
+//! A JSON object that is looked into only where something asks, so that what is odd elsewhere does no harm: numbers
+//! beyond any float, lone surrogates, a thousand levels. Numbers are handed out as the exact token.
+//!
+//! Imports domain. Knows no field name.
+
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+use std::fmt;
+use std::str::FromStr as _;
+
+use rust_decimal::Decimal;
+use rust_decimal::prelude::ToPrimitive as _;
+use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
+use serde_json::Value;
+use serde_json::value::RawValue;
+
+use crate::domain::time::Timestamp;
+
+/// Numbers above this are milliseconds since the epoch, others seconds: the year 5138 in seconds.
+const SECONDS_MAX: i64 = 100_000_000_000;
+
+/// An object; a key that comes twice has its last value.
+#[derive(Clone, Default)]
+pub(super) struct Object<'a>(BTreeMap<String, &'a RawValue>);
+
+impl<'a> Object<'a> {
+    /// Reads `text` as one object; `None` if it is anything else.
+    pub(super) fn parse(text: &'a str) -> Option<Self> {
+        serde_json::from_str(text).ok()
+    }
+
+    /// The value of `key` as written; null is absent.
+    pub(super) fn raw(&self, key: &str) -> Option<&'a str> {
+        let raw = self.0.get(key)?.get();
+        (raw != "null").then_some(raw)
+    }
+
+    /// Whether `key` has a value other than null.
+    pub(super) fn has(&self, key: &str) -> bool {
+        self.raw(key).is_some()
+    }
+
+    /// The object under `key`.
+    pub(super) fn object(&self, key: &str) -> Option<Self> {
+        Self::parse(self.raw(key)?)
+    }
+
+    /// The object under `key`, or one that says nothing.
+    pub(super) fn object_or_empty(&self, key: &str) -> Self {
+        self.object(key).unwrap_or_default()
+    }
+
+    /// The values of the list under `key`, objects only, in order.
+    pub(super) fn objects(&self, key: &str) -> Option<Vec<Self>> {
+        let list: Vec<&'a RawValue> = serde_json::from_str(self.raw(key)?).ok()?;
+        let objects = list.into_iter().map(|raw| Self::parse(raw.get()));
+        Some(objects.map(Option::unwrap_or_default).collect())
+    }
+
+    /// A text or number under `key`, as sent. Blank text and the word `undefined` are absent.
+    pub(super) fn text(&self, key: &str) -> Option<String> {
+        scalar(self.raw(key)?).map(|text| text.replace('\0', "\u{fffd}"))
+    }
+
+    /// As `text`, with NUL left as it is: for comparing with what was signed.
+    pub(super) fn exact_text(&self, key: &str) -> Option<String> {
+        scalar(self.raw(key)?)
+    }
+
+    /// As `text`, without space around it.
+    pub(super) fn trimmed(&self, key: &str) -> Option<String> {
+        self.text(key).map(|text| text.trim().to_owned())
+    }
+
+    /// true or false under `key`, be it a boolean, a text or 1 and 0. Anything else is absent.
+    pub(super) fn flag(&self, key: &str) -> Option<bool> {
+        match scalar_or_bool(self.raw(key)?)?
+            .trim()
+            .to_ascii_lowercase()
+            .as_str()
+        {
+            "true" | "1" => Some(true),
+            "false" | "0" => Some(false),
+            _ => None,
+        }
+    }
+
+    /// A whole number of at least 0 under `key`, `12` or `"12"` or `12.0`.
+    pub(super) fn count(&self, key: &str) -> Option<u32> {
+        let number = decimal(&self.text(key)?)?;
+        (number.fract().is_zero()).then(|| number.to_u32())?
+    }
+
+    /// An instant under `key`: ISO 8601, or seconds or milliseconds since the epoch.
+    pub(super) fn instant(&self, key: &str) -> Option<Timestamp> {
+        let text = self.text(key)?;
+        let Some(number) = decimal(text.trim()) else {
+            return Timestamp::parse(&text);
+        };
+        let ms = if number.abs() > Decimal::from(SECONDS_MAX) {
+            number
+        } else {
+            number.checked_mul(Decimal::ONE_THOUSAND)?
+        };
+        ms.trunc().to_i64().map(Timestamp::from_ms)
+    }
+
+    /// The value of `key` for keeping beside an event: numbers that would lose a digit as their text. `None` where it
+    /// says nothing (null, false, empty) or is over `bytes_max`.
+    pub(super) fn value(&self, key: &str, bytes_max: usize) -> Option<Value> {
+        let raw = self.raw(key)?;
+        if raw.len() > bytes_max || matches!(raw, "false" | "[]" | "{}") {
+            return None;
+        }
+        if raw.starts_with(['{', '[']) {
+            return serde_json::from_str(raw).ok();
+        }
+        if raw == "true" {
+            return Some(Value::Bool(true));
+        }
+        let text = self.text(key)?;
+        match serde_json::from_str::<serde_json::Number>(raw) {
+            Ok(number) if lossless(&number, raw) => Some(Value::Number(number)),
+            _ => Some(Value::String(text)),
+        }
+    }
+}
+
+fn lossless(number: &serde_json::Number, raw: &str) -> bool {
+    let written = number.to_string();
+    written == raw
+}
+
+/// Reads a decimal token, plain or with an exponent.
+pub(super) fn decimal(token: &str) -> Option<Decimal> {
+    let token = token.trim();
+    Decimal::from_str(token)
+        .or_else(|_| Decimal::from_scientific(token))
+        .ok()
+}
+
+/// A body as text: without a byte order mark, invalid UTF-8 replaced.
+pub(super) fn text_of(body: &[u8]) -> Cow<'_, str> {
+    String::from_utf8_lossy(body.strip_prefix(b"\xef\xbb\xbf").unwrap_or(body))
+}
+
+fn scalar(raw: &str) -> Option<String> {
+    match raw.as_bytes().first()? {
+        b'"' | b'0'..=b'9' | b'-' => scalar_or_bool(raw),
+        _ => None,
+    }
+}
+
+fn scalar_or_bool(raw: &str) -> Option<String> {
+    let text = match raw.as_bytes().first()? {
+        b'"' => serde_json::from_str::<Lossy>(raw).ok()?.0,
+        b'{' | b'[' => return None,
+        _ => raw.to_owned(),
+    };
+    let empty = text.trim().is_empty() || text == "undefined";
+    (!empty).then_some(text)
+}
+
+/// A JSON string in which a lone surrogate becomes U+FFFD.
+struct Lossy(String);
+
+impl<'de> Deserialize<'de> for Lossy {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_bytes(LossyVisitor)
+    }
+}
+
+struct LossyVisitor;
+
+impl Visitor<'_> for LossyVisitor {
+    type Value = Lossy;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a string")
+    }
+
+    fn visit_str<E>(self, text: &str) -> Result<Lossy, E> {
+        Ok(Lossy(text.to_owned()))
+    }
+
+    fn visit_bytes<E>(self, bytes: &[u8]) -> Result<Lossy, E> {
+        Ok(Lossy(String::from_utf8_lossy(bytes).into_owned()))
+    }
+}
+
+impl<'de: 'a, 'a> Deserialize<'de> for Object<'a> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_map(ObjectVisitor)
+    }
+}
+
+struct ObjectVisitor;
+
+impl<'de> Visitor<'de> for ObjectVisitor {
+    type Value = Object<'de>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an object")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Object<'de>, A::Error> {
+        let mut entries = BTreeMap::new();
+        while let Some((Lossy(key), value)) = map.next_entry::<Lossy, &'de RawValue>()? {
+            entries.insert(key, value);
+        }
+        Ok(Object(entries))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_odd_elsewhere_does_no_harm() {
+        let deep = "[".repeat(20_000) + &"]".repeat(20_000);
+        let text = format!(
+            r#"{{"deep":{deep},"huge":1e400,"lone":"\ud800x","a\udc00":1,"twice":1,"twice":2,"nul":"a\u0000b"}}"#
+        );
+        let object = Object::parse(&text).unwrap();
+        assert_eq!(object.text("huge").unwrap(), "1e400");
+        assert_eq!(object.text("twice").unwrap(), "2");
+        assert!(object.text("lone").unwrap().ends_with('x'));
+        assert_eq!(object.text("nul").unwrap(), "a\u{fffd}b");
+        assert_eq!(object.value("deep", 1 << 20), None);
+        assert_eq!(object.value("huge", 100), Some(Value::from("1e400")));
+        assert_eq!(object.instant("huge"), None);
+        assert_eq!(object.count("huge"), None);
+    }
+
+    #[test]
+    fn only_one_object_is_an_object() {
+        for text in [
+            "",
+            "[]",
+            "1",
+            "null",
+            "{",
+            "{} {}",
+            "{}x",
+            r#"{"a":}"#,
+            "{\"a\":1}\0",
+        ] {
+            assert!(Object::parse(text).is_none(), "{text}");
+        }
+        assert!(Object::parse(" {}\r\n").is_some());
+        assert!(Object::parse(&text_of(b"\xef\xbb\xbf{}")).is_some());
+        assert!(Object::parse(&text_of(b"{\"a\":\"\xff\"}")).is_some());
+    }
+
+    #[test]
+    fn blank_text_and_the_word_undefined_are_absent() {
+        let object = Object::parse(r#"{"a":"","b":" ","c":"undefined","d":null,"e":7,"f":true}"#);
+        let object = object.unwrap();
+        for key in ["a", "b", "c", "d", "f", "missing"] {
+            assert_eq!(object.text(key), None, "{key}");
+        }
+        assert_eq!(object.text("e").unwrap(), "7");
+    }
+
+    #[test]
+    fn flags_counts_and_instants_come_in_many_shapes() {
+        let object = Object::parse(
+            r#"{"yes":true,"one":1,"no":"false","object":{"enabled":true},"dozen":"12","point":12.0,
+                "half":0.5,"s":1709189670,"ms":1709189670000,"iso":"2024-02-29T06:54:30Z","end":1e300}"#,
+        )
+        .unwrap();
+        assert_eq!(object.flag("yes"), Some(true));
+        assert_eq!(object.flag("one"), Some(true));
+        assert_eq!(object.flag("no"), Some(false));
+        assert_eq!(object.flag("object"), None);
+        assert_eq!(object.count("dozen"), Some(12));
+        assert_eq!(object.count("point"), Some(12));
+        assert_eq!(object.count("half"), None);
+        for key in ["s", "ms", "iso"] {
+            assert_eq!(object.instant(key).unwrap().ms(), 1_709_189_670_000);
+        }
+        assert_eq!(object.instant("end"), None);
+    }
+}

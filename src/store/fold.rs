@@ -1,0 +1,386 @@
+//! Folding deliveries into the projections: along with their own commit, or right behind it from a stored position.
+//!
+//! `folded_seq` in `meta` is that position: every delivery up to it has been folded. A delivery that cannot be folded
+//! is set aside, so that it never holds up the others.
+
+use std::collections::VecDeque;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+
+use rusqlite::{Connection, ErrorCode, params};
+
+use crate::domain::delivery::{Delivery, Outcome, Reading};
+use crate::domain::time::{Timestamp, Zone};
+use crate::store::append::{Stored, stored_after};
+use crate::store::project::{Projector, Read};
+use crate::store::schema::{meta, set_meta};
+use crate::store::{Error, ReadFn, upkeep};
+
+/// So many deliveries are folded at once, before the writer looks at its queue again.
+const CHUNK: i64 = 16;
+/// Readings kept in memory for folding soon; beyond that they are read from disk again.
+const RECENT_MAX: usize = 2048;
+const RECENT_BYTES_MAX: usize = 8 << 20;
+
+/// A stored delivery and what was read out of it.
+pub(crate) struct Unfolded {
+    pub(crate) seq: i64,
+    pub(crate) delivery: Delivery,
+    pub(crate) reading: Reading,
+}
+
+impl Unfolded {
+    fn bytes(&self) -> usize {
+        self.delivery.body.len()
+    }
+
+    pub(crate) fn read(&self) -> Read<'_> {
+        Read {
+            seq: self.seq,
+            delivery: &self.delivery,
+            reading: &self.reading,
+            dedupe_key: self.reading.keys.first().map(|key| key.key.as_str()),
+        }
+    }
+}
+
+/// Why folding failed.
+#[derive(Debug)]
+pub(crate) enum Trouble {
+    /// The disk, a lock: it may go better later.
+    Passing(Error),
+    /// What is folded: it will fail again. The words hold nothing of the data.
+    Lasting(String),
+}
+
+impl Trouble {
+    /// What a task that ran into it says.
+    pub(crate) fn into_error(self) -> Error {
+        match self {
+            Self::Passing(error) => error,
+            Self::Lasting(why) => Error::Refused(format!("could not be folded: {why}")),
+        }
+    }
+}
+
+impl From<Error> for Trouble {
+    fn from(error: Error) -> Self {
+        match error {
+            Error::Unwritable(_) | Error::Busy | Error::Interrupted | Error::Io { .. } => {
+                Self::Passing(error)
+            }
+            Error::Sqlite(cause) => match cause.sqlite_error_code() {
+                Some(
+                    ErrorCode::OutOfMemory | ErrorCode::DatabaseCorrupt | ErrorCode::CannotOpen,
+                ) => Self::Passing(Error::Sqlite(cause)),
+                _ => Self::Lasting(cause.to_string()),
+            },
+            other => Self::Lasting(other.to_string()),
+        }
+    }
+}
+
+impl From<rusqlite::Error> for Trouble {
+    fn from(error: rusqlite::Error) -> Self {
+        Self::from(Error::from(error))
+    }
+}
+
+/// What was folded in one go.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Folded {
+    /// Deliveries passed.
+    pub(crate) passed: i64,
+    /// Of them, set aside.
+    pub(crate) set_aside: i64,
+}
+
+/// Folds, and knows how far that has come.
+pub(crate) struct Folder {
+    projector: Projector,
+    read: ReadFn,
+    zone: Zone,
+    recent: VecDeque<(i64, Option<Unfolded>)>,
+    recent_bytes: usize,
+    /// Everything up to here is folded.
+    pub(crate) seq: i64,
+}
+
+impl Folder {
+    pub(crate) fn load(conn: &Connection, read: ReadFn, zone: Zone) -> Result<Self, Error> {
+        let mut folder = Self {
+            projector: Projector::new(zone),
+            read,
+            zone,
+            recent: VecDeque::new(),
+            recent_bytes: 0,
+            seq: 0,
+        };
+        folder.reload(conn)?;
+        Ok(folder)
+    }
+
+    /// Takes the position from disk again, after a rollback.
+    pub(crate) fn reload(&mut self, conn: &Connection) -> Result<(), Error> {
+        self.forget();
+        self.seq = meta(conn, "folded_seq")?
+            .and_then(|seq| seq.parse().ok())
+            .unwrap_or(0);
+        Ok(())
+    }
+
+    /// Drops everything kept in memory: what is on disk has changed under it.
+    pub(crate) fn forget(&mut self) {
+        self.projector = Projector::new(self.zone);
+        self.recent.clear();
+        self.recent_bytes = 0;
+    }
+
+    /// What reads deliveries.
+    pub(crate) fn reader(&self) -> ReadFn {
+        Arc::clone(&self.read)
+    }
+
+    pub(crate) const fn zone(&self) -> Zone {
+        self.zone
+    }
+
+    pub(crate) fn set_zone(&mut self, zone: Zone) {
+        self.zone = zone;
+        self.forget();
+    }
+
+    /// Reads a delivery; one on which reading itself breaks is unreadable.
+    pub(crate) fn read(&self, delivery: &Delivery) -> Reading {
+        catch_unwind(AssertUnwindSafe(|| (self.read)(delivery))).unwrap_or_else(|_| {
+            Reading::unreadable(
+                "",
+                "the program failed while reading it: please report this",
+            )
+        })
+    }
+
+    /// Keeps a reading that is to be folded soon, if there is room; `None` stands for a delivery without events.
+    pub(crate) fn remember(&mut self, seq: i64, unfolded: Option<Unfolded>) {
+        let bytes = unfolded.as_ref().map_or(0, Unfolded::bytes);
+        // Once one is left to the disk, so are those behind it, until all in memory are folded.
+        let follows = self.recent.back().is_none_or(|(last, _)| last + 1 == seq);
+        if follows
+            && self.recent.len() < RECENT_MAX
+            && self.recent_bytes + bytes <= RECENT_BYTES_MAX
+        {
+            self.recent_bytes += bytes;
+            self.recent.push_back((seq, unfolded));
+        }
+    }
+
+    /// Folds `batch` and moves the position to `seq`, inside the caller's transaction; if that fails, nothing of it
+    /// has happened.
+    pub(crate) fn fold(
+        &mut self,
+        conn: &Connection,
+        batch: &[Read<'_>],
+        seq: i64,
+        now: Timestamp,
+    ) -> Result<(), Trouble> {
+        self.guarded(conn, |projector| {
+            if !batch.is_empty() {
+                projector.project(conn, batch, now)?;
+            }
+            set_meta(conn, "folded_seq", &seq.to_string())
+        })?;
+        self.seq = seq;
+        Ok(())
+    }
+
+    /// Runs `work` behind a savepoint; if it fails or panics, nothing of it has happened.
+    pub(crate) fn guarded<T>(
+        &mut self,
+        conn: &Connection,
+        work: impl FnOnce(&mut Projector) -> Result<T, Error>,
+    ) -> Result<T, Trouble> {
+        conn.prepare_cached("savepoint fold")?.execute([])?;
+        let projector = &mut self.projector;
+        let done = catch_unwind(AssertUnwindSafe(|| work(projector)));
+        let trouble = match done {
+            Ok(Ok(value)) => {
+                conn.prepare_cached("release fold")?.execute([])?;
+                return Ok(value);
+            }
+            Ok(Err(error)) => Trouble::from(error),
+            Err(_) => Trouble::Lasting("the program failed while folding it".to_owned()),
+        };
+        self.projector = Projector::new(self.zone);
+        if !conn.is_autocommit() {
+            conn.execute_batch("rollback to fold; release fold")?;
+        }
+        Err(trouble)
+    }
+
+    /// Folds what follows the position, up to `limit` deliveries or until `pause` says so, in a transaction of its
+    /// own. What cannot be folded is set aside.
+    pub(crate) fn catch_up(
+        &mut self,
+        conn: &Connection,
+        now: Timestamp,
+        limit: i64,
+        pause: &dyn Fn() -> bool,
+    ) -> Result<Folded, Error> {
+        let start = self.seq;
+        match self.chunks(conn, now, limit, pause) {
+            Ok(passed) => Ok(Folded {
+                passed,
+                set_aside: 0,
+            }),
+            Err(Trouble::Passing(error)) => {
+                self.roll_back(conn, start);
+                Err(error)
+            }
+            Err(Trouble::Lasting(_)) => {
+                self.roll_back(conn, start);
+                self.one_by_one(conn, now)
+            }
+        }
+    }
+
+    fn roll_back(&mut self, conn: &Connection, seq: i64) {
+        if !conn.is_autocommit() {
+            // If this fails too, the next statement says so.
+            let _ = conn.execute_batch("rollback");
+        }
+        self.forget();
+        self.seq = seq;
+    }
+
+    fn chunks(
+        &mut self,
+        conn: &Connection,
+        now: Timestamp,
+        limit: i64,
+        pause: &dyn Fn() -> bool,
+    ) -> Result<i64, Trouble> {
+        let mut passed = 0;
+        conn.prepare_cached("begin immediate")?.execute([])?;
+        while passed < limit {
+            let Some((last, batch)) = self.next(conn, CHUNK.min(limit - passed))? else {
+                break;
+            };
+            passed += last - self.seq;
+            let reads: Vec<_> = batch.iter().map(Unfolded::read).collect();
+            self.fold(conn, &reads, last, now)?;
+            if pause() {
+                break;
+            }
+        }
+        conn.prepare_cached("commit")?.execute([])?;
+        Ok(passed)
+    }
+
+    /// What follows the position: the last seq of it and those that give events; `None` if there is nothing.
+    fn next(
+        &mut self,
+        conn: &Connection,
+        limit: i64,
+    ) -> Result<Option<(i64, Vec<Unfolded>)>, Error> {
+        while self.recent.front().is_some_and(|(seq, _)| *seq <= self.seq) {
+            self.take_recent();
+        }
+        let mut batch = Vec::new();
+        let mut last = self.seq;
+        while last - self.seq < limit
+            && self.recent.front().is_some_and(|(seq, _)| *seq == last + 1)
+        {
+            last += 1;
+            batch.extend(self.take_recent());
+        }
+        if last > self.seq {
+            return Ok(Some((last, batch)));
+        }
+        let rows = stored_after(conn, self.seq, limit)?;
+        let Some(last) = rows.last().map(|row| row.seq) else {
+            return Ok(None);
+        };
+        let batch = rows
+            .into_iter()
+            .filter_map(|row| self.unfolded(row))
+            .collect();
+        Ok(Some((last, batch)))
+    }
+
+    fn take_recent(&mut self) -> Option<Unfolded> {
+        let unfolded = self.recent.pop_front()?.1?;
+        self.recent_bytes -= unfolded.bytes();
+        Some(unfolded)
+    }
+
+    /// A stored row as something to fold; `None` if it gives no events.
+    pub(crate) fn unfolded(&self, row: Stored) -> Option<Unfolded> {
+        let delivery = row.delivery.filter(|_| row.outcome == Outcome::Stored)?;
+        let mut reading = self.read(&delivery);
+        // A rebuild keeps the stored decision, and so the key that folding orders by.
+        match (row.dedupe_key, reading.keys.first_mut()) {
+            (Some(stored), Some(first)) => first.key = stored,
+            (None, _) => reading.keys.clear(),
+            (Some(_), None) => {}
+        }
+        Some(Unfolded {
+            seq: row.seq,
+            delivery,
+            reading,
+        })
+    }
+
+    /// Folds the next chunk with a transaction for each delivery, setting aside those that fail alone.
+    fn one_by_one(&mut self, conn: &Connection, now: Timestamp) -> Result<Folded, Error> {
+        let mut folded = Folded::default();
+        for row in stored_after(conn, self.seq, CHUNK)? {
+            let seq = row.seq;
+            let start = self.seq;
+            let unfolded = self.unfolded(row);
+            match self.alone(conn, unfolded.as_ref(), seq, now) {
+                Ok(()) => {}
+                Err(Trouble::Passing(error)) => {
+                    self.roll_back(conn, start);
+                    return Err(error);
+                }
+                Err(Trouble::Lasting(why)) => {
+                    self.roll_back(conn, start);
+                    set_aside(conn, seq, &why)?;
+                    self.seq = seq;
+                    folded.set_aside += 1;
+                    tracing::error!(seq, "a delivery could not be folded and was set aside");
+                }
+            }
+            folded.passed += 1;
+        }
+        Ok(folded)
+    }
+
+    fn alone(
+        &mut self,
+        conn: &Connection,
+        unfolded: Option<&Unfolded>,
+        seq: i64,
+        now: Timestamp,
+    ) -> Result<(), Trouble> {
+        conn.prepare_cached("begin immediate")?.execute([])?;
+        let reads: Vec<_> = unfolded.into_iter().map(Unfolded::read).collect();
+        self.fold(conn, &reads, seq, now)?;
+        conn.prepare_cached("commit")?.execute([])?;
+        Ok(())
+    }
+}
+
+/// Marks the delivery at `seq` as one that could not be folded and moves the position past it.
+fn set_aside(conn: &Connection, seq: i64, why: &str) -> Result<(), Error> {
+    let tx = conn.unchecked_transaction()?;
+    upkeep::guard(&tx, upkeep::Reason::Quarantine, || {
+        tx.execute(
+            "update deliveries set outcome = 'quarantined', reason = ?2 where seq = ?1 and outcome = 'stored'",
+            params![seq, format!("could not be folded: {why}")],
+        )?;
+        Ok(())
+    })?;
+    set_meta(&tx, "folded_seq", &seq.to_string())?;
+    Ok(tx.commit()?)
+}

@@ -1,0 +1,448 @@
+//! Rows of `consents` and `consent_changes`: what a reader agreed to, and how that came about.
+//!
+//! Imports domain. One entity is one reader, kind and app (MAPPING.md rule 11.8); the kind follows the type of event.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use rusqlite::{Connection, Row, params};
+
+use crate::domain::event::{ConsentFacts, ConsentKind, ConsentState, EventType, Scope as Stated};
+use crate::domain::time::{Timestamp, Zone};
+use crate::store::Error;
+use crate::store::project::order::{Data, EVENTS_MAX, Place, Scope, counted, instant, json, kind};
+
+/// One entity.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Entity {
+    /// Whose it is.
+    pub(super) scope: Scope,
+    /// The reader.
+    pub(super) user_id: String,
+    /// Which of the five.
+    pub(super) kind: ConsentKind,
+    /// The app; the agreement; else empty.
+    pub(super) app: String,
+}
+
+/// The kind of consent that an event of this type is about.
+pub(super) fn kind_of(kind: EventType) -> Option<ConsentKind> {
+    match kind.family() {
+        "consent" => Some(ConsentKind::Consent),
+        "agreement" => Some(ConsentKind::Agreement),
+        "experiment" => Some(ConsentKind::Experiment),
+        "identity" => Some(ConsentKind::Identity),
+        "consent_evidence" => Some(ConsentKind::Evidence),
+        _ => None,
+    }
+}
+
+const fn family(kind: ConsentKind) -> &'static str {
+    match kind {
+        ConsentKind::Consent => "consent",
+        ConsentKind::Agreement => "agreement",
+        ConsentKind::Experiment => "experiment",
+        ConsentKind::Identity => "identity",
+        ConsentKind::Evidence => "consent_evidence",
+    }
+}
+
+/// What one event says.
+#[derive(Clone, Debug)]
+pub(super) struct Told {
+    /// Where it stands.
+    pub(super) place: Place,
+    /// Of a test delivery.
+    pub(super) test: bool,
+    /// The reader's e-mail, as told along.
+    pub(super) email: Option<String>,
+    /// The purposes.
+    pub(super) facts: ConsentFacts,
+}
+
+/// The present state of one purpose.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Purpose {
+    /// What it is.
+    pub(super) state: ConsentState,
+    /// Since when.
+    pub(super) since: Timestamp,
+    method: Option<String>,
+    version: Option<String>,
+    evidence: Option<String>,
+    seq: i64,
+    id: i64,
+}
+
+/// One change of one purpose.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Change {
+    id: i64,
+    seq: i64,
+    /// When.
+    pub(super) at: Timestamp,
+    email: Option<String>,
+    /// Of what.
+    pub(super) purpose: String,
+    /// From what; `None`: not known before.
+    pub(super) before: Option<ConsentState>,
+    /// To what.
+    pub(super) after: ConsentState,
+    method: Option<String>,
+    version: Option<String>,
+}
+
+/// What an entity's events add up to.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(super) struct State {
+    /// By purpose.
+    pub(super) purposes: BTreeMap<String, Purpose>,
+    /// In their order.
+    pub(super) changes: Vec<Change>,
+}
+
+/// Folds events in their order.
+pub(super) fn fold(events: &[Told]) -> State {
+    let mut state = State::default();
+    for told in events {
+        state.add(told);
+    }
+    state
+}
+
+impl State {
+    fn add(&mut self, told: &Told) {
+        let facts = &told.facts;
+        let mut place = 0;
+        for stated in &facts.scopes {
+            let after = if facts.withdraws_all {
+                ConsentState::Withdrawn
+            } else {
+                stated.state
+            };
+            self.take(told, stated, after, &mut place);
+        }
+        if facts.whole_set || facts.withdraws_all {
+            let listed: BTreeSet<&str> = facts
+                .scopes
+                .iter()
+                .map(|stated| stated.purpose.as_str())
+                .collect();
+            let gone: Vec<Stated> = self
+                .purposes
+                .keys()
+                .filter(|purpose| !listed.contains(purpose.as_str()))
+                .map(|purpose| left_out(purpose))
+                .collect();
+            for stated in gone {
+                self.take(told, &stated, ConsentState::Withdrawn, &mut place);
+            }
+        }
+    }
+
+    /// One purpose takes a state; a change where it had another.
+    fn take(&mut self, told: &Told, stated: &Stated, after: ConsentState, place: &mut i64) {
+        let known = self.purposes.get_mut(&stated.purpose);
+        let before = known.as_ref().map(|known| known.state);
+        let (method, version, evidence) = known.as_ref().map_or_else(
+            || {
+                (
+                    stated.method.clone(),
+                    stated.version.clone(),
+                    stated.evidence.clone(),
+                )
+            },
+            |known| {
+                (
+                    stated.method.clone().or_else(|| known.method.clone()),
+                    stated.version.clone().or_else(|| known.version.clone()),
+                    stated.evidence.clone().or_else(|| known.evidence.clone()),
+                )
+            },
+        );
+        if let Some(known) = known
+            && known.state == after
+        {
+            (known.method, known.version, known.evidence) = (method, version, evidence);
+            return;
+        }
+        let id = told.place.id() * EVENTS_MAX + *place;
+        let since = since(told.place.at, before, after, stated);
+        // There is no id for a change beyond the last place; the state is right without its row of history.
+        if *place < EVENTS_MAX {
+            self.changes.push(Change {
+                id,
+                seq: told.place.seq,
+                at: since,
+                email: told.email.clone(),
+                purpose: stated.purpose.clone(),
+                before,
+                after,
+                method: method.clone(),
+                version: version.clone(),
+            });
+        }
+        *place += 1;
+        let purpose = Purpose {
+            state: after,
+            since,
+            method,
+            version,
+            evidence,
+            seq: told.place.seq,
+            id,
+        };
+        self.purposes.insert(stated.purpose.clone(), purpose);
+    }
+}
+
+fn left_out(purpose: &str) -> Stated {
+    Stated {
+        purpose: purpose.to_owned(),
+        state: ConsentState::Withdrawn,
+        method: None,
+        version: None,
+        evidence: None,
+        given_at: None,
+        revoked_at: None,
+        wording: None,
+    }
+}
+
+/// When a state began: as stated for a first given and a withdrawal, unless that is later than the event itself.
+fn since(
+    at: Timestamp,
+    before: Option<ConsentState>,
+    after: ConsentState,
+    stated: &Stated,
+) -> Timestamp {
+    let told = match (before, after) {
+        (None, ConsentState::Given) => stated.given_at,
+        (_, ConsentState::Withdrawn) => stated.revoked_at,
+        _ => None,
+    };
+    told.filter(|told| *told <= at).unwrap_or(at)
+}
+
+pub(super) const TOLD: &str = "\
+select e.seq, e.n, e.type, e.at, e.test, e.email, e.data, d.dedupe_key
+from events e cross join deliveries d on d.seq = e.seq
+where e.provider = ?1 and e.account = ?2 and e.user_id = ?3 and e.type >= ?4 and e.type < ?5
+  and (substr(e.type, 1, 4) in ('subs', 'cons', 'agre', 'expe', 'iden') or e.type = 'payment.refunded')";
+
+fn told(row: &Row<'_>) -> rusqlite::Result<Option<Told>> {
+    let Some(facts) = facts_of(6, row.get_ref(6)?.as_str()?)? else {
+        return Ok(None);
+    };
+    Ok(Some(Told {
+        place: Place {
+            at: instant(row, 3)?,
+            rank: kind(row, 2)?.rank(),
+            key: row.get::<_, Option<String>>(7)?.unwrap_or_default(),
+            n: row.get(1)?,
+            seq: row.get(0)?,
+        },
+        test: row.get(4)?,
+        email: row.get(5)?,
+        facts,
+    }))
+}
+
+/// The consent facts in the text of `events.data`, column `index`.
+pub(super) fn facts_of(index: usize, data: &str) -> rusqlite::Result<Option<ConsentFacts>> {
+    let data: Data<'_> = json(index, data)?;
+    data.consent.map(|raw| json(index, raw.get())).transpose()
+}
+
+/// Folds an entity again and writes what differs; whether it did.
+pub(super) fn refold(conn: &Connection, zone: Zone, entity: &Entity) -> Result<bool, Error> {
+    let Scope { provider, account } = &entity.scope;
+    let word = family(entity.kind);
+    let mut statement = conn.prepare_cached(TOLD)?;
+    let rows = statement.query_map(
+        params![
+            provider,
+            account,
+            entity.user_id,
+            format!("{word}."),
+            format!("{word}/")
+        ],
+        told,
+    )?;
+    let mut events = Vec::new();
+    for row in rows {
+        events.extend(row?.filter(|told| told.facts.app == entity.app));
+    }
+    let (mut events, test) = counted(events, |told| told.test);
+    events.sort_by(|a, b| a.place.cmp(&b.place));
+    let state = fold(&events);
+    let history = write_changes(conn, zone, entity, &state.changes, test)?;
+    let present = write_purposes(conn, entity, &state.purposes, test)?;
+    Ok(history | present)
+}
+
+const PURPOSES: &str = "\
+select purpose, state, since, method, version, evidence, seq, id, test from consents
+where provider = ?1 and account = ?2 and user_id = ?3 and kind = ?4 and app = ?5";
+
+const DELETE_PURPOSE: &str = "\
+delete from consents
+where provider = ?1 and account = ?2 and user_id = ?3 and kind = ?4 and app = ?5 and purpose = ?6";
+
+const PUT_PURPOSE: &str = "\
+insert into consents (provider, account, user_id, kind, app, purpose, state, since, method, version, evidence, seq, id,
+  test)
+values (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14)
+on conflict do update set state = excluded.state, since = excluded.since, method = excluded.method,
+  version = excluded.version, evidence = excluded.evidence, seq = excluded.seq, id = excluded.id, test = excluded.test";
+
+fn purpose(row: &Row<'_>) -> rusqlite::Result<(String, (Option<Purpose>, bool))> {
+    let known = match ConsentState::from_word(row.get_ref(1)?.as_str()?) {
+        Some(state) => Some(Purpose {
+            state,
+            since: instant(row, 2)?,
+            method: row.get(3)?,
+            version: row.get(4)?,
+            evidence: row.get(5)?,
+            seq: row.get(6)?,
+            id: row.get(7)?,
+        }),
+        None => None,
+    };
+    Ok((row.get(0)?, (known, row.get(8)?)))
+}
+
+fn write_purposes(
+    conn: &Connection,
+    entity: &Entity,
+    purposes: &BTreeMap<String, Purpose>,
+    test: bool,
+) -> Result<bool, Error> {
+    let Scope { provider, account } = &entity.scope;
+    let (user_id, kind, app) = (&entity.user_id, entity.kind.as_str(), &entity.app);
+    let mut statement = conn.prepare_cached(PURPOSES)?;
+    let mut before: BTreeMap<String, (Option<Purpose>, bool)> = statement
+        .query_map(params![provider, account, user_id, kind, app], purpose)?
+        .collect::<Result<_, _>>()?;
+    let mut wrote = false;
+    for (purpose, now) in purposes {
+        let same = before
+            .remove(purpose)
+            .is_some_and(|(stored, marked)| stored.as_ref() == Some(now) && marked == test);
+        if same {
+            continue;
+        }
+        wrote = true;
+        conn.prepare_cached(PUT_PURPOSE)?.execute(params![
+            provider,
+            account,
+            user_id,
+            kind,
+            app,
+            purpose,
+            now.state.as_str(),
+            now.since.to_string(),
+            now.method,
+            now.version,
+            now.evidence,
+            now.seq,
+            now.id,
+            test,
+        ])?;
+    }
+    for purpose in before.keys() {
+        wrote = true;
+        conn.prepare_cached(DELETE_PURPOSE)?
+            .execute(params![provider, account, user_id, kind, app, purpose])?;
+    }
+    Ok(wrote)
+}
+
+const CHANGES: &str = "\
+select id, seq, at, email, purpose, before_state, after_state, method, version, test from consent_changes
+where provider = ?1 and account = ?2 and user_id = ?3 and kind = ?4 and app = ?5";
+
+const DELETE_CHANGE: &str = "delete from consent_changes where id = ?1";
+
+const PUT_CHANGE: &str = "\
+insert into consent_changes (id, seq, at, day, provider, account, app, user_id, email, kind, purpose, before_state,
+  after_state, method, version, test)
+values (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16)";
+
+fn change(row: &Row<'_>) -> rusqlite::Result<(i64, (Option<Change>, bool))> {
+    let state = |index| -> rusqlite::Result<Option<ConsentState>> {
+        Ok(row
+            .get_ref(index)?
+            .as_str_or_null()?
+            .and_then(ConsentState::from_word))
+    };
+    let id = row.get(0)?;
+    let known = match state(6)? {
+        Some(after) => Some(Change {
+            id,
+            seq: row.get(1)?,
+            at: instant(row, 2)?,
+            email: row.get(3)?,
+            purpose: row.get(4)?,
+            before: state(5)?,
+            after,
+            method: row.get(7)?,
+            version: row.get(8)?,
+        }),
+        None => None,
+    };
+    Ok((id, (known, row.get(9)?)))
+}
+
+fn write_changes(
+    conn: &Connection,
+    zone: Zone,
+    entity: &Entity,
+    changes: &[Change],
+    test: bool,
+) -> Result<bool, Error> {
+    let Scope { provider, account } = &entity.scope;
+    let (user_id, kind, app) = (&entity.user_id, entity.kind.as_str(), &entity.app);
+    let mut statement = conn.prepare_cached(CHANGES)?;
+    let mut before: BTreeMap<i64, (Option<Change>, bool)> = statement
+        .query_map(params![provider, account, user_id, kind, app], change)?
+        .collect::<Result<_, _>>()?;
+    let mut wanted = Vec::new();
+    for now in changes {
+        let same = before
+            .get(&now.id)
+            .is_some_and(|(stored, marked)| stored.as_ref() == Some(now) && *marked == test);
+        if same {
+            before.remove(&now.id);
+        } else {
+            wanted.push(now);
+        }
+    }
+    for id in before.keys() {
+        conn.prepare_cached(DELETE_CHANGE)?.execute([id])?;
+    }
+    for now in &wanted {
+        conn.prepare_cached(PUT_CHANGE)?.execute(params![
+            now.id,
+            now.seq,
+            now.at.to_string(),
+            now.at.day(zone),
+            provider,
+            account,
+            app,
+            user_id,
+            now.email,
+            kind,
+            now.purpose,
+            now.before.map(ConsentState::as_str),
+            now.after.as_str(),
+            now.method,
+            now.version,
+            test,
+        ])?;
+    }
+    Ok(!before.is_empty() || !wanted.is_empty())
+}
+
+/// Every statement here that looks rows up, for the test of query plans.
+#[cfg(test)]
+pub(super) const LOOKUPS: &[&str] = &[TOLD, PURPOSES, DELETE_PURPOSE, CHANGES, DELETE_CHANGE];

@@ -1,0 +1,144 @@
+//! Rows of `daily`: events and distinct readers per day, account and type, tests left out (MAPPING.md rule 10.6).
+//!
+//! Imports domain. Counts up and down as events come and go, and never counts a day again from its events.
+
+use std::collections::{BTreeMap, HashSet};
+
+use rusqlite::{Connection, params};
+
+use crate::domain::time::{DAY_MS, HOUR_MS, Timestamp};
+use crate::store::Error;
+use crate::store::project::order::Scope;
+
+/// One row's key.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+struct Cell {
+    day: String,
+    scope: Scope,
+    kind: String,
+}
+
+/// What is counted of one event.
+#[derive(Clone, Copy)]
+pub(super) struct Counted<'a> {
+    /// The day of its time.
+    pub(super) day: &'a str,
+    /// Whose it is.
+    pub(super) scope: &'a Scope,
+    /// The word of its type.
+    pub(super) kind: &'a str,
+    /// Its time.
+    pub(super) at: Timestamp,
+    /// The reader and their row; `None` if the event is about nobody.
+    pub(super) reader: Option<(&'a str, i64)>,
+}
+
+/// What a batch adds or takes away.
+#[derive(Default)]
+pub(super) struct Daily {
+    changes: BTreeMap<Cell, (i64, i64)>,
+    met: HashSet<(i64, Cell)>,
+}
+
+impl Daily {
+    /// Counts an event that is about to be stored. `is_first` says that the reader has none that counts on this day
+    /// from before the batch, if that is known.
+    pub(super) fn add(
+        &mut self,
+        conn: &Connection,
+        event: Counted<'_>,
+        is_first: bool,
+    ) -> Result<(), Error> {
+        let cell = event.cell();
+        let mut users = 0;
+        if let Some((user_id, users_id)) = event.reader
+            && self.met.insert((users_id, cell.clone()))
+            && (is_first || !stands(conn, event, user_id)?)
+        {
+            users = 1;
+        }
+        self.change(cell, 1, users);
+        Ok(())
+    }
+
+    /// Counts an event down that was taken away.
+    pub(super) fn remove(&mut self, conn: &Connection, event: Counted<'_>) -> Result<(), Error> {
+        let cell = event.cell();
+        let mut users = 0;
+        if let Some((user_id, users_id)) = event.reader
+            && self.met.insert((users_id, cell.clone()))
+            && !stands(conn, event, user_id)?
+        {
+            users = -1;
+        }
+        self.change(cell, -1, users);
+        Ok(())
+    }
+
+    fn change(&mut self, cell: Cell, events: i64, users: i64) {
+        let change = self.changes.entry(cell).or_default();
+        change.0 += events;
+        change.1 += users;
+    }
+
+    /// Writes what was counted.
+    pub(super) fn write(self, conn: &Connection) -> Result<(), Error> {
+        for (cell, (events, users)) in self.changes {
+            let Scope { provider, account } = &cell.scope;
+            conn.prepare_cached(ADD)?.execute(params![
+                cell.day, provider, account, cell.kind, events, users
+            ])?;
+            if events < 0 {
+                conn.prepare_cached(DELETE_EMPTY)?
+                    .execute(params![cell.day, provider, account, cell.kind])?;
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Counted<'_> {
+    fn cell(self) -> Cell {
+        Cell {
+            day: self.day.to_owned(),
+            scope: self.scope.clone(),
+            kind: self.kind.to_owned(),
+        }
+    }
+}
+
+/// No day is longer, not even one that a country repeated by moving its date line.
+const LONGEST_DAY_MS: i64 = 2 * DAY_MS + HOUR_MS;
+
+pub(super) const STANDS: &str = "\
+select exists (
+  select 1 from events
+  where provider = ?1 and account = ?2 and user_id = ?3 and at > ?4 and at < ?5
+    and day = ?6 and type = ?7 and test = 0 and users_id is not null)";
+
+/// Whether the reader has a stored event of this day and type that counts.
+fn stands(conn: &Connection, event: Counted<'_>, user_id: &str) -> Result<bool, Error> {
+    Ok(conn.prepare_cached(STANDS)?.query_row(
+        params![
+            event.scope.provider,
+            event.scope.account,
+            user_id,
+            event.at.plus_ms(-LONGEST_DAY_MS).to_string(),
+            event.at.plus_ms(LONGEST_DAY_MS).to_string(),
+            event.day,
+            event.kind,
+        ],
+        |row| row.get(0),
+    )?)
+}
+
+const ADD: &str = "\
+insert into daily (day, provider, account, type, events, users) values (?1, ?2, ?3, ?4, ?5, ?6)
+on conflict do update set events = events + excluded.events, users = users + excluded.users";
+
+const DELETE_EMPTY: &str = "\
+delete from daily where day = ?1 and provider = ?2 and account = ?3 and type = ?4 and events = 0";
+
+/// Every statement here that looks rows up, for the test of query plans.
+#[cfg(test)]
+pub(super) const LOOKUPS: &[&str] = &[STANDS, DELETE_EMPTY];

@@ -1,0 +1,270 @@
+//! Rows of `payments`: one per payment event, refunds beside the payments they give back.
+//!
+//! Imports domain. Which subscription a refund belongs to is decided where subscriptions are folded.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use rusqlite::{Connection, params};
+
+use crate::domain::event::{EventType, Facts, PaymentFacts};
+use crate::domain::money::Money;
+use crate::store::Error;
+use crate::store::project::events::{Fresh, currency};
+use crate::store::project::order::{EVENTS_MAX, Place, Scope, instant, text};
+
+/// Said of a refund that gives back more than was paid.
+const BEYOND: &str = "more than was paid";
+/// Said of a payment that states no amount.
+const NO_AMOUNT: &str = "no amount";
+/// Between two things said of one payment.
+const AND: &str = "; ";
+
+const INSERT: &str = "\
+insert into payments (id, seq, provider, account, payment_id, transaction_id, user_id, users_id, subscription_id, at,
+  day, kind, amount_minor, net_minor, currency, exponent, amount, amount_text, status, plan, flag, for_subscription,
+  test)
+values (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21, ?22, ?23)";
+
+/// Stores the payment that `fresh` is, if it is one; its transaction, if it has one.
+pub(super) fn insert(
+    conn: &Connection,
+    fresh: &Fresh<'_>,
+    users_id: Option<i64>,
+) -> Result<Option<String>, Error> {
+    let (kind, done) = match fresh.event.kind {
+        EventType::PaymentSucceeded => ("payment", "succeeded"),
+        EventType::PaymentRefunded => ("refund", "refunded"),
+        _ => return Ok(None),
+    };
+    let untold = PaymentFacts::default();
+    let facts = match &fresh.event.facts {
+        Facts::Payment(facts) => facts,
+        _ => &untold,
+    };
+    let money = fresh.event.money.as_ref();
+    let transaction_id = facts.transaction_id.as_deref().map(text);
+    let payment_id = facts.payment_id.as_deref().map_or_else(
+        || format!("delivery:{}", fresh.place.seq),
+        |id| text(id).into_owned(),
+    );
+    conn.prepare_cached(INSERT)?.execute(params![
+        fresh.place.id(),
+        fresh.place.seq,
+        fresh.scope.provider,
+        fresh.scope.account,
+        payment_id,
+        transaction_id,
+        fresh.user_id,
+        users_id,
+        fresh.subscription_id,
+        fresh.place.at.to_string(),
+        fresh.day,
+        kind,
+        money.and_then(|money| money.minor),
+        facts.net.as_ref().and_then(|net| net.minor),
+        money.and_then(currency),
+        money.and_then(|money| money.exponent),
+        money.and_then(Money::real),
+        money.map(|money| text(&money.text)),
+        facts.status.as_deref().map_or(done.into(), text),
+        fresh.event.plan.as_deref().map(text),
+        flag(money, facts),
+        facts.for_subscription,
+        fresh.is_test(),
+    ])?;
+    Ok(transaction_id.map(std::borrow::Cow::into_owned))
+}
+
+fn flag(money: Option<&Money>, facts: &PaymentFacts) -> Option<String> {
+    let amount = match money {
+        None => Some(NO_AMOUNT),
+        Some(money) => money.flag.map(crate::domain::money::MoneyFlag::as_str),
+    };
+    let said: Vec<_> = [amount, facts.flag.as_deref()]
+        .into_iter()
+        .flatten()
+        .map(text)
+        .collect();
+    (!said.is_empty()).then(|| said.join(AND))
+}
+
+/// One row of a transaction.
+pub(super) struct Part {
+    place: Place,
+    /// The reader.
+    pub(super) user_id: Option<String>,
+    /// The subscription.
+    pub(super) subscription_id: Option<String>,
+    is_refund: bool,
+    amount_minor: Option<i64>,
+    currency: Option<String>,
+    flag: Option<String>,
+    /// Of a test delivery.
+    pub(super) test: bool,
+}
+
+impl Part {
+    /// The delivery.
+    pub(super) const fn seq(&self) -> i64 {
+        self.place.seq
+    }
+
+    /// Whether money came in by it.
+    pub(super) const fn is_payment(&self) -> bool {
+        !self.is_refund
+    }
+}
+
+const OF_TRANSACTION: &str = "\
+select p.id, p.seq, p.at, d.dedupe_key, p.user_id, p.subscription_id, p.kind, p.amount_minor, p.currency, p.flag,
+  p.test
+from payments p cross join deliveries d on d.seq = p.seq
+where p.provider = ?1 and p.account = ?2 and p.transaction_id = ?3";
+
+/// All payments and refunds of one transaction, in their order.
+pub(super) fn of_transaction(
+    conn: &Connection,
+    scope: &Scope,
+    transaction_id: &str,
+) -> Result<Vec<Part>, Error> {
+    let mut statement = conn.prepare_cached(OF_TRANSACTION)?;
+    let rows = statement.query_map(
+        params![scope.provider, scope.account, transaction_id],
+        |row| {
+            let is_refund = row.get_ref(6)?.as_str()? == "refund";
+            let kind = if is_refund {
+                EventType::PaymentRefunded
+            } else {
+                EventType::PaymentSucceeded
+            };
+            Ok(Part {
+                place: Place {
+                    at: instant(row, 2)?,
+                    rank: kind.rank(),
+                    key: row.get::<_, Option<String>>(3)?.unwrap_or_default(),
+                    n: row.get::<_, i64>(0)? % EVENTS_MAX,
+                    seq: row.get(1)?,
+                },
+                user_id: row.get(4)?,
+                subscription_id: row.get(5)?,
+                is_refund,
+                amount_minor: row.get(7)?,
+                currency: row.get(8)?,
+                flag: row.get(9)?,
+                test: row.get(10)?,
+            })
+        },
+    )?;
+    let mut parts: Vec<Part> = rows.collect::<Result<_, _>>()?;
+    parts.sort_by(|a, b| a.place.cmp(&b.place));
+    Ok(parts)
+}
+
+/// The refunds of a transaction that give back more than was paid, by their ids. A transaction without a payment says
+/// nothing of that, nor does one with an amount that is not known; tests are set against tests.
+fn beyond(parts: &[Part]) -> BTreeSet<i64> {
+    let mut found = BTreeSet::new();
+    for test in [false, true] {
+        let mut left: BTreeMap<Option<&str>, Option<i128>> = BTreeMap::new();
+        let mine = || parts.iter().filter(|part| part.test == test);
+        if !mine().any(Part::is_payment) {
+            continue;
+        }
+        for part in mine().filter(|part| part.is_payment()) {
+            let sum = left.entry(part.currency.as_deref()).or_insert(Some(0));
+            *sum = (*sum)
+                .zip(part.amount_minor)
+                .map(|(sum, minor)| sum + i128::from(minor));
+        }
+        for part in mine().filter(|part| part.is_refund) {
+            let sum = left.entry(part.currency.as_deref()).or_insert(Some(0));
+            // A refund is negative already.
+            *sum = (*sum)
+                .zip(part.amount_minor)
+                .map(|(sum, minor)| sum + i128::from(minor));
+            if sum.is_some_and(|sum| sum < 0) {
+                found.insert(part.place.id());
+            }
+        }
+    }
+    found
+}
+
+const FLAG: &str = "update payments set flag = ?2 where id = ?1";
+
+/// Flags the refunds of a transaction that give back more than was paid; the readers whose refunds it holds.
+pub(super) fn check(
+    conn: &Connection,
+    scope: &Scope,
+    transaction_id: &str,
+) -> Result<Vec<String>, Error> {
+    let parts = of_transaction(conn, scope, transaction_id)?;
+    if parts.iter().all(Part::is_payment) {
+        return Ok(Vec::new());
+    }
+    let beyond = beyond(&parts);
+    let mut readers = Vec::new();
+    for part in parts.into_iter().filter(|part| part.is_refund) {
+        let flag = flagged(part.flag.as_deref(), beyond.contains(&part.place.id()));
+        if flag != part.flag {
+            conn.prepare_cached(FLAG)?
+                .execute(params![part.place.id(), flag])?;
+        }
+        readers.extend(part.user_id);
+    }
+    Ok(readers)
+}
+
+/// `flag` with or without the word that it is beyond.
+fn flagged(flag: Option<&str>, beyond: bool) -> Option<String> {
+    let mut said: Vec<&str> = flag
+        .into_iter()
+        .flat_map(|flag| flag.split(AND))
+        .filter(|word| *word != BEYOND)
+        .collect();
+    said.extend(beyond.then_some(BEYOND));
+    (!said.is_empty()).then(|| said.join(AND))
+}
+
+const ATTACH: &str = "\
+update payments set subscription_id = ?2 where id = ?1 and subscription_id is not ?2";
+
+/// Says which subscription a refund belongs to.
+pub(super) fn attach(
+    conn: &Connection,
+    id: i64,
+    subscription_id: Option<&str>,
+) -> Result<(), Error> {
+    conn.prepare_cached(ATTACH)?
+        .execute(params![id, subscription_id])?;
+    Ok(())
+}
+
+const TRANSACTION: &str = "select transaction_id from payments where id = ?1";
+
+/// The transaction of a stored payment.
+pub(super) fn transaction(conn: &Connection, id: i64) -> Result<Option<String>, Error> {
+    Ok(conn
+        .prepare_cached(TRANSACTION)?
+        .query_row([id], |row| row.get(0))?)
+}
+
+const DELETE: &str = "delete from payments where id = ?1";
+
+/// Takes a payment away.
+pub(super) fn delete(conn: &Connection, id: i64) -> Result<(), Error> {
+    conn.prepare_cached(DELETE)?.execute([id])?;
+    Ok(())
+}
+
+const MARK: &str = "update payments set test = ?2 where id = ?1";
+
+/// Sets a payment's test mark.
+pub(super) fn mark(conn: &Connection, id: i64, test: bool) -> Result<(), Error> {
+    conn.prepare_cached(MARK)?.execute(params![id, test])?;
+    Ok(())
+}
+
+/// Every statement here that looks rows up, for the test of query plans.
+#[cfg(test)]
+pub(super) const LOOKUPS: &[&str] = &[OF_TRANSACTION, FLAG, ATTACH, TRANSACTION, DELETE, MARK];

@@ -1,0 +1,64 @@
+//! Every statement of the folds that looks rows up finds them by an index.
+
+use rusqlite::types::Null;
+
+use crate::store::project::tests::{Ledger, START};
+use crate::store::project::{consents, daily, events, groups, payments, users};
+
+#[test]
+fn no_fold_scans_a_table() {
+    let ledger = Ledger::new(START);
+    let all = [
+        events::LOOKUPS,
+        users::LOOKUPS,
+        daily::LOOKUPS,
+        payments::LOOKUPS,
+        consents::LOOKUPS,
+        groups::LOOKUPS,
+    ];
+    for sql in all.concat() {
+        let mut statement = ledger
+            .conn
+            .prepare(&format!("explain query plan {sql}"))
+            .unwrap();
+        let bound = vec![Null; statement.parameter_count()];
+        let plan: Vec<String> = statement
+            .query_map(rusqlite::params_from_iter(bound), |row| row.get(3))
+            .unwrap()
+            .map(Result::unwrap)
+            .collect();
+        assert!(!plan.is_empty(), "{sql}");
+        for step in &plan {
+            let is_constant = step == "SCAN CONSTANT ROW";
+            assert!(is_constant || !step.starts_with("SCAN"), "{sql}\n{plan:?}");
+        }
+    }
+}
+
+#[test]
+fn one_reader_s_subscriptions_are_found_without_their_sign_ins() {
+    let ledger = Ledger::new(START);
+    for (sql, index) in [
+        (groups::BY_READER, "events_folded"),
+        (consents::TOLD, "events_folded"),
+        (groups::BY_ID, "events_subscription"),
+        (users::SAID, "events_users"),
+        (daily::STANDS, "events_user"),
+        (groups::DUE, "subscriptions_clock"),
+    ] {
+        let mut statement = ledger
+            .conn
+            .prepare(&format!("explain query plan {sql}"))
+            .unwrap();
+        let bound = vec![Null; statement.parameter_count()];
+        let plan: Vec<String> = statement
+            .query_map(rusqlite::params_from_iter(bound), |row| row.get(3))
+            .unwrap()
+            .map(Result::unwrap)
+            .collect();
+        assert!(
+            plan.iter().any(|step| step.contains(&format!(" {index} "))),
+            "{plan:?}"
+        );
+    }
+}

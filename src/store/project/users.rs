@@ -1,0 +1,708 @@
+//! Rows of `users` and `user_aliases`: what is known of a reader.
+//!
+//! Imports domain. A reader's later event is folded onto the row; anything else folds all their events again. Either
+//! way the row is the same (MAPPING.md rule 11.2).
+
+use std::collections::{BTreeMap, HashMap};
+
+use rusqlite::{Connection, OptionalExtension, Row, params};
+
+use crate::domain::delivery::IdentityProof;
+use crate::domain::event::{Actor, CancellationFacts, EventType, Facts, SubscriptionFacts};
+use crate::domain::time::Timestamp;
+use crate::store::Error;
+use crate::store::project::events::{Fresh, Person};
+use crate::store::project::order::{
+    Data, Place, Scope, counted, facts, instant, instant_maybe, json, kind, text,
+};
+
+/// Who: an id within one account at one provider.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub(super) struct UserKey {
+    /// The account.
+    pub(super) scope: Scope,
+    /// The provider's id of the reader.
+    pub(super) user_id: String,
+}
+
+/// What one event says of its reader.
+#[derive(Clone, Debug)]
+pub(super) struct Said {
+    /// Where it stands.
+    pub(super) place: Place,
+    /// What happened.
+    pub(super) kind: EventType,
+    /// Of a test delivery.
+    pub(super) test: bool,
+    /// Whether the reader did it.
+    pub(super) acted: bool,
+    /// What the delivery proves of an address.
+    pub(super) proof: Option<IdentityProof>,
+    /// E-mail.
+    pub(super) email: Option<String>,
+    /// Phone.
+    pub(super) phone: Option<String>,
+    /// Name.
+    pub(super) name: Option<String>,
+    /// Country.
+    pub(super) country: Option<String>,
+    /// City.
+    pub(super) city: Option<String>,
+    /// The publisher's own id.
+    pub(super) client_user_id: Option<String>,
+    /// Other ids and where they stood.
+    pub(super) aliases: Vec<(String, String)>,
+}
+
+/// What a reader's events add up to.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct State {
+    email: Option<String>,
+    phone: Option<String>,
+    name: Option<String>,
+    country: Option<String>,
+    city: Option<String>,
+    client_user_id: Option<String>,
+    registered_at: Option<Timestamp>,
+    first_seen_at: Timestamp,
+    last_seen_at: Timestamp,
+    sign_ins: i64,
+    identity_proof: Option<String>,
+    folded_to: Timestamp,
+}
+
+impl State {
+    const fn begun(at: Timestamp) -> Self {
+        Self {
+            email: None,
+            phone: None,
+            name: None,
+            country: None,
+            city: None,
+            client_user_id: None,
+            registered_at: None,
+            first_seen_at: at,
+            last_seen_at: at,
+            sign_ins: 0,
+            identity_proof: None,
+            folded_to: at,
+        }
+    }
+
+    /// Adds one event that stands after all that were added before.
+    fn add(&mut self, said: &Said) {
+        let at = said.place.at;
+        for (known, told) in [
+            (&mut self.email, &said.email),
+            (&mut self.phone, &said.phone),
+            (&mut self.name, &said.name),
+            (&mut self.country, &said.country),
+            (&mut self.city, &said.city),
+            (&mut self.client_user_id, &said.client_user_id),
+        ] {
+            if told.as_deref().is_some_and(|told| !told.is_empty()) {
+                known.clone_from(told);
+            }
+        }
+        if said.kind == EventType::UserRegistered && self.registered_at.is_none() {
+            self.registered_at = Some(at);
+        }
+        if said.kind == EventType::UserSignedIn {
+            self.sign_ins += 1;
+        }
+        if said.acted {
+            self.last_seen_at = at;
+        }
+        if let Some(proof) = said.proof
+            && proof != IdentityProof::Absent
+            && proves(said.kind)
+        {
+            self.identity_proof = Some(proof.as_str().to_owned());
+        }
+        self.folded_to = at;
+    }
+
+    /// The columns that stand in an index or seldom change.
+    fn same_facts(&self, other: &Self) -> bool {
+        let seen = Self {
+            last_seen_at: other.last_seen_at,
+            sign_ins: other.sign_ins,
+            folded_to: other.folded_to,
+            ..self.clone()
+        };
+        seen == *other
+    }
+}
+
+/// Folds events in their order; `None` of none.
+pub(super) fn fold(events: &[Said]) -> Option<State> {
+    let mut state = State::begun(events.first()?.place.at);
+    for said in events {
+        state.add(said);
+    }
+    Some(state)
+}
+
+/// The other ids of a reader, each with the field and delivery of the first event that has it.
+fn aliases(events: &[Said]) -> BTreeMap<String, (String, i64)> {
+    let mut all = BTreeMap::new();
+    for said in events {
+        for (alias, source) in &said.aliases {
+            all.entry(alias.clone())
+                .or_insert_with(|| (source.clone(), said.place.seq));
+        }
+    }
+    all
+}
+
+/// Whether deliveries of events of this type carry tokens about the reader's address (rule 7.1).
+fn proves(kind: EventType) -> bool {
+    matches!(kind.family(), "user" | "checkout")
+}
+
+/// Whether an event of this type is something that the reader did, as `last_seen_at` counts it. Renewals, expiries and
+/// refunds happen without them, and so does a cancellation unless the reader is named as who cancelled.
+fn is_act(kind: EventType, cancelled_by: Actor) -> bool {
+    match kind {
+        EventType::SubscriptionStarted
+        | EventType::SubscriptionTrialStarted
+        | EventType::SubscriptionReactivated
+        | EventType::IdentityVerified => true,
+        EventType::SubscriptionCancelled => cancelled_by == Actor::User,
+        _ => matches!(
+            kind.family(),
+            "user"
+                | "checkout"
+                | "purchase"
+                | "consent"
+                | "agreement"
+                | "experiment"
+                | "consent_evidence"
+                | "engagement"
+        ),
+    }
+}
+
+fn actor(cancellation: Option<&CancellationFacts>) -> Actor {
+    cancellation.map_or(Actor::Unknown, |cancellation| cancellation.actor)
+}
+
+impl Said {
+    /// What a fresh event says, exactly as it will be read back.
+    fn fresh(fresh: &Fresh<'_>) -> Self {
+        let subject = &fresh.event.subject;
+        let first = fresh.read.reading.events().first();
+        // What the columns do not hold stands once per delivery: see `events::data`.
+        let more = fresh.place.n == 0 || first.map(|first| &first.subject) != Some(subject);
+        let own = |value: &Option<String>| value.as_deref().map(|value| text(value).into_owned());
+        let once = |value: &Option<String>| own(value).filter(|_| more);
+        let cancelled_by = match &fresh.event.facts {
+            Facts::Subscription(facts) => actor(facts.cancellation.as_ref()),
+            _ => Actor::Unknown,
+        };
+        Self {
+            place: fresh.place.clone(),
+            kind: fresh.event.kind,
+            test: fresh.is_test(),
+            acted: is_act(fresh.event.kind, cancelled_by),
+            proof: fresh.read.delivery.identity_proof,
+            email: own(&subject.email),
+            phone: own(&subject.phone),
+            name: own(&subject.name),
+            country: once(&subject.country),
+            city: once(&subject.city),
+            client_user_id: once(&subject.client_user_id),
+            aliases: subject
+                .aliases
+                .iter()
+                .filter(|_| more)
+                .map(|(alias, source)| (text(alias).into_owned(), text(source).into_owned()))
+                .collect(),
+        }
+    }
+}
+
+pub(super) const SAID: &str = "\
+select e.seq, e.n, e.type, e.at, e.test, e.email, e.phone, e.name, e.data, d.dedupe_key, d.identity_proof
+from events e cross join deliveries d on d.seq = e.seq
+where e.users_id = ?1";
+
+fn said(row: &Row<'_>) -> rusqlite::Result<Said> {
+    let kind = kind(row, 2)?;
+    let data: Data<'_> = json(8, row.get_ref(8)?.as_str()?)?;
+    let person: Person = facts(8, data.subject)?;
+    let cancelled_by = if kind == EventType::SubscriptionCancelled {
+        let told: SubscriptionFacts = facts(8, data.subscription)?;
+        actor(told.cancellation.as_ref())
+    } else {
+        Actor::Unknown
+    };
+    Ok(Said {
+        place: Place {
+            at: instant(row, 3)?,
+            rank: kind.rank(),
+            key: row.get::<_, Option<String>>(9)?.unwrap_or_default(),
+            n: row.get(1)?,
+            seq: row.get(0)?,
+        },
+        kind,
+        test: row.get(4)?,
+        acted: is_act(kind, cancelled_by),
+        proof: row
+            .get_ref(10)?
+            .as_str_or_null()?
+            .and_then(IdentityProof::from_word),
+        email: row.get(5)?,
+        phone: row.get(6)?,
+        name: row.get(7)?,
+        country: person.country,
+        city: person.city,
+        client_user_id: person.client_user_id,
+        aliases: person.aliases,
+    })
+}
+
+/// A row as it stands.
+#[derive(Clone)]
+struct Stored {
+    id: i64,
+    state: State,
+    active_subscriptions: i64,
+    consents_given: i64,
+    test: bool,
+}
+
+const FIND: &str = "\
+select id, email, phone, name, country, city, client_user_id, registered_at, first_seen_at, last_seen_at, sign_ins,
+  identity_proof, active_subscriptions, consents_given, test, folded_to
+from users where provider = ?1 and account = ?2 and user_id = ?3";
+
+fn stored(row: &Row<'_>) -> rusqlite::Result<Stored> {
+    Ok(Stored {
+        id: row.get(0)?,
+        state: State {
+            email: row.get(1)?,
+            phone: row.get(2)?,
+            name: row.get(3)?,
+            country: row.get(4)?,
+            city: row.get(5)?,
+            client_user_id: row.get(6)?,
+            registered_at: instant_maybe(row, 7)?,
+            first_seen_at: instant(row, 8)?,
+            last_seen_at: instant(row, 9)?,
+            sign_ins: row.get(10)?,
+            identity_proof: row.get(11)?,
+            folded_to: instant(row, 15)?,
+        },
+        active_subscriptions: row.get(12)?,
+        consents_given: row.get(13)?,
+        test: row.get(14)?,
+    })
+}
+
+#[derive(Default)]
+struct Slot {
+    stored: Option<Stored>,
+    said: Vec<Said>,
+    /// Fold all events again.
+    refold: bool,
+    /// Count subscriptions and consents again.
+    recount: bool,
+}
+
+/// The readers that one batch is about.
+#[derive(Default)]
+pub(super) struct Readers {
+    slots: HashMap<UserKey, Slot>,
+}
+
+impl Readers {
+    fn slot(&mut self, conn: &Connection, key: &UserKey) -> Result<&mut Slot, Error> {
+        if !self.slots.contains_key(key) {
+            let stored = conn
+                .prepare_cached(FIND)?
+                .query_row(
+                    params![key.scope.provider, key.scope.account, key.user_id],
+                    stored,
+                )
+                .optional()?;
+            let slot = Slot {
+                stored,
+                ..Slot::default()
+            };
+            self.slots.insert(key.clone(), slot);
+        }
+        Ok(self.slots.get_mut(key).expect("it was put there"))
+    }
+
+    /// The reader's row, if there is one.
+    pub(super) fn id(&mut self, conn: &Connection, key: &UserKey) -> Result<Option<i64>, Error> {
+        Ok(self
+            .slot(conn, key)?
+            .stored
+            .as_ref()
+            .map(|stored| stored.id))
+    }
+
+    /// The time of the latest event that counts and that was folded before this batch; `None` if there is none.
+    pub(super) fn folded_to(
+        &mut self,
+        conn: &Connection,
+        key: &UserKey,
+    ) -> Result<Option<Timestamp>, Error> {
+        let slot = self.slot(conn, key)?;
+        let real = slot.stored.as_ref().filter(|stored| !stored.test);
+        Ok(real.map(|stored| stored.state.folded_to))
+    }
+
+    /// Has the reader's events folded again from the beginning.
+    pub(super) fn refold(&mut self, conn: &Connection, key: &UserKey) -> Result<(), Error> {
+        self.slot(conn, key)?.refold = true;
+        Ok(())
+    }
+
+    /// Has the reader's subscriptions and consents counted again.
+    pub(super) fn recount(&mut self, conn: &Connection, key: &UserKey) -> Result<(), Error> {
+        self.slot(conn, key)?.recount = true;
+        Ok(())
+    }
+
+    /// Takes note of a fresh event, before it is stored.
+    pub(super) fn hear(&mut self, conn: &Connection, fresh: &Fresh<'_>) -> Result<(), Error> {
+        let Some(user_id) = fresh.user_id.as_ref().filter(|_| fresh.is_person()) else {
+            return Ok(());
+        };
+        let key = UserKey {
+            scope: fresh.scope.clone(),
+            user_id: user_id.clone(),
+        };
+        self.slot(conn, &key)?.said.push(Said::fresh(fresh));
+        Ok(())
+    }
+
+    /// Makes rows for new readers, which events then point at, and folds later events of known ones onto theirs.
+    pub(super) fn greet(&mut self, conn: &Connection) -> Result<(), Error> {
+        for (key, slot) in &mut self.slots {
+            let said = std::mem::take(&mut slot.said);
+            let Some(id) = said.iter().map(|said| said.place.id()).min() else {
+                continue;
+            };
+            match &mut slot.stored {
+                None => {
+                    slot.stored = Some(greet_new(conn, key, id, said)?);
+                    slot.recount = true;
+                }
+                Some(stored) => slot.refold |= !greet_known(conn, key, stored, id, said)?,
+            }
+        }
+        Ok(())
+    }
+
+    /// Folds again whoever needs it: to be called when events stand as they shall.
+    pub(super) fn fold(&mut self, conn: &Connection) -> Result<(), Error> {
+        for (key, slot) in &mut self.slots {
+            if std::mem::take(&mut slot.refold) {
+                refold(conn, key, slot)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Counts again whom it concerns: to be called when subscriptions and consents stand as they shall.
+    pub(super) fn count(&mut self, conn: &Connection) -> Result<(), Error> {
+        for (key, slot) in &mut self.slots {
+            if std::mem::take(&mut slot.recount)
+                && let Some(stored) = &mut slot.stored
+            {
+                count(conn, key, stored)?;
+            }
+        }
+        Ok(())
+    }
+}
+
+fn greet_new(conn: &Connection, key: &UserKey, id: i64, said: Vec<Said>) -> Result<Stored, Error> {
+    let (mut said, test) = counted(said, |said| said.test);
+    said.sort_by(|a, b| a.place.cmp(&b.place));
+    let stored = Stored {
+        id,
+        state: fold(&said).expect("a reader is met by an event"),
+        active_subscriptions: 0,
+        consents_given: 0,
+        test,
+    };
+    insert(conn, key, &stored)?;
+    conn.prepare_cached(CLAIM)?.execute(params![
+        key.scope.provider,
+        key.scope.account,
+        key.user_id,
+        id
+    ])?;
+    add_aliases(conn, key, &aliases(&said))?;
+    Ok(stored)
+}
+
+/// Folds onto the row; false if that cannot be done.
+fn greet_known(
+    conn: &Connection,
+    key: &UserKey,
+    stored: &mut Stored,
+    id: i64,
+    mut said: Vec<Said>,
+) -> Result<bool, Error> {
+    if id < stored.id || (stored.test && said.iter().any(|said| !said.test)) {
+        return Ok(false);
+    }
+    said.retain(|said| stored.test || !said.test);
+    if said
+        .iter()
+        .any(|said| said.place.at <= stored.state.folded_to)
+    {
+        return Ok(false);
+    }
+    said.sort_by(|a, b| a.place.cmp(&b.place));
+    let before = stored.state.clone();
+    for said in &said {
+        stored.state.add(said);
+    }
+    write(conn, stored, &before)?;
+    add_aliases(conn, key, &aliases(&said))?;
+    Ok(true)
+}
+
+fn refold(conn: &Connection, key: &UserKey, slot: &mut Slot) -> Result<(), Error> {
+    let Some(before) = slot.stored.take() else {
+        return Ok(());
+    };
+    let mut statement = conn.prepare_cached(SAID)?;
+    let all: Vec<Said> = statement
+        .query_map([before.id], said)?
+        .collect::<Result<_, _>>()?;
+    let id = all.iter().map(|said| said.place.id()).min();
+    let (mut all, test) = counted(all, |said| said.test);
+    all.sort_by(|a, b| a.place.cmp(&b.place));
+    replace_aliases(conn, key, &aliases(&all))?;
+    let (Some(id), Some(state)) = (id, fold(&all)) else {
+        conn.prepare_cached(LEAVE)?.execute([before.id])?;
+        conn.prepare_cached(DELETE)?.execute([before.id])?;
+        return Ok(());
+    };
+    if id != before.id {
+        move_to(conn, before.id, id)?;
+    }
+    let after = Stored {
+        id,
+        state,
+        test,
+        ..before.clone()
+    };
+    if before.test != test {
+        conn.prepare_cached(MARK)?.execute(params![id, test])?;
+        slot.recount = true;
+    }
+    write(conn, &after, &before.state)?;
+    slot.stored = Some(after);
+    Ok(())
+}
+
+const INSERT: &str = "\
+insert into users (id, provider, account, user_id, email, phone, name, country, city, client_user_id, registered_at,
+  first_seen_at, last_seen_at, sign_ins, identity_proof, active_subscriptions, consents_given, test, folded_to)
+values (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19)";
+
+fn insert(conn: &Connection, key: &UserKey, stored: &Stored) -> Result<(), Error> {
+    let state = &stored.state;
+    conn.prepare_cached(INSERT)?.execute(params![
+        stored.id,
+        key.scope.provider,
+        key.scope.account,
+        key.user_id,
+        state.email,
+        state.phone,
+        state.name,
+        state.country,
+        state.city,
+        state.client_user_id,
+        state.registered_at.map(|at| at.to_string()),
+        state.first_seen_at.to_string(),
+        state.last_seen_at.to_string(),
+        state.sign_ins,
+        state.identity_proof,
+        stored.active_subscriptions,
+        stored.consents_given,
+        stored.test,
+        state.folded_to.to_string(),
+    ])?;
+    Ok(())
+}
+
+const UPDATE_FOLDED: &str = "update users set folded_to = ?2 where id = ?1";
+
+const UPDATE_SEEN: &str =
+    "update users set last_seen_at = ?2, sign_ins = ?3, folded_to = ?4 where id = ?1";
+
+const UPDATE: &str = "\
+update users set email = ?2, phone = ?3, name = ?4, country = ?5, city = ?6, client_user_id = ?7, registered_at = ?8,
+  first_seen_at = ?9, last_seen_at = ?10, sign_ins = ?11, identity_proof = ?12, folded_to = ?13
+where id = ?1";
+
+/// Writes what differs from `before`, with the statement that touches the fewest indexes.
+fn write(conn: &Connection, stored: &Stored, before: &State) -> Result<(), Error> {
+    let state = &stored.state;
+    if state == before {
+        return Ok(());
+    }
+    if !state.same_facts(before) {
+        conn.prepare_cached(UPDATE)?.execute(params![
+            stored.id,
+            state.email,
+            state.phone,
+            state.name,
+            state.country,
+            state.city,
+            state.client_user_id,
+            state.registered_at.map(|at| at.to_string()),
+            state.first_seen_at.to_string(),
+            state.last_seen_at.to_string(),
+            state.sign_ins,
+            state.identity_proof,
+            state.folded_to.to_string(),
+        ])?;
+    } else if state.last_seen_at == before.last_seen_at && state.sign_ins == before.sign_ins {
+        conn.prepare_cached(UPDATE_FOLDED)?
+            .execute(params![stored.id, state.folded_to.to_string()])?;
+    } else {
+        conn.prepare_cached(UPDATE_SEEN)?.execute(params![
+            stored.id,
+            state.last_seen_at.to_string(),
+            state.sign_ins,
+            state.folded_to.to_string(),
+        ])?;
+    }
+    Ok(())
+}
+
+const MARK: &str = "update users set test = ?2 where id = ?1";
+
+const DELETE: &str = "delete from users where id = ?1";
+
+/// The same id may have named a session before it named a person.
+const CLAIM: &str = "\
+update subscriptions set users_id = ?4
+where provider = ?1 and account = ?2 and user_id = ?3 and users_id is null";
+
+const LEAVE: &str = "update subscriptions set users_id = null where users_id = ?1";
+
+const MOVE: [&str; 4] = [
+    "update users set id = ?2 where id = ?1",
+    "update events set users_id = ?2 where users_id = ?1",
+    "update subscriptions set users_id = ?2 where users_id = ?1",
+    "update payments set users_id = ?2 where users_id = ?1",
+];
+
+/// Gives a row another id, with all that points at it.
+fn move_to(conn: &Connection, from: i64, to: i64) -> Result<(), Error> {
+    for sql in MOVE {
+        conn.prepare_cached(sql)?.execute([from, to])?;
+    }
+    Ok(())
+}
+
+const ADD_ALIAS: &str = "\
+insert into user_aliases (provider, account, user_id, alias, source, seq) values (?1, ?2, ?3, ?4, ?5, ?6)
+on conflict do nothing";
+
+fn add_aliases(
+    conn: &Connection,
+    key: &UserKey,
+    aliases: &BTreeMap<String, (String, i64)>,
+) -> Result<(), Error> {
+    for (alias, (source, seq)) in aliases {
+        conn.prepare_cached(ADD_ALIAS)?.execute(params![
+            key.scope.provider,
+            key.scope.account,
+            key.user_id,
+            alias,
+            source,
+            seq
+        ])?;
+    }
+    Ok(())
+}
+
+const ALIASES: &str = "\
+select alias, source, seq from user_aliases where provider = ?1 and account = ?2 and user_id = ?3";
+
+const DELETE_ALIASES: &str =
+    "delete from user_aliases where provider = ?1 and account = ?2 and user_id = ?3";
+
+fn replace_aliases(
+    conn: &Connection,
+    key: &UserKey,
+    aliases: &BTreeMap<String, (String, i64)>,
+) -> Result<(), Error> {
+    let who = params![key.scope.provider, key.scope.account, key.user_id];
+    let mut statement = conn.prepare_cached(ALIASES)?;
+    let before: BTreeMap<String, (String, i64)> = statement
+        .query_map(who, |row| Ok((row.get(0)?, (row.get(1)?, row.get(2)?))))?
+        .collect::<Result<_, _>>()?;
+    if before == *aliases {
+        return Ok(());
+    }
+    conn.prepare_cached(DELETE_ALIASES)?.execute(who)?;
+    add_aliases(conn, key, aliases)
+}
+
+const COUNT_SUBSCRIPTIONS: &str = "\
+select count(*) from subscriptions
+where provider = ?1 and account = ?2 and user_id = ?3 and has_access = 1 and test = ?4";
+
+const COUNT_CONSENTS: &str = "\
+select count(*) from consents
+where provider = ?1 and account = ?2 and user_id = ?3 and kind in ('consent', 'evidence') and state = 'given'
+  and test = ?4";
+
+const UPDATE_COUNTS: &str =
+    "update users set active_subscriptions = ?2, consents_given = ?3 where id = ?1";
+
+fn count(conn: &Connection, key: &UserKey, stored: &mut Stored) -> Result<(), Error> {
+    let who = params![
+        key.scope.provider,
+        key.scope.account,
+        key.user_id,
+        stored.test
+    ];
+    let count = |sql| -> Result<i64, Error> {
+        Ok(conn.prepare_cached(sql)?.query_row(who, |row| row.get(0))?)
+    };
+    let counts = (count(COUNT_SUBSCRIPTIONS)?, count(COUNT_CONSENTS)?);
+    if counts != (stored.active_subscriptions, stored.consents_given) {
+        (stored.active_subscriptions, stored.consents_given) = counts;
+        conn.prepare_cached(UPDATE_COUNTS)?
+            .execute(params![stored.id, counts.0, counts.1])?;
+    }
+    Ok(())
+}
+
+/// Every statement here that looks rows up, for the test of query plans.
+#[cfg(test)]
+pub(super) const LOOKUPS: &[&str] = &[
+    SAID,
+    FIND,
+    UPDATE,
+    UPDATE_SEEN,
+    UPDATE_FOLDED,
+    MARK,
+    DELETE,
+    CLAIM,
+    LEAVE,
+    MOVE[0],
+    MOVE[1],
+    MOVE[2],
+    MOVE[3],
+    ALIASES,
+    DELETE_ALIASES,
+    COUNT_SUBSCRIPTIONS,
+    COUNT_CONSENTS,
+    UPDATE_COUNTS,
+];

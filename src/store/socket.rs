@@ -1,0 +1,220 @@
+//! The door between processes: a Unix socket beside the ledger, open to its owner only.
+//!
+//! One JSON line in, the task. Lines out: `{"progress":…}` at least every other second, then one `{"report":…}` or
+//! `{"failed":…}`. Served by the process that holds the ledger's lock.
+
+use std::fs::{self, File, Permissions};
+use std::io::{self, BufRead, BufReader, Read, Write};
+use std::os::fd::AsRawFd;
+use std::os::unix::fs::PermissionsExt;
+use std::os::unix::net::{UnixListener, UnixStream};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use crate::store::Error;
+use crate::store::schema::{beside, remove};
+use crate::store::task::{Progress, Task, TaskReport};
+use crate::store::writer::Writer;
+
+/// A holder that says nothing for this long does not answer.
+const PATIENCE: Duration = Duration::from_secs(5);
+/// A task is no longer than this: a review, a filter, a list of ids.
+const TASK_BYTES_MAX: u64 = 8 << 20;
+/// So many tasks wait at once.
+const CALLERS_MAX: usize = 16;
+/// Longer socket paths do not fit everywhere.
+const NAME_BYTES_MAX: usize = 100;
+
+/// `<database>.sock`.
+pub fn socket_path(path: &Path) -> PathBuf {
+    beside(path, ".sock")
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum Line {
+    Progress(Progress),
+    Report(TaskReport),
+    Failed { kind: Kind, what: String },
+}
+
+/// The errors that a caller acts differently on.
+#[derive(Clone, Copy, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum Kind {
+    Busy,
+    Unwritable,
+    Refused,
+}
+
+impl Line {
+    fn failed(error: &Error) -> Self {
+        let (kind, what) = match error {
+            Error::Busy => (Kind::Busy, String::new()),
+            Error::Unwritable(what) => (Kind::Unwritable, what.clone()),
+            other => (Kind::Refused, other.to_string()),
+        };
+        Self::Failed { kind, what }
+    }
+}
+
+/// The socket while it is served; dropping this ends it.
+pub(crate) struct Served {
+    path: PathBuf,
+    over: Arc<AtomicBool>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Served {
+    pub(crate) fn start(ledger: &Path, writer: Writer) -> Result<Self, Error> {
+        let path = socket_path(ledger);
+        let failed = |source| Error::Io {
+            path: path.clone(),
+            source,
+        };
+        // Whatever is there is of a holder that is gone: this process has the lock.
+        remove(&path)?;
+        let listener = short(&path, UnixListener::bind).map_err(failed)?;
+        fs::set_permissions(&path, Permissions::from_mode(0o600)).map_err(failed)?;
+        let over = Arc::new(AtomicBool::new(false));
+        let ended = Arc::clone(&over);
+        let thread = std::thread::Builder::new()
+            .name("tasks".to_owned())
+            .spawn(move || accept(&listener, &writer, &ended))
+            .map_err(failed)?;
+        Ok(Self {
+            path,
+            over,
+            thread: Some(thread),
+        })
+    }
+}
+
+impl Drop for Served {
+    fn drop(&mut self) {
+        self.over.store(true, Ordering::Relaxed);
+        let woken = short(&self.path, UnixStream::connect).is_ok();
+        // A socket that somebody removed cannot be woken; the thread ends with the process then.
+        if let Some(thread) = self.thread.take().filter(|_| woken) {
+            let _ = thread.join();
+        }
+        let _ = fs::remove_file(&self.path);
+    }
+}
+
+/// Runs `work` on a name of `path` that fits a socket address.
+fn short<T>(path: &Path, work: impl FnOnce(PathBuf) -> io::Result<T>) -> io::Result<T> {
+    let (Some(parent), Some(name)) = (path.parent(), path.file_name()) else {
+        return work(path.to_owned());
+    };
+    if path.as_os_str().len() <= NAME_BYTES_MAX || !cfg!(target_os = "linux") {
+        return work(path.to_owned());
+    }
+    let folder = File::open(parent)?;
+    work(Path::new(&format!("/proc/self/fd/{}", folder.as_raw_fd())).join(name))
+}
+
+fn accept(listener: &UnixListener, writer: &Writer, over: &AtomicBool) {
+    let callers = Arc::new(AtomicUsize::new(0));
+    for stream in listener.incoming() {
+        if over.load(Ordering::Relaxed) {
+            return;
+        }
+        let Ok(stream) = stream else {
+            // Out of descriptors, most likely: they come back.
+            std::thread::sleep(Duration::from_millis(50));
+            continue;
+        };
+        if callers.fetch_add(1, Ordering::Relaxed) >= CALLERS_MAX {
+            callers.fetch_sub(1, Ordering::Relaxed);
+            continue;
+        }
+        let writer = writer.clone();
+        let left = Arc::clone(&callers);
+        let spawned = std::thread::Builder::new()
+            .name("task".to_owned())
+            .spawn(move || {
+                // Whoever asked may have gone away.
+                let _ = serve(&stream, &writer);
+                left.fetch_sub(1, Ordering::Relaxed);
+            });
+        if spawned.is_err() {
+            callers.fetch_sub(1, Ordering::Relaxed);
+        }
+    }
+}
+
+fn serve(stream: &UnixStream, writer: &Writer) -> io::Result<()> {
+    stream.set_read_timeout(Some(PATIENCE))?;
+    stream.set_write_timeout(Some(PATIENCE))?;
+    let mut text = String::new();
+    BufReader::new(stream)
+        .take(TASK_BYTES_MAX)
+        .read_line(&mut text)?;
+    let mut out = stream;
+    let task = match serde_json::from_str::<Task>(&text) {
+        Ok(task) => task,
+        Err(error) => {
+            let what =
+                format!("this task is not known here ({error}): is the other subledger as new?");
+            return say(&mut out, &Line::failed(&Error::Refused(what)));
+        }
+    };
+    say(&mut out, &Line::Progress(Progress::default()))?;
+    let done = writer.run(task, &mut |progress| {
+        // The task goes on without a listener.
+        let _ = say(&mut out, &Line::Progress(progress.clone()));
+    });
+    match done {
+        Ok(report) => say(&mut out, &Line::Report(report)),
+        Err(error) => say(&mut out, &Line::failed(&error)),
+    }
+}
+
+fn say(out: &mut impl Write, line: &Line) -> io::Result<()> {
+    let mut text = serde_json::to_vec(line)?;
+    text.push(b'\n');
+    out.write_all(&text)
+}
+
+/// Hands `task` to the process that holds the lock of the ledger at `path`, and waits for it. `Error::Locked` if it
+/// does not answer.
+pub(crate) fn ask(
+    path: &Path,
+    task: &Task,
+    progress: &mut dyn FnMut(&Progress),
+) -> Result<TaskReport, Error> {
+    let silent = || Error::Locked {
+        path: path.to_owned(),
+        holder: "unknown".to_owned(),
+    };
+    let real = path.canonicalize().unwrap_or_else(|_| path.to_owned());
+    let stream = short(&socket_path(&real), UnixStream::connect).map_err(|_| silent())?;
+    let mut line = serde_json::to_vec(task).map_err(|error| Error::Refused(error.to_string()))?;
+    line.push(b'\n');
+    stream
+        .set_read_timeout(Some(PATIENCE))
+        .and_then(|()| stream.set_write_timeout(Some(PATIENCE)))
+        .and_then(|()| (&stream).write_all(&line))
+        .map_err(|_| silent())?;
+    for text in BufReader::new(&stream).lines() {
+        let text = text.map_err(|_| silent())?;
+        match serde_json::from_str(&text).map_err(|_| silent())? {
+            Line::Progress(news) => progress(&news),
+            Line::Report(report) => return Ok(report),
+            Line::Failed { kind, what } => {
+                return Err(match kind {
+                    Kind::Busy => Error::Busy,
+                    Kind::Unwritable => Error::Unwritable(what),
+                    Kind::Refused => Error::Refused(what),
+                });
+            }
+        }
+    }
+    Err(silent())
+}

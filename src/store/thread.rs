@@ -1,0 +1,641 @@
+//! The writer's thread: what is done when.
+//!
+//! What waits in the queue is committed together; nobody waits for a timer while the queue is empty. The answers
+//! follow the commit, checkpoints follow the answers, folding follows those unless the queue was short. Never looks
+//! inside a body.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant};
+
+use rusqlite::{Connection, ErrorCode, params};
+
+use crate::domain::delivery::{Delivery, Outcome, Reading};
+use crate::domain::time::{Clock, Timestamp, Zone};
+use crate::store::append::{self, Ack, Head};
+use crate::store::fold::{Folder, Trouble, Unfolded};
+use crate::store::inbox::{Job, Notes, Taken};
+use crate::store::project::Read;
+use crate::store::ring::{RING, Ring, count_lost};
+use crate::store::schema::{READER_VERSION, meta, set_meta};
+use crate::store::task::Running;
+use crate::store::writer::{Options, Shared, held};
+use crate::store::{BUSY_TIMEOUT, Error, upkeep};
+
+/// Batches up to this length are folded in the transaction that appends them.
+const SHORT_BATCH: usize = 8;
+/// Folding behind begins when nothing has arrived for this long, or this long after the last time.
+const QUIET: Duration = Duration::from_millis(3);
+const FOLD_EVERY: Duration = Duration::from_millis(200);
+/// So many deliveries are folded in one transaction at most.
+const FOLD_MAX: i64 = 256;
+/// After folding failed because of the disk.
+const FOLD_AGAIN: Duration = Duration::from_secs(1);
+/// A checkpoint after so many commits.
+const COMMITS_PER_CHECKPOINT: u32 = 16;
+/// Beyond this the writer waits a moment for readers to let go of the write-ahead log.
+const WAL_BYTES_LARGE: u64 = 64 << 20;
+const WAL_PATIENCE: Duration = Duration::from_millis(50);
+/// The write-ahead log is emptied when nothing was committed for this long.
+const IDLE: Duration = Duration::from_secs(1);
+/// Emptying it is tried again after this, where a reader was in the way.
+const EMPTY_AGAIN: Duration = Duration::from_secs(2);
+/// A page and its head in the log.
+const FRAME_BYTES: u64 = 4096 + 24;
+const PROBE_EVERY: Duration = Duration::from_secs(5);
+const PROBE_FAILING_EVERY: Duration = Duration::from_secs(1);
+const TICK_EVERY: Duration = Duration::from_secs(60);
+/// While the clock still changes something.
+const TICK_AGAIN: Duration = Duration::from_millis(50);
+pub(crate) const TICK_ROWS: usize = 500;
+const EXPIRE_ROWS: i64 = 500;
+
+/// What the writer's thread owns.
+pub(crate) struct Core {
+    pub(crate) conn: Connection,
+    pub(crate) path: PathBuf,
+    pub(crate) clock: Clock,
+    pub(crate) head: Head,
+    pub(crate) folder: Folder,
+    ring: Ring,
+    shared: Arc<Shared>,
+    pending: Notes,
+    task: Option<Running>,
+    /// Something was rolled back: what is kept in memory may not be what is on disk.
+    stale: bool,
+    commits: u32,
+    /// When the write-ahead log is to be emptied.
+    truncate_at: Option<Instant>,
+    last_commit: Instant,
+    last_append: Instant,
+    last_fold: Instant,
+    fold_not_before: Instant,
+    next_tick: Instant,
+    next_probe: Instant,
+}
+
+impl Core {
+    pub(crate) fn load(
+        conn: Connection,
+        path: PathBuf,
+        options: Options,
+        zone: Zone,
+        shared: Arc<Shared>,
+    ) -> Result<Self, Error> {
+        let now = Instant::now();
+        let mut core = Self {
+            head: Head::load(&conn)?,
+            folder: Folder::load(&conn, options.read, zone)?,
+            ring: Ring::load(&conn, RING)?,
+            conn,
+            path,
+            clock: options.clock,
+            shared,
+            pending: Notes::default(),
+            task: None,
+            stale: false,
+            commits: 0,
+            truncate_at: Some(now + IDLE),
+            last_commit: now,
+            last_append: now,
+            last_fold: now,
+            fold_not_before: now,
+            next_tick: now,
+            next_probe: now,
+        };
+        let read_by: i64 = meta(&core.conn, "reader_version")?
+            .and_then(|version| version.parse().ok())
+            .unwrap_or(0);
+        if read_by < READER_VERSION {
+            upkeep::rebuild::start_over(&mut core)?;
+        }
+        core.show();
+        Ok(core)
+    }
+
+    pub(crate) fn now(&self) -> Timestamp {
+        self.clock.now()
+    }
+
+    pub(crate) fn shared(&self) -> &Shared {
+        &self.shared
+    }
+
+    /// The life of the thread: until the inbox is closed and empty.
+    pub(crate) fn live(mut self) -> Result<(), Error> {
+        loop {
+            let taken = self.shared.inbox.take(self.deadline(), self.task.is_some());
+            let closed = taken.closed;
+            if catch_unwind(AssertUnwindSafe(|| self.turn(taken))).is_err() {
+                tracing::error!("the writer failed in the middle of its work and goes on");
+                self.failed("the writer failed in the middle of its work");
+                self.task = None;
+            }
+            if closed {
+                return self.finish();
+            }
+        }
+    }
+
+    fn turn(&mut self, taken: Taken) {
+        let earlier = std::mem::take(&mut self.pending);
+        self.pending = earlier.before(taken.notes);
+        if !taken.jobs.is_empty() {
+            self.keep(taken.jobs);
+        } else if !self.pending.is_empty() && Instant::now() >= self.fold_not_before {
+            self.keep_notes();
+        }
+        if let Some(job) = taken.task {
+            self.task = Some(Running::new(job));
+        }
+        if !taken.closed {
+            self.background();
+        }
+    }
+
+    /// Everything that can wait for deliveries.
+    fn background(&mut self) {
+        let now = Instant::now();
+        if self.behind() && now >= self.fold_at() {
+            self.fold_behind();
+        }
+        if let Some(mut running) = self.task.take_if(|running| running.due(now)) {
+            if running.step(self) {
+                self.task = Some(running);
+            }
+            self.show();
+        }
+        if now >= self.next_tick {
+            self.tick();
+        }
+        if now >= self.next_probe {
+            self.probe();
+        }
+        if self.truncate_at.is_some_and(|at| now >= at) && !self.behind() {
+            let emptied = self.checkpoint("truncate", Duration::ZERO);
+            self.truncate_at = (!emptied).then(|| now + EMPTY_AGAIN);
+        }
+    }
+
+    fn deadline(&self) -> Instant {
+        let mut at = self.next_probe.min(self.next_tick);
+        if let Some(running) = &self.task {
+            at = at.min(running.at);
+        }
+        if self.behind() {
+            at = at.min(self.fold_at());
+        } else if let Some(truncate_at) = self.truncate_at {
+            at = at.min(truncate_at);
+        }
+        at
+    }
+
+    fn fold_at(&self) -> Instant {
+        let soon = (self.last_append + QUIET).min(self.last_fold + FOLD_EVERY);
+        soon.max(self.fold_not_before)
+    }
+
+    pub(crate) const fn behind(&self) -> bool {
+        self.folder.seq < self.head.seq
+    }
+
+    /// Commits `jobs` together and answers them.
+    fn keep(&mut self, mut jobs: Vec<Job>) {
+        self.last_append = Instant::now();
+        let done = self.append(&mut jobs);
+        match done {
+            Ok(acks) => {
+                for (job, ack) in jobs.iter_mut().zip(acks) {
+                    if let Some(reply) = job.reply.take() {
+                        reply(ack);
+                    }
+                }
+                self.after_commit();
+            }
+            Err(error) => {
+                for job in &mut jobs {
+                    if let Some(reply) = job.reply.take() {
+                        reply(Err(again(&error)));
+                    }
+                }
+            }
+        }
+    }
+
+    /// Appends `jobs` in one transaction, folded along if they are few and nothing is left unfolded.
+    pub(crate) fn append(&mut self, jobs: &mut [Job]) -> Result<Vec<Result<Ack, Error>>, Error> {
+        let arrived: Vec<_> = jobs.iter().map(|job| job.delivery.received_at).collect();
+        let fold = jobs.len() <= SHORT_BATCH && !self.behind();
+        let mut done = self.append_once(jobs, fold);
+        // A constraint that is checked at the commit: appending alone keeps them all, folding is looked at behind.
+        if fold && matches!(&done, Err(Error::Sqlite(_))) {
+            for (job, at) in jobs.iter_mut().zip(&arrived) {
+                job.delivery.received_at = *at;
+            }
+            done = self.append_once(jobs, false);
+        }
+        done
+    }
+
+    fn append_once(
+        &mut self,
+        jobs: &mut [Job],
+        fold: bool,
+    ) -> Result<Vec<Result<Ack, Error>>, Error> {
+        let mut folded = false;
+        let acks = self.transact(|core| {
+            core.write_notes()?;
+            let mut acks = Vec::with_capacity(jobs.len());
+            for job in jobs.iter_mut() {
+                acks.push(core.append_one(job)?);
+            }
+            if fold {
+                folded = core.fold_along(jobs, &acks);
+            }
+            Ok(acks)
+        })?;
+        self.pending = Notes::default();
+        if !folded {
+            for (job, ack) in jobs.iter_mut().zip(&acks) {
+                if let Ok(ack) = ack {
+                    let unfolded = (ack.outcome == Outcome::Stored).then(|| job.unfolded(ack.seq));
+                    self.folder.remember(ack.seq, unfolded);
+                }
+            }
+        }
+        self.show();
+        Ok(acks)
+    }
+
+    /// One delivery behind a savepoint: what is wrong with it alone fails alone.
+    fn append_one(&mut self, job: &mut Job) -> Result<Result<Ack, Error>, Error> {
+        let now = self.now();
+        self.conn.prepare_cached("savepoint one")?.execute([])?;
+        let mut head = self.head;
+        let done = append::append(&self.conn, &mut head, &job.delivery, &job.reading, now)
+            .and_then(|(ack, received_at)| {
+                if let Some(id) = job.admits {
+                    self.conn
+                        .prepare_cached("update rejected set admitted_seq = ?2 where id = ?1")?
+                        .execute(params![id, ack.seq])?;
+                }
+                Ok((ack, received_at))
+            });
+        match done {
+            Ok((ack, received_at)) => {
+                self.conn.prepare_cached("release one")?.execute([])?;
+                self.head = head;
+                job.delivery.received_at = received_at;
+                Ok(Ok(ack))
+            }
+            Err(Error::Sqlite(cause)) if !self.conn.is_autocommit() && alone(&cause) => {
+                self.conn.execute_batch("rollback to one; release one")?;
+                Ok(Err(Error::Sqlite(cause)))
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    fn fold_along(&mut self, jobs: &[Job], acks: &[Result<Ack, Error>]) -> bool {
+        let now = self.now();
+        let mut batch = Vec::with_capacity(jobs.len());
+        for (job, ack) in jobs.iter().zip(acks) {
+            match ack {
+                Ok(ack) if ack.outcome == Outcome::Stored => batch.push(Read {
+                    seq: ack.seq,
+                    delivery: &job.delivery,
+                    reading: &job.reading,
+                    dedupe_key: job.reading.keys.first().map(|key| key.key.as_str()),
+                }),
+                _ => {}
+            }
+        }
+        self.folder
+            .fold(&self.conn, &batch, self.head.seq, now)
+            .is_ok()
+    }
+
+    /// Runs `work` in a transaction of its own; on an error nothing of it has happened.
+    pub(crate) fn transact<T>(
+        &mut self,
+        work: impl FnOnce(&mut Self) -> Result<T, Error>,
+    ) -> Result<T, Error> {
+        if self.stale {
+            self.reload().inspect_err(|error| self.fail(error))?;
+        }
+        let done = self
+            .begin()
+            .and_then(|()| work(self))
+            .and_then(|value| self.commit().map(|()| value));
+        match done {
+            Ok(value) => {
+                self.committed();
+                Ok(value)
+            }
+            Err(error) => {
+                self.roll_back();
+                self.fail(&error);
+                Err(error)
+            }
+        }
+    }
+
+    fn begin(&self) -> Result<(), Error> {
+        self.conn.prepare_cached("begin immediate")?.execute([])?;
+        Ok(())
+    }
+
+    fn commit(&self) -> Result<(), Error> {
+        self.conn.prepare_cached("commit")?.execute([])?;
+        Ok(())
+    }
+
+    fn roll_back(&mut self) {
+        if !self.conn.is_autocommit() {
+            // If this fails too, the next transaction says so.
+            let _ = self.conn.execute_batch("rollback");
+        }
+        self.stale = true;
+        if self.reload().is_err() {
+            tracing::warn!("the ledger cannot be read again after a failed commit; trying on");
+        }
+    }
+
+    fn reload(&mut self) -> Result<(), Error> {
+        if !self.conn.is_autocommit() {
+            self.conn.execute_batch("rollback")?;
+        }
+        self.head = Head::load(&self.conn)?;
+        self.folder.reload(&self.conn)?;
+        self.ring = Ring::load(&self.conn, RING)?;
+        self.stale = false;
+        Ok(())
+    }
+
+    fn committed(&mut self) {
+        let shared = &self.shared;
+        self.last_commit = Instant::now();
+        self.next_probe = self.last_commit + PROBE_EVERY;
+        shared
+            .committed_ms
+            .store(shared.uptime_ms(), Ordering::Relaxed);
+        shared
+            .last_commit_at
+            .store(self.clock.now().ms(), Ordering::Relaxed);
+        shared.commits.fetch_add(1, Ordering::Relaxed);
+        if held(&shared.failing).take().is_some() {
+            tracing::info!("the ledger can be written again");
+        }
+    }
+
+    /// Shows how far this has come.
+    pub(crate) fn show(&self) {
+        let shared = &self.shared;
+        shared.last_seq.store(self.head.seq, Ordering::Relaxed);
+        shared.folded_seq.store(self.folder.seq, Ordering::Relaxed);
+        *held(&shared.zone) = self.folder.zone();
+    }
+
+    fn fail(&mut self, error: &Error) {
+        // What was asked for makes no sense: the disk is not to blame.
+        if !matches!(error, Error::Refused(_)) {
+            self.failed(&error.to_string());
+        }
+    }
+
+    fn failed(&mut self, what: &str) {
+        self.stale = true;
+        let now = Instant::now();
+        self.next_probe = now + PROBE_FAILING_EVERY;
+        self.fold_not_before = now + FOLD_AGAIN;
+        let mut failing = held(&self.shared.failing);
+        if failing.is_none() {
+            tracing::error!(what, "the ledger cannot be written");
+        }
+        *failing = Some(what.to_owned());
+    }
+
+    fn write_notes(&mut self) -> Result<(), Error> {
+        let mut notes = std::mem::take(&mut self.pending);
+        let written = self.write(&mut notes);
+        self.pending = notes;
+        written
+    }
+
+    fn write(&mut self, notes: &mut Notes) -> Result<(), Error> {
+        let now = self.now().to_string();
+        for seq in &notes.confirms {
+            append::confirm(&self.conn, *seq)?;
+        }
+        for ((provider, account, hook), requests) in &notes.checks {
+            self.conn
+                .prepare_cached(
+                    "insert into checks (provider, account, hook, requests, last_at) values (?1, ?2, ?3, ?4, ?5)
+                     on conflict (provider, account, hook) do update
+                     set requests = requests + excluded.requests, last_at = excluded.last_at",
+                )?
+                .execute(params![provider, account, hook, requests, now])?;
+        }
+        let mut fallen = Notes::default();
+        for rejected in &notes.rejects {
+            self.ring.push(&self.conn, rejected, &mut fallen)?;
+        }
+        count_lost(&self.conn, notes)?;
+        count_lost(&self.conn, &fallen)
+    }
+
+    fn keep_notes(&mut self) {
+        if self.transact(Self::write_notes).is_ok() {
+            self.pending = Notes::default();
+            self.after_commit();
+        }
+    }
+
+    fn fold_behind(&mut self) {
+        if self.stale && self.reload().is_err() {
+            self.failed("the ledger cannot be read");
+            return;
+        }
+        let shared = Arc::clone(&self.shared);
+        let pause = move || shared.inbox.waiting() > 0;
+        match self.catch_up(FOLD_MAX, &pause) {
+            // Behind and nothing to fold: the rows are not what they should be, and looking again at once is no help.
+            Ok(0) => self.fold_not_before = Instant::now() + FOLD_AGAIN,
+            Ok(_) => {}
+            Err(error) => self.fail(&error),
+        }
+    }
+
+    /// Folds up to `limit` deliveries behind, in a transaction of its own.
+    pub(crate) fn catch_up(&mut self, limit: i64, pause: &dyn Fn() -> bool) -> Result<i64, Error> {
+        let now = self.now();
+        let folded = self.folder.catch_up(&self.conn, now, limit, pause);
+        self.last_fold = Instant::now();
+        let folded = folded?;
+        if folded.passed > 0 {
+            self.committed();
+            self.show();
+            self.after_commit();
+        }
+        Ok(folded.passed)
+    }
+
+    /// Checkpoints now and then, after the answers.
+    fn after_commit(&mut self) {
+        self.truncate_at = Some(self.last_commit + IDLE);
+        self.commits += 1;
+        if self.commits >= COMMITS_PER_CHECKPOINT {
+            self.commits = 0;
+            let all = self.checkpoint("passive", Duration::ZERO);
+            // While a long reader is in the way there is nothing to wait for.
+            if all && self.shared.wal_bytes.load(Ordering::Relaxed) > WAL_BYTES_LARGE {
+                self.checkpoint("truncate", WAL_PATIENCE);
+            }
+        }
+    }
+
+    /// Whether everything in the write-ahead log is in the ledger now.
+    fn checkpoint(&mut self, mode: &str, patience: Duration) -> bool {
+        let done = self.conn.busy_timeout(patience).and_then(|()| {
+            self.conn
+                .query_row(&format!("pragma wal_checkpoint({mode})"), [], |row| {
+                    let (busy, frames, moved): (bool, i64, i64) =
+                        (row.get(0)?, row.get(1)?, row.get(2)?);
+                    Ok((!busy && frames == moved, frames))
+                })
+        });
+        let restored = self.conn.busy_timeout(BUSY_TIMEOUT);
+        if let Err(error) = restored {
+            self.failed(&Error::from(error).to_string());
+        }
+        match done {
+            Ok((all, frames)) => {
+                let bytes = u64::try_from(frames).unwrap_or(0) * FRAME_BYTES;
+                self.shared.wal_bytes.store(bytes, Ordering::Relaxed);
+                all
+            }
+            // Another one is checkpointing or reading: the next attempt gets further.
+            Err(error) if error.sqlite_error_code() == Some(ErrorCode::DatabaseBusy) => false,
+            Err(error) => {
+                self.failed(&Error::from(error).to_string());
+                false
+            }
+        }
+    }
+
+    /// Empties the write-ahead log, where erased bytes may still stand.
+    pub(crate) fn empty_log(&mut self) {
+        self.checkpoint("truncate", IDLE);
+    }
+
+    /// After a panic in the middle of something: nothing in memory is believed.
+    pub(crate) fn abandon(&mut self) {
+        self.failed("a task failed in the middle of its work");
+    }
+
+    fn tick(&mut self) {
+        let now = self.now();
+        let ticked = self.transact(|core| {
+            let rows = core.tick_rows(now)?;
+            core.ring.expire(&core.conn, now, EXPIRE_ROWS)?;
+            append::forget_unconfirmed(&core.conn, now)?;
+            Ok(rows)
+        });
+        let more = ticked.is_ok_and(|rows| rows > 0);
+        self.next_tick = Instant::now() + if more { TICK_AGAIN } else { TICK_EVERY };
+    }
+
+    /// Lets the clock change what it changes, a bounded number of rows; how many it was.
+    pub(crate) fn tick_rows(&mut self, now: Timestamp) -> Result<usize, Error> {
+        let conn = &self.conn;
+        match self
+            .folder
+            .guarded(conn, |projector| projector.tick(conn, now, TICK_ROWS))
+        {
+            Ok(rows) => Ok(rows),
+            Err(Trouble::Passing(error)) => Err(error),
+            Err(Trouble::Lasting(why)) => {
+                tracing::error!(why, "what the clock changes could not be folded");
+                Ok(0)
+            }
+        }
+    }
+
+    /// A commit that says that there can be one.
+    fn probe(&mut self) {
+        let now = self.now().to_string();
+        let probed = self.transact(|core| set_meta(&core.conn, "probe_at", &now));
+        if probed.is_ok() {
+            self.commits += 1;
+            if self.commits >= COMMITS_PER_CHECKPOINT {
+                self.commits = 0;
+                self.checkpoint("passive", Duration::ZERO);
+            }
+        }
+    }
+
+    fn finish(mut self) -> Result<(), Error> {
+        if let Some(running) = self.task.take() {
+            running.refuse();
+        }
+        if !self.pending.is_empty() {
+            self.keep_notes();
+        }
+        while self.behind() && !self.shared.hurry.load(Ordering::Relaxed) {
+            if self.catch_up(FOLD_MAX, &|| false)? == 0 {
+                break;
+            }
+        }
+        self.checkpoint("truncate", BUSY_TIMEOUT.min(Duration::from_secs(1)));
+        let failing = held(&self.shared.failing).clone();
+        self.conn.close().map_err(|(_, error)| error)?;
+        failing.map_or(Ok(()), |what| Err(Error::Unwritable(what)))
+    }
+}
+
+impl Job {
+    /// Moves delivery and reading out, once nobody needs them here.
+    fn unfolded(&mut self, seq: i64) -> Unfolded {
+        let delivery = Delivery {
+            provider: self.delivery.provider.clone(),
+            account: std::mem::take(&mut self.delivery.account),
+            hook: std::mem::take(&mut self.delivery.hook),
+            headers: std::mem::take(&mut self.delivery.headers),
+            body: std::mem::take(&mut self.delivery.body),
+            credential: std::mem::take(&mut self.delivery.credential),
+            remote_ip: std::mem::take(&mut self.delivery.remote_ip),
+            ..self.delivery
+        };
+        let reading = std::mem::replace(&mut self.reading, Reading::unreadable("", ""));
+        Unfolded {
+            seq,
+            delivery,
+            reading,
+        }
+    }
+}
+
+/// Whether an error is about one delivery rather than the file.
+fn alone(cause: &rusqlite::Error) -> bool {
+    !matches!(
+        cause.sqlite_error_code(),
+        Some(
+            ErrorCode::DatabaseCorrupt
+                | ErrorCode::NotADatabase
+                | ErrorCode::OutOfMemory
+                | ErrorCode::CannotOpen
+        )
+    )
+}
+
+/// The same error for everybody in a batch.
+fn again(error: &Error) -> Error {
+    match error {
+        Error::Busy => Error::Busy,
+        Error::Interrupted => Error::Interrupted,
+        Error::Unwritable(what) => Error::Unwritable(what.clone()),
+        other => Error::Unwritable(other.to_string()),
+    }
+}

@@ -1,0 +1,54 @@
+//! Upkeep: what is done to a ledger beside appending. Every task runs on the writer's thread, in bounded steps.
+
+pub mod admit;
+
+pub mod import;
+
+pub mod notes;
+
+pub mod quarantine;
+
+pub mod rebuild;
+
+pub mod tests;
+
+pub mod verify;
+
+use rusqlite::Connection;
+
+use crate::store::Error;
+
+/// Why a stored delivery may be changed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Reason {
+    /// Body, salt and identifiers are taken out.
+    Erasure,
+    /// It could not be read or folded, or now it can.
+    Quarantine,
+    /// Its test mark.
+    Test,
+}
+
+impl Reason {
+    const fn as_str(self) -> &'static str {
+        match self {
+            Self::Erasure => "erasure",
+            Self::Quarantine => "quarantine",
+            Self::Test => "test",
+        }
+    }
+}
+
+/// Lets `work` past the triggers that keep deliveries append-only, inside the caller's transaction.
+pub(crate) fn guard<T>(
+    conn: &Connection,
+    reason: Reason,
+    work: impl FnOnce() -> Result<T, Error>,
+) -> Result<T, Error> {
+    conn.prepare_cached("insert into upkeep (reason) values (?1)")?
+        .execute([reason.as_str()])?;
+    let done = work()?;
+    conn.prepare_cached("delete from upkeep where reason = ?1")?
+        .execute([reason.as_str()])?;
+    Ok(done)
+}

@@ -1,0 +1,230 @@
+//! One value as the screen shows it: in the ledger's zone, with its currency, in the publisher's words.
+//!
+//! Everything that comes out of here has passed `Printable`.
+
+use chrono::Datelike;
+
+use crate::domain::money::grouped;
+use crate::domain::page::{Cell, Column, Count, List, Row, Shape};
+use crate::domain::printable::Printable;
+use crate::domain::time::{DAY_MS, HOUR_MS, MINUTE_MS, Timestamp, Zone};
+use crate::store::query::columns;
+use crate::tui::theme::Meaning;
+
+/// The present moment and the zone it is shown in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct When {
+    /// Now.
+    pub now: Timestamp,
+    /// The ledger's zone.
+    pub zone: Zone,
+}
+
+impl When {
+    /// `09:12:33` today, `14 Nov 09:12` this year, `2025-11-14` before.
+    pub fn short(self, at: Timestamp) -> String {
+        let local = at.utc().with_timezone(&self.zone.0);
+        let now = self.now.utc().with_timezone(&self.zone.0);
+        if local.date_naive() == now.date_naive() {
+            local.format("%H:%M:%S").to_string()
+        } else if local.year() == now.year() {
+            local.format("%-d %b %H:%M").to_string()
+        } else {
+            local.format("%Y-%m-%d").to_string()
+        }
+    }
+
+    /// `2026-11-14 09:12:33.120 +03:00`.
+    pub fn long(self, at: Timestamp) -> String {
+        at.utc()
+            .with_timezone(&self.zone.0)
+            .format("%Y-%m-%d %H:%M:%S%.3f %:z")
+            .to_string()
+    }
+
+    /// `1 min ago`, `3 h ago`, `12 days ago`; `just now` under a minute and for what lies ahead.
+    pub fn ago(self, at: Timestamp) -> String {
+        let ms = self.now.ms().saturating_sub(at.ms());
+        match ms {
+            ..MINUTE_MS => "just now".to_owned(),
+            MINUTE_MS..HOUR_MS => format!("{} min ago", ms / MINUTE_MS),
+            HOUR_MS..DAY_MS => format!("{} h ago", ms / HOUR_MS),
+            _ if ms < 2 * DAY_MS => "1 day ago".to_owned(),
+            _ => format!("{} days ago", ms / DAY_MS),
+        }
+    }
+}
+
+/// `1,204`.
+pub fn number(value: u64) -> String {
+    grouped(i64::try_from(value).unwrap_or(i64::MAX), 0)
+}
+
+/// `1,204` counted, `>10,000` counting stopped, `~5.1 M` from the daily sums.
+pub fn count(count: Count) -> String {
+    match count {
+        Count::Exact(rows) => number(rows),
+        Count::MoreThan(rows) => format!(">{}", number(rows)),
+        Count::About(rows) if rows >= 1_000_000 => {
+            let tenths = rows / 100_000;
+            format!("~{}.{} M", number(tenths / 10), tenths % 10)
+        }
+        Count::About(rows) => format!("~{}", number(rows)),
+    }
+}
+
+/// The cell of this name in a row of `list`.
+pub fn field<'a>(list: List, row: &'a Row, name: &str) -> Option<&'a Cell> {
+    let place = columns(list)
+        .iter()
+        .position(|column| column.name == name)?;
+    row.cells.get(place)
+}
+
+/// The text in the cell of this name; `None` where there is none or it is empty.
+pub fn text_field<'a>(list: List, row: &'a Row, name: &str) -> Option<&'a str> {
+    field(list, row, name)?
+        .as_text()
+        .filter(|text| !text.is_empty())
+}
+
+/// The row was made to try things.
+pub fn is_test(list: List, row: &Row) -> bool {
+    field(list, row, "test").and_then(Cell::as_int) == Some(1)
+}
+
+/// A value for a table: short, one line.
+pub fn short(list: List, row: &Row, column: &Column, cell: &Cell, when: When) -> Printable {
+    show(list, row, column, cell, |at| when.short(at))
+}
+
+/// A value for the opened row: whole.
+pub fn long(list: List, row: &Row, column: &Column, cell: &Cell, when: When) -> Printable {
+    show(list, row, column, cell, |at| {
+        format!("{}  ({})", when.long(at), when.ago(at))
+    })
+}
+
+fn show(
+    list: List,
+    row: &Row,
+    column: &Column,
+    cell: &Cell,
+    time: impl Fn(Timestamp) -> String,
+) -> Printable {
+    match (column.shape, cell) {
+        (_, Cell::Null) => Printable::default(),
+        (Shape::Time, Cell::Text(text)) => match Timestamp::parse(text) {
+            Some(at) => Printable::line(&time(at)),
+            None => Printable::line(text),
+        },
+        (Shape::Day, Cell::Text(text)) => Printable::line(text),
+        (Shape::Word, Cell::Text(text)) => Printable::line(word(text)),
+        (Shape::Flag, Cell::Int(flag)) => Printable::line(if *flag == 0 { "no" } else { "yes" }),
+        (Shape::Minor, Cell::Int(minor)) => Printable::line(&money(list, row, *minor)),
+        (Shape::Number, Cell::Int(value)) => Printable::line(&value.to_string()),
+        (_, Cell::Int(value)) => Printable::line(&value.to_string()),
+        (_, Cell::Real(value)) => Printable::line(&value.to_string()),
+        (_, Cell::Text(text)) => Printable::line(text),
+        (_, Cell::Blob(bytes)) => Printable::line(&format!("{} bytes", bytes.len())),
+    }
+}
+
+fn money(list: List, row: &Row, minor: i64) -> String {
+    let exponent = field(list, row, "exponent")
+        .and_then(Cell::as_int)
+        .and_then(|digits| u8::try_from(digits).ok());
+    let currency = text_field(list, row, "currency").unwrap_or_default();
+    match exponent {
+        Some(exponent) if exponent <= 8 => format!("{} {currency}", grouped(minor, exponent)),
+        _ => format!("{minor} minor {currency}"),
+    }
+}
+
+/// The publisher's word for one of ours.
+pub fn word(stored: &str) -> &str {
+    match stored {
+        "quarantined" => "kept, not understood",
+        "rejected" => "turned away",
+        "duplicate" => "repeat",
+        "grace" => "payment failed",
+        other => other,
+    }
+}
+
+/// How a word of ours looks; the word itself always says it too.
+pub fn meaning(column: &Column, cell: &Cell) -> Meaning {
+    if column.shape != Shape::Word {
+        return Meaning::Plain;
+    }
+    match cell.as_text().unwrap_or_default() {
+        "given" | "active" | "trialing" | "verified" => Meaning::Good,
+        "grace" | "on_hold" | "quarantined" | "withdrawn" | "expired" | "ambiguous" => {
+            Meaning::Warning
+        }
+        "rejected" | "revoked" | "mismatch" | "refused" => Meaning::Bad,
+        "duplicate" => Meaning::Quiet,
+        _ => Meaning::Plain,
+    }
+}
+
+/// The row as one JSON object keyed by the names of its columns; bytes as their number.
+pub fn json(list: List, row: &Row) -> String {
+    let fields = columns(list).iter().zip(&row.cells).map(|(column, cell)| {
+        let value = match cell {
+            Cell::Null => serde_json::Value::Null,
+            Cell::Int(value) => (*value).into(),
+            Cell::Real(value) => (*value).into(),
+            Cell::Text(text) => text.as_str().into(),
+            Cell::Blob(bytes) => format!("{} bytes", bytes.len()).into(),
+        };
+        (column.name.to_owned(), value)
+    });
+    serde_json::Value::Object(fields.collect()).to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn when() -> When {
+        When {
+            now: Timestamp::parse("2026-11-20T09:14:00Z").unwrap(),
+            zone: "Europe/Istanbul".parse().unwrap(),
+        }
+    }
+
+    #[test]
+    fn times_are_shown_in_the_ledgers_zone() {
+        for (stored, shown) in [
+            ("2026-11-20T06:00:00.000Z", "09:00:00"),
+            ("2026-11-19T20:59:00.000Z", "19 Nov 23:59"),
+            ("2026-11-19T21:01:00.000Z", "00:01:00"),
+            ("2025-12-31T20:00:00.000Z", "2025-12-31"),
+        ] {
+            assert_eq!(when().short(Timestamp::parse(stored).unwrap()), shown);
+        }
+    }
+
+    #[test]
+    fn counts_say_how_sure_they_are() {
+        assert_eq!(count(Count::Exact(1204)), "1,204");
+        assert_eq!(count(Count::MoreThan(10_000)), ">10,000");
+        assert_eq!(count(Count::About(5_149_000)), "~5.1 M");
+    }
+
+    #[test]
+    fn how_long_ago_is_said_in_words() {
+        let now = when().now;
+        for (ms, said) in [
+            (-5, "just now"),
+            (59_999, "just now"),
+            (60_000, "1 min ago"),
+            (3 * HOUR_MS, "3 h ago"),
+            (DAY_MS, "1 day ago"),
+            (12 * DAY_MS, "12 days ago"),
+        ] {
+            assert_eq!(when().ago(now.plus_ms(-ms)), said);
+        }
+    }
+}

@@ -1,0 +1,388 @@
+//! The screen: one state, one table of actions, drawn from plain data.
+//!
+//! Imports domain and store. This file is the loop and what it does to the outside; it holds no logic. A key becomes
+//! an action (`actions`), `app::update` changes the state and says what is to be done, the worker reads the ledger on
+//! a thread of its own, `view::draw` draws the state. Never waits for the database.
+
+pub mod theme;
+
+pub mod edit;
+
+pub mod jump;
+
+pub mod place;
+
+pub mod window;
+
+pub mod cell;
+
+pub mod facts;
+
+pub mod record;
+
+pub mod picker;
+
+pub mod layout;
+
+pub mod actions;
+
+pub mod app;
+
+pub mod view;
+
+pub mod term;
+
+pub mod input;
+
+pub mod reading;
+
+pub mod worker;
+
+#[cfg(test)]
+mod tests;
+
+use std::io;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver as Inbox, RecvTimeoutError, Sender, channel};
+use std::time::{Duration, Instant};
+
+use crossterm::event::{Event, KeyEventKind};
+use ratatui::Terminal;
+use ratatui::backend::TestBackend;
+use ratatui::buffer::Buffer;
+use signal_hook::consts::{SIGCONT, SIGHUP};
+
+use crate::domain::time::Clock;
+use crate::store::task::{Task, TaskReport};
+use crate::tui::app::{App, Effect, Msg, Receiver, Start, update};
+use crate::tui::input::{Incoming, Input};
+use crate::tui::term::Term;
+use crate::tui::theme::Theme;
+use crate::tui::worker::Worker;
+
+/// At most 30 frames a second.
+const FRAME: Duration = Duration::from_millis(33);
+
+/// Time goes on for the screen this often.
+const TICK: Duration = Duration::from_millis(500);
+
+/// So long the last frame stays while the first rows of a new place are on their way: nothing flickers, and what
+/// takes longer says so.
+const PATIENCE: Duration = Duration::from_millis(80);
+
+/// What the screen is given.
+pub struct Setup {
+    /// The ledger.
+    pub path: PathBuf,
+    /// Where the present moment comes from.
+    pub clock: Clock,
+    /// The theme by its name in the settings.
+    pub theme: String,
+    /// The receiver.
+    pub receiver: ReceiverLink,
+    /// The links to paste.
+    pub links: Vec<LinkCard>,
+    /// The ledger is made up.
+    pub demo: bool,
+    /// What happens on `q` where the receiver is ours.
+    pub on_quit: OnQuit,
+    /// Begin with Events and this filter.
+    pub query: Option<String>,
+    /// Has something written to the ledger, wherever its writer is.
+    pub tasks: Box<Tasks>,
+}
+
+/// Has something written: a report, or why not.
+pub type Tasks = dyn Fn(Task) -> Result<TaskReport, String> + Send + Sync;
+
+/// The receiver on this ledger, as it was when the screen was started.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ReceiverLink {
+    /// Where it listens; empty if none runs.
+    pub address: String,
+    /// Its process.
+    pub pid: Option<u32>,
+    /// It was started together with this screen.
+    pub ours: bool,
+}
+
+/// One link to paste into a provider's dashboard.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LinkCard {
+    /// The provider's id.
+    pub provider: String,
+    /// The account.
+    pub account: String,
+    /// The last word before the secret.
+    pub hook: String,
+    /// What the dashboard calls it, the provider's name before it.
+    pub title: String,
+    /// What to paste.
+    pub url: String,
+    /// A line for a shell that sends a sample.
+    pub curl: String,
+    /// What the settings lack for this account, one sentence each.
+    pub add: Vec<String>,
+}
+
+impl LinkCard {
+    /// The command that sends a correctly signed sample of this link.
+    pub fn send(&self) -> String {
+        let mut command = format!("subledger send {} {}", self.provider, self.hook);
+        if self.account != crate::domain::delivery::MAIN_ACCOUNT {
+            command.push_str(&format!(" --account {}", self.account));
+        }
+        command
+    }
+}
+
+/// What happens on `q` where the receiver is ours.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum OnQuit {
+    /// The publisher is asked.
+    #[default]
+    Ask,
+    /// It goes on in the background.
+    Keep,
+    /// It stops.
+    Stop,
+}
+
+/// Why the screen was closed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Leave {
+    /// The publisher closed it; a receiver that was not ours goes on.
+    Quit,
+    /// Ours is to go on in the background.
+    KeepReceiver,
+    /// Ours is to become a service.
+    InstallService,
+    /// Ours is to stop.
+    StopReceiver,
+    /// The terminal went away: the receiver goes on.
+    HangUp,
+}
+
+/// What keeps the screen from working.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The terminal does not do what a screen needs.
+    #[error(
+        "the terminal cannot show the screen ({0}): use `subledger today` or `subledger events`"
+    )]
+    Terminal(io::Error),
+    /// The part that reads the ledger ended.
+    #[error(
+        "the part that reads the ledger ended unexpectedly: this is a bug; start `subledger` again"
+    )]
+    Worker,
+}
+
+/// Shows the screen until it is closed. A terminal that goes away is no error.
+pub fn run(setup: Setup) -> Result<Leave, Error> {
+    let colour = std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
+    let dumb = std::env::var_os("TERM").is_some_and(|term| term == "dumb");
+    let theme = Theme::named(&setup.theme, colour && !dumb);
+    let size = crossterm::terminal::size().map_err(Error::Terminal)?;
+    let (sender, inbox) = channel();
+    let worker = Worker::start(setup.path, setup.clock, sender.clone());
+    let input = Input::start(sender.clone()).map_err(Error::Terminal)?;
+    let term = Term::take(!dumb).map_err(Error::Terminal)?;
+    let app = App::new(Start {
+        now: setup.clock.now(),
+        size,
+        theme,
+        demo: setup.demo,
+        receiver: Receiver {
+            address: setup.receiver.address,
+            pid: setup.receiver.pid,
+            ours: setup.receiver.ours,
+        },
+        on_quit: setup.on_quit,
+        links: setup.links,
+        query: setup.query,
+    });
+    let mut screen = Loop {
+        app,
+        term,
+        worker,
+        inbox,
+        sender,
+        clock: setup.clock,
+        tasks: Arc::from(setup.tasks),
+        drawn_at: None,
+        waiting_since: None,
+    };
+    let left = screen.run();
+    drop(screen);
+    input.stop();
+    match left {
+        End::Left(leave) => Ok(leave),
+        // Nobody is there to read an error on a terminal that does not take output.
+        End::TerminalGone => Ok(Leave::HangUp),
+        End::WorkerGone => Err(Error::Worker),
+    }
+}
+
+/// Draws `app` without a terminal.
+///
+/// # Panics
+///
+/// Never: the back end is memory.
+pub fn render(app: &App, width: u16, height: u16) -> Buffer {
+    let mut terminal =
+        Terminal::new(TestBackend::new(width, height)).expect("a terminal in memory cannot fail");
+    terminal
+        .draw(|frame| view::draw(frame, app))
+        .expect("a terminal in memory cannot fail");
+    terminal.backend().buffer().clone()
+}
+
+/// Why the loop ended.
+enum End {
+    Left(Leave),
+    TerminalGone,
+    WorkerGone,
+}
+
+struct Loop {
+    app: App,
+    term: Term,
+    worker: Worker,
+    inbox: Inbox<Incoming>,
+    sender: Sender<Incoming>,
+    clock: Clock,
+    tasks: Arc<Tasks>,
+    drawn_at: Option<Instant>,
+    waiting_since: Option<Instant>,
+}
+
+impl Loop {
+    fn run(&mut self) -> End {
+        loop {
+            if let Err(end) = self.turn() {
+                return end;
+            }
+        }
+    }
+
+    /// Draws if something changed, then takes in what happened.
+    fn turn(&mut self) -> Result<(), End> {
+        let now = Instant::now();
+        if self.is_frame_due(now) {
+            self.term.draw(&self.app).map_err(|_| End::TerminalGone)?;
+            self.app.dirty = false;
+            self.drawn_at = Some(now);
+        }
+        match self.inbox.recv_timeout(self.pause(now)) {
+            Ok(incoming) => self.take(incoming)?,
+            Err(RecvTimeoutError::Timeout) => self.tell(Msg::Tick(self.clock.now()))?,
+            Err(RecvTimeoutError::Disconnected) => return Err(End::WorkerGone),
+        }
+        // What came meanwhile, so that a burst of keys or sizes gives one frame.
+        for _ in 0..256 {
+            match self.inbox.try_recv() {
+                Ok(incoming) => self.take(incoming)?,
+                Err(_) => break,
+            }
+        }
+        self.worker.nudge();
+        Ok(())
+    }
+
+    fn is_frame_due(&mut self, now: Instant) -> bool {
+        if self.app.is_waiting() {
+            let since = *self.waiting_since.get_or_insert(now);
+            if now.duration_since(since) < PATIENCE && self.drawn_at.is_some() {
+                return false;
+            }
+        } else {
+            self.waiting_since = None;
+        }
+        self.app.dirty
+            && self
+                .drawn_at
+                .is_none_or(|drawn_at| now.duration_since(drawn_at) >= FRAME)
+    }
+
+    /// How long there is nothing to do unless something happens.
+    fn pause(&self, now: Instant) -> Duration {
+        let until = |since: Option<Instant>, span: Duration| {
+            since.map_or(span, |since| (since + span).saturating_duration_since(now))
+        };
+        if self.app.is_waiting() {
+            until(self.waiting_since, PATIENCE).max(Duration::from_millis(5))
+        } else if self.app.dirty {
+            until(self.drawn_at, FRAME)
+        } else {
+            TICK
+        }
+    }
+
+    fn take(&mut self, incoming: Incoming) -> Result<(), End> {
+        match incoming {
+            Incoming::Terminal(Event::Key(key)) if key.kind != KeyEventKind::Release => {
+                self.tell(Msg::Tick(self.clock.now()))?;
+                self.tell(Msg::Key(key.into()))
+            }
+            Incoming::Terminal(Event::Paste(text)) => self.tell(Msg::Paste(text)),
+            Incoming::Terminal(Event::Resize(width, height)) => {
+                self.tell(Msg::Resize(width, height))
+            }
+            Incoming::Terminal(_) => Ok(()),
+            Incoming::Signal(SIGHUP) => Err(End::Left(Leave::HangUp)),
+            Incoming::Signal(SIGCONT) => self.come_back(),
+            Incoming::Signal(_) if self.app.receiver.ours => Err(End::Left(Leave::StopReceiver)),
+            Incoming::Signal(_) => Err(End::Left(Leave::Quit)),
+            Incoming::TerminalGone => Err(End::TerminalGone),
+            Incoming::Worker(msg) => self.tell(msg),
+            Incoming::WorkerGone => Err(End::WorkerGone),
+        }
+    }
+
+    fn tell(&mut self, msg: Msg) -> Result<(), End> {
+        for effect in update(&mut self.app, msg) {
+            self.perform(effect)?;
+        }
+        Ok(())
+    }
+
+    fn perform(&mut self, effect: Effect) -> Result<(), End> {
+        let done = match effect {
+            Effect::Leave(leave) => return Err(End::Left(leave)),
+            Effect::Copy(text) => self.term.copy(&text),
+            Effect::Suspend => {
+                self.term.suspend().map_err(|_| End::TerminalGone)?;
+                return self.come_back();
+            }
+            Effect::Redraw => self.term.forget(),
+            Effect::Task(task) => {
+                self.start(task);
+                Ok(())
+            }
+            read => {
+                self.worker.ask(read);
+                Ok(())
+            }
+        };
+        done.map_err(|_| End::TerminalGone)
+    }
+
+    /// The terminal is ours again, perhaps in another size.
+    fn come_back(&mut self) -> Result<(), End> {
+        self.term.retake().map_err(|_| End::TerminalGone)?;
+        let (width, height) = crossterm::terminal::size().map_err(|_| End::TerminalGone)?;
+        self.tell(Msg::Resize(width, height))
+    }
+
+    /// Has something written, without the screen waiting for it.
+    fn start(&self, task: Task) {
+        let (tasks, sender) = (Arc::clone(&self.tasks), self.sender.clone());
+        std::thread::spawn(move || {
+            let done = tasks(task).map(|report| report.summary);
+            // The screen may be closed by now.
+            sender.send(Incoming::Worker(Msg::Done(done))).ok();
+        });
+    }
+}

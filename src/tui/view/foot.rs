@@ -1,0 +1,129 @@
+//! The foot: what is being typed, a message, or the keys that help here.
+
+use ratatui::layout::{Position, Rect};
+
+use crate::domain::query::QueryError;
+use crate::tui::actions::{self, Act};
+use crate::tui::app::{App, Overlay};
+use crate::tui::edit::Line;
+use crate::tui::theme::Meaning;
+use crate::tui::view::paint::{Cursor, Paint, width};
+
+/// Draws the foot; where something is typed, the cursor stands at its caret.
+pub fn draw(paint: &mut Paint<'_>, app: &App, area: Rect) -> Option<Cursor> {
+    match &app.overlay {
+        Some(Overlay::Bar { line, error }) => {
+            if let Some(error) = error {
+                complain(paint, area, error);
+            }
+            return Some(typed(paint, area, "/ ", line, error.as_ref()));
+        }
+        Some(Overlay::Time { line, wrong }) => {
+            let cursor = typed(paint, area, "@ ", line, None);
+            let help = "14:30, yesterday, mon, 2026-11-20, 7d";
+            let (text, meaning) = if *wrong {
+                (format!("no time reads like that: {help}"), Meaning::Bad)
+            } else {
+                (help.to_owned(), Meaning::Quiet)
+            };
+            let from = 3 + width(line.text()) + 3;
+            paint.line_from(area, area.height - 1, from, &[(&text, meaning)]);
+            return Some(cursor);
+        }
+        _ => {}
+    }
+    let last = area.height - 1;
+    if let Some(notice) = &app.notice {
+        paint.line_from(area, last, 1, &[(&notice.text, notice.meaning)]);
+    } else if let Some(why) = app.trouble.as_ref().filter(|_| app.overlay.is_none()) {
+        paint.line_from(area, last, 1, &[("! ", Meaning::Bad), (why, Meaning::Bad)]);
+    } else {
+        keys(paint, app, area, last);
+    }
+    None
+}
+
+/// What does not parse, and what may have been meant.
+fn complain(paint: &mut Paint<'_>, area: Rect, error: &QueryError) {
+    let offer = error
+        .suggestion
+        .as_ref()
+        .map(|term| format!("   Tab: {term}"));
+    let pieces = [
+        (error.message.as_str(), Meaning::Bad),
+        (offer.as_deref().unwrap_or_default(), Meaning::Strong),
+    ];
+    if area.height > 1 {
+        paint.line_from(area, 0, 1, &pieces);
+    }
+}
+
+/// The line being typed on the last line of `area`, what is wrong underlined.
+fn typed(
+    paint: &mut Paint<'_>,
+    area: Rect,
+    prompt: &str,
+    line: &Line,
+    error: Option<&QueryError>,
+) -> Cursor {
+    let y = area.height - 1;
+    let from = paint.line_from(area, y, 1, &[(prompt, Meaning::Strong)]);
+    let room = area.width.saturating_sub(from + 1);
+    let (range, caret) = line.window(usize::from(room));
+    let shown = &line.text()[range.clone()];
+    let wrong = error.map(|error| {
+        let inside = |at: usize| at.clamp(range.start, range.end) - range.start;
+        inside(error.at.start)..inside(error.at.end)
+    });
+    // A range that cuts a character apart underlines nothing rather than the wrong thing.
+    let parts = wrong.and_then(|wrong| {
+        Some((
+            shown.get(..wrong.start)?,
+            shown.get(wrong.clone())?,
+            shown.get(wrong.end..)?,
+        ))
+    });
+    let (before, wrong, after) = parts.unwrap_or((shown, "", ""));
+    let pieces = [
+        (before, Meaning::Plain),
+        (wrong, Meaning::Wrong),
+        (after, Meaning::Plain),
+    ];
+    paint.line_from(area, y, from, &pieces);
+    let x = area.x + from + u16::try_from(caret).unwrap_or(0);
+    Some(Position::new(
+        x.min(area.right().saturating_sub(1)),
+        area.y + y,
+    ))
+}
+
+/// The keys that help here: as many as fit, those that always help at the end.
+fn keys(paint: &mut Paint<'_>, app: &App, area: Rect, y: u16) {
+    let all: Vec<_> = actions::footer(app.scopes(), app)
+        .map(|action| (action.act, action.keys[0].name(), action.title))
+        .collect();
+    let is_kept = |act: Act| matches!(act, Act::Help | Act::Quit);
+    let cells = |key: &str, title: &str| width(key) + width(title) + 4;
+    let kept: u16 = all
+        .iter()
+        .filter(|(act, ..)| is_kept(*act))
+        .map(|(_, key, title)| cells(key, title))
+        .sum();
+    let mut left = area.width.saturating_sub(kept);
+    let mut x = 1;
+    for (act, key, title) in &all {
+        let needs = cells(key, title);
+        if !is_kept(*act) {
+            if needs > left {
+                continue;
+            }
+            left -= needs;
+        }
+        let pieces = [
+            (key.as_str(), Meaning::Strong),
+            (" ", Meaning::Plain),
+            (*title, Meaning::Quiet),
+        ];
+        x = paint.line_from(area, y, x, &pieces) + 3;
+    }
+}

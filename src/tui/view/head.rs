@@ -1,0 +1,121 @@
+//! The two lines at the top: the screens, and where we are.
+
+use crate::tui::app::App;
+use crate::tui::cell;
+use crate::tui::layout::Layout;
+use crate::tui::place::Screen;
+use crate::tui::theme::Meaning;
+use crate::tui::view::paint::{Paint, width};
+
+/// From this width on the screens have their full names.
+const FULL_NAMES_WIDTH: u16 = 100;
+/// Below this width only the open screen has a name.
+const SHORT_NAMES_WIDTH: u16 = 76;
+
+/// Draws both lines.
+pub fn draw(paint: &mut Paint<'_>, app: &App, layout: &Layout) {
+    tabs(paint, app, layout);
+    info(paint, app, layout);
+}
+
+fn tabs(paint: &mut Paint<'_>, app: &App, layout: &Layout) {
+    let mut x = 1;
+    for (digit, screen, full, short) in Screen::TABS {
+        let here = app.place().screen.tab() == *screen;
+        let name = match layout.tabs.width {
+            FULL_NAMES_WIDTH.. => full,
+            SHORT_NAMES_WIDTH.. => short,
+            _ if here => short,
+            _ => "",
+        };
+        let meaning = if here { Meaning::Here } else { Meaning::Plain };
+        let text = if name.is_empty() {
+            digit.to_string()
+        } else {
+            format!("{digit} {name}")
+        };
+        x = paint.line_from(layout.tabs, 0, x, &[(&text, meaning)]) + 1;
+    }
+}
+
+fn info(paint: &mut Paint<'_>, app: &App, layout: &Layout) {
+    let area = layout.info;
+    let (state, meaning) = receiver_state(app);
+    let short_state = state.split(',').next().unwrap_or_default().to_owned();
+    let zone = if app.status.is_some() {
+        app.zone.name()
+    } else {
+        ""
+    };
+    let demo = if app.demo { "DEMO" } else { "" };
+    let left = here(app);
+    let wanted: u16 = left.iter().map(|(text, _)| width(text)).sum();
+    let tries = [(zone, &state), (zone, &short_state), ("", &short_state)];
+    let room = |zone: &str, state: &str| {
+        let parts = [demo, zone, state]
+            .into_iter()
+            .filter(|part| !part.is_empty());
+        parts.map(|part| width(part) + 2).sum::<u16>()
+    };
+    let fits = |(zone, state): &&(&str, &String)| room(zone, state) + wanted < area.width;
+    let (zone, state) = tries.iter().find(fits).unwrap_or(&tries[1]);
+    let right = room(zone, state).min(area.width / 2);
+    let mut left_area = area;
+    left_area.width = area.width.saturating_sub(right);
+    let pieces: Vec<_> = left
+        .iter()
+        .map(|(text, meaning)| (text.as_str(), *meaning))
+        .collect();
+    paint.line_from(left_area, 0, 1, &pieces);
+    let mut x = area.width.saturating_sub(right);
+    for (text, meaning) in [
+        (demo, Meaning::Test),
+        (zone, Meaning::Quiet),
+        (state.as_str(), meaning),
+    ] {
+        if !text.is_empty() {
+            x = paint.line_from(area, 0, x, &[("  ", Meaning::Plain), (text, meaning)]);
+        }
+    }
+}
+
+/// Where we are: the screen, the filter, how many rows, what waits.
+fn here(app: &App) -> Vec<(String, Meaning)> {
+    let place = app.place();
+    if let (Screen::Today, Some(today)) = (place.screen, &app.today) {
+        return vec![(today.heading.clone(), Meaning::Strong)];
+    }
+    let mut pieces = vec![(place.screen.title().to_owned(), Meaning::Strong)];
+    if place.screen.list().is_none() {
+        return pieces;
+    }
+    if !place.query.is_empty() {
+        pieces.push((format!("  {}", place.query), Meaning::Link));
+    }
+    let count = app.window.count.map_or("…".to_owned(), cell::count);
+    pieces.push((format!("  {count}"), Meaning::Quiet));
+    if app.window.newer.rows > 0 {
+        let more = if app.window.newer.more { "+" } else { "" };
+        pieces.push((
+            format!("  {}{more} new, g", app.window.newer.rows),
+            Meaning::Warning,
+        ));
+    }
+    pieces
+}
+
+fn receiver_state(app: &App) -> (String, Meaning) {
+    let Some(status) = &app.status else {
+        return ("opening".to_owned(), Meaning::Quiet);
+    };
+    let last = status.last_received_at.map(|at| app.when().ago(at));
+    match (status.running, last) {
+        (false, _) => ("not running".to_owned(), Meaning::Bad),
+        (true, _) if status.behind > 0 => (
+            format!("catching up {}", cell::number(status.behind)),
+            Meaning::Warning,
+        ),
+        (true, Some(last)) => (format!("receiving, last {last}"), Meaning::Good),
+        (true, None) => ("receiving, nothing yet".to_owned(), Meaning::Good),
+    }
+}

@@ -1,0 +1,197 @@
+//! A list of rows: as many columns as fit, the most important first to stay.
+
+use ratatui::layout::Rect;
+
+use crate::domain::page::{Cell, Column, List, Row, Shape};
+use crate::store::query::columns;
+use crate::tui::app::App;
+use crate::tui::cell;
+use crate::tui::theme::Meaning;
+use crate::tui::view::paint::{Cursor, Paint, width};
+
+/// The word on rows that were made to try things.
+const TEST: &str = "TEST";
+/// Cells between columns.
+const GAP: u16 = 2;
+
+/// A column on screen: which, where, how wide.
+struct Placed {
+    index: usize,
+    column: &'static Column,
+    x: u16,
+    width: u16,
+}
+
+/// Draws the list in `area`; its cursor stands on the selected row.
+pub fn draw(paint: &mut Paint<'_>, app: &App, list: List, area: Rect) -> Cursor {
+    if area.is_empty() {
+        return None;
+    }
+    if app.window.rows.is_empty() {
+        nothing(paint, app, area);
+        return None;
+    }
+    let height = usize::from(area.height.saturating_sub(1));
+    let rows = app.window.visible(height);
+    let tests = rows.iter().any(|row| cell::is_test(list, row));
+    let indent = 1 + if tests { width(TEST) + 1 } else { 0 };
+    let (placed, dropped) = place(list, area.width, indent);
+    heads(paint, area, &placed, dropped);
+    let mut cursor = None;
+    for (line, row) in (1..).zip(rows) {
+        draw_row(
+            paint,
+            app,
+            list,
+            Rect::new(area.x, area.y + line, area.width, 1),
+            row,
+            &placed,
+        );
+        if app.window.top + usize::from(line) - 1 == app.window.selected {
+            cursor = paint.select(area, line);
+        }
+    }
+    cursor
+}
+
+fn heads(paint: &mut Paint<'_>, area: Rect, placed: &[Placed], dropped: usize) {
+    for place in placed {
+        let (x, title) = (area.x + place.x, place.column.title);
+        if is_right(place.column) {
+            paint.text_right(x, area.y, place.width, title, Meaning::Quiet);
+        } else {
+            paint.text(x, area.y, place.width, title, Meaning::Quiet);
+        }
+    }
+    if dropped > 0 {
+        let text = format!("+{dropped} cols");
+        paint.text_right(area.x, area.y, area.width, &text, Meaning::Quiet);
+    }
+}
+
+fn draw_row(
+    paint: &mut Paint<'_>,
+    app: &App,
+    list: List,
+    area: Rect,
+    row: &Row,
+    placed: &[Placed],
+) {
+    if cell::is_test(list, row) {
+        paint.text(area.x + 1, area.y, width(TEST), TEST, Meaning::Test);
+    }
+    for place in placed {
+        let value = row.cells.get(place.index).unwrap_or(&Cell::Null);
+        let text = cell::short(list, row, place.column, value, app.when());
+        let meaning = cell::meaning(place.column, value);
+        let x = area.x + place.x;
+        if is_right(place.column) {
+            paint.text_right(x, area.y, place.width, text.as_str(), meaning);
+        } else {
+            paint.text(x, area.y, place.width, text.as_str(), meaning);
+        }
+    }
+}
+
+const fn is_right(column: &Column) -> bool {
+    matches!(column.shape, Shape::Number | Shape::Minor | Shape::Real)
+}
+
+/// The columns that fit `width` behind `indent`, and how many do not. Widths depend on nothing but the columns and
+/// the width, so that scrolling moves no column.
+fn place(list: List, width: u16, indent: u16) -> (Vec<Placed>, usize) {
+    let mut wanted: Vec<_> = columns(list)
+        .iter()
+        .enumerate()
+        .filter(|(_, column)| column.priority > 0)
+        .collect();
+    // The time a list is ordered by leads, then what matters most.
+    wanted.sort_by_key(|(index, column)| {
+        let leads = column.shape == Shape::Time && column.priority == 1;
+        (!leads, column.priority, *index)
+    });
+    let announced = 9;
+    let fits = |count: usize, room: u16| {
+        let least = wanted
+            .iter()
+            .take(count)
+            .map(|(_, column)| column.width_min + GAP);
+        least.map(u32::from).sum::<u32>() <= u32::from(room) + u32::from(GAP)
+    };
+    let room = width.saturating_sub(indent);
+    let count = if fits(wanted.len(), room) {
+        wanted.len()
+    } else {
+        (1..wanted.len())
+            .rev()
+            .find(|count| fits(*count, room.saturating_sub(announced)))
+            .unwrap_or(1)
+    };
+    let dropped = wanted.len() - count;
+    wanted.truncate(count);
+    let room = room.saturating_sub(if dropped > 0 { announced } else { 0 });
+    (spread(&wanted, room, indent), dropped)
+}
+
+/// Gives each column its least width, then the rest of the room cell by cell to those that can use it.
+fn spread(wanted: &[(usize, &'static Column)], room: u16, indent: u16) -> Vec<Placed> {
+    let mut widths: Vec<u16> = wanted.iter().map(|(_, column)| column.width_min).collect();
+    let gaps = GAP * u16::try_from(wanted.len().saturating_sub(1)).unwrap_or(0);
+    let mut left = room.saturating_sub(widths.iter().sum::<u16>() + gaps);
+    while left > 0 {
+        let before = left;
+        for (width, (_, column)) in widths.iter_mut().zip(wanted) {
+            if *width < column.width_max && left > 0 {
+                *width += 1;
+                left -= 1;
+            }
+        }
+        if left == before {
+            break;
+        }
+    }
+    let mut x = indent;
+    let mut placed = Vec::new();
+    for ((index, column), width) in wanted.iter().zip(widths) {
+        placed.push(Placed {
+            index: *index,
+            column,
+            x,
+            width: width.min(room),
+        });
+        x += width + GAP;
+    }
+    placed
+}
+
+/// Why there is no row, and what to do.
+fn nothing(paint: &mut Paint<'_>, app: &App, area: Rect) {
+    let query = &app.place().query;
+    let title = app.place().screen.title();
+    let (what, then) = match (&app.trouble, app.window.loaded) {
+        (Some(why), false) => (why.clone(), "Trying again every second.".to_owned()),
+        (_, false) => (
+            "still looking …".to_owned(),
+            "Keys work meanwhile: / changes the filter, Esc goes back.".to_owned(),
+        ),
+        (_, true) if !app.status.as_ref().is_some_and(|status| status.any) => (
+            "Nothing has been received yet.".to_owned(),
+            "9 shows the links to paste, and a command to try each with.".to_owned(),
+        ),
+        (_, true) if app.filters_time_only() => (
+            format!("{title}: nothing in this period ({query})."),
+            "x drops the period, / changes it.".to_owned(),
+        ),
+        (_, true) if !query.is_empty() => (
+            format!("{title}: nothing matches {query}"),
+            "x drops the filter, / changes it.".to_owned(),
+        ),
+        (_, true) => (
+            format!("{title}: none yet."),
+            "They appear here by themselves as webhooks arrive.".to_owned(),
+        ),
+    };
+    let top = 1.min(area.height.saturating_sub(2));
+    paint.line_from(area, top, 2, &[(&what, Meaning::Strong)]);
+    paint.line_from(area, top + 1, 2, &[(&then, Meaning::Quiet)]);
+}

@@ -1,0 +1,299 @@
+//! Reads the ledger on a thread of its own: the newest request of a kind wins, one that nobody waits for any more is
+//! interrupted, rows come before counts.
+//!
+//! The one file of the screen that knows the store's `Reader`. Never writes.
+
+use std::path::{Path, PathBuf};
+use std::sync::mpsc::Sender;
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use crate::domain::time::Clock;
+use crate::store::Error;
+use crate::store::query::Reader;
+use crate::tui::app::{Effect, Msg};
+use crate::tui::input::Incoming;
+use crate::tui::reading;
+
+/// So often is looked whether something was written.
+const POLL: Duration = Duration::from_millis(250);
+
+/// So often is tried again to open a ledger that cannot be read.
+const RETRY: Duration = Duration::from_secs(1);
+
+/// A kind of request: of each only the newest counts. The order is that in which they are answered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Kind {
+    Rows,
+    Record,
+    Today,
+    Connections,
+    Status,
+    Choices,
+    Count,
+}
+
+const KINDS: usize = 7;
+
+fn kind(effect: &Effect) -> Option<Kind> {
+    match effect {
+        Effect::Load(_) => Some(Kind::Rows),
+        Effect::Raw { .. } => Some(Kind::Record),
+        Effect::Today(_) => Some(Kind::Today),
+        Effect::Connections => Some(Kind::Connections),
+        Effect::Status => Some(Kind::Status),
+        Effect::Choices { .. } => Some(Kind::Choices),
+        Effect::Count { .. } => Some(Kind::Count),
+        Effect::Task(_) | Effect::Copy(_) | Effect::Suspend | Effect::Redraw | Effect::Leave(_) => {
+            None
+        }
+    }
+}
+
+#[derive(Default)]
+struct Desk {
+    waiting: [Option<Effect>; KINDS],
+    running: Option<Kind>,
+    /// What runs is not wanted any more.
+    interrupted: bool,
+    interrupt: Option<Box<dyn Fn() + Send>>,
+    closed: bool,
+}
+
+/// The desk that requests are laid on.
+#[derive(Clone, Default)]
+struct Shared(Arc<(Mutex<Desk>, Condvar)>);
+
+impl Shared {
+    fn desk(&self) -> MutexGuard<'_, Desk> {
+        self.0.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The thread that reads.
+pub struct Worker {
+    shared: Shared,
+}
+
+impl Worker {
+    /// Opens the ledger at `path` as soon as that is possible; answers go to `inbox`.
+    pub fn start(path: PathBuf, clock: Clock, inbox: Sender<Incoming>) -> Self {
+        let shared = Shared::default();
+        let job = Job {
+            shared: shared.clone(),
+            path,
+            clock,
+            inbox: inbox.clone(),
+        };
+        std::thread::spawn(move || {
+            let gone = Gone(inbox);
+            job.run();
+            std::mem::forget(gone);
+        });
+        Self { shared }
+    }
+
+    /// Lays a request on the desk. One of its kind that waits is dropped; what runs gives way if this is answered
+    /// before it.
+    pub fn ask(&self, effect: Effect) {
+        let Some(kind) = kind(&effect) else {
+            return;
+        };
+        let mut desk = self.shared.desk();
+        desk.waiting[kind as usize] = Some(effect);
+        if kind == Kind::Rows {
+            // Rows of another place: nobody waits for the count of this one.
+            desk.waiting[Kind::Count as usize] = None;
+        }
+        if desk.running.is_some_and(|running| running >= kind) {
+            desk.interrupted = true;
+            interrupt(&desk);
+        }
+        self.shared.0.1.notify_one();
+    }
+
+    /// Interrupts once more what was interrupted between two statements and runs on.
+    pub fn nudge(&self) {
+        let desk = self.shared.desk();
+        if desk.interrupted && desk.running.is_some() {
+            interrupt(&desk);
+        }
+    }
+}
+
+impl Drop for Worker {
+    fn drop(&mut self) {
+        let mut desk = self.shared.desk();
+        desk.closed = true;
+        interrupt(&desk);
+        self.shared.0.1.notify_one();
+    }
+}
+
+fn interrupt(desk: &Desk) {
+    if let Some(handle) = &desk.interrupt {
+        handle();
+    }
+}
+
+/// Tells the loop if the thread ends by a panic.
+struct Gone(Sender<Incoming>);
+
+impl Drop for Gone {
+    fn drop(&mut self) {
+        self.0.send(Incoming::WorkerGone).ok();
+    }
+}
+
+struct Job {
+    shared: Shared,
+    path: PathBuf,
+    clock: Clock,
+    inbox: Sender<Incoming>,
+}
+
+/// Why a ledger is not read any more.
+enum Stop {
+    /// The screen is closed.
+    Closed,
+    /// Something is wrong with the ledger: it is opened again.
+    Trouble(String),
+}
+
+impl Job {
+    fn run(&self) {
+        loop {
+            let stop = match Reader::open(&self.path) {
+                Ok(reader) => self.serve(&reader),
+                Err(error) => Stop::Trouble(error.to_string()),
+            };
+            self.shared.desk().interrupt = None;
+            match stop {
+                Stop::Closed => return,
+                Stop::Trouble(why) => {
+                    if self.tell(Msg::Trouble(why)).is_err() || self.rest(RETRY).is_err() {
+                        return;
+                    }
+                }
+            }
+        }
+    }
+
+    fn tell(&self, msg: Msg) -> Result<(), Stop> {
+        self.inbox
+            .send(Incoming::Worker(msg))
+            .map_err(|_| Stop::Closed)
+    }
+
+    /// Waits, unless the screen is closed.
+    fn rest(&self, span: Duration) -> Result<(), Stop> {
+        let until = Instant::now() + span;
+        let mut desk = self.shared.desk();
+        while !desk.closed {
+            let left = until.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                return Ok(());
+            }
+            let waited = self.shared.0.1.wait_timeout(desk, left);
+            desk = waited.unwrap_or_else(PoisonError::into_inner).0;
+        }
+        Err(Stop::Closed)
+    }
+
+    /// Answers from one opened ledger.
+    fn serve(&self, reader: &Reader) -> Stop {
+        let handle = reader.interrupt();
+        self.shared.desk().interrupt = Some(Box::new(move || handle.interrupt()));
+        match self.answer_all(reader) {
+            Ok(never) => match never {},
+            Err(stop) => stop,
+        }
+    }
+
+    fn answer_all(&self, reader: &Reader) -> Result<std::convert::Infallible, Stop> {
+        let trouble = |error: Error| Stop::Trouble(error.to_string());
+        let opened = reading::opened(reader, &self.path, self.clock.now()).map_err(trouble)?;
+        self.tell(Msg::Opened(opened))?;
+        let file = identity(&self.path);
+        let mut version = reader.version().map_err(trouble)?;
+        let mut looked_at = Instant::now();
+        loop {
+            if let Some(effect) = self.next(looked_at + POLL)? {
+                self.answer(reader, effect)?;
+            }
+            if looked_at.elapsed() >= POLL {
+                looked_at = Instant::now();
+                if identity(&self.path) != file {
+                    let why = "the ledger's file was moved or replaced".to_owned();
+                    return Err(Stop::Trouble(why));
+                }
+                let now = reader.version().map_err(trouble)?;
+                if now != version {
+                    version = now;
+                    self.tell(Msg::Changed)?;
+                }
+            }
+        }
+    }
+
+    /// The next request by rank; `None` if none comes until `until`.
+    fn next(&self, until: Instant) -> Result<Option<Effect>, Stop> {
+        let mut desk = self.shared.desk();
+        loop {
+            if desk.closed {
+                return Err(Stop::Closed);
+            }
+            let found = desk.waiting.iter_mut().find_map(Option::take);
+            if let Some(effect) = found {
+                desk.running = kind(&effect);
+                desk.interrupted = false;
+                return Ok(Some(effect));
+            }
+            let left = until.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                return Ok(None);
+            }
+            let waited = self.shared.0.1.wait_timeout(desk, left);
+            desk = waited.unwrap_or_else(PoisonError::into_inner).0;
+        }
+    }
+
+    fn answer(&self, reader: &Reader, effect: Effect) -> Result<(), Stop> {
+        let again = effect.clone();
+        let done = reading::answer(reader, &self.path, self.clock.now(), effect, &mut |msg| {
+            self.tell(msg).map_err(|_| Error::Interrupted)
+        });
+        let mut desk = self.shared.desk();
+        let running = desk.running.take();
+        let was_interrupted = std::mem::take(&mut desk.interrupted);
+        match done {
+            Ok(()) => Ok(()),
+            Err(Error::Interrupted) if was_interrupted => {
+                // It gave way to something more urgent: it is done after that, unless a newer one of its kind came.
+                if let Some(slot) = running.map(|kind| kind as usize)
+                    && desk.waiting[slot].is_none()
+                    && running != Some(Kind::Count)
+                {
+                    desk.waiting[slot] = Some(again);
+                }
+                Ok(())
+            }
+            Err(Error::Interrupted) if desk.closed => Err(Stop::Closed),
+            Err(Error::Refused(why)) => {
+                drop(desk);
+                reading::refused(&again, &why).map_or(Ok(()), |msg| self.tell(msg))
+            }
+            Err(error) => {
+                // Whatever was asked is asked again of the ledger that is opened next.
+                Err(Stop::Trouble(error.to_string()))
+            }
+        }
+    }
+}
+
+/// What tells a file from another at the same path; `None` if there is none.
+fn identity(path: &Path) -> Option<(u64, u64)> {
+    use std::os::unix::fs::MetadataExt;
+    let meta = std::fs::metadata(path).ok()?;
+    Some((meta.dev(), meta.ino()))
+}
