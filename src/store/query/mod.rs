@@ -261,19 +261,26 @@ impl Reader {
 
     /// Every provider and account that sent something, by skipping through an index.
     fn accounts(&self) -> Result<Vec<(String, String)>, Error> {
-        const NEXT: &str = "select provider, account from deliveries indexed by deliveries_provider \
-                            where (provider, account) > (?1, ?2) \
-                            order by provider, account limit 1";
+        // A comparison of both columns at once would read every entry of the provider.
+        const SAME: &str = "select provider, account from deliveries \
+            indexed by deliveries_provider where provider = ?1 and account > ?2 \
+            order by account limit 1";
+        const NEXT: &str = "select provider, account from deliveries \
+            indexed by deliveries_provider where provider > ?1 and ?2 is not null \
+            order by provider, account limit 1";
         let conn = self.conn.borrow();
+        let mut same = conn.prepare_cached(SAME)?;
         let mut next = conn.prepare_cached(NEXT)?;
         let mut out: Vec<(String, String)> = Vec::new();
         loop {
             let (provider, account) = out.last().cloned().unwrap_or_default();
-            let found = next
-                .query_row([provider, account], |row| Ok((row.get(0)?, row.get(1)?)))
-                .optional()?;
-            match found {
-                Some(pair) => out.push(pair),
+            let pair = |statement: &mut Prepared<'_>| {
+                statement
+                    .query_row([&provider, &account], |row| Ok((row.get(0)?, row.get(1)?)))
+                    .optional()
+            };
+            match pair(&mut same)?.map_or_else(|| pair(&mut next), |found| Ok(Some(found)))? {
+                Some(found) => out.push(found),
                 None => return Ok(out),
             }
         }

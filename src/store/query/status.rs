@@ -54,8 +54,8 @@ pub struct Connection {
     pub last: Option<(i64, Timestamp, String)>,
     /// Deliveries of the last 24 hours.
     pub day: i64,
-    /// Deliveries in all.
-    pub deliveries: i64,
+    /// Deliveries of the last 28 days.
+    pub month: i64,
     /// The proofs that its last hundred deliveries carried, most frequent first, with how many did.
     pub proofs: Vec<(String, i64)>,
     /// The last of those that came with an older secret than the newest: seq and time.
@@ -212,11 +212,12 @@ impl Reader {
         })?;
         let last = last.and_then(|(seq, at, hook)| Some((seq, Timestamp::parse(&at)?, hook)));
         let day = now.plus_ms(-DAY_MS).to_string();
+        let month = now.plus_ms(-GAP_DAYS * DAY_MS).to_string();
         let quiet = self.quiet(&who, now)?;
         Ok(Connection {
             last,
             day: self.number(COUNT, &since(&day))?.unwrap_or_default(),
-            deliveries: self.number(COUNT, &since(""))?.unwrap_or_default(),
+            month: self.number(COUNT, &since(&month))?.unwrap_or_default(),
             proofs: self.proofs(&who)?,
             old_secret: self.old_secret(&who)?,
             refusals: self.refusals(&who[..1])?,

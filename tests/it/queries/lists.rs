@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use subledger::domain::page::{Cell, Count, Cursor, List, Row, RowKey};
 use subledger::domain::query::{Key, Query};
+use subledger::domain::time::DAY_MS;
 use subledger::store::Error;
 use subledger::store::query::{Reader, columns};
 
@@ -707,11 +708,14 @@ fn status_and_connections_tell_what_is_stored() {
     );
     assert!(status.connected && !status.demo && status.last_review.is_none());
     let connections = reader.connections(now()).unwrap();
-    let deliveries: i64 = connections
+    let month: i64 = connections.iter().map(|connection| connection.month).sum();
+    let from = now().plus_ms(-28 * DAY_MS).to_string();
+    let recent = ledger
+        .deliveries
         .iter()
-        .map(|connection| connection.deliveries)
-        .sum();
-    assert_eq!(deliveries, 100);
+        .filter(|row| row.received_at >= from)
+        .count();
+    assert_eq!(usize::try_from(month).unwrap(), recent);
     let zotlo = connections
         .iter()
         .find(|connection| connection.provider == "zotlo")
