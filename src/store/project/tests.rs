@@ -3,6 +3,7 @@
 mod generated;
 mod named;
 mod plans;
+mod pure;
 
 use std::fmt::Write;
 

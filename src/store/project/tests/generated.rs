@@ -16,7 +16,7 @@ use crate::store::project::tests::{Ledger, START, Sent, stated};
 
 /// What a stream is mostly about.
 #[derive(Clone, Copy, Debug)]
-enum About {
+pub(super) enum About {
     Users,
     Subscriptions,
     Consents,
@@ -26,7 +26,7 @@ enum About {
 const SENT_MAX: usize = 12;
 
 /// Few instants, so that many events share one.
-fn instant() -> impl Strategy<Value = Timestamp> {
+pub(super) fn instant() -> impl Strategy<Value = Timestamp> {
     prop_oneof![
         (0_i64..6).prop_map(|hours| START.plus_ms(hours * HOUR_MS)),
         (0_i64..90).prop_map(|days| START.plus_ms(days * DAY_MS)),
@@ -94,7 +94,7 @@ prop_compose! {
 }
 
 prop_compose! {
-    fn subscription_facts()(
+    pub(super) fn subscription_facts()(
         grouping in proptest::sample::select(&[Grouping::Reader, Grouping::Reader, Grouping::Subscription][..]),
         gateway_id in maybe(&["g1", "g2"]),
         purchase_id in maybe(&["p1", "p2"]),
@@ -149,7 +149,7 @@ prop_compose! {
 }
 
 prop_compose! {
-    fn consent_facts()(
+    pub(super) fn consent_facts()(
         app in proptest::sample::select(&["", "app-1"][..]),
         whole_set in any::<bool>(),
         withdraws_all in prop::bool::weighted(0.2),
@@ -240,7 +240,7 @@ fn sent(about: About, always_stated: bool) -> impl Strategy<Value = Sent> {
 }
 
 /// A stream; each delivery has a key of its own, which decides between equal times.
-fn stream(about: About, always_stated: bool) -> impl Strategy<Value = Vec<Sent>> {
+pub(super) fn stream(about: About, always_stated: bool) -> impl Strategy<Value = Vec<Sent>> {
     proptest::collection::vec(sent(about, always_stated), 1..SENT_MAX).prop_map(|mut all| {
         for (index, sent) in (0_i64..).zip(all.iter_mut()) {
             sent.key = Some(format!("key-{}", index * 7 % 13));
