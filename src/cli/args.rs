@@ -118,16 +118,24 @@ pub enum Command {
     #[command(subcommand)]
     Tests(TestsCommand),
     /// Why didn't my webhook arrive; take it in with today's secrets
+    #[command(args_conflicts_with_subcommands = true)]
     Rejected {
         /// What; nothing: list
         #[command(subcommand)]
         command: Option<RejectedCommand>,
+        /// Of the list
+        #[command(flatten)]
+        list: ListArgs,
     },
     /// Kept, not understood: list, or read again
+    #[command(args_conflicts_with_subcommands = true)]
     Quarantine {
         /// What; nothing: list
         #[command(subcommand)]
         command: Option<QuarantineCommand>,
+        /// Of the list
+        #[command(flatten)]
+        list: ListArgs,
     },
     /// A throw-away year of made-up data
     Demo(DemoArgs),
@@ -171,16 +179,6 @@ pub struct ListArgs {
     /// At most so many rows; 0: all
     #[arg(long, default_value_t = 500, value_name = "N")]
     pub limit: usize,
-}
-
-impl Default for ListArgs {
-    fn default() -> Self {
-        Self {
-            query: Vec::new(),
-            format: None,
-            limit: 500,
-        }
-    }
 }
 
 /// What `today` takes.

@@ -194,6 +194,7 @@ pub fn create_directory_of(database: &Path) -> Result<()> {
 fn machine_zone() -> Zone {
     iana_time_zone::get_timezone()
         .ok()
+        .filter(|name| name != "Etc/UTC")
         .and_then(|name| name.parse().ok())
         .unwrap_or(Zone::UTC)
 }

@@ -153,7 +153,7 @@ fn add(provider: &dyn Provider, settings: &Settings) -> Vec<String> {
     let has_any = secrets().any(|setting| !settings.secrets(setting.key).is_empty());
     if settings.secrets("path_key").is_empty() && !has_any && settings.text("auth").is_none() {
         add.push(format!(
-            "nothing can come in: {} has neither a path_key nor a secret",
+            "path_key under {}: nothing can come in without it or a secret",
             settings.table()
         ));
     }

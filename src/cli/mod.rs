@@ -86,8 +86,12 @@ pub fn run(cli: &Cli) -> Result<()> {
         Command::Urls { provider } => urls::run(&context()?, provider.as_deref(), out),
         Command::Send(args) => send::run(&context()?, args, out),
         Command::Tests(command) => marks::run(&context()?, command, out),
-        Command::Rejected { command } => rejected::run(&context()?, command.as_ref(), out),
-        Command::Quarantine { command } => upkeep::quarantine(&context()?, command.as_ref(), out),
+        Command::Rejected { command, list } => {
+            rejected::run(&context()?, command.as_ref(), list, out)
+        }
+        Command::Quarantine { command, list } => {
+            upkeep::quarantine(&context()?, command.as_ref(), list, out)
+        }
         Command::Demo(args) => demo::run(global, args, out),
         Command::Rebuild { check } => upkeep::rebuild(&context()?, *check, out),
         Command::Verify => upkeep::verify(&context()?, out),

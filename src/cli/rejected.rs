@@ -28,9 +28,14 @@ const COLUMNS: &[&str] = &[
 ];
 
 /// Lists, shows or takes in.
-pub fn run(context: &Context, command: Option<&RejectedCommand>, out: &mut Out) -> Result<()> {
+pub fn run(
+    context: &Context,
+    command: Option<&RejectedCommand>,
+    args: &ListArgs,
+    out: &mut Out,
+) -> Result<()> {
     match command {
-        None => list(context, &ListArgs::default(), out),
+        None => list(context, args, out),
         Some(RejectedCommand::List(args)) => list(context, args, out),
         Some(RejectedCommand::Show { id }) => show(context, *id, out),
         Some(RejectedCommand::Admit { ids }) => {

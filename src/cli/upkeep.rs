@@ -17,17 +17,21 @@ use crate::store::task::Task;
 use crate::store::upkeep::verify::{Verified, verify_with};
 
 /// Lists what was kept and not understood, or reads it again.
-pub fn quarantine(context: &Context, command: Option<&QuarantineCommand>, out: &mut Out) -> Result<()> {
-    match command {
-        None => lists::run(context, List::Deliveries, &within("is:quarantined", &ListArgs::default()), out),
-        Some(QuarantineCommand::List(args)) => {
-            lists::run(context, List::Deliveries, &within("is:quarantined", args), out)
-        }
+pub fn quarantine(
+    context: &Context,
+    command: Option<&QuarantineCommand>,
+    args: &ListArgs,
+    out: &mut Out,
+) -> Result<()> {
+    let args = match command {
+        None => args,
+        Some(QuarantineCommand::List(args)) => args,
         Some(QuarantineCommand::Retry) => {
             let report = tasks::submit(context, Task::RetryQuarantine)?;
-            tasks::report(context, &report, out)
+            return tasks::report(context, &report, out);
         }
-    }
+    };
+    lists::run(context, List::Deliveries, &within("is:quarantined", args), out)
 }
 
 /// The same list, narrowed by `term`.
