@@ -31,7 +31,6 @@ pub mod upkeep;
 
 pub mod query;
 
-pub mod today;
 
 use std::io;
 use std::path::{Path, PathBuf};
