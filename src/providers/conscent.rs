@@ -59,7 +59,7 @@ const EXTRA_BYTES_MAX: usize = 4_096;
 const EVENTS_MAX: usize = 9_999;
 
 /// Conscent.
-pub struct Conscent;
+pub(crate) struct Conscent;
 
 impl Provider for Conscent {
     fn id(&self) -> &'static str {

@@ -17,6 +17,8 @@ mod inbox;
 
 pub mod ring;
 
+pub mod today;
+
 pub mod writer;
 
 mod thread;

@@ -2,7 +2,6 @@
 
 mod support;
 
-mod cli;
 mod clients;
 mod crash;
 mod floors;

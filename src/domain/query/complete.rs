@@ -124,17 +124,19 @@ fn types(words: &Words<'_>) -> Vec<String> {
             out.push(word.to_owned());
         }
     };
-    EventType::ALL.iter().for_each(|kind| push(kind.family()));
-    EventType::ALL.iter().for_each(|kind| push(kind.as_str()));
+    for kind in EventType::ALL {
+        push(kind.family());
+    }
+    for kind in EventType::ALL {
+        push(kind.as_str());
+    }
     for kind in EventType::ALL {
         if let Some((_, rest)) = kind.as_str().split_once('.') {
             push(rest);
         }
     }
-    words
-        .stored
-        .provider_types
-        .iter()
-        .for_each(|name| push(name));
+    for name in &words.stored.provider_types {
+        push(name);
+    }
     out
 }

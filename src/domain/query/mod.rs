@@ -83,7 +83,7 @@ pub struct Value {
 pub enum Test {
     /// Exactly this.
     Equal(String),
-    /// This, where `*` stands for any text, in any case.
+    /// This, where `*` stands for any text and `\*` for a star, in any case.
     Like(String),
     /// This somewhere in it, in any case.
     Holds(String),
@@ -303,6 +303,11 @@ pub fn value_text(text: &str) -> String {
     let plain =
         !text.is_empty() && !text.contains(|c: char| c.is_whitespace() || "\"(),\\".contains(c));
     if plain { text.to_owned() } else { quoted(text) }
+}
+
+/// `text` as a value that stands for itself alone: a star in it is a star.
+pub fn literal_text(text: &str) -> String {
+    value_text(&text.replace('\\', "\\\\").replace('*', "\\*"))
 }
 
 fn quoted(text: &str) -> String {

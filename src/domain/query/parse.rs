@@ -10,6 +10,7 @@ use crate::domain::query::times::{Moment, moment};
 use crate::domain::query::{
     Bounds, Expr, Is, Key, QueryError, Span, Term, Test, Value, Words, value_text, word_text,
 };
+use crate::domain::time::Timestamp;
 
 /// A longer text is no filter that anybody wrote.
 const TEXT_BYTES_MAX: usize = 4_096;
@@ -175,13 +176,13 @@ impl<'a> Parser<'a> {
         if self.rest().starts_with('"') {
             let phrase = self.phrase()?;
             self.tick(&(start..self.at))?;
-            return match phrase.trim().is_empty() {
-                true => Err(error(
+            if phrase.trim().is_empty() {
+                return Err(error(
                     start..self.at,
                     "nothing between the quotes".to_owned(),
-                )),
-                false => Ok(Term::Word(phrase)),
-            };
+                ));
+            }
+            return Ok(Term::Word(phrase));
         }
         let rest = self.rest();
         let end = rest
@@ -328,9 +329,9 @@ impl<'a> Parser<'a> {
         match key {
             Key::Is => self.is(text),
             Key::Type => self.types(text),
-            Key::Provider => self.stored(key, text, &stored.providers),
-            Key::Account => self.stored(key, text, &stored.accounts),
-            Key::Hook => self.stored(key, text, &stored.hooks),
+            Key::Provider => known(key, text, &stored.providers),
+            Key::Account => known(key, text, &stored.accounts),
+            Key::Hook => known(key, text, &stored.hooks),
             Key::Currency => currency(text, &stored.currencies),
             Key::Seq | Key::Amount | Key::Price => bounds(text)
                 .map(Test::Number)
@@ -346,10 +347,10 @@ impl<'a> Parser<'a> {
             | Key::Ends => self.span(key, text).map(Test::Time),
             Key::Phone => {
                 let digits: String = text.chars().filter(char::is_ascii_digit).collect();
-                match digits.is_empty() {
-                    true => Err(("a phone number has digits".to_owned(), None)),
-                    false => Ok(Test::Holds(digits)),
+                if digits.is_empty() {
+                    return Err(("a phone number has digits".to_owned(), None));
                 }
+                Ok(Test::Holds(digits))
             }
             Key::Email if whole_address(text) && !text.contains('*') => {
                 Ok(Test::Equal(text.to_owned()))
@@ -413,49 +414,10 @@ impl<'a> Parser<'a> {
         Err((format!("no type {text:?} is known or stored"), better))
     }
 
-    fn stored(
-        &self,
-        key: Key,
-        text: &str,
-        stored: &[String],
-    ) -> Result<Test, (String, Option<String>)> {
-        let word = text.to_ascii_lowercase();
-        if stored.is_empty() || stored.contains(&word) {
-            return Ok(Test::Equal(word));
-        }
-        if stored.iter().any(|known| known == text) {
-            return Ok(Test::Equal(text.to_owned()));
-        }
-        let better = nearest(&word, stored.iter().map(String::as_str)).map(str::to_owned);
-        Err((format!("no {key} {text:?} is stored"), better))
-    }
-
     fn span(&self, key: Key, text: &str) -> Result<Span, (String, Option<String>)> {
-        let help = || {
-            (
-                format!("{text:?} is no time"),
-                nearest(
-                    &text.to_ascii_lowercase(),
-                    [
-                        "today",
-                        "yesterday",
-                        "last-review",
-                        "mon",
-                        "tue",
-                        "wed",
-                        "thu",
-                        "fri",
-                        "sat",
-                        "sun",
-                    ]
-                    .into_iter(),
-                )
-                .map(str::to_owned),
-            )
-        };
-        let (low, high) = match text.split_once("..") {
-            Some((low, high)) => (low, high),
-            None => return self.one_time(key, text).ok_or_else(help),
+        let help = || time_help(text);
+        let Some((low, high)) = text.split_once("..") else {
+            return self.one_time(key, text).ok_or_else(help);
         };
         if matches!(key, Key::Since | Key::Until) {
             return Err((
@@ -474,7 +436,7 @@ impl<'a> Parser<'a> {
         let high = end(high).ok_or_else(help)?;
         Ok(Span {
             from: low.and_then(first),
-            to: high.and_then(after),
+            to: high.map(after),
         })
     }
 
@@ -492,7 +454,7 @@ impl<'a> Parser<'a> {
     fn one_time(&self, key: Key, text: &str) -> Option<Span> {
         let (sign, word) = comparison(text);
         let named = self.moment(key, word)?;
-        let (first, after) = (first(named), after(named));
+        let (first, after) = (first(named), Some(after(named)));
         let (from, to) = match (sign, key, named) {
             (Some(">="), ..) | (None, Key::Since, _) => (first, None),
             (Some(">"), ..) => (after, None),
@@ -507,7 +469,7 @@ impl<'a> Parser<'a> {
 }
 
 /// The first instant of what is named; none before everything.
-const fn first(moment: Moment) -> Option<crate::domain::time::Timestamp> {
+const fn first(moment: Moment) -> Option<Timestamp> {
     match moment {
         Moment::Instant(at) | Moment::Stretch(at, _) => Some(at),
         Moment::Beginning => None,
@@ -515,11 +477,29 @@ const fn first(moment: Moment) -> Option<crate::domain::time::Timestamp> {
 }
 
 /// The first instant after what is named.
-const fn after(moment: Moment) -> Option<crate::domain::time::Timestamp> {
+const fn after(moment: Moment) -> Timestamp {
     match moment {
-        Moment::Instant(at) | Moment::Stretch(_, at) => Some(at),
-        Moment::Beginning => Some(crate::domain::time::Timestamp::from_ms(0)),
+        Moment::Instant(at) | Moment::Stretch(_, at) => at,
+        Moment::Beginning => Timestamp::from_ms(0),
     }
+}
+
+fn time_help(text: &str) -> (String, Option<String>) {
+    const WORDS: [&str; 11] = [
+        "today",
+        "yesterday",
+        "tomorrow",
+        "last-review",
+        "mon",
+        "tue",
+        "wed",
+        "thu",
+        "fri",
+        "sat",
+        "sun",
+    ];
+    let better = nearest(&text.to_ascii_lowercase(), WORDS.into_iter()).map(str::to_owned);
+    (format!("{text:?} is no time"), better)
 }
 
 fn comparison(text: &str) -> (Option<&str>, &str) {
@@ -558,6 +538,19 @@ fn bounds(text: &str) -> Option<Bounds> {
 
 fn number_help(key: Key) -> (String, Option<String>) {
     (format!("{key}: takes a number, >=100, <5 or 10..20"), None)
+}
+
+/// A value that the ledger holds, if it holds any.
+fn known(key: Key, text: &str, stored: &[String]) -> Result<Test, (String, Option<String>)> {
+    let word = text.to_ascii_lowercase();
+    if stored.is_empty() || stored.contains(&word) {
+        return Ok(Test::Equal(word));
+    }
+    if stored.iter().any(|known| known == text) {
+        return Ok(Test::Equal(text.to_owned()));
+    }
+    let better = nearest(&word, stored.iter().map(String::as_str)).map(str::to_owned);
+    Err((format!("no {key} {text:?} is stored"), better))
 }
 
 fn currency(text: &str, stored: &[String]) -> Result<Test, (String, Option<String>)> {

@@ -97,9 +97,13 @@ impl Reader {
         let cut = rows > ROWS_MAX;
         Ok(counts
             .into_iter()
-            .map(|(value, count)| match cut {
-                true => (value, Count::MoreThan(count.saturating_sub(1))),
-                false => (value, Count::Exact(count)),
+            .map(|(value, count)| {
+                let count = if cut {
+                    Count::MoreThan(count.saturating_sub(1))
+                } else {
+                    Count::Exact(count)
+                };
+                (value, count)
             })
             .collect())
     }
@@ -163,7 +167,7 @@ impl Reader {
             for value in values {
                 match &value.test {
                     Test::Equal(text) => {
-                        wanted.push(format!("{column} = {}", bound.add(text.clone())))
+                        wanted.push(format!("{column} = {}", bound.add(text.clone())));
                     }
                     Test::Types {
                         types,

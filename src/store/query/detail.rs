@@ -248,11 +248,11 @@ fn exactly(key: Key, text: &str) -> Query {
     field(key, Test::Equal(text.to_owned()), text)
 }
 
-fn field(key: Key, test: Test, text: &str) -> Query {
+fn field(key: Key, test: Test, written: &str) -> Query {
     Query::from(Expr::Term(Term::Field {
         key,
         values: vec![Value {
-            text: text.to_owned(),
+            text: written.to_owned(),
             test,
         }],
     }))

@@ -142,9 +142,9 @@ impl Filter<'_> {
 
     fn text(&mut self, column: &str, test: &Test) -> String {
         match test {
-            Test::Equal(text) => format!("{column} = {}", self.bound.add(text.clone())),
-            Test::Like(text) => format!("resembles({}, {column})", self.bound.add(folded(text))),
-            Test::Holds(text) => format!("holds({}, {column})", self.bound.add(folded(text))),
+            Test::Equal(word) => format!("{column} = {}", self.bound.add(word.clone())),
+            Test::Like(word) => format!("resembles({}, {column})", self.bound.add(folded(word))),
+            Test::Holds(word) => format!("holds({}, {column})", self.bound.add(folded(word))),
             _ => NEVER.to_owned(),
         }
     }
@@ -316,9 +316,9 @@ impl Filter<'_> {
             return NEVER.to_owned();
         };
         let (column, per_seq) = match source.ids_per_seq() {
-            _ if source == Source::Consents => ("r.seq", 1),
             Some(per_seq) => (source.id(), per_seq),
-            None => return NEVER.to_owned(),
+            None if source == Source::Rejected => return NEVER.to_owned(),
+            None => ("r.seq", 1),
         };
         let low = low.saturating_mul(per_seq);
         let high = high.saturating_mul(per_seq).saturating_add(per_seq - 1);
@@ -337,44 +337,30 @@ impl Filter<'_> {
                 continue;
             };
             let sign = if low { ">=" } else { "<=" };
-            let mut cases = String::new();
-            for exponent in 0..=4_u32 {
-                let minor = minor_edge(value, exponent, low, inclusive);
-                let minor = self.bound.add(minor);
-                cases.push_str(&format!(" when {exponent} then {minor}"));
-            }
-            parts.push(format!("{column} {sign} case r.exponent{cases} end"));
+            let cases: Vec<String> = (0..=4)
+                .map(|exponent| {
+                    let minor = minor_edge(value, exponent, low, inclusive);
+                    format!("when {exponent} then {}", self.bound.add(minor))
+                })
+                .collect();
+            let cases = cases.join(" ");
+            parts.push(format!("{column} {sign} case r.exponent {cases} end"));
         }
-        match parts.is_empty() {
-            true => "1".to_owned(),
-            false => format!("({})", parts.join(" and ")),
+        if parts.is_empty() {
+            return "1".to_owned();
         }
+        format!("({})", parts.join(" and "))
     }
 
     fn time(&mut self, source: Source, key: Key, span: Span) -> String {
-        let column = match key {
-            Key::At | Key::Day | Key::Since | Key::Until => source.sort(),
-            Key::Received
-                if matches!(
-                    source,
-                    Source::Events | Source::Deliveries | Source::Rejected
-                ) =>
-            {
-                "r.received_at"
-            }
-            Key::Received => {
-                let within = self.within("d.received_at", span);
-                return format!(
-                    "exists (select 1 from deliveries d where d.seq = r.seq and {within})"
-                );
-            }
-            Key::Registered => "r.registered_at",
-            Key::Started => "r.started_at",
-            Key::Ends => "r.access_until",
-            Key::Ended => ENDED_AT,
-            _ => return NEVER.to_owned(),
-        };
-        self.within(column, span)
+        if let Some(column) = time_column(source, key) {
+            return self.within(column, span);
+        }
+        if key == Key::Received {
+            let within = self.within("d.received_at", span);
+            return format!("exists (select 1 from deliveries d where d.seq = r.seq and {within})");
+        }
+        NEVER.to_owned()
     }
 
     /// `column` within `span`.
@@ -386,10 +372,10 @@ impl Filter<'_> {
         if let Some(to) = span.to {
             parts.push(format!("{column} < {}", self.bound.add(to.to_string())));
         }
-        match parts.is_empty() {
-            true => format!("{column} is not null"),
-            false => format!("({})", parts.join(" and ")),
+        if parts.is_empty() {
+            return format!("{column} is not null");
         }
+        format!("({})", parts.join(" and "))
     }
 
     /// New and late: by position, imports excepted.
@@ -436,9 +422,22 @@ const ENDED_AT: &str = "case \
     when r.auto_renew = 0 then r.access_until \
     else strftime('%Y-%m-%dT%H:%M:%fZ', r.access_until, '+1 day') end";
 
+/// The time that `key` filters, where the row itself has it.
+pub(super) fn time_column(source: Source, key: Key) -> Option<&'static str> {
+    Some(match (key, source) {
+        (Key::At | Key::Day | Key::Since | Key::Until, _) => source.sort(),
+        (Key::Received, Source::Events | Source::Deliveries | Source::Rejected) => "r.received_at",
+        (Key::Registered, Source::Users) => "r.registered_at",
+        (Key::Started, Source::Subscriptions) => "r.started_at",
+        (Key::Ended, Source::Subscriptions) => ENDED_AT,
+        (Key::Ends, Source::Subscriptions | Source::Cancellations) => "r.access_until",
+        _ => return None,
+    })
+}
+
 fn equal(test: &Test) -> Option<&str> {
     match test {
-        Test::Equal(text) => Some(text),
+        Test::Equal(word) => Some(word),
         _ => None,
     }
 }

@@ -51,25 +51,43 @@ pub(super) fn holds(hay: &str, needle: &str) -> bool {
     folded(hay).contains(needle)
 }
 
-/// Whether folded `text` is `pattern`, in which `*` stands for any text.
+/// Whether folded `text` is `pattern`, in which `*` stands for any text and `\*` for a star.
 pub(super) fn resembles(text: &str, pattern: &str) -> bool {
-    let Some((first, rest)) = pattern.split_once('*') else {
-        return text == pattern;
+    let parts = parts(pattern);
+    let Some((first, rest)) = parts.split_first() else {
+        return text.is_empty();
     };
-    let Some(mut text) = text.strip_prefix(first) else {
+    let Some((last, between)) = rest.split_last() else {
+        return text == first;
+    };
+    let Some(mut text) = text.strip_prefix(first.as_str()) else {
         return false;
     };
-    let mut parts = rest.split('*').peekable();
-    while let Some(part) = parts.next() {
-        if parts.peek().is_none() {
-            return text.ends_with(part);
-        }
-        match text.find(part) {
+    for part in between {
+        match text.find(part.as_str()) {
             Some(at) => text = &text[at + part.len()..],
             None => return false,
         }
     }
-    true
+    text.ends_with(last.as_str())
+}
+
+/// What stands between the stars of `pattern`.
+fn parts(pattern: &str) -> Vec<String> {
+    let mut parts = vec![String::new()];
+    let mut chars = pattern.chars().peekable();
+    while let Some(c) = chars.next() {
+        let escaped = c == '\\' && matches!(chars.peek(), Some('*' | '\\'));
+        match (escaped, c) {
+            (true, _) => parts
+                .last_mut()
+                .into_iter()
+                .for_each(|part| part.extend(chars.next())),
+            (false, '*') => parts.push(String::new()),
+            (false, c) => parts.last_mut().into_iter().for_each(|part| part.push(c)),
+        }
+    }
+    parts
 }
 
 /// The digits of a phone number as it was sent.
@@ -107,6 +125,9 @@ mod tests {
             ("ab", "ab*ab", false),
             ("", "*", true),
             ("100%_", "100%_", true),
+            ("*", "\\*", true),
+            ("any", "\\*", false),
+            ("a\\b*c", "a\\\\b\\**", true),
         ] {
             assert_eq!(resembles(text, pattern), fits, "{text} {pattern}");
         }

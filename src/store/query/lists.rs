@@ -343,14 +343,11 @@ impl Source {
     /// How many ids a delivery's seq spans here, where ids are made from it.
     pub(super) const fn ids_per_seq(self) -> Option<i64> {
         match self {
-            Self::Events
-            | Self::Users
-            | Self::Subscriptions
-            | Self::Cancellations
-            | Self::Payments => Some(10_000),
+            Self::Events | Self::Users | Self::Subscriptions | Self::Payments => Some(10_000),
             Self::Changes => Some(100_000_000),
             Self::Deliveries => Some(1),
-            Self::Consents | Self::Rejected => None,
+            // Not all of these are numbered by the event that made them.
+            Self::Consents | Self::Cancellations | Self::Rejected => None,
         }
     }
 }

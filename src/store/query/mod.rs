@@ -6,11 +6,13 @@
 
 mod choices;
 mod detail;
+mod figures;
 mod filter;
 mod functions;
 mod lists;
 mod open;
 mod plan;
+mod questions;
 mod sql;
 mod status;
 mod vocabulary;
@@ -29,7 +31,8 @@ use crate::store::Error;
 pub use choices::CHOICE_KEYS;
 pub use detail::{Alias, Detail, RejectedDetail, UserDetail};
 pub use lists::columns;
-pub use sql::SqlOutcome;
+pub use questions::{QUESTIONS, title};
+pub use sql::{EachRow, SqlOutcome};
 pub use status::{Checked, Connection as Connected, Lost, Quiet, Refusals, Status};
 
 use plan::{Statement, Values};

@@ -205,9 +205,10 @@ fn entries(
     query: &Query,
     bound: &mut Bound,
 ) -> Result<Vec<Entry>, Error> {
-    let plans = match words_in(query.root()) && list == List::Events {
-        true => reader.plans()?,
-        false => Vec::new(),
+    let plans = if list == List::Events && words_in(query.root()) {
+        reader.plans()?
+    } else {
+        Vec::new()
     };
     let mut out = Vec::new();
     for source in Source::of(list) {

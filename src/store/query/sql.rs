@@ -46,6 +46,9 @@ const ASKED: [&str; 7] = [
     "table_xinfo",
 ];
 
+/// What takes a row: the names of the columns, and its values. An error of it ends the statement.
+pub type EachRow<'a> = dyn FnMut(&[String], Vec<Cell>) -> Result<(), Error> + 'a;
+
 /// What became of a statement.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct SqlOutcome {
@@ -66,7 +69,7 @@ impl Reader {
         sql: &str,
         limit: Option<u64>,
         time_limit: Duration,
-        each: &mut dyn FnMut(&[String], Vec<Cell>) -> Result<(), Error>,
+        each: &mut EachRow<'_>,
     ) -> Result<SqlOutcome, Error> {
         let over = Arc::new(AtomicBool::new(false));
         self.guard(&over, time_limit)?;
@@ -113,7 +116,7 @@ impl Reader {
         &self,
         sql: &str,
         limit: Option<u64>,
-        each: &mut dyn FnMut(&[String], Vec<Cell>) -> Result<(), Error>,
+        each: &mut EachRow<'_>,
     ) -> Result<SqlOutcome, Error> {
         let conn = self.conn.borrow();
         let mut statement = conn.prepare(sql).map_err(refused)?;
@@ -127,11 +130,7 @@ impl Reader {
                 "the statement has parameters, and there is nothing to fill them with".to_owned(),
             ));
         }
-        let names: Vec<String> = statement
-            .column_names()
-            .into_iter()
-            .map(str::to_owned)
-            .collect();
+        let names: Vec<String> = statement.column_names().map(str::to_owned).collect();
         let mut outcome = SqlOutcome::default();
         let mut rows = statement.raw_query();
         while let Some(row) = rows.next().map_err(refused)? {
@@ -166,9 +165,10 @@ fn judge(action: &AuthAction<'_>) -> Authorization {
             } else {
                 &TELLING[..]
             };
-            match list.contains(&name.as_str()) {
-                true => Authorization::Allow,
-                false => Authorization::Deny,
+            if list.contains(&name.as_str()) {
+                Authorization::Allow
+            } else {
+                Authorization::Deny
             }
         }
         _ => Authorization::Deny,

@@ -1,0 +1,361 @@
+//! What needs the publisher: rules, each with a sentence and the list behind it.
+
+use serde::Serialize;
+
+use crate::domain::page::List;
+use crate::domain::query::{Key, literal_text, value_text};
+use crate::domain::time::{DAY_MS, HOUR_MS, MINUTE_MS, Timestamp};
+use crate::store::Error;
+use crate::store::today::Review;
+
+/// A backup older than this is none.
+const BACKUP_MS_MAX: i64 = 36 * HOUR_MS;
+/// Fewer cancellations in a day are no spike, whatever was usual.
+const SPIKE_MIN: u64 = 5;
+/// A spike can only be told against so many days.
+const SPIKE_DAYS_MIN: i64 = 14;
+
+/// What only the caller knows. The default knows nothing, and nothing is said of it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Outside {
+    /// Whether a receiver runs; `None`: not looked.
+    pub receiving: Option<bool>,
+    /// Backups; `None`: not looked.
+    pub backup: Option<Backup>,
+    /// Provider, account and the longest silence, in milliseconds, that the settings expect (`expect_every`).
+    pub expected: Vec<(String, String, i64)>,
+    /// The disk is nearly full: bytes left.
+    pub disk_low: Option<u64>,
+}
+
+/// How backups stand.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Backup {
+    /// None are asked for.
+    Unset,
+    /// Asked for, and none was made yet.
+    Never,
+    /// When the last verified one was made.
+    Last(Timestamp),
+}
+
+/// Which rule.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Rule {
+    /// No receiver runs.
+    NotReceiving,
+    /// The disk is nearly full.
+    DiskLow,
+    /// A provider is quiet for longer than ever.
+    Quiet,
+    /// Requests were turned away.
+    TurnedAway,
+    /// Deliveries were not understood.
+    Quarantined,
+    /// Repeats with other content.
+    Differing,
+    /// More cancellations than on any day before.
+    CancelSpike,
+    /// A consent was withdrawn by a reader who pays.
+    WithdrawnPaying,
+    /// Money for a subscription that was never announced.
+    MoneyUnannounced,
+    /// A refund that should have ended a subscription and found none.
+    RefundUnrevoked,
+    /// Access runs out within a week and will not renew.
+    ExpiringSoon,
+    /// No backup, or an old one.
+    NoBackup,
+}
+
+/// Something that needs the publisher.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Need {
+    /// Which rule.
+    pub rule: Rule,
+    /// What is the matter, in one sentence; provider ids, reasons and accounts in it are as stored.
+    pub sentence: String,
+    /// How many rows; 0 where there is no list.
+    pub count: u64,
+    /// The list behind it.
+    pub list: Option<List>,
+    /// Its filter.
+    pub query: Option<String>,
+}
+
+/// The rules in the order in which they are shown.
+pub(super) fn of(review: &Review<'_>, outside: &Outside) -> Result<Vec<Need>, Error> {
+    let mut out = Vec::new();
+    if outside.receiving == Some(false) {
+        let says = "no receiver runs: webhooks are not kept; `subledger serve` starts one";
+        out.push(bare(Rule::NotReceiving, says.to_owned()));
+    }
+    if let Some(bytes) = outside.disk_low {
+        let says = format!("the disk has {} MiB left", bytes >> 20);
+        out.push(bare(Rule::DiskLow, says));
+    }
+    quiet(review, outside, &mut out)?;
+    turned_away(review, &mut out)?;
+    counted(review, &mut out)?;
+    out.extend(
+        outside
+            .backup
+            .and_then(|backup| no_backup(backup, review.now)),
+    );
+    Ok(out)
+}
+
+fn bare(rule: Rule, sentence: String) -> Need {
+    Need {
+        rule,
+        sentence,
+        count: 0,
+        list: None,
+        query: None,
+    }
+}
+
+/// Quiet by its own habit, or by what the settings expect; one never heard from is not connected, never quiet.
+fn quiet(review: &Review<'_>, outside: &Outside, out: &mut Vec<Need>) -> Result<(), Error> {
+    for one in review.reader.connections(review.now)? {
+        let Some(last) = one.last_received_at else {
+            continue;
+        };
+        let gap_ms = review.now.ms() - last.ms();
+        let expected = outside
+            .expected
+            .iter()
+            .find(|(provider, account, _)| *provider == one.provider && *account == one.account)
+            .map(|(.., ms)| *ms);
+        let (than, longest_ms) = match (expected, one.quiet) {
+            (Some(ms), _) if gap_ms > ms => ("it is expected every", ms),
+            (None, Some(quiet)) => ("its longest gap in 28 days was", quiet.longest_ms),
+            _ => continue,
+        };
+        let who = match one.account.as_str() {
+            "main" => one.provider.clone(),
+            account => format!("{}/{account}", one.provider),
+        };
+        let query = format!(
+            "provider:{} account:{}",
+            value_text(&one.provider),
+            value_text(&one.account)
+        );
+        let gap = duration(gap_ms);
+        out.push(Need {
+            rule: Rule::Quiet,
+            sentence: format!("{who} quiet for {gap}; {than} {}", duration(longest_ms)),
+            count: review.count(List::Deliveries, &query)?,
+            list: Some(List::Deliveries),
+            query: Some(query),
+        });
+    }
+    Ok(())
+}
+
+/// By provider and reason; a path that names no provider of ours is somebody else's business.
+fn turned_away(review: &Review<'_>, out: &mut Vec<Need>) -> Result<(), Error> {
+    let list = List::Deliveries;
+    let text = review.fresh("is:rejected", Key::At);
+    for (provider, reason, first) in review.reader.refused(&review.parse(list, &text)?)? {
+        if provider.is_empty() || reason.trim().is_empty() {
+            continue;
+        }
+        let query = format!(
+            "{text} provider:{} reason:{}",
+            value_text(&provider),
+            literal_text(&reason)
+        );
+        let count = review.count(list, &query)?;
+        let since = clock(&first, review);
+        let noun = plural(count, "webhook", "webhooks");
+        out.push(Need {
+            rule: Rule::TurnedAway,
+            sentence: format!("{provider}: {count} {noun} turned away since {since}, {reason}"),
+            count,
+            list: Some(list),
+            query: Some(query),
+        });
+    }
+    Ok(())
+}
+
+/// A rule that a count alone decides: its list, its filter, and the sentence after the number.
+struct Counted {
+    rule: Rule,
+    list: List,
+    query: String,
+    one: &'static str,
+    many: &'static str,
+}
+
+fn counted(review: &Review<'_>, out: &mut Vec<Need>) -> Result<(), Error> {
+    for rule in rules(review) {
+        let count = review.count(rule.list, &rule.query)?;
+        if count > 0 {
+            out.push(Need {
+                rule: rule.rule,
+                sentence: format!("{count} {}", plural(count, rule.one, rule.many)),
+                count,
+                list: Some(rule.list),
+                query: Some(rule.query),
+            });
+        }
+        if rule.rule == Rule::Differing {
+            out.extend(cancel_spike(review)?);
+        }
+    }
+    Ok(())
+}
+
+fn rules(review: &Review<'_>) -> Vec<Counted> {
+    let rule = |rule, list, query: String, one, many| Counted {
+        rule,
+        list,
+        query,
+        one,
+        many,
+    };
+    vec![
+        rule(
+            Rule::Quarantined,
+            List::Deliveries,
+            "is:quarantined -is:test".to_owned(),
+            "webhook is kept and not understood",
+            "webhooks are kept and not understood",
+        ),
+        rule(
+            Rule::Differing,
+            List::Deliveries,
+            review.fresh("is:differing", Key::At),
+            "repeat came with other content; the first one counts",
+            "repeats came with other content; the first ones count",
+        ),
+        rule(
+            Rule::WithdrawnPaying,
+            List::Changes,
+            review.fresh("kind:consent state:withdrawn is:paying", Key::At),
+            "consent was withdrawn by a reader who still pays",
+            "consents were withdrawn by readers who still pay",
+        ),
+        rule(
+            Rule::MoneyUnannounced,
+            List::Payments,
+            review.fresh("is:unannounced", Key::At),
+            "payment is for a subscription that was never announced",
+            "payments are for subscriptions that were never announced",
+        ),
+        rule(
+            Rule::RefundUnrevoked,
+            List::Events,
+            review.fresh("is:unrevoked", Key::At),
+            "refund should have ended a subscription and found none",
+            "refunds should have ended a subscription and found none",
+        ),
+        rule(
+            Rule::ExpiringSoon,
+            List::Subscriptions,
+            "ends:7d (is:ending OR is:fixed) -is:test".to_owned(),
+            "subscription runs out within 7 days and does not renew",
+            "subscriptions run out within 7 days and do not renew",
+        ),
+    ]
+}
+
+/// More asked-for cancellations in 24 hours than on any day of the 4 weeks before yesterday.
+fn cancel_spike(review: &Review<'_>) -> Result<Option<Need>, Error> {
+    if review.days_known() < SPIKE_DAYS_MIN {
+        return Ok(None);
+    }
+    let list = List::Cancellations;
+    let from = review.now.plus_ms(-DAY_MS);
+    let query = format!("is:asked at:{from}..{} -is:test", review.now);
+    let count = review.count(list, &query)?;
+    if count < SPIKE_MIN {
+        return Ok(None);
+    }
+    let days = review.daily(list, "is:asked", Key::At)?;
+    // The last 24 hours reach into yesterday, whose own count is no measure for them.
+    let before = days.iter().rev().skip(2).max();
+    let usual = before.copied().unwrap_or_default();
+    Ok((count > usual).then(|| Need {
+        rule: Rule::CancelSpike,
+        sentence: format!(
+            "{count} cancellations in 24 hours; the most on a day of the 4 weeks before was {usual}"
+        ),
+        count,
+        list: Some(list),
+        query: Some(query),
+    }))
+}
+
+fn no_backup(backup: Backup, now: Timestamp) -> Option<Need> {
+    let says = match backup {
+        Backup::Unset => "no backup is made: set dir under [backup]".to_owned(),
+        Backup::Never => "no backup was made yet".to_owned(),
+        Backup::Last(at) if now.ms() - at.ms() > BACKUP_MS_MAX => {
+            format!("the last backup is {} old", duration(now.ms() - at.ms()))
+        }
+        Backup::Last(_) => return None,
+    };
+    Some(bare(Rule::NoBackup, says))
+}
+
+/// `3 h 10 m`, `41 m`, `3 days`.
+pub(super) fn duration(ms: i64) -> String {
+    let minutes = ms.max(0) / MINUTE_MS;
+    match minutes {
+        0..60 => format!("{minutes} m"),
+        60..2_880 => format!("{} h {:02} m", minutes / 60, minutes % 60),
+        _ => format!("{} days", minutes / 1_440),
+    }
+}
+
+/// `08:40` today, `2 Nov 08:40` on another day.
+fn clock(at: &str, review: &Review<'_>) -> String {
+    let Some(at) = Timestamp::parse(at) else {
+        return at.to_owned();
+    };
+    let local = at.utc().with_timezone(&review.zone.0);
+    let form = if at.day(review.zone) == review.now.day(review.zone) {
+        "%H:%M"
+    } else {
+        "%-d %b %H:%M"
+    };
+    local.format(form).to_string()
+}
+
+const fn plural<'a>(count: u64, one: &'a str, many: &'a str) -> &'a str {
+    if count == 1 { one } else { many }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_silence_is_told_in_words() {
+        for (ms, words) in [
+            (41 * MINUTE_MS, "41 m"),
+            (190 * MINUTE_MS, "3 h 10 m"),
+            (25 * HOUR_MS, "25 h 00 m"),
+            (72 * HOUR_MS, "3 days"),
+        ] {
+            assert_eq!(duration(ms), words);
+        }
+    }
+
+    #[test]
+    fn a_backup_of_last_night_is_enough() {
+        let now = Timestamp::from_ms(100 * DAY_MS);
+        assert!(no_backup(Backup::Last(now.plus_ms(-6 * HOUR_MS)), now).is_none());
+        for backup in [
+            Backup::Unset,
+            Backup::Never,
+            Backup::Last(now.plus_ms(-3 * DAY_MS)),
+        ] {
+            assert!(no_backup(backup, now).is_some());
+        }
+    }
+}
