@@ -157,6 +157,13 @@ fn look_at_disk(dir: &Path, findings: &mut Findings) {
     }
 }
 
+/// The bytes left on the disk of `database` where they are few.
+pub fn disk_low(database: &Path) -> Option<u64> {
+    let disk = rustix::fs::statvfs(database).ok()?;
+    let free = disk.f_bavail.saturating_mul(disk.f_frsize);
+    (free < DISK_BAD).then_some(free)
+}
+
 /// What one durable write costs here: it is the least that every webhook waits for.
 fn look_at_sync(dir: &Path, findings: &mut Findings) {
     match sync_cost(dir) {

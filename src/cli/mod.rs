@@ -34,6 +34,8 @@ pub mod sql;
 
 pub mod queries;
 
+pub mod today;
+
 pub mod urls;
 
 pub mod send;
@@ -80,7 +82,7 @@ pub fn run(cli: &Cli) -> Result<()> {
         Command::Changes(args) => lists::run(&context()?, List::Changes, args, out),
         Command::Payments(args) => lists::run(&context()?, List::Payments, args, out),
         Command::Deliveries(args) => lists::run(&context()?, List::Deliveries, args, out),
-        Command::Today(_) => Ok(()),
+        Command::Today(args) => today::run(&context()?, args, out),
         Command::Show { seq, body } => show::run(&context()?, *seq, *body, out),
         Command::Sql(args) => sql::run(&context()?, args, out),
         Command::Urls { provider } => urls::run(&context()?, provider.as_deref(), out),

@@ -17,8 +17,6 @@ mod inbox;
 
 pub mod ring;
 
-pub mod today;
-
 pub mod writer;
 
 mod thread;
