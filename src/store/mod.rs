@@ -29,6 +29,8 @@ pub mod upkeep;
 
 pub mod query;
 
+pub mod today;
+
 
 use std::io;
 use std::path::{Path, PathBuf};
