@@ -274,8 +274,8 @@ fn look_at_providers(
         } else {
             format!("{provider}/{account}")
         };
-        match found.and_then(|one| one.last.as_ref()) {
-            Some((_, at, hook)) => {
+        match found.and_then(|one| one.last_received_at.zip(one.last_hook.as_deref())) {
+            Some((at, hook)) => {
                 let at = local(&at.to_string(), zone);
                 findings.add(&check, Level::Ok, format!("last webhook {at} on {hook}"));
             }
@@ -286,12 +286,15 @@ fn look_at_providers(
             let says = format!("quiet for {}, longest gap {}", hours(quiet.gap_ms), hours(quiet.longest_ms));
             findings.add(&check, Level::Bad, says);
         }
-        for refusal in found.into_iter().flat_map(|one| &one.refusals) {
-            let says = format!("{} turned away: {}", refusal.requests, refusal.reason);
-            findings.add(&check, Level::Note, says);
-        }
         for lack in lacks(context, provider, account) {
             findings.add(&check, Level::Note, format!("could add {lack}"));
+        }
+    }
+    // Whoever is turned away names no account.
+    for one in &connections {
+        for refusal in &one.refusals {
+            let says = format!("{} turned away: {}", refusal.requests, refusal.reason);
+            findings.add(&one.provider, Level::Note, says);
         }
     }
 }

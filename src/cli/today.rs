@@ -87,8 +87,8 @@ impl Page<'_> {
             ("Ended", &today.ended),
         ])?;
         if today.involuntary.count > 0 {
-            let says = format!("{} of them: payment failed", today.involuntary.count);
-            self.pair("Ended", &says)?;
+            let says = format!("{} of the ended", today.involuntary.count);
+            self.pair("Payment failed", &says)?;
         }
         self.pair("Payments", &sums(&today.payments))?;
         if !today.refunds.is_empty() {
