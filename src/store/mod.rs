@@ -31,6 +31,7 @@ pub mod query;
 
 pub mod today;
 
+
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;

@@ -12,7 +12,6 @@ mod functions;
 mod lists;
 mod open;
 mod plan;
-mod questions;
 mod sql;
 mod status;
 mod vocabulary;
@@ -31,7 +30,6 @@ use crate::store::Error;
 pub use choices::CHOICE_KEYS;
 pub use detail::{Alias, Detail, RejectedDetail, UserDetail};
 pub use lists::columns;
-pub use questions::{QUESTIONS, title};
 pub use sql::{EachRow, SqlOutcome};
 pub use status::{Checked, Connection as Connected, Lost, Quiet, Refusals, Status};
 

@@ -50,12 +50,8 @@ pub struct Connection {
     pub provider: String,
     /// The account; empty where only rejected requests name the provider.
     pub account: String,
-    /// The last delivery.
-    pub last_seq: Option<i64>,
-    /// When it arrived.
-    pub last_received_at: Option<Timestamp>,
-    /// The hook that it came to.
-    pub last_hook: Option<String>,
+    /// The last delivery: seq, time, hook.
+    pub last: Option<(i64, Timestamp, String)>,
     /// Deliveries of the last 24 hours.
     pub day: i64,
     /// Deliveries in all.
@@ -218,9 +214,7 @@ impl Reader {
         let day = now.plus_ms(-DAY_MS).to_string();
         let quiet = self.quiet(&who, now)?;
         Ok(Connection {
-            last_seq: last.as_ref().map(|(seq, ..)| *seq),
-            last_received_at: last.as_ref().map(|(_, at, _)| *at),
-            last_hook: last.map(|(.., hook)| hook),
+            last,
             day: self.number(COUNT, &since(&day))?.unwrap_or_default(),
             deliveries: self.number(COUNT, &since(""))?.unwrap_or_default(),
             proofs: self.proofs(&who)?,

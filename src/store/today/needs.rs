@@ -119,7 +119,7 @@ fn bare(rule: Rule, sentence: String) -> Need {
 /// Quiet by its own habit, or by what the settings expect; one never heard from is not connected, never quiet.
 fn quiet(review: &Review<'_>, outside: &Outside, out: &mut Vec<Need>) -> Result<(), Error> {
     for one in review.reader.connections(review.now)? {
-        let Some(last) = one.last_received_at else {
+        let Some((_, last, _)) = one.last else {
             continue;
         };
         let gap_ms = review.now.ms() - last.ms();
