@@ -36,12 +36,15 @@ fn ledger(events: u64) -> PathBuf {
     let _ = std::fs::remove_dir_all(&folder);
     std::fs::create_dir_all(&folder).expect("a place for files");
     let until = Timestamp::parse(UNTIL).expect("a time");
-    let store = Store::open(&path, Options {
-        read: Arc::new(door::read),
-        zone: Zone::UTC,
-        clock: Clock::Fixed(until),
-        listen: String::new(),
-    })
+    let store = Store::open(
+        &path,
+        Options {
+            read: Arc::new(door::read),
+            zone: Zone::UTC,
+            clock: Clock::Fixed(until),
+            listen: String::new(),
+        },
+    )
     .expect("a new ledger");
     let (begun, writer) = (Instant::now(), store.writer());
     let mut count = 0_u64;
@@ -53,10 +56,14 @@ fn ledger(events: u64) -> PathBuf {
         let reading = door::read(&delivery);
         take.send(()).expect("the answers are heard");
         let free = Arc::clone(&free);
-        let taken = writer.append(delivery, reading, Box::new(move |ack| {
-            ack.expect("a row");
-            let _ = free.lock().expect("no answer panics").recv();
-        }));
+        let taken = writer.append(
+            delivery,
+            reading,
+            Box::new(move |ack| {
+                ack.expect("a row");
+                let _ = free.lock().expect("no answer panics").recv();
+            }),
+        );
         assert!(taken.is_ok(), "the queue is full");
         count += 1;
     }
@@ -87,33 +94,59 @@ fn measure(name: &str, mut ask: impl FnMut(usize)) {
 
 fn browse(path: &Path) {
     let now = Timestamp::parse(UNTIL).expect("a time");
-    measure("open the file", |_| drop(Reader::open(path).expect("a ledger")));
+    measure("open the file", |_| {
+        drop(Reader::open(path).expect("a ledger"))
+    });
     let reader = Reader::open(path).expect("a ledger");
     let stored = reader.vocabulary().expect("words");
     let parse = |list, text: &str| {
-        let words = Words { now, zone: Zone::UTC, list, last_review: None, stored: &stored };
+        let words = Words {
+            now,
+            zone: Zone::UTC,
+            list,
+            last_review: None,
+            stored: &stored,
+        };
         Query::parse(text, &words).expect("a query")
     };
     let everything = Query::default();
     for list in List::ALL {
         measure(&format!("first screen of {list}"), |_| {
-            reader.page(*list, &everything, &Cursor::First, SCREEN).expect("rows");
+            reader
+                .page(*list, &everything, &Cursor::First, SCREEN)
+                .expect("rows");
         });
     }
     let mut at = Cursor::First;
     measure("next screen of events", |_| {
-        let page = reader.page(List::Events, &everything, &at, SCREEN).expect("rows");
-        at = page.rows.last().map_or(Cursor::First, |row| Cursor::After(row.key.clone()));
+        let page = reader
+            .page(List::Events, &everything, &at, SCREEN)
+            .expect("rows");
+        at = page
+            .rows
+            .last()
+            .map_or(Cursor::First, |row| Cursor::After(row.key.clone()));
     });
     measure("jump to a time in events", |round| {
         let back = i64::try_from(round * 9).expect("a small number") * DAY_MS;
         let cursor = Cursor::At(now.plus_ms(-back).to_string());
-        reader.page(List::Events, &everything, &cursor, SCREEN).expect("rows");
+        reader
+            .page(List::Events, &everything, &cursor, SCREEN)
+            .expect("rows");
     });
-    for text in ["provider:zotlo", "type:cancel", "provider:zotlo type:payment since:30d", "account:weekly", "demir", "-provider:zotlo type:refund"] {
+    for text in [
+        "provider:zotlo",
+        "type:cancel",
+        "provider:zotlo type:payment since:30d",
+        "account:weekly",
+        "demir",
+        "-provider:zotlo type:refund",
+    ] {
         let query = parse(List::Events, text);
         measure(&format!("events {text}"), |_| {
-            reader.page(List::Events, &query, &Cursor::First, SCREEN).expect("rows");
+            reader
+                .page(List::Events, &query, &Cursor::First, SCREEN)
+                .expect("rows");
         });
         measure("count of that, to 10,000", |_| {
             reader.count(List::Events, &query, 10_000).expect("a count");
@@ -121,10 +154,14 @@ fn browse(path: &Path) {
     }
     let query = parse(List::Users, "ayse");
     measure("users ayse", |_| {
-        reader.page(List::Users, &query, &Cursor::First, SCREEN).expect("rows");
+        reader
+            .page(List::Users, &query, &Cursor::First, SCREEN)
+            .expect("rows");
     });
     measure("choices of type in events", |_| {
-        reader.choices(List::Events, &everything, "type").expect("counts");
+        reader
+            .choices(List::Events, &everything, "type")
+            .expect("counts");
     });
 }
 
@@ -134,5 +171,7 @@ fn main() {
         println!("{size} events");
         browse(&ledger(size));
     }
-    println!("promised at 10 million events: key to frame p95 under 16 ms, words p95 under 50 ms to the first page");
+    println!(
+        "promised at 10 million events: key to frame p95 under 16 ms, words p95 under 50 ms to the first page"
+    );
 }

@@ -63,7 +63,8 @@ fn show(context: &Context, id: i64, out: &mut Out) -> Result<()> {
         .into());
     };
     if context.global.json {
-        let number = |number: Option<i64>| number.map_or("null".to_owned(), |number| number.to_string());
+        let number =
+            |number: Option<i64>| number.map_or("null".to_owned(), |number| number.to_string());
         let sha256 = detail.sha256.as_deref().map(json_text).transpose()?;
         let extra = [
             ("id", id.to_string()),

@@ -87,14 +87,17 @@ impl Page<'_> {
             ("Ended", &today.ended),
         ])?;
         if today.involuntary.count > 0 {
-            let says = format!("{} of them: payment failed", today.involuntary.count);
-            self.pair("Ended", &says)?;
+            let says = format!("{} of the ended", today.involuntary.count);
+            self.pair("Payment failed", &says)?;
         }
         self.pair("Payments", &sums(&today.payments))?;
         if !today.refunds.is_empty() {
             self.pair("Refunded", &sums(&today.refunds))?;
         }
-        let priced = format!("({} of {} priced)", today.priced.count, today.renewing.count);
+        let priced = format!(
+            "({} of {} priced)",
+            today.priced.count, today.renewing.count
+        );
         self.pair("Monthly", &format!("{}  {priced}", sums(&today.monthly)))?;
         if today.ending.count > 0 {
             let says = format!("{} cancelled, still have access", today.ending.count);
@@ -123,7 +126,9 @@ impl Page<'_> {
         let length = from
             .and_then(Timestamp::parse)
             .zip(Timestamp::parse(&today.period.to))
-            .map_or_else(String::new, |(from, to)| format!(" ({})", span(to.ms() - from.ms())));
+            .map_or_else(String::new, |(from, to)| {
+                format!(" ({})", span(to.ms() - from.ms()))
+            });
         let line = format!("{word} {shown}{length}, {}", today.zone);
         if self.md {
             self.out.line(format!("# {line}"))?;
@@ -132,7 +137,9 @@ impl Page<'_> {
         }
         let behind = today.seq - today.folded_seq;
         if behind > 0 {
-            self.out.line(format!("catching up {behind}: the figures are not whole yet"))?;
+            self.out.line(format!(
+                "catching up {behind}: the figures are not whole yet"
+            ))?;
         }
         Ok(())
     }
@@ -143,7 +150,8 @@ impl Page<'_> {
             self.out.line("")?;
         }
         for need in &today.needs_you {
-            self.out.line(format!("{sign}{}", self.text(&need.sentence)))?;
+            self.out
+                .line(format!("{sign}{}", self.text(&need.sentence)))?;
         }
         self.out.line("")?;
         if self.md {
@@ -152,8 +160,11 @@ impl Page<'_> {
         } else {
             let history = today.history.as_deref().unwrap_or("");
             self.out.line(
-                format!("{:<18} {:>8} {:>16} {:>10}  {history}", "", "now", "a week before", "usual day")
-                    .trim_end(),
+                format!(
+                    "{:<18} {:>8} {:>16} {:>10}  {history}",
+                    "", "now", "a week before", "usual day"
+                )
+                .trim_end(),
             )?;
         }
         Ok(())
@@ -164,9 +175,14 @@ impl Page<'_> {
             let before = figure.before.map_or_else(String::new, |before| {
                 format!("{before} {}", difference(figure.count, before))
             });
-            let median = figure.median.map_or_else(String::new, |median| median.to_string());
+            let median = figure
+                .median
+                .map_or_else(String::new, |median| median.to_string());
             if self.md {
-                self.out.line(format!("| {name} | {} | {before} | {median} |", figure.count))?;
+                self.out.line(format!(
+                    "| {name} | {} | {before} | {median} |",
+                    figure.count
+                ))?;
             } else {
                 let line = format!("{name:<18} {:>8} {before:>16} {median:>10}", figure.count);
                 self.out.line(line.trim_end())?;
@@ -211,7 +227,10 @@ fn difference(now: u64, before: u64) -> String {
     match now - before {
         0 => "same".to_owned(),
         more if before == 0 => format!("{more:+}"),
-        more => format!("{more:+} {:+} %", (more * 200 + before * more.signum()) / (before * 2)),
+        more => format!(
+            "{more:+} {:+} %",
+            (more * 200 + before * more.signum()) / (before * 2)
+        ),
     }
 }
 
@@ -223,7 +242,11 @@ fn sums(sums: &[Sum]) -> String {
             format!("{currency} {}", grouped(sum.minor, sum.exponent))
         })
         .collect();
-    if parts.is_empty() { "none".to_owned() } else { parts.join("  ") }
+    if parts.is_empty() {
+        "none".to_owned()
+    } else {
+        parts.join("  ")
+    }
 }
 
 fn deliveries(today: &Today) -> String {

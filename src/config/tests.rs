@@ -58,7 +58,9 @@ fn read(text: &str) -> Result<Config, SettingsError> {
 }
 
 fn set(path: &Path, key: &str, text: &str, known: &[Known]) -> Result<(), SettingsError> {
-    edit::set(path, key, text, known, &|_| Ok(()))
+    edit::set(path, &[(key.to_owned(), text.to_owned())], known, &|_| {
+        Ok(())
+    })
 }
 
 fn refused(text: &str) -> String {
