@@ -35,7 +35,10 @@ struct Figure {
 }
 
 fn seconds() -> u64 {
-    std::env::var("SECONDS").ok().and_then(|text| text.parse().ok()).unwrap_or(3)
+    std::env::var("SECONDS")
+        .ok()
+        .and_then(|text| text.parse().ok())
+        .unwrap_or(3)
 }
 
 /// A payment of about 1.1 KB, different for every number.
@@ -68,7 +71,9 @@ async fn answer(stream: &mut TcpStream, buffer: &mut Vec<u8>) -> std::io::Result
             return Err(std::io::ErrorKind::UnexpectedEof.into());
         }
         buffer.extend_from_slice(&chunk[..read]);
-        let Some(end) = buffer.windows(4).position(|four| four == b"\r\n\r\n") else { continue };
+        let Some(end) = buffer.windows(4).position(|four| four == b"\r\n\r\n") else {
+            continue;
+        };
         let head = String::from_utf8_lossy(&buffer[..end]).to_ascii_lowercase();
         let length: usize = head
             .lines()
@@ -81,14 +86,21 @@ async fn answer(stream: &mut TcpStream, buffer: &mut Vec<u8>) -> std::io::Result
 }
 
 /// `connections` senders, each waiting for its answer, for the time of one row.
-async fn load(addr: SocketAddr, path: &'static str, connections: usize, next: &Arc<AtomicU64>) -> Figure {
+async fn load(
+    addr: SocketAddr,
+    path: &'static str,
+    connections: usize,
+    next: &Arc<AtomicU64>,
+) -> Figure {
     let stop = Arc::new(AtomicBool::new(false));
     let begun = Instant::now();
     let mut senders = Vec::new();
     for _ in 0..connections {
         let (stop, next) = (Arc::clone(&stop), Arc::clone(next));
         senders.push(tokio::spawn(async move {
-            let mut stream = TcpStream::connect(addr).await.expect("the receiver listens");
+            let mut stream = TcpStream::connect(addr)
+                .await
+                .expect("the receiver listens");
             stream.set_nodelay(true).expect("a TCP socket");
             let mut took = Vec::new();
             let mut buffer = Vec::new();
@@ -96,7 +108,10 @@ async fn load(addr: SocketAddr, path: &'static str, connections: usize, next: &A
                 let bytes = request(path, &body(next.fetch_add(1, Ordering::Relaxed)));
                 let sent = Instant::now();
                 stream.write_all(&bytes).await.expect("the receiver reads");
-                assert!(answer(&mut stream, &mut buffer).await.expect("an answer"), "not a 200");
+                assert!(
+                    answer(&mut stream, &mut buffer).await.expect("an answer"),
+                    "not a 200"
+                );
                 took.push(sent.elapsed());
             }
             took
@@ -112,7 +127,11 @@ async fn load(addr: SocketAddr, path: &'static str, connections: usize, next: &A
     all.sort_unstable();
     let at = |part: usize| all.get(all.len() * part / 100).copied().unwrap_or_default();
     #[expect(clippy::cast_precision_loss, reason = "a rate")]
-    Figure { per_second: all.len() as f64 / elapsed.as_secs_f64(), p50: at(50), p99: at(99) }
+    Figure {
+        per_second: all.len() as f64 / elapsed.as_secs_f64(),
+        p50: at(50),
+        p99: at(99),
+    }
 }
 
 fn print(name: &str, figure: &Figure) {
@@ -127,7 +146,10 @@ fn print(name: &str, figure: &Figure) {
 async fn nothing_stored(next: &Arc<AtomicU64>) -> f64 {
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
     let addr = listener.local_addr().expect("an address");
-    let app = Router::new().route("/hook", post(|bytes: axum::body::Bytes| async move { format!("{}", bytes.len()) }));
+    let app = Router::new().route(
+        "/hook",
+        post(|bytes: axum::body::Bytes| async move { format!("{}", bytes.len()) }),
+    );
     tokio::spawn(async move {
         let service = hyper_util::service::TowerToHyperService::new(app);
         loop {
@@ -135,7 +157,9 @@ async fn nothing_stored(next: &Arc<AtomicU64>) -> f64 {
             let service = service.clone();
             tokio::spawn(async move {
                 let io = hyper_util::rt::TokioIo::new(stream);
-                let _ = hyper::server::conn::http1::Builder::new().serve_connection(io, service).await;
+                let _ = hyper::server::conn::http1::Builder::new()
+                    .serve_connection(io, service)
+                    .await;
             });
         }
     });
@@ -145,7 +169,10 @@ async fn nothing_stored(next: &Arc<AtomicU64>) -> f64 {
 }
 
 /// Rows of the same bodies into one table, 64 to a commit, with the same engine settings.
-#[expect(clippy::disallowed_methods, reason = "the engine by itself, without the store")]
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the engine by itself, without the store"
+)]
 fn sqlite_alone(folder: &Path) -> f64 {
     let mut conn = rusqlite::Connection::open(folder.join("alone.db")).expect("a database");
     conn.execute_batch(
@@ -156,10 +183,14 @@ fn sqlite_alone(folder: &Path) -> f64 {
     while begun.elapsed() < Duration::from_secs(seconds()) {
         let tx = conn.transaction().expect("a transaction");
         {
-            let mut insert = tx.prepare_cached("insert into bodies (body) values (?1)").expect("a statement");
+            let mut insert = tx
+                .prepare_cached("insert into bodies (body) values (?1)")
+                .expect("a statement");
             for _ in 0..64 {
                 rows += 1;
-                insert.execute([String::from_utf8_lossy(&body(rows))]).expect("a row");
+                insert
+                    .execute([String::from_utf8_lossy(&body(rows))])
+                    .expect("a row");
             }
         }
         tx.commit().expect("a commit");
@@ -171,16 +202,26 @@ fn sqlite_alone(folder: &Path) -> f64 {
 }
 
 async fn subledger_rows(folder: &Path, next: &Arc<AtomicU64>) -> Vec<(usize, Figure)> {
-    let store = Store::open(&folder.join("subledger.db"), Options {
-        read: Arc::new(door::read),
-        zone: Zone::UTC,
-        clock: Clock::Machine,
-        listen: String::new(),
-    })
+    let store = Store::open(
+        &folder.join("subledger.db"),
+        Options {
+            read: Arc::new(door::read),
+            zone: Zone::UTC,
+            clock: Clock::Machine,
+            listen: String::new(),
+        },
+    )
     .expect("a new ledger");
-    let mut settings = Settings { provider: "zotlo".to_owned(), account: "main".to_owned(), ..Settings::default() };
-    settings.secrets.insert("path_key".to_owned(), vec![Secret::new(PATH_KEY)]);
-    let doors = providers::door::Doors::open(&[settings], store.fingerprint_key()).expect("good settings");
+    let mut settings = Settings {
+        provider: "zotlo".to_owned(),
+        account: "main".to_owned(),
+        ..Settings::default()
+    };
+    settings
+        .secrets
+        .insert("path_key".to_owned(), vec![Secret::new(PATH_KEY)]);
+    let doors =
+        providers::door::Doors::open(&[settings], store.fingerprint_key()).expect("good settings");
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
     let addr = listener.local_addr().expect("an address");
     let live = Live {
@@ -189,7 +230,11 @@ async fn subledger_rows(folder: &Path, next: &Arc<AtomicU64>) -> Vec<(usize, Fig
         limits: Limits::default(),
         metrics: false,
     };
-    let setup = Setup { live: ReloadHandle::new(live), writer: store.writer(), clock: Clock::Machine };
+    let setup = Setup {
+        live: ReloadHandle::new(live),
+        writer: store.writer(),
+        clock: Clock::Machine,
+    };
     let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
     let serving = tokio::spawn(subledger::receiver::serve(listener, setup, async move {
         let _ = stopped.await;
@@ -206,7 +251,12 @@ async fn subledger_rows(folder: &Path, next: &Arc<AtomicU64>) -> Vec<(usize, Fig
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
     let health = store.writer().health();
-    println!("{:<46} {:>10} deliveries, all folded {:.1} s after the last", "then", health.last_seq, begun.elapsed().as_secs_f64());
+    println!(
+        "{:<46} {:>10} deliveries, all folded {:.1} s after the last",
+        "then",
+        health.last_seq,
+        begun.elapsed().as_secs_f64()
+    );
     let _ = stop.send(());
     let _ = serving.await;
     store.close().expect("a clean end");
@@ -217,7 +267,11 @@ fn main() {
     let folder = tempfile::tempdir().expect("a place for files");
     let runtime = tokio::runtime::Runtime::new().expect("threads");
     let next = Arc::new(AtomicU64::new(0));
-    println!("bodies of {} bytes, {} s a row", body(1_000_000).len(), seconds());
+    println!(
+        "bodies of {} bytes, {} s a row",
+        body(1_000_000).len(),
+        seconds()
+    );
     let ceiling = runtime.block_on(nothing_stored(&next));
     let alone = sqlite_alone(folder.path());
     let rows = runtime.block_on(subledger_rows(folder.path(), &next));
@@ -229,5 +283,7 @@ fn main() {
             figure.per_second / alone * 100.0
         );
     }
-    println!("promised: PostgreSQL's plain insert rate, and 6 times a hand-written FastAPI receiver (not run here)");
+    println!(
+        "promised: PostgreSQL's plain insert rate, and 6 times a hand-written FastAPI receiver (not run here)"
+    );
 }

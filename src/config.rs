@@ -94,6 +94,15 @@ pub struct Config {
     pub shown: Vec<Shown>,
 }
 
+impl Config {
+    /// Whether any account has something to come in by.
+    pub fn lets_something_in(&self) -> bool {
+        self.accounts
+            .iter()
+            .any(|account| !account.secrets.is_empty() || account.text("auth").is_some())
+    }
+}
+
 /// One key as `config print` shows it.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
 pub struct Shown {

@@ -3,10 +3,12 @@
 use std::process::ExitCode;
 
 use clap::Parser;
-use subledger::cli::{self, args::Cli, failure, out};
+use subledger::cli::args::{self, Cli};
+use subledger::cli::{self, failure, out};
 
 fn main() -> ExitCode {
-    match cli::run(&Cli::parse()) {
+    let typed = args::readable(std::env::args_os());
+    match cli::run(&Cli::parse_from(typed)) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => match failure::exit_code(&error) {
             Some(code) => {

@@ -1,5 +1,6 @@
 //! The command line of DESIGN.md section 5, as clap reads it. A command that is listed exists.
 
+use std::ffi::OsString;
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
@@ -11,8 +12,10 @@ use crate::cli::table::Format;
 /// Without a command: starts what is missing, receiver and screen.
 #[derive(Debug, Parser)]
 #[command(name = "subledger", version, max_term_width = 100)]
-#[command(after_help = "Exit codes: 0 ok; 1 failed; 2 arguments or settings; 3 database absent, locked or unreachable, \
-port in use; 4 something needs you (today --exit-code); 130 interrupted.")]
+#[command(
+    after_help = "Exit codes: 0 ok; 1 failed; 2 arguments or settings; 3 database absent, locked or unreachable, \
+port in use; 4 something needs you (today --exit-code); 130 interrupted."
+)]
 pub struct Cli {
     /// What every command takes.
     #[command(flatten)]
@@ -22,14 +25,45 @@ pub struct Cli {
     pub command: Option<Command>,
 }
 
+/// The arguments as clap can take them: a negated term of a query (`-is:test`) would be options to it, a blank before
+/// it is nothing to the query.
+pub fn readable(args: impl Iterator<Item = OsString>) -> impl Iterator<Item = OsString> {
+    args.map(|arg| match arg.to_str() {
+        Some(text) if is_negated_term(text) => format!(" {text}").into(),
+        _ => arg,
+    })
+}
+
+fn is_negated_term(text: &str) -> bool {
+    let Some(rest) = text.strip_prefix('-') else {
+        return false;
+    };
+    rest.starts_with(['(', '"'])
+        || rest
+            .split_once(':')
+            .is_some_and(|(key, _)| !key.is_empty() && key.bytes().all(|b| b.is_ascii_alphabetic()))
+}
+
 /// What every command takes.
 #[derive(Args, Clone, Debug, Default)]
 pub struct Global {
     /// The database
-    #[arg(long, global = true, value_name = "FILE", env = "SUBLEDGER_DB", hide_env_values = true)]
+    #[arg(
+        long,
+        global = true,
+        value_name = "FILE",
+        env = "SUBLEDGER_DB",
+        hide_env_values = true
+    )]
     pub db: Option<PathBuf>,
     /// The settings file
-    #[arg(long, global = true, value_name = "FILE", env = "SUBLEDGER_CONFIG", hide_env_values = true)]
+    #[arg(
+        long,
+        global = true,
+        value_name = "FILE",
+        env = "SUBLEDGER_CONFIG",
+        hide_env_values = true
+    )]
     pub config: Option<PathBuf>,
     /// Only this account
     #[arg(long, global = true, value_name = "NAME")]
@@ -118,16 +152,24 @@ pub enum Command {
     #[command(subcommand)]
     Tests(TestsCommand),
     /// Why didn't my webhook arrive; take it in with today's secrets
+    #[command(args_conflicts_with_subcommands = true)]
     Rejected {
         /// What; nothing: list
         #[command(subcommand)]
         command: Option<RejectedCommand>,
+        /// Of the list
+        #[command(flatten)]
+        list: ListArgs,
     },
     /// Kept, not understood: list, or read again
+    #[command(args_conflicts_with_subcommands = true)]
     Quarantine {
         /// What; nothing: list
         #[command(subcommand)]
         command: Option<QuarantineCommand>,
+        /// Of the list
+        #[command(flatten)]
+        list: ListArgs,
     },
     /// A throw-away year of made-up data
     Demo(DemoArgs),
@@ -163,7 +205,7 @@ pub enum Command {
 #[derive(Args, Clone, Debug)]
 pub struct ListArgs {
     /// Filter, as on screen: provider:zotlo type:cancel since:7d
-    #[arg(value_name = "QUERY", num_args = 0.., allow_hyphen_values = true)]
+    #[arg(value_name = "QUERY", num_args = 0..)]
     pub query: Vec<String>,
     /// How to write it
     #[arg(long, value_enum, value_name = "FORMAT")]
@@ -171,16 +213,6 @@ pub struct ListArgs {
     /// At most so many rows; 0: all
     #[arg(long, default_value_t = 500, value_name = "N")]
     pub limit: usize,
-}
-
-impl Default for ListArgs {
-    fn default() -> Self {
-        Self {
-            query: Vec::new(),
-            format: None,
-            limit: 500,
-        }
-    }
 }
 
 /// What `today` takes.
@@ -321,12 +353,12 @@ pub enum ConfigCommand {
     Paths,
     /// Whether the settings hold
     Check,
-    /// Change one key, comments kept
+    /// Change keys, comments kept
     Set {
-        /// Such as receiver.public_url or providers.klustr.secret
-        key: String,
-        /// The value; nothing: read from stdin, so that a secret stays out of the shell's history
-        value: Option<String>,
+        /// KEY VALUE, and more of them; a last KEY without a value: read from stdin, so that a secret stays out of the
+        /// shell's history. Such as receiver.public_url or providers.klustr.secret
+        #[arg(required = true, value_name = "KEY VALUE")]
+        pairs: Vec<String>,
     },
 }
 
@@ -343,11 +375,23 @@ mod tests {
 
     #[test]
     fn a_negated_term_is_a_query_and_no_option() {
-        let cli = Cli::parse_from(["subledger", "events", "provider:zotlo", "-is:test", "--limit", "3"]);
-        let Some(Command::Events { list, follow: false }) = cli.command else {
+        let typed = [
+            "subledger",
+            "events",
+            "provider:zotlo",
+            "-is:test",
+            "--limit",
+            "3",
+        ];
+        let cli = Cli::parse_from(readable(typed.into_iter().map(OsString::from)));
+        let Some(Command::Events {
+            list,
+            follow: false,
+        }) = cli.command
+        else {
             panic!("not events");
         };
-        assert_eq!(list.query, ["provider:zotlo", "-is:test"]);
+        assert_eq!(list.query, ["provider:zotlo", " -is:test"]);
         assert_eq!(list.limit, 3);
     }
 }

@@ -75,7 +75,11 @@ impl Context {
 
     /// How rows are to be written: `--format`, else `--json`, else a table.
     pub fn format(&self, asked: Option<Format>) -> Format {
-        let by_json = if self.global.json { Format::Json } else { Format::default() };
+        let by_json = if self.global.json {
+            Format::Json
+        } else {
+            Format::default()
+        };
         asked.unwrap_or(by_json)
     }
 
@@ -116,7 +120,10 @@ impl Context {
                 .collect();
             let wanted = wanted.unwrap_or_default();
             let names = names.join(", ");
-            Failure::usage(format!("{provider} has no account {wanted:?}: there is {names}")).into()
+            Failure::usage(format!(
+                "{provider} has no account {wanted:?}: there is {names}"
+            ))
+            .into()
         })
     }
 }
@@ -194,6 +201,7 @@ pub fn create_directory_of(database: &Path) -> Result<()> {
 fn machine_zone() -> Zone {
     iana_time_zone::get_timezone()
         .ok()
+        .filter(|name| name != "Etc/UTC")
         .and_then(|name| name.parse().ok())
         .unwrap_or(Zone::UTC)
 }

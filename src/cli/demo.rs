@@ -31,7 +31,9 @@ const WAITING_MAX: usize = 512;
 pub fn run(global: &Global, args: &DemoArgs, out: &mut Out) -> Result<()> {
     let clock = match &args.until {
         Some(text) => Timestamp::parse(text).map(Clock::Fixed).ok_or_else(|| {
-            Failure::usage(format!("--until wants a time such as 2026-11-01, not {text:?}"))
+            Failure::usage(format!(
+                "--until wants a time such as 2026-11-01, not {text:?}"
+            ))
         })?,
         None => Clock::Machine,
     };
@@ -216,8 +218,9 @@ impl ThrownAway {
         let mut random = [0_u8; 8];
         getrandom::fill(&mut random).context("the system gives no random bytes")?;
         let dir = std::env::temp_dir().join(format!("subledger-demo-{}", hex(&random)));
-        create_private_dir(&dir)
-            .map_err(|error| Failure::unreachable(format!("cannot make {}: {error}", dir.display())))?;
+        create_private_dir(&dir).map_err(|error| {
+            Failure::unreachable(format!("cannot make {}: {error}", dir.display()))
+        })?;
         Ok(Self(dir))
     }
 }

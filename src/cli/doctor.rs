@@ -80,11 +80,19 @@ pub fn run(global: &Global, out: &mut Out) -> Result<()> {
                 Level::Note => "note",
                 Level::Bad => "BAD ",
             };
-            out.line(format!("{word}  {:<22} {}", finding.check, Printable::line(&finding.says)))?;
+            out.line(format!(
+                "{word}  {:<22} {}",
+                finding.check,
+                Printable::line(&finding.says)
+            ))?;
         }
     }
     out.flush()?;
-    if bad { Err(Failure::silent(FAILED).into()) } else { Ok(()) }
+    if bad {
+        Err(Failure::silent(FAILED).into())
+    } else {
+        Ok(())
+    }
 }
 
 fn examine(context: &Context, findings: &mut Findings) {
@@ -98,7 +106,10 @@ fn examine(context: &Context, findings: &mut Findings) {
     match Reader::open(&context.database) {
         Ok(reader) => look_at_ledger(context, &reader, findings),
         Err(crate::store::Error::Absent(path)) => {
-            let says = format!("not there yet: {}; `subledger serve` makes it", path.display());
+            let says = format!(
+                "not there yet: {}; `subledger serve` makes it",
+                path.display()
+            );
             findings.add("database", Level::Note, says);
         }
         Err(error) => findings.add("database", Level::Bad, error.to_string()),
@@ -111,12 +122,19 @@ fn look_at_settings(context: &Context, findings: &mut Findings) {
     match settings::check(&context.config) {
         Err(error) => findings.add("settings", Level::Bad, format!("{error:#}")),
         Ok(()) if context.settings.exists => findings.add("settings", Level::Ok, path.to_string()),
-        Ok(()) => findings.add("settings", Level::Note, format!("not there yet, the defaults hold: {path}")),
+        Ok(()) => findings.add(
+            "settings",
+            Level::Note,
+            format!("not there yet, the defaults hold: {path}"),
+        ),
     }
     for warning in &context.config.warnings {
         findings.add("settings", Level::Note, warning);
     }
-    for (what, file) in [("settings", &context.settings.path), ("database", &context.database)] {
+    for (what, file) in [
+        ("settings", &context.settings.path),
+        ("database", &context.database),
+    ] {
         let Ok(metadata) = fs::metadata(file) else {
             continue;
         };
@@ -136,7 +154,11 @@ fn look_at_clock(context: &Context, findings: &mut Findings) {
     let now = context.clock.now();
     let zone = context.zone().name();
     if now.ms() < CLOCK_FLOOR_MS {
-        findings.add("clock", Level::Bad, format!("{now} lies in the past: set the machine's clock"));
+        findings.add(
+            "clock",
+            Level::Bad,
+            format!("{now} lies in the past: set the machine's clock"),
+        );
     } else {
         findings.add("clock", Level::Ok, format!("{now}, zone {zone}"));
     }
@@ -151,10 +173,21 @@ fn look_at_disk(dir: &Path, findings: &mut Findings) {
                 DISK_BAD..DISK_LOW => Level::Note,
                 _ => Level::Ok,
             };
-            findings.add("disk", level, format!("{} MiB free in {}", free >> 20, dir.display()));
+            findings.add(
+                "disk",
+                level,
+                format!("{} MiB free in {}", free >> 20, dir.display()),
+            );
         }
         Err(error) => findings.add("disk", Level::Note, format!("cannot be asked: {error}")),
     }
+}
+
+/// The bytes left on the disk of `database` where they are few.
+pub fn disk_low(database: &Path) -> Option<u64> {
+    let disk = rustix::fs::statvfs(database).ok()?;
+    let free = disk.f_bavail.saturating_mul(disk.f_frsize);
+    (free < DISK_BAD).then_some(free)
 }
 
 /// What one durable write costs here: it is the least that every webhook waits for.
@@ -162,7 +195,11 @@ fn look_at_sync(dir: &Path, findings: &mut Findings) {
     match sync_cost(dir) {
         Ok(cost) => {
             let ms = cost.as_secs_f64() * 1_000.0;
-            let level = if cost > SYNC_SLOW { Level::Note } else { Level::Ok };
+            let level = if cost > SYNC_SLOW {
+                Level::Note
+            } else {
+                Level::Ok
+            };
             findings.add("durable write", level, format!("{ms:.1} ms"));
         }
         Err(error) => {
@@ -200,7 +237,11 @@ fn look_at_ledger(context: &Context, reader: &Reader, findings: &mut Findings) {
     let zone = reader.zone().unwrap_or(Zone::UTC);
     match reader.status(now) {
         Ok(status) => {
-            let says = format!("{} deliveries in {}", status.last_seq, context.database.display());
+            let says = format!(
+                "{} deliveries in {}",
+                status.last_seq,
+                context.database.display()
+            );
             findings.add("database", Level::Ok, says);
             look_at_last(status.last_received_at, now, findings);
         }
@@ -211,7 +252,8 @@ fn look_at_ledger(context: &Context, reader: &Reader, findings: &mut Findings) {
 
 fn look_at_last(last: Option<Timestamp>, now: Timestamp, findings: &mut Findings) {
     if last.is_some_and(|last| last.ms() > now.plus_ms(DAY_MS).ms()) {
-        let says = "the newest webhook lies more than a day in the future: the clock was or is wrong";
+        let says =
+            "the newest webhook lies more than a day in the future: the clock was or is wrong";
         findings.add("clock", Level::Bad, says);
     }
 }
@@ -223,11 +265,18 @@ fn look_at_receiver(context: &Context, findings: &mut Findings) {
             findings.add("receiver", Level::Ok, says);
         }
         Some(running) => {
-            let says = format!("process {} does not answer on {}", running.pid, running.listen);
+            let says = format!(
+                "process {} does not answer on {}",
+                running.pid, running.listen
+            );
             findings.add("receiver", Level::Bad, says);
         }
         None => {
-            let level = if context.database.exists() { Level::Bad } else { Level::Note };
+            let level = if context.database.exists() {
+                Level::Bad
+            } else {
+                Level::Note
+            };
             let says = match TcpListener::bind(context.listen()) {
                 Ok(_) => "none runs: start it with `subledger serve`".to_owned(),
                 Err(error) => format!("none runs, and {} cannot be had: {error}", context.listen()),
@@ -267,8 +316,8 @@ fn look_at_providers(
         } else {
             format!("{provider}/{account}")
         };
-        match found.and_then(|one| one.last.as_ref()) {
-            Some((_, at, hook)) => {
+        match found.and_then(|one| one.last_received_at.zip(one.last_hook.as_deref())) {
+            Some((at, hook)) => {
                 let at = local(&at.to_string(), zone);
                 findings.add(&check, Level::Ok, format!("last webhook {at} on {hook}"));
             }
@@ -276,15 +325,22 @@ fn look_at_providers(
         }
         if let Some(quiet) = found.and_then(|one| one.quiet.as_ref()) {
             let hours = |ms: i64| format!("{} h {} min", ms / HOUR_MS, ms % HOUR_MS / MINUTE_MS);
-            let says = format!("quiet for {}, longest gap {}", hours(quiet.gap_ms), hours(quiet.longest_ms));
+            let says = format!(
+                "quiet for {}, longest gap {}",
+                hours(quiet.gap_ms),
+                hours(quiet.longest_ms)
+            );
             findings.add(&check, Level::Bad, says);
-        }
-        for refusal in found.into_iter().flat_map(|one| &one.refusals) {
-            let says = format!("{} turned away: {}", refusal.requests, refusal.reason);
-            findings.add(&check, Level::Note, says);
         }
         for lack in lacks(context, provider, account) {
             findings.add(&check, Level::Note, format!("could add {lack}"));
+        }
+    }
+    // Whoever is turned away names no account.
+    for one in &connections {
+        for refusal in &one.refusals {
+            let says = format!("{} turned away: {}", refusal.requests, refusal.reason);
+            findings.add(&one.provider, Level::Note, says);
         }
     }
 }

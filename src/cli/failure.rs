@@ -80,9 +80,11 @@ pub fn exit_code(error: &anyhow::Error) -> Option<u8> {
 fn of_store(error: &store::Error) -> u8 {
     use store::Error;
     match error {
-        Error::Absent(_) | Error::Locked { .. } | Error::Busy | Error::Unwritable(_) | Error::Io { .. } => {
-            UNREACHABLE
-        }
+        Error::Absent(_)
+        | Error::Locked { .. }
+        | Error::Busy
+        | Error::Unwritable(_)
+        | Error::Io { .. } => UNREACHABLE,
         Error::Foreign(_)
         | Error::Newer { .. }
         | Error::Damaged { .. }

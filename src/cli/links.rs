@@ -34,7 +34,11 @@ pub fn links(config: &Config, listen: SocketAddr) -> Vec<Link> {
     let far = config.receiver.public_url.as_deref().unwrap_or(&near);
     let mut links = Vec::new();
     for provider in ALL {
-        for settings in config.accounts.iter().filter(|has| has.provider == provider.id()) {
+        for settings in config
+            .accounts
+            .iter()
+            .filter(|has| has.provider == provider.id())
+        {
             for hook in provider.hooks() {
                 let tail = tail(settings, hook.name);
                 links.push(Link {
@@ -147,13 +151,18 @@ fn add(provider: &dyn Provider, settings: &Settings) -> Vec<String> {
     };
     for setting in secrets() {
         if settings.secrets(setting.key).is_empty() {
-            add.push(format!("{} under {}: {}", setting.key, settings.table(), setting.help));
+            add.push(format!(
+                "{} under {}: {}",
+                setting.key,
+                settings.table(),
+                setting.help
+            ));
         }
     }
     let has_any = secrets().any(|setting| !settings.secrets(setting.key).is_empty());
     if settings.secrets("path_key").is_empty() && !has_any && settings.text("auth").is_none() {
         add.push(format!(
-            "nothing can come in: {} has neither a path_key nor a secret",
+            "path_key under {}: nothing can come in without it or a secret",
             settings.table()
         ));
     }
@@ -167,7 +176,10 @@ mod tests {
     #[test]
     fn a_shell_takes_the_line_as_one_word_each() {
         assert_eq!(quoted("it's $HOME `x`"), "'it'\\''s $HOME `x`'");
-        assert_eq!(one_line("{\n \"a b\": \"c \\\" d\\\\\" ,\n\"e\": 1 }"), "{\"a b\":\"c \\\" d\\\\\",\"e\":1}");
+        assert_eq!(
+            one_line("{\n \"a b\": \"c \\\" d\\\\\" ,\n\"e\": 1 }"),
+            "{\"a b\":\"c \\\" d\\\\\",\"e\":1}"
+        );
     }
 
     #[test]

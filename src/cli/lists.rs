@@ -12,6 +12,7 @@ use crate::cli::table::{Format, Head, Sheet};
 use crate::domain::page::{Cell, Count, Cursor, List, Row};
 use crate::domain::printable::Printable;
 use crate::domain::query::{Query, QueryError, Words};
+use crate::providers::ALL;
 use crate::store::query::{Reader, columns};
 
 /// So many rows are read at once.
@@ -53,14 +54,21 @@ pub fn list(
     let format = context.format(args.format);
     let (heads, places) = heads(list, shown, format);
     let mut sheet = Sheet::new(out, format, heads, reader.zone()?)?;
-    let limit = if args.limit == 0 { usize::MAX } else { args.limit };
+    let limit = if args.limit == 0 {
+        usize::MAX
+    } else {
+        args.limit
+    };
     let mut cursor = Cursor::First;
     let mut left = limit;
     let mut more = true;
     while more && left > 0 {
         let page = reader.page(list, &query, &cursor, left.min(PAGE_ROWS))?;
         for row in &page.rows {
-            let cells: Vec<Cell> = places.iter().map(|place| row.cells[*place].clone()).collect();
+            let cells: Vec<Cell> = places
+                .iter()
+                .map(|place| row.cells[*place].clone())
+                .collect();
             sheet.row(&cells)?;
         }
         left = left.saturating_sub(page.rows.len());
@@ -79,7 +87,14 @@ pub fn list(
         };
         out.say(format!("{written} of {all} {list}: --limit 0 gives all"))?;
     } else if written == 0 {
-        out.say(format!("no {list}{}", if args.query.is_empty() { " yet" } else { " fit" }))?;
+        out.say(format!(
+            "no {list}{}",
+            if args.query.is_empty() {
+                " yet"
+            } else {
+                " fit"
+            }
+        ))?;
     }
     Ok(())
 }
@@ -114,13 +129,25 @@ pub fn parse(context: &Context, reader: &Reader, list: List, words: &[String]) -
     // Looked at by itself first, so that a fault is pointed at as it was typed.
     parse_text(context, reader, list, &text)?;
     let account = format!("account:\"{}\"", account.replace(['"', '\\'], ""));
-    let both = if text.is_empty() { account } else { format!("({text}) {account}") };
+    let both = if text.is_empty() {
+        account
+    } else {
+        format!("({text}) {account}")
+    };
     parse_text(context, reader, list, &both)
 }
 
 /// The query that `text` is, by the words of this ledger.
 pub fn parse_text(context: &Context, reader: &Reader, list: List, text: &str) -> Result<Query> {
-    let stored = reader.vocabulary()?;
+    let mut stored = reader.vocabulary()?;
+    // What could send and has not yet is no slip of the pen.
+    stored
+        .providers
+        .extend(ALL.iter().map(|provider| provider.id().to_owned()));
+    let accounts = context.config.accounts.iter();
+    stored
+        .accounts
+        .extend(accounts.map(|settings| settings.account.clone()));
     let words = Words {
         now: context.clock.now(),
         zone: reader.zone()?,
@@ -138,7 +165,9 @@ fn pointed(text: &str, error: &QueryError) -> String {
     let hint = error
         .suggestion
         .as_deref()
-        .map_or_else(String::new, |term| format!("; did you mean `{}`?", Printable::line(term)));
+        .map_or_else(String::new, |term| {
+            format!("; did you mean `{}`?", Printable::line(term))
+        });
     if term.is_empty() {
         return format!("{}{hint}", error.message);
     }
@@ -155,7 +184,9 @@ fn pointed(text: &str, error: &QueryError) -> String {
 pub fn follow(context: &Context, args: &ListArgs, out: &mut Out) -> Result<()> {
     let format = context.format(args.format);
     if format == Format::Json {
-        return Err(Failure::usage("an array that never ends is no JSON: use --format ndjson").into());
+        return Err(
+            Failure::usage("an array that never ends is no JSON: use --format ndjson").into(),
+        );
     }
     let reader = Reader::open(&context.database)?;
     // A query that does not parse is refused at once.
@@ -181,7 +212,11 @@ pub fn follow(context: &Context, args: &ListArgs, out: &mut Out) -> Result<()> {
 fn news(context: &Context, reader: &Reader, words: &[String], seen: &mut i64) -> Result<Vec<Row>> {
     let newer = format!("seq:>{seen}");
     let text = words.join(" ");
-    let text = if text.is_empty() { newer } else { format!("({text}) {newer}") };
+    let text = if text.is_empty() {
+        newer
+    } else {
+        format!("({text}) {newer}")
+    };
     let query = parse(context, reader, List::Events, &[text])?;
     let mut rows = Vec::new();
     let mut cursor = Cursor::First;

@@ -31,12 +31,17 @@ pub fn run(context: &Context, command: &TestsCommand, out: &mut Out) -> Result<(
 fn reader(context: &Context, who: &str) -> Result<Which> {
     let wrong = || {
         let who = Printable::line(who);
-        Failure::usage(format!("`{who}` names no user: provider:id or provider/account:id"))
+        Failure::usage(format!(
+            "`{who}` names no user: provider:id or provider/account:id"
+        ))
     };
     let (place, user_id) = who.split_once(':').ok_or_else(wrong)?;
     let (id, account) = match place.split_once('/') {
         Some((id, account)) => (id, account),
-        None => (place, context.global.account.as_deref().unwrap_or(MAIN_ACCOUNT)),
+        None => (
+            place,
+            context.global.account.as_deref().unwrap_or(MAIN_ACCOUNT),
+        ),
     };
     if user_id.is_empty() || account.is_empty() {
         return Err(wrong().into());

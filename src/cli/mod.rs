@@ -34,6 +34,8 @@ pub mod sql;
 
 pub mod queries;
 
+pub mod today;
+
 pub mod urls;
 
 pub mod send;
@@ -80,14 +82,18 @@ pub fn run(cli: &Cli) -> Result<()> {
         Command::Changes(args) => lists::run(&context()?, List::Changes, args, out),
         Command::Payments(args) => lists::run(&context()?, List::Payments, args, out),
         Command::Deliveries(args) => lists::run(&context()?, List::Deliveries, args, out),
-        Command::Today(_) => Ok(()),
+        Command::Today(args) => today::run(&context()?, args, out),
         Command::Show { seq, body } => show::run(&context()?, *seq, *body, out),
         Command::Sql(args) => sql::run(&context()?, args, out),
         Command::Urls { provider } => urls::run(&context()?, provider.as_deref(), out),
         Command::Send(args) => send::run(&context()?, args, out),
         Command::Tests(command) => marks::run(&context()?, command, out),
-        Command::Rejected { command } => rejected::run(&context()?, command.as_ref(), out),
-        Command::Quarantine { command } => upkeep::quarantine(&context()?, command.as_ref(), out),
+        Command::Rejected { command, list } => {
+            rejected::run(&context()?, command.as_ref(), list, out)
+        }
+        Command::Quarantine { command, list } => {
+            upkeep::quarantine(&context()?, command.as_ref(), list, out)
+        }
         Command::Demo(args) => demo::run(global, args, out),
         Command::Rebuild { check } => upkeep::rebuild(&context()?, *check, out),
         Command::Verify => upkeep::verify(&context()?, out),

@@ -28,9 +28,14 @@ const COLUMNS: &[&str] = &[
 ];
 
 /// Lists, shows or takes in.
-pub fn run(context: &Context, command: Option<&RejectedCommand>, out: &mut Out) -> Result<()> {
+pub fn run(
+    context: &Context,
+    command: Option<&RejectedCommand>,
+    args: &ListArgs,
+    out: &mut Out,
+) -> Result<()> {
     match command {
-        None => list(context, &ListArgs::default(), out),
+        None => list(context, args, out),
         Some(RejectedCommand::List(args)) => list(context, args, out),
         Some(RejectedCommand::Show { id }) => show(context, *id, out),
         Some(RejectedCommand::Admit { ids }) => {
@@ -58,7 +63,8 @@ fn show(context: &Context, id: i64, out: &mut Out) -> Result<()> {
         .into());
     };
     if context.global.json {
-        let number = |number: Option<i64>| number.map_or("null".to_owned(), |number| number.to_string());
+        let number =
+            |number: Option<i64>| number.map_or("null".to_owned(), |number| number.to_string());
         let sha256 = detail.sha256.as_deref().map(json_text).transpose()?;
         let extra = [
             ("id", id.to_string()),

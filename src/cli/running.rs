@@ -57,7 +57,10 @@ fn live(address: SocketAddr) -> std::io::Result<bool> {
     let mut stream = TcpStream::connect_timeout(&address, LIVE_TIMEOUT)?;
     stream.set_read_timeout(Some(LIVE_TIMEOUT))?;
     stream.set_write_timeout(Some(LIVE_TIMEOUT))?;
-    write!(stream, "GET /livez HTTP/1.1\r\nhost: {address}\r\nconnection: close\r\n\r\n")?;
+    write!(
+        stream,
+        "GET /livez HTTP/1.1\r\nhost: {address}\r\nconnection: close\r\n\r\n"
+    )?;
     let mut start = [0; 12];
     stream.read_exact(&mut start)?;
     Ok(start.ends_with(b" 200"))
@@ -88,7 +91,9 @@ pub fn signal(running: &Running, signal: Signal) -> Result<()> {
             running.pid
         ))
         .into()),
-        None => Err(Failure::unreachable("the lock file does not name the receiver's process").into()),
+        None => {
+            Err(Failure::unreachable("the lock file does not name the receiver's process").into())
+        }
     }
 }
 

@@ -86,7 +86,11 @@ fn chosen(provider: &dyn Provider, args: &SendArgs) -> Result<Vec<Sample>> {
     if let Some(sample) = samples.iter().find(|sample| sample.name == what) {
         return Ok(vec![*sample]);
     }
-    let of_hook: Vec<Sample> = samples.iter().filter(|sample| sample.hook == what).copied().collect();
+    let of_hook: Vec<Sample> = samples
+        .iter()
+        .filter(|sample| sample.hook == what)
+        .copied()
+        .collect();
     if !of_hook.is_empty() {
         return Ok(of_hook);
     }
@@ -123,11 +127,17 @@ struct Sender<'a> {
 
 impl Sender<'_> {
     /// The number of answers that were not 200.
-    async fn send_all(&self, samples: &[Sample], args: &SendArgs, report: &mut Report<'_>) -> Result<u64> {
+    async fn send_all(
+        &self,
+        samples: &[Sample],
+        args: &SendArgs,
+        report: &mut Report<'_>,
+    ) -> Result<u64> {
         let mut failed = 0;
         let mut pace = match args.rate {
             Some(rate) if rate > 0.0 && rate.is_finite() => {
-                let mut pace = tokio::time::interval(Duration::from_secs_f64((1.0 / rate).min(3600.0)));
+                let mut pace =
+                    tokio::time::interval(Duration::from_secs_f64((1.0 / rate).min(3600.0)));
                 pace.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
                 Some(pace)
             }
@@ -184,9 +194,9 @@ impl Sender<'_> {
             Some(Corrupt::Body) => format!("{{\"cut\": {}", &sample.body[..cut_at(sample.body)]),
             _ => sample.body.to_owned(),
         };
-        let mut signed = self
-            .provider
-            .sign(self.settings, body.as_bytes(), self.context.clock.now());
+        let mut signed =
+            self.provider
+                .sign(self.settings, body.as_bytes(), self.context.clock.now());
         let mut path = tail(self.settings, sample.hook);
         if self.corrupt == Some(Corrupt::Signature) {
             if signed.is_empty() {
@@ -199,7 +209,10 @@ impl Sender<'_> {
         let mut request = hyper::Request::post(path)
             .header("host", self.listen.to_string())
             .header("content-type", "application/json")
-            .header("user-agent", concat!("subledger-send/", env!("CARGO_PKG_VERSION")))
+            .header(
+                "user-agent",
+                concat!("subledger-send/", env!("CARGO_PKG_VERSION")),
+            )
             .header("subledger-test", "1");
         for (name, value) in signed {
             request = request.header(name, value);
@@ -252,19 +265,32 @@ impl<'o> Report<'o> {
         if format == Format::Table {
             return Ok(Self::Lines(out));
         }
-        let names = ["provider", "account", "hook", "sample", "status", "answer", "seq"];
+        let names = [
+            "provider", "account", "hook", "sample", "status", "answer", "seq",
+        ];
         let heads = names.map(Head::plain).to_vec();
         Ok(Self::Rows(Sheet::new(out, format, heads, Zone::UTC)?))
     }
 
     fn answer(&mut self, sender: &Sender<'_>, sample: &Sample, answer: &Answer) -> Result<()> {
-        let said = answer.said.status.as_deref().or(answer.said.error.as_deref()).unwrap_or("");
+        let said = answer
+            .said
+            .status
+            .as_deref()
+            .or(answer.said.error.as_deref())
+            .unwrap_or("");
         match self {
             Self::Lines(out) => {
-                let seq = answer.said.seq.map_or_else(String::new, |seq| format!(" as {seq}"));
+                let seq = answer
+                    .said
+                    .seq
+                    .map_or_else(String::new, |seq| format!(" as {seq}"));
                 let id = sender.provider.id();
                 let said = Printable::line(said);
-                out.line(format!("{} {said}{seq}: {id} {}", answer.status, sample.name))?;
+                out.line(format!(
+                    "{} {said}{seq}: {id} {}",
+                    answer.status, sample.name
+                ))?;
                 out.flush()?;
             }
             Self::Rows(sheet) => sheet.row(&[

@@ -35,7 +35,10 @@ pub fn run(global: &Global, detached: bool, out: &mut Out) -> Result<()> {
     }
     let (context, fresh) = Context::read_or_create(global)?;
     if fresh {
-        out.say(format!("wrote the settings: {}", context.settings.path.display()))?;
+        out.say(format!(
+            "wrote the settings: {}",
+            context.settings.path.display()
+        ))?;
     }
     log_to_stderr(global);
     for warning in &context.config.warnings {
@@ -64,7 +67,8 @@ fn log_to_stderr(global: &Global) {
         .ok()
         .and_then(|text| EnvFilter::try_new(text).ok())
         .unwrap_or_else(|| EnvFilter::new(level));
-    let colours = stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|it| it.is_empty());
+    let colours =
+        stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|it| it.is_empty());
     tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_writer(stderr)
@@ -76,7 +80,8 @@ fn log_to_stderr(global: &Global) {
 
 fn bind(context: &Context) -> Result<TcpListener> {
     let listen = context.listen();
-    let listener = TcpListener::bind(listen).map_err(|error| cannot_listen(&context.database, listen, &error))?;
+    let listener = TcpListener::bind(listen)
+        .map_err(|error| cannot_listen(&context.database, listen, &error))?;
     listener.set_nonblocking(true).context("cannot listen")?;
     Ok(listener)
 }
@@ -111,16 +116,13 @@ fn say_where(context: &Context, listen: SocketAddr, store: &Store, out: &mut Out
         context.database.display(),
         store.zone().name()
     ))?;
-    out.say("the links to paste: subledger urls; the screen: subledger tui; the end: subledger stop")?;
+    out.say(
+        "the links to paste: subledger urls; the screen: subledger tui; the end: subledger stop",
+    )?;
     Ok(())
 }
 
-fn receive(
-    global: &Global,
-    context: &Context,
-    listener: TcpListener,
-    store: &Store,
-) -> Result<()> {
+fn receive(global: &Global, context: &Context, listener: TcpListener, store: &Store) -> Result<()> {
     let key = store.fingerprint_key();
     let doors = Doors::open(&context.config.accounts, key)?;
     let handle = ReloadHandle::new(live(&context.config, doors)?);
@@ -162,13 +164,20 @@ fn receive(
 async fn reload_on(mut hang_up: Signal, reloader: Arc<Reloader>) {
     while hang_up.recv().await.is_some() {
         let reloader = Arc::clone(&reloader);
-        tokio::task::spawn_blocking(move || reloader.take().ok()).await.ok();
+        tokio::task::spawn_blocking(move || reloader.take().ok())
+            .await
+            .ok();
     }
 }
 
 /// Where the settings name another zone than the ledger keeps, days are counted again, behind everything else.
 fn count_days_in(context: &Context, store: &Store) {
-    let Some(zone) = context.config.display.zone.filter(|zone| *zone != store.zone()) else {
+    let Some(zone) = context
+        .config
+        .display
+        .zone
+        .filter(|zone| *zone != store.zone())
+    else {
         return;
     };
     tracing::info!("counting days in {} from now on", zone.name());
@@ -261,6 +270,13 @@ impl Reloader {
 
     fn try_take(&self) -> Result<Context> {
         let fresh = Context::read(&self.global)?;
+        // A file that is being written, or is gone, must not shut everybody out.
+        if !fresh.config.lets_something_in() {
+            let path = fresh.settings.path.display();
+            return Err(
+                Failure::usage(format!("{path} lets nothing in: no path key, no secret")).into(),
+            );
+        }
         let doors = Doors::open(&fresh.config.accounts, self.key)?;
         self.handle.set(live(&fresh.config, doors)?);
         Ok(fresh)

@@ -51,7 +51,10 @@ pub fn install(
         running::receiver(&context.database).filter(|running| running::is_live(running.listen))
     });
     match up {
-        Some(running) => out.say(format!("the service receives on {} (process {})", running.listen, running.pid))?,
+        Some(running) => out.say(format!(
+            "the service receives on {} (process {})",
+            running.listen, running.pid
+        ))?,
         None => {
             return Err(Failure::failed(format!(
                 "the service does not answer: systemctl --user status {NAME}"

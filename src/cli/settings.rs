@@ -2,7 +2,7 @@
 
 use std::io::{BufRead, IsTerminal, Write as _, stdin};
 
-use anyhow::{Context as _, Result};
+use anyhow::Result;
 
 use crate::cli::args::{ConfigCommand, Global};
 use crate::cli::context::{self, Context, known};
@@ -34,7 +34,7 @@ pub fn run(global: &Global, command: &ConfigCommand, out: &mut Out) -> Result<()
             }
             Ok(out.flush()?)
         }
-        ConfigCommand::Set { key, value } => set(global, key, value.as_deref(), out),
+        ConfigCommand::Set { pairs } => set(global, pairs, out),
     }
 }
 
@@ -87,7 +87,11 @@ fn paths(global: &Global, out: &mut Out) -> Result<()> {
     ];
     rows.extend(places.log().ok().map(|log| ("log", log)));
     let heads = ["what", "path", "exists"].map(Head::plain).to_vec();
-    let format = if global.json { Format::Json } else { Format::Table };
+    let format = if global.json {
+        Format::Json
+    } else {
+        Format::Table
+    };
     let mut sheet = Sheet::new(out, format, heads, Zone::UTC)?;
     for (what, path) in rows {
         sheet.row(&[
@@ -103,7 +107,7 @@ fn paths(global: &Global, out: &mut Out) -> Result<()> {
     Ok(())
 }
 
-fn set(global: &Global, key: &str, value: Option<&str>, out: &mut Out) -> Result<()> {
+fn set(global: &Global, words: &[String], out: &mut Out) -> Result<()> {
     let (_, settings) = context::find(global)?;
     if !settings.exists {
         let path = settings.path.display();
@@ -112,24 +116,23 @@ fn set(global: &Global, key: &str, value: Option<&str>, out: &mut Out) -> Result
         ))
         .into());
     }
-    let value = match value {
-        Some(value) => value.to_owned(),
-        None => ask(key, out)?,
-    };
-    let before = std::fs::read_to_string(&settings.path).context("cannot read the settings")?;
-    edit::set(&settings.path, key, &value, &known(), &|config| {
+    let mut pairs = Vec::new();
+    for pair in words.chunks(2) {
+        match pair {
+            [key, value] => pairs.push((key.clone(), value.clone())),
+            [key] => pairs.push((key.clone(), ask(key, out)?)),
+            _ => {}
+        }
+    }
+    edit::set(&settings.path, &pairs, &known(), &|config| {
         Doors::open(&config.accounts, [0; 32]).map(drop)
     })?;
-    let after = std::fs::read_to_string(&settings.path).context("cannot read the settings")?;
-    let path = settings.path.display();
-    if before == after {
-        out.say(format!("{} was so already: {path}", Printable::line(key)))?;
-    } else {
-        out.say(format!(
-            "{} is set in {path}; a running receiver takes it at `subledger reload`",
-            Printable::line(key)
-        ))?;
-    }
+    let keys: Vec<&str> = pairs.iter().map(|(key, _)| key.as_str()).collect();
+    out.say(format!(
+        "set {} in {}; a running receiver takes it at `subledger reload`",
+        Printable::line(&keys.join(", ")),
+        settings.path.display()
+    ))?;
     Ok(())
 }
 
@@ -142,7 +145,10 @@ fn ask(key: &str, out: &mut Out) -> Result<String> {
     stdin().lock().read_line(&mut line)?;
     let value = line.trim_end_matches(['\n', '\r']);
     if line.is_empty() {
-        return Err(Failure::usage(format!("no value for {key}: give it after the key, or on stdin")).into());
+        return Err(Failure::usage(format!(
+            "no value for {key}: give it after the key, or on stdin"
+        ))
+        .into());
     }
     Ok(value.to_owned())
 }

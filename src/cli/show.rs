@@ -24,7 +24,9 @@ pub fn run(context: &Context, seq: i64, body_only: bool, out: &mut Out) -> Resul
     let zone = reader.zone()?;
     let Some(detail) = reader.delivery(seq)? else {
         let last = reader.status(context.clock.now())?.last_seq;
-        return Err(Failure::failed(format!("there is no delivery {seq}: the last is {last}")).into());
+        return Err(
+            Failure::failed(format!("there is no delivery {seq}: the last is {last}")).into(),
+        );
     };
     if body_only {
         let Some(body) = &detail.body else {
@@ -85,7 +87,11 @@ pub fn headers_and_body(
     out.line("")?;
     out.heading("Headers")?;
     for (name, value) in headers {
-        out.line(format!("{}: {}", Printable::line(name), Printable::line(value)))?;
+        out.line(format!(
+            "{}: {}",
+            Printable::line(name),
+            Printable::line(value)
+        ))?;
     }
     out.line("")?;
     out.heading("Body")?;

@@ -52,7 +52,10 @@ pub fn run(context: &Context, args: &SqlArgs, out: &mut Out) -> Result<()> {
         sheet.end()?;
     }
     if outcome.truncated {
-        out.say(format!("{} rows and more: --limit 0 gives all", outcome.rows))?;
+        out.say(format!(
+            "{} rows and more: --limit 0 gives all",
+            outcome.rows
+        ))?;
     }
     Ok(())
 }
@@ -87,8 +90,9 @@ fn list(context: &Context, args: &SqlArgs, out: &mut Out) -> Result<()> {
 fn statement(args: &SqlArgs) -> Result<String> {
     match (&args.file, args.sql.as_deref()) {
         (Some(path), _) => {
-            let file = std::fs::File::open(path)
-                .map_err(|error| Failure::usage(format!("cannot read {}: {error}", path.display())))?;
+            let file = std::fs::File::open(path).map_err(|error| {
+                Failure::usage(format!("cannot read {}: {error}", path.display()))
+            })?;
             bounded(file)
         }
         (None, None | Some("-")) => {
@@ -120,7 +124,10 @@ fn named(name: &str) -> Result<String> {
         return Ok((*text).to_owned());
     }
     let near = nearest(name, QUERIES.iter().map(|(known, _)| *known));
-    let hint = near.map_or_else(|| "`subledger sql @` lists them".to_owned(), |near| format!("did you mean `@{near}`?"));
+    let hint = near.map_or_else(
+        || "`subledger sql @` lists them".to_owned(),
+        |near| format!("did you mean `@{near}`?"),
+    );
     let name = Printable::line(name);
     Err(Failure::usage(format!("no query is called `@{name}`: {hint}")).into())
 }

@@ -1,8 +1,8 @@
 //! `subledger` without a command, and `tui`: what is missing is started, then the screen.
 
 use std::fs::{File, OpenOptions};
-use std::io::{Read, Seek, SeekFrom, stdout};
 use std::io::IsTerminal;
+use std::io::{Read, Seek, SeekFrom, stdout};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 use std::process::{Child, Command, ExitStatus, Stdio};
@@ -40,7 +40,10 @@ pub fn run(global: &Global, out: &mut Out) -> Result<()> {
     let (context, fresh) = Context::read_or_create(global)?;
     settings::check(&context.config)?;
     if fresh {
-        out.say(format!("wrote the settings: {}", context.settings.path.display()))?;
+        out.say(format!(
+            "wrote the settings: {}",
+            context.settings.path.display()
+        ))?;
     }
     let (running, child) = match running::receiver(&context.database) {
         Some(running) => (running, None),
@@ -87,11 +90,16 @@ fn start(context: &Context, out: &mut Out) -> Result<(Running, Option<Child>)> {
         .stderr(file)
         .spawn()
         .context("cannot start the receiver")?;
-    out.say(format!("starting the receiver on {}; its log: {}", context.listen(), log.display()))?;
+    out.say(format!(
+        "starting the receiver on {}; its log: {}",
+        context.listen(),
+        log.display()
+    ))?;
     let mut ended: Option<ExitStatus> = None;
     let found = running::wait(START_TIMEOUT, || {
         ended = child.try_wait().ok().flatten();
-        let up = running::receiver(&context.database).filter(|running| running::is_live(running.listen));
+        let up =
+            running::receiver(&context.database).filter(|running| running::is_live(running.listen));
         (up.is_some() || ended.is_some()).then_some(up)
     });
     match (found.flatten(), ended) {
@@ -130,7 +138,10 @@ fn open_log(log: &Path) -> Result<(File, u64)> {
 fn last_words(log: &Path, from: u64) -> Option<String> {
     let mut file = File::open(log).ok()?;
     let len = file.metadata().ok()?.len();
-    file.seek(SeekFrom::Start(from.max(len.saturating_sub(LOG_TAIL_BYTES)))).ok()?;
+    file.seek(SeekFrom::Start(
+        from.max(len.saturating_sub(LOG_TAIL_BYTES)),
+    ))
+    .ok()?;
     let mut tail = Vec::new();
     file.take(LOG_TAIL_BYTES).read_to_end(&mut tail).ok()?;
     let tail = String::from_utf8_lossy(&tail);
@@ -164,7 +175,12 @@ fn leaving(
 }
 
 /// Stops the receiver and waits until it has answered everything.
-pub fn stop(context: &Context, running: &Running, child: Option<Child>, out: &mut Out) -> Result<()> {
+pub fn stop(
+    context: &Context,
+    running: &Running,
+    child: Option<Child>,
+    out: &mut Out,
+) -> Result<()> {
     running::signal(running, Signal::TERM)?;
     // A child that is not waited for stays in the table of processes.
     if let Some(mut child) = child {
@@ -175,7 +191,10 @@ pub fn stop(context: &Context, running: &Running, child: Option<Child>, out: &mu
         (!still).then_some(())
     });
     match gone {
-        Some(()) => Ok(out.say(format!("the receiver (process {}) has stopped", running.pid))?),
+        Some(()) => Ok(out.say(format!(
+            "the receiver (process {}) has stopped",
+            running.pid
+        ))?),
         None => Err(Failure::unreachable(format!(
             "process {} does not stop: it may be writing; try again in a moment",
             running.pid
@@ -195,7 +214,8 @@ mod tests {
         std::fs::write(&log, "subledger: long ago\n").unwrap();
         let (mut file, from) = open_log(&log).unwrap();
         assert_eq!(last_words(&log, from), None);
-        std::io::Write::write_all(&mut file, b"receiving\nsubledger: port 1 is in use\n\n").unwrap();
+        std::io::Write::write_all(&mut file, b"receiving\nsubledger: port 1 is in use\n\n")
+            .unwrap();
         assert_eq!(last_words(&log, from).as_deref(), Some("port 1 is in use"));
     }
 }

@@ -10,9 +10,9 @@ use crate::cli::running::{self, Running};
 use crate::cli::table::{json_text, local};
 use crate::cli::{settings, start};
 use crate::domain::printable::Printable;
+use crate::store;
 use crate::store::query::Reader;
 use crate::store::task::{Task, submit};
-use crate::store;
 
 /// Whether a receiver runs, and what the database has. Exit code 3 if none runs.
 pub fn run(context: &Context, out: &mut Out) -> Result<()> {
@@ -20,10 +20,13 @@ pub fn run(context: &Context, out: &mut Out) -> Result<()> {
     let status = reader.status(context.clock.now())?;
     let zone = reader.zone()?;
     let running = running::receiver(&context.database);
-    let live = running.as_ref().is_some_and(|running| running::is_live(running.listen));
+    let live = running
+        .as_ref()
+        .is_some_and(|running| running::is_live(running.listen));
     let last = status.last_received_at.map(|at| at.to_string());
     if context.global.json {
-        let text = |text: Option<String>| text.map_or(Ok("null".to_owned()), |text| json_text(&text));
+        let text =
+            |text: Option<String>| text.map_or(Ok("null".to_owned()), |text| json_text(&text));
         out.line(format!(
             "[{{\"running\":{live},\"pid\":{},\"listen\":{},\"started_at\":{},\"database\":{},\"last_seq\":{},\
              \"folded_seq\":{},\"last_received_at\":{}}}]",
@@ -37,10 +40,22 @@ pub fn run(context: &Context, out: &mut Out) -> Result<()> {
         ))?;
     } else {
         match &running {
-            Some(Running { pid, listen, started_at }) => {
-                let word = if live { "receiving on" } else { "does not answer on" };
+            Some(Running {
+                pid,
+                listen,
+                started_at,
+            }) => {
+                let word = if live {
+                    "receiving on"
+                } else {
+                    "does not answer on"
+                };
                 let since = local(started_at, zone);
-                out.line(format!("process {pid} {word} {} since {since} {}", near_url(*listen), zone.name()))?;
+                out.line(format!(
+                    "process {pid} {word} {} since {since} {}",
+                    near_url(*listen),
+                    zone.name()
+                ))?;
             }
             None => out.line("no receiver runs: start one with `subledger serve`")?,
         }
@@ -53,14 +68,21 @@ pub fn run(context: &Context, out: &mut Out) -> Result<()> {
         }
     }
     out.flush()?;
-    if live { Ok(()) } else { Err(Failure::silent(UNREACHABLE).into()) }
+    if live {
+        Ok(())
+    } else {
+        Err(Failure::silent(UNREACHABLE).into())
+    }
 }
 
 /// Stops the receiver; what was accepted is answered first. Nothing to stop is no failure.
 pub fn stop(context: &Context, out: &mut Out) -> Result<()> {
     match running::receiver(&context.database) {
         Some(running) => start::stop(context, &running, None, out),
-        None => Ok(out.say(format!("no receiver runs on {}", context.database.display()))?),
+        None => Ok(out.say(format!(
+            "no receiver runs on {}",
+            context.database.display()
+        ))?),
     }
 }
 
@@ -72,7 +94,11 @@ pub fn reload(context: &Context, out: &mut Out) -> Result<()> {
         let says = format!("no receiver runs on {path}: it takes the settings when it starts");
         return Err(Failure::unreachable(says).into());
     }
-    let nobody = || Err(store::Error::Refused("the receiver has just gone".to_owned()));
+    let nobody = || {
+        Err(store::Error::Refused(
+            "the receiver has just gone".to_owned(),
+        ))
+    };
     let report = submit(&context.database, Task::Reload, nobody)?;
     Ok(out.say(Printable::line(&report.summary))?)
 }

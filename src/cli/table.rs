@@ -174,7 +174,10 @@ impl<'o> Sheet<'o> {
                 self.delimited(&names)
             }
             Format::Md => {
-                let titles: Vec<String> = self.in_table().map(|(_, head)| head.title.clone()).collect();
+                let titles: Vec<String> = self
+                    .in_table()
+                    .map(|(_, head)| head.title.clone())
+                    .collect();
                 self.markdown(&titles)?;
                 let rule: Vec<String> = self
                     .in_table()
@@ -210,13 +213,17 @@ impl<'o> Sheet<'o> {
             Some(widths) => widths,
             None => self.fit(&rows)?,
         };
-        let kept: Vec<usize> = (0..widths.len()).filter(|place| widths[*place] > 0).collect();
+        let kept: Vec<usize> = (0..widths.len())
+            .filter(|place| widths[*place] > 0)
+            .collect();
         let heads: Vec<&Head> = self.in_table().map(|(_, head)| head).collect();
         let mut table = Table::new();
         table.load_style(NOTHING);
-        table.set_header(kept.iter().map(|place| {
-            String::from(Printable::line(&heads[*place].title).cut(widths[*place]))
-        }));
+        table.set_header(
+            kept.iter().map(|place| {
+                String::from(Printable::line(&heads[*place].title).cut(widths[*place]))
+            }),
+        );
         for row in rows {
             table.add_row(
                 kept.iter()
@@ -281,13 +288,19 @@ impl<'o> Sheet<'o> {
         shrink(&mut widths, &minimum, room + 2);
         if dropped > 0 {
             let word = if dropped == 1 { "column" } else { "columns" };
-            self.out.say(format!("+{dropped} {word} in a wider window or with --format json"))?;
+            self.out.say(format!(
+                "+{dropped} {word} in a wider window or with --format json"
+            ))?;
         }
         Ok(widths)
     }
 
     fn delimited(&mut self, cells: &[String]) -> io::Result<()> {
-        let delimiter = if self.format == Format::Tsv { b'\t' } else { b',' };
+        let delimiter = if self.format == Format::Tsv {
+            b'\t'
+        } else {
+            b','
+        };
         let mut writer = csv::WriterBuilder::new()
             .delimiter(delimiter)
             .terminator(csv::Terminator::CRLF)
@@ -356,7 +369,11 @@ pub fn object(heads: &[Head], cells: &[Cell]) -> io::Result<String> {
 /// Takes cells from the widest column until all fit into `room`, none below its minimum.
 fn shrink(widths: &mut [usize], minimum: &[usize], room: usize) {
     loop {
-        let used: usize = widths.iter().filter(|width| **width > 0).map(|width| width + 2).sum();
+        let used: usize = widths
+            .iter()
+            .filter(|width| **width > 0)
+            .map(|width| width + 2)
+            .sum();
         if used <= room {
             return;
         }
@@ -466,10 +483,16 @@ mod tests {
     #[test]
     fn json_in_a_column_is_embedded_as_it_is() {
         let cell = Cell::Text("{\"n\": 1e400,\n \"n\": 2}".to_owned());
-        assert_eq!(json(&cell, Shape::Json).unwrap(), "{\"n\": 1e400,  \"n\": 2}");
+        assert_eq!(
+            json(&cell, Shape::Json).unwrap(),
+            "{\"n\": 1e400,  \"n\": 2}"
+        );
         let broken = Cell::Text("{".to_owned());
         assert_eq!(json(&broken, Shape::Json).unwrap(), "\"{\"");
-        assert_eq!(json(&Cell::Blob(vec![255]), Shape::Body).unwrap(), "{\"base64\":\"/w==\"}");
+        assert_eq!(
+            json(&Cell::Blob(vec![255]), Shape::Body).unwrap(),
+            "{\"base64\":\"/w==\"}"
+        );
     }
 
     #[test]

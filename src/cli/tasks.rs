@@ -12,10 +12,10 @@ use crate::cli::serve::admit_again;
 use crate::cli::settings;
 use crate::domain::printable::Printable;
 use crate::providers::door::{self, Doors};
+use crate::store;
 use crate::store::query::Reader;
 use crate::store::task::{Progress, Task, TaskReport, submit_with};
 use crate::store::writer::{Options, Store};
-use crate::store;
 
 /// Does `task` on the ledger of `context`, showing how far it has come where somebody watches.
 pub fn submit(context: &Context, task: Task) -> Result<TaskReport> {
@@ -25,12 +25,9 @@ pub fn submit(context: &Context, task: Task) -> Result<TaskReport> {
         settings::check(&context.config)?;
     }
     let bar = Bar::new();
-    let report = submit_with(
-        &context.database,
-        task,
-        || open(context),
-        &mut |progress| bar.show(progress),
-    );
+    let report = submit_with(&context.database, task, || open(context), &mut |progress| {
+        bar.show(progress)
+    });
     bar.clear();
     Ok(report?)
 }
@@ -91,7 +88,8 @@ impl Bar {
             && self.0.length() != Some(of)
         {
             self.0.set_length(of);
-            if let Ok(style) = ProgressStyle::with_template("{wide_bar} {human_pos} of {human_len}") {
+            if let Ok(style) = ProgressStyle::with_template("{wide_bar} {human_pos} of {human_len}")
+            {
                 self.0.set_style(style);
             }
         }

@@ -17,17 +17,26 @@ use crate::store::task::Task;
 use crate::store::upkeep::verify::{Verified, verify_with};
 
 /// Lists what was kept and not understood, or reads it again.
-pub fn quarantine(context: &Context, command: Option<&QuarantineCommand>, out: &mut Out) -> Result<()> {
-    match command {
-        None => lists::run(context, List::Deliveries, &within("is:quarantined", &ListArgs::default()), out),
-        Some(QuarantineCommand::List(args)) => {
-            lists::run(context, List::Deliveries, &within("is:quarantined", args), out)
-        }
+pub fn quarantine(
+    context: &Context,
+    command: Option<&QuarantineCommand>,
+    args: &ListArgs,
+    out: &mut Out,
+) -> Result<()> {
+    let args = match command {
+        None => args,
+        Some(QuarantineCommand::List(args)) => args,
         Some(QuarantineCommand::Retry) => {
             let report = tasks::submit(context, Task::RetryQuarantine)?;
-            tasks::report(context, &report, out)
+            return tasks::report(context, &report, out);
         }
-    }
+    };
+    lists::run(
+        context,
+        List::Deliveries,
+        &within("is:quarantined", args),
+        out,
+    )
 }
 
 /// The same list, narrowed by `term`.
@@ -38,7 +47,10 @@ pub fn within(term: &str, args: &ListArgs) -> ListArgs {
         query.push(")".to_owned());
     }
     query.push(term.to_owned());
-    ListArgs { query, ..args.clone() }
+    ListArgs {
+        query,
+        ..args.clone()
+    }
 }
 
 /// Folds everything again, or compares only; exit code 1 if anything differs.
@@ -82,16 +94,31 @@ pub fn verify(context: &Context, out: &mut Out) -> Result<()> {
 }
 
 fn tell(verified: &Verified, out: &mut Out) -> Result<()> {
-    let Verified { deliveries, erased, last_seq, head, damaged, .. } = verified;
+    let Verified {
+        deliveries,
+        erased,
+        last_seq,
+        head,
+        damaged,
+        ..
+    } = verified;
     if verified.is_sound() {
-        out.line(format!("the chain holds: {deliveries} deliveries, {erased} of them erased"))?;
+        out.line(format!(
+            "the chain holds: {deliveries} deliveries, {erased} of them erased"
+        ))?;
         if *last_seq > 0 {
             out.line(format!("its end: {last_seq} {head}"))?;
         }
         return Ok(());
     }
-    let word = if *damaged == 1 { "thing is" } else { "things are" };
-    out.line(format!("{damaged} {word} wrong; {deliveries} deliveries were looked at"))?;
+    let word = if *damaged == 1 {
+        "thing is"
+    } else {
+        "things are"
+    };
+    out.line(format!(
+        "{damaged} {word} wrong; {deliveries} deliveries were looked at"
+    ))?;
     for one in &verified.damage {
         let place = one.seq.map_or_else(String::new, |seq| format!("{seq}: "));
         out.line(format!("  {place}{}", Printable::line(&one.what)))?;
@@ -105,7 +132,10 @@ fn json(verified: &Verified, drift: &str) -> Result<String> {
         .iter()
         .map(|one| {
             let seq = one.seq.map_or("null".to_owned(), |seq| seq.to_string());
-            Ok(format!("{{\"seq\":{seq},\"what\":{}}}", json_text(&one.what)?))
+            Ok(format!(
+                "{{\"seq\":{seq},\"what\":{}}}",
+                json_text(&one.what)?
+            ))
         })
         .collect::<Result<_>>()?;
     Ok(tame(&format!(

@@ -30,7 +30,9 @@ pub fn run(context: &Context, wanted: Option<&str>, out: &mut Out) -> Result<()>
         return Ok(out.flush()?);
     }
     for (place, link) in links.iter().enumerate() {
-        let first = place == 0 || links[place - 1].account != link.account || links[place - 1].provider != link.provider;
+        let first = place == 0
+            || links[place - 1].account != link.account
+            || links[place - 1].provider != link.provider;
         if first && place > 0 {
             out.say("")?;
         }

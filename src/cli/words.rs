@@ -25,14 +25,20 @@ pub fn man(out: &mut Out) -> io::Result<()> {
     whole.render(&mut page)?;
     for sub in command.get_subcommands().filter(|sub| !sub.is_hide_set()) {
         let man = clap_mangen::Man::new(sub.clone());
-        let name = sub.get_display_name().unwrap_or(sub.get_name()).to_uppercase();
+        let name = sub
+            .get_display_name()
+            .unwrap_or(sub.get_name())
+            .to_uppercase();
         page.extend_from_slice(format!(".SH \"{name}\"\n").as_bytes());
         let mut part = Vec::new();
         man.render_description_section(&mut part)?;
         man.render_synopsis_section(&mut part)?;
         man.render_options_section(&mut part)?;
         let part = String::from_utf8_lossy(&part);
-        for line in part.lines().filter(|line| !line.starts_with(".ie ") && !line.starts_with(".el ")) {
+        for line in part
+            .lines()
+            .filter(|line| !line.starts_with(".ie ") && !line.starts_with(".el "))
+        {
             let line = match line.strip_prefix(".SH ") {
                 Some(head) => format!(".SS {head}"),
                 None => line.to_owned(),

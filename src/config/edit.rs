@@ -73,34 +73,35 @@ pub fn create_private_dir(dir: &Path) -> io::Result<()> {
     DirBuilder::new().recursive(true).mode(0o700).create(dir)
 }
 
-/// Sets one key, such as `receiver.public_url` or `providers.zotlo.accounts.weekly.path_key`, to `text`. The result
-/// is read and checked first, at last by `holds`; a file that would not hold is not written.
+/// Sets keys, such as `receiver.public_url` or `providers.zotlo.accounts.weekly.path_key`, to texts. The result is read
+/// and checked first, at last by `holds`; a file that would not hold is not written.
 pub fn set(
     path: &Path,
-    key: &str,
-    text: &str,
+    pairs: &[(String, String)],
     known: &[Known],
     holds: &dyn Fn(&Config) -> Result<(), SettingsError>,
 ) -> Result<(), SettingsError> {
     let old = fs::read_to_string(path)
         .map_err(|error| SettingsError(format!("cannot read {}: {error}", path.display())))?;
-    let new = with(&old, path, key, text, known)?;
+    let mut document: DocumentMut = old.parse().map_err(|error: toml_edit::TomlError| {
+        SettingsError(format!("{}: {}", path.display(), error.message()))
+    })?;
+    for (key, text) in pairs {
+        set_one(&mut document, key, text, known)?;
+    }
+    let new = document.to_string();
     let environment = |name: &str| std::env::var(name).ok();
     holds(&parse(&new, path, known, &environment)?)?;
     replace(path, &new)?;
     load(path, known).map(drop)
 }
 
-fn with(
-    old: &str,
-    path: &Path,
+fn set_one(
+    document: &mut DocumentMut,
     key: &str,
     text: &str,
     known: &[Known],
-) -> Result<String, SettingsError> {
-    let mut document: DocumentMut = old.parse().map_err(|error: toml_edit::TomlError| {
-        SettingsError(format!("{}: {}", path.display(), error.message()))
-    })?;
+) -> Result<(), SettingsError> {
     let (head, last) = key.rsplit_once('.').ok_or_else(|| unknown(key, known))?;
     let shape = shape_of(key, known).ok_or_else(|| unknown(key, known))?;
     let value = value_of(key, text, shape)?;
@@ -122,7 +123,7 @@ fn with(
         return Err(SettingsError(format!("`{head}` is no table")));
     }
     put(item, last, value);
-    Ok(document.to_string())
+    Ok(())
 }
 
 /// Replaces the value of `key` and leaves the comment behind it where it is.

@@ -692,7 +692,10 @@ impl PlainValues<'_> {
         if named.iter().all(|name| values::is_network(name)) {
             Ok(named)
         } else {
-            Err(self.wrong(key, "\"loopback\", addresses or networks such as \"10.0.0.0/8\""))
+            Err(self.wrong(
+                key,
+                "\"loopback\", addresses or networks such as \"10.0.0.0/8\"",
+            ))
         }
     }
 

@@ -58,7 +58,9 @@ fn read(text: &str) -> Result<Config, SettingsError> {
 }
 
 fn set(path: &Path, key: &str, text: &str, known: &[Known]) -> Result<(), SettingsError> {
-    edit::set(path, key, text, known, &|_| Ok(()))
+    edit::set(path, &[(key.to_owned(), text.to_owned())], known, &|_| {
+        Ok(())
+    })
 }
 
 fn refused(text: &str) -> String {
@@ -252,7 +254,7 @@ fn setting_a_key_keeps_comments_and_mode_and_refuses_what_would_not_hold() {
     let path = dir.path().join("s.toml");
     edit::write_first(&path, &known()).unwrap();
     fs::set_permissions(&path, fs::Permissions::from_mode(0o640)).unwrap();
-    edit::set(
+    set(
         &path,
         "receiver.public_url",
         "https://a.example/in",
@@ -260,21 +262,21 @@ fn setting_a_key_keeps_comments_and_mode_and_refuses_what_would_not_hold() {
     )
     .unwrap();
     set(&path, "receiver.metrics", "true", &known()).unwrap();
-    edit::set(
+    set(
         &path,
         "providers.zotlo.allow_ips",
         "10.0.0.0/8, 1.2.3.4",
         &known(),
     )
     .unwrap();
-    edit::set(
+    set(
         &path,
         "providers.zotlo.accounts.weekly.path_key",
         "k_w",
         &known(),
     )
     .unwrap();
-    edit::set(
+    set(
         &path,
         "providers.klustr.secret",
         r#"["b", { env = "PATH" }]"#,

@@ -17,8 +17,6 @@ mod inbox;
 
 pub mod ring;
 
-pub mod today;
-
 pub mod writer;
 
 mod thread;
@@ -30,6 +28,9 @@ pub mod socket;
 pub mod upkeep;
 
 pub mod query;
+
+pub mod today;
+
 
 use std::io;
 use std::path::{Path, PathBuf};

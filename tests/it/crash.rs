@@ -21,32 +21,46 @@ fn registration(sender: usize, number: usize) -> Vec<u8> {
 fn kill_in_the_middle_of_a_load_loses_nothing_that_got_its_200() {
     let home = Home::new();
     let acknowledged = Arc::new(Mutex::new(BTreeSet::new()));
-    let numbers: Arc<Vec<AtomicUsize>> = Arc::new((0..SENDERS).map(|_| AtomicUsize::new(0)).collect());
+    let numbers: Arc<Vec<AtomicUsize>> =
+        Arc::new((0..SENDERS).map(|_| AtomicUsize::new(0)).collect());
     for _ in 0..ROUNDS {
         let serving = home.serve();
         let stop = AtomicBool::new(false);
         std::thread::scope(|scope| {
             for sender in 0..SENDERS {
-                let (serving, stop, acknowledged, numbers) = (&serving, &stop, &acknowledged, &numbers);
+                let (serving, stop, acknowledged, numbers) =
+                    (&serving, &stop, &acknowledged, &numbers);
                 scope.spawn(move || {
                     while !stop.load(Ordering::Relaxed) {
                         let number = numbers[sender].fetch_add(1, Ordering::Relaxed);
-                        if let Some((200, _)) = serving.post("zotlo", "events", &registration(sender, number)) {
-                            acknowledged.lock().unwrap().insert(format!("r{sender}x{number}@example.org"));
+                        if let Some((200, _)) =
+                            serving.post("zotlo", "events", &registration(sender, number))
+                        {
+                            acknowledged
+                                .lock()
+                                .unwrap()
+                                .insert(format!("r{sender}x{number}@example.org"));
                         }
                     }
                 });
             }
             std::thread::sleep(Duration::from_millis(400));
             let pid = serving.child.id().to_string();
-            std::process::Command::new("kill").args(["-9", &pid]).status().unwrap();
+            std::process::Command::new("kill")
+                .args(["-9", &pid])
+                .status()
+                .unwrap();
             stop.store(true, Ordering::Relaxed);
         });
         serving.kill();
     }
     let serving = home.serve();
     let acknowledged = acknowledged.lock().unwrap();
-    assert!(acknowledged.len() > 50, "only {} were acknowledged: no load", acknowledged.len());
+    assert!(
+        acknowledged.len() > 50,
+        "only {} were acknowledged: no load",
+        acknowledged.len()
+    );
     let conn = home.open();
     let mut statement = conn
         .prepare("select json_extract(body, '$.subscriberId'), count(*) from deliveries group by 1")
@@ -68,5 +82,9 @@ fn kill_in_the_middle_of_a_load_loses_nothing_that_got_its_200() {
     // What was stored but not folded when it died is folded now.
     assert_eq!(home.number("select count(*) from users"), rows);
     let check = home.command(&["verify"]).output().unwrap();
-    assert!(check.status.success(), "{}", String::from_utf8_lossy(&check.stderr));
+    assert!(
+        check.status.success(),
+        "{}",
+        String::from_utf8_lossy(&check.stderr)
+    );
 }

@@ -13,7 +13,6 @@ use subledger::providers::{self, Provider, door};
 
 use crate::support::{Home, PATH_KEY, Serving};
 
-
 /// Settings that give every provider all the credentials it can have.
 fn home() -> Home {
     let home = Home::new();
@@ -38,26 +37,45 @@ fn home() -> Home {
 }
 
 fn settings(provider: &dyn Provider) -> Settings {
-    let mut settings = Settings { provider: provider.id().to_owned(), account: "main".to_owned(), ..Settings::default() };
-    settings.secrets.insert("path_key".to_owned(), vec![Secret::new(PATH_KEY)]);
+    let mut settings = Settings {
+        provider: provider.id().to_owned(),
+        account: "main".to_owned(),
+        ..Settings::default()
+    };
+    settings
+        .secrets
+        .insert("path_key".to_owned(), vec![Secret::new(PATH_KEY)]);
     let secrets: &[(&str, &str)] = match provider.id() {
-        "conscent" => &[("api_key", "key-of-the-test"), ("api_secret", "secret:with:colons"), ("webhook_secret", "webhook-secret")],
+        "conscent" => &[
+            ("api_key", "key-of-the-test"),
+            ("api_secret", "secret:with:colons"),
+            ("webhook_secret", "webhook-secret"),
+        ],
         "klustr" => &[("secret", "whsec_c3VibGVkZ2VyLXRlc3Qtc2VjcmV0LWtleQ==")],
         "expressconsent" => &[("secret", "express-secret")],
         _ => &[],
     };
     for (key, value) in secrets {
-        settings.secrets.insert((*key).to_owned(), vec![Secret::new(*value)]);
+        settings
+            .secrets
+            .insert((*key).to_owned(), vec![Secret::new(*value)]);
     }
     if provider.id() == "expressconsent" {
-        settings.texts.insert("signature_header".to_owned(), "X-Ec-Signature".to_owned());
+        settings
+            .texts
+            .insert("signature_header".to_owned(), "X-Ec-Signature".to_owned());
     }
     settings
 }
 
 fn fixtures(provider: &str) -> Vec<(PathBuf, String)> {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures").join(provider);
-    let mut files: Vec<PathBuf> = fs::read_dir(&folder).unwrap().map(|entry| entry.unwrap().path()).collect();
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("tests/fixtures")
+        .join(provider);
+    let mut files: Vec<PathBuf> = fs::read_dir(&folder)
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .collect();
     files.sort();
     files
         .into_iter()
@@ -80,7 +98,9 @@ fn post(serving: &Serving, provider: &dyn Provider, hook: &str, body: &[u8]) -> 
         true => format!("/hooks/{}/{hook}/{PATH_KEY}", provider.id()),
         false => format!("/hooks/{}/{hook}", provider.id()),
     };
-    serving.request("POST", &path, &headers, body).expect("an answer")
+    serving
+        .request("POST", &path, &headers, body)
+        .expect("an answer")
 }
 
 #[test]
@@ -94,11 +114,19 @@ fn every_fixture_is_kept_to_the_byte_whatever_it_holds() {
             let (status, answer) = post(&serving, *provider, &hook, &body);
             assert_eq!(status, 200, "{name}: {answer}");
             let answer: serde_json::Value = serde_json::from_str(&answer).unwrap();
-            let expected = if name.contains(".unreadable") { "quarantined" } else { "stored" };
+            let expected = if name.contains(".unreadable") {
+                "quarantined"
+            } else {
+                "stored"
+            };
             assert_eq!(answer["status"], expected, "{name}");
             let stored: Vec<u8> = home
                 .open()
-                .query_row("select cast(body as blob) from deliveries where seq = ?1", [answer["seq"].as_i64()], |row| row.get(0))
+                .query_row(
+                    "select cast(body as blob) from deliveries where seq = ?1",
+                    [answer["seq"].as_i64()],
+                    |row| row.get(0),
+                )
                 .unwrap();
             assert_eq!(stored, body, "{name}");
         }
@@ -115,15 +143,33 @@ fn shown(name: &str, reading: &Reading) -> String {
         Content::Unreadable(why) => writeln!(out, "unreadable: {why}").unwrap(),
         Content::Events(events) => {
             for event in events {
-                let at = event.occurred.at.map_or("-".to_owned(), |at| at.to_string());
+                let at = event
+                    .occurred
+                    .at
+                    .map_or("-".to_owned(), |at| at.to_string());
                 writeln!(out, "{} at {at} ({})", event.kind, event.occurred.source).unwrap();
                 writeln!(out, "  {:?}", event.subject).unwrap();
-                writeln!(out, "  subscription {:?} plan {:?} app {:?}", event.subscription_id, event.plan, event.app).unwrap();
+                writeln!(
+                    out,
+                    "  subscription {:?} plan {:?} app {:?}",
+                    event.subscription_id, event.plan, event.app
+                )
+                .unwrap();
                 if let Some(money) = &event.money {
                     writeln!(out, "  money {money:?}").unwrap();
                 }
-                writeln!(out, "  facts {}", serde_json::to_string(&event.facts).unwrap()).unwrap();
-                writeln!(out, "  extra {}", serde_json::to_string(&event.extra).unwrap()).unwrap();
+                writeln!(
+                    out,
+                    "  facts {}",
+                    serde_json::to_string(&event.facts).unwrap()
+                )
+                .unwrap();
+                writeln!(
+                    out,
+                    "  extra {}",
+                    serde_json::to_string(&event.extra).unwrap()
+                )
+                .unwrap();
             }
         }
     }
@@ -148,7 +194,10 @@ fn readings_are_as_before() {
                 origin: Origin::Live,
                 test: false,
             };
-            all.push_str(&shown(&file.file_name().unwrap().to_string_lossy(), &door::read(&delivery)));
+            all.push_str(&shown(
+                &file.file_name().unwrap().to_string_lossy(),
+                &door::read(&delivery),
+            ));
         }
         insta::assert_snapshot!(format!("readings_{}", provider.id()), all);
     }

@@ -2,6 +2,7 @@
 
 mod support;
 
+mod cli;
 mod clients;
 mod crash;
 mod floors;

@@ -23,7 +23,11 @@ fn bundled() -> Vec<Post> {
     let mut posts = Vec::new();
     for provider in providers::ALL {
         for sample in provider.samples() {
-            posts.push((provider.id(), sample.hook.to_owned(), sample.body.as_bytes().to_vec()));
+            posts.push((
+                provider.id(),
+                sample.hook.to_owned(),
+                sample.body.as_bytes().to_vec(),
+            ));
         }
     }
     posts
@@ -32,7 +36,10 @@ fn bundled() -> Vec<Post> {
 fn documented(folder: &Path) -> Vec<Post> {
     let mut posts = Vec::new();
     for provider in providers::ALL {
-        let mut files: Vec<_> = fs::read_dir(folder.join(provider.id())).unwrap().map(|entry| entry.unwrap().path()).collect();
+        let mut files: Vec<_> = fs::read_dir(folder.join(provider.id()))
+            .unwrap()
+            .map(|entry| entry.unwrap().path())
+            .collect();
         // The story of one subscription in its own order; the others do not mind.
         files.sort_by_key(|path| (path.to_string_lossy().contains("renewal"), path.clone()));
         for file in files {
@@ -53,12 +60,15 @@ fn documented(folder: &Path) -> Vec<Post> {
 fn ledger(posts: &[Post], folder: &Path) -> Connection {
     let path = folder.join("ledger.db");
     let from = Timestamp::parse("2026-03-01T08:00:00Z").unwrap();
-    let store = Store::open(&path, Options {
-        read: Arc::new(door::read),
-        zone: Zone::UTC,
-        clock: Clock::Fixed(from.plus_ms(86_400_000)),
-        listen: String::new(),
-    })
+    let store = Store::open(
+        &path,
+        Options {
+            read: Arc::new(door::read),
+            zone: Zone::UTC,
+            clock: Clock::Fixed(from.plus_ms(86_400_000)),
+            listen: String::new(),
+        },
+    )
     .unwrap();
     let writer = store.writer();
     let (sender, receiver) = mpsc::channel();
@@ -78,9 +88,21 @@ fn ledger(posts: &[Post], folder: &Path) -> Connection {
         };
         let reading = door::read(&delivery);
         let sender = sender.clone();
-        writer.append(delivery, reading, Box::new(move |ack| sender.send(ack).unwrap())).ok().unwrap();
+        writer
+            .append(
+                delivery,
+                reading,
+                Box::new(move |ack| sender.send(ack).unwrap()),
+            )
+            .ok()
+            .unwrap();
         let ack = receiver.recv().unwrap().unwrap();
-        assert_eq!(ack.outcome, Outcome::Stored, "{provider} {hook}: {}", String::from_utf8_lossy(body));
+        assert_eq!(
+            ack.outcome,
+            Outcome::Stored,
+            "{provider} {hook}: {}",
+            String::from_utf8_lossy(body)
+        );
         writer.confirm(ack.seq);
     }
     store.close().unwrap();
@@ -93,43 +115,91 @@ fn number(conn: &Connection, sql: &str) -> i64 {
 
 fn counted(conn: &Connection, sql: &str) -> BTreeMap<String, i64> {
     let mut statement = conn.prepare(sql).unwrap();
-    let rows = statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?))).unwrap();
+    let rows = statement
+        .query_map([], |row| Ok((row.get(0)?, row.get(1)?)))
+        .unwrap();
     rows.map(Result::unwrap).collect()
 }
 
 fn check_counts(conn: &Connection) {
     for (sql, expected) in [
-        ("select count(*) from deliveries where outcome = 'stored'", 42),
+        (
+            "select count(*) from deliveries where outcome = 'stored'",
+            42,
+        ),
         ("select count(*) from events", 53),
         ("select count(*) from users", 22),
         ("select count(*) from users where provider = 'conscent'", 13),
         ("select count(*) from users where provider = 'klustr'", 1),
-        ("select count(*) from users where provider = 'expressconsent'", 2),
+        (
+            "select count(*) from users where provider = 'expressconsent'",
+            2,
+        ),
         ("select count(*) from users where provider = 'zotlo'", 6),
         ("select count(*) from subscriptions", 9),
-        ("select count(*) from subscriptions where provider = 'conscent'", 8),
+        (
+            "select count(*) from subscriptions where provider = 'conscent'",
+            8,
+        ),
         ("select count(*) from cancellations", 3),
-        ("select count(*) from cancellations where reactivated_at is not null", 1),
+        (
+            "select count(*) from cancellations where reactivated_at is not null",
+            1,
+        ),
         ("select count(*) from consents", 7),
         ("select count(*) from consent_changes", 12),
         ("select count(*) from payments", 12),
         ("select count(*) from payments where kind = 'refund'", 3),
-        ("select count(*) from events where amount_text is not null and type not like 'payment.%'", 0),
-        ("select (select total(amount_minor) from payments) - (select total(amount_minor) from events)", 0),
+        (
+            "select count(*) from events where amount_text is not null and type not like 'payment.%'",
+            0,
+        ),
+        (
+            "select (select total(amount_minor) from payments) - (select total(amount_minor) from events)",
+            0,
+        ),
     ] {
-        assert_eq!(number(conn, &format!("select cast(({sql}) as integer)")), expected, "{sql}");
+        assert_eq!(
+            number(conn, &format!("select cast(({sql}) as integer)")),
+            expected,
+            "{sql}"
+        );
     }
     let types = counted(conn, "select type, count(*) from events group by type");
     let expected = [
-        ("user.registered", 3), ("user.signed_in", 2), ("user.updated", 1), ("checkout.reviewed", 2),
-        ("purchase.completed", 4), ("subscription.started", 6), ("subscription.trial_started", 1),
-        ("subscription.renewed", 1), ("subscription.cancelled", 3), ("payment.succeeded", 9),
-        ("payment.refunded", 3), ("consent.given", 1), ("consent.updated", 1), ("consent.withdrawn", 1),
-        ("agreement.accepted", 1), ("agreement.withdrawn", 1), ("experiment.joined", 2), ("experiment.left", 1),
-        ("identity.verified", 1), ("identity.revoked", 1), ("consent_evidence.captured", 2),
-        ("engagement.meter", 2), ("engagement.paywall", 2), ("engagement.landing_page", 1), ("engagement.quiz", 1),
+        ("user.registered", 3),
+        ("user.signed_in", 2),
+        ("user.updated", 1),
+        ("checkout.reviewed", 2),
+        ("purchase.completed", 4),
+        ("subscription.started", 6),
+        ("subscription.trial_started", 1),
+        ("subscription.renewed", 1),
+        ("subscription.cancelled", 3),
+        ("payment.succeeded", 9),
+        ("payment.refunded", 3),
+        ("consent.given", 1),
+        ("consent.updated", 1),
+        ("consent.withdrawn", 1),
+        ("agreement.accepted", 1),
+        ("agreement.withdrawn", 1),
+        ("experiment.joined", 2),
+        ("experiment.left", 1),
+        ("identity.verified", 1),
+        ("identity.revoked", 1),
+        ("consent_evidence.captured", 2),
+        ("engagement.meter", 2),
+        ("engagement.paywall", 2),
+        ("engagement.landing_page", 1),
+        ("engagement.quiz", 1),
     ];
-    assert_eq!(types, expected.into_iter().map(|(kind, count)| (kind.to_owned(), count)).collect());
+    assert_eq!(
+        types,
+        expected
+            .into_iter()
+            .map(|(kind, count)| (kind.to_owned(), count))
+            .collect()
+    );
 }
 
 #[test]
@@ -147,7 +217,20 @@ fn the_documented_samples_fold_into_the_totals_of_the_contract() {
     let folder = tempfile::tempdir().unwrap();
     let conn = ledger(&documented(Path::new(&samples)), folder.path());
     check_counts(&conn);
-    let sums = counted(&conn, "select provider || ' ' || currency, sum(amount_minor) from payments group by 1");
-    let expected = [("conscent INR", 808_700), ("zotlo TRY", 100), ("zotlo USD", -999)];
-    assert_eq!(sums, expected.into_iter().map(|(key, sum)| (key.to_owned(), sum)).collect());
+    let sums = counted(
+        &conn,
+        "select provider || ' ' || currency, sum(amount_minor) from payments group by 1",
+    );
+    let expected = [
+        ("conscent INR", 808_700),
+        ("zotlo TRY", 100),
+        ("zotlo USD", -999),
+    ];
+    assert_eq!(
+        sums,
+        expected
+            .into_iter()
+            .map(|(key, sum)| (key.to_owned(), sum))
+            .collect()
+    );
 }

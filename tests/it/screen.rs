@@ -24,7 +24,12 @@ struct Terminal {
 
 impl Terminal {
     fn start(home: &Home, args: &[&str], more: &[(&str, &str)]) -> Self {
-        let size = PtySize { rows: 24, cols: 80, pixel_width: 0, pixel_height: 0 };
+        let size = PtySize {
+            rows: 24,
+            cols: 80,
+            pixel_width: 0,
+            pixel_height: 0,
+        };
         let pair = native_pty_system().openpty(size).unwrap();
         let mut command = CommandBuilder::new(env!("CARGO_BIN_EXE_subledger"));
         command.args(args);
@@ -54,7 +59,13 @@ impl Terminal {
                 }
             });
         }
-        Self { master: Some(pair.master), keys, child, screen, bytes }
+        Self {
+            master: Some(pair.master),
+            keys,
+            child,
+            screen,
+            bytes,
+        }
     }
 
     fn text(&self) -> String {
@@ -70,14 +81,27 @@ impl Terminal {
     fn wait_for(&self, words: &str) {
         let deadline = Instant::now() + PATIENCE;
         while !self.text().contains(words) {
-            assert!(Instant::now() < deadline, "{words:?} never came up:\n{}", self.text());
+            assert!(
+                Instant::now() < deadline,
+                "{words:?} never came up:\n{}",
+                self.text()
+            );
             std::thread::sleep(Duration::from_millis(20));
         }
     }
 
     fn resize(&self, rows: u16, cols: u16) {
-        self.screen.lock().unwrap().screen_mut().set_size(cells(rows), cells(cols));
-        let size = PtySize { rows, cols, pixel_width: 0, pixel_height: 0 };
+        self.screen
+            .lock()
+            .unwrap()
+            .screen_mut()
+            .set_size(cells(rows), cells(cols));
+        let size = PtySize {
+            rows,
+            cols,
+            pixel_width: 0,
+            pixel_height: 0,
+        };
         self.master.as_ref().unwrap().resize(size).unwrap();
     }
 
@@ -87,7 +111,11 @@ impl Terminal {
             if let Some(status) = self.child.try_wait().unwrap() {
                 return status.exit_code();
             }
-            assert!(Instant::now() < deadline, "it does not end:\n{}", self.text());
+            assert!(
+                Instant::now() < deadline,
+                "it does not end:\n{}",
+                self.text()
+            );
             std::thread::sleep(Duration::from_millis(20));
         }
     }
@@ -96,7 +124,9 @@ impl Terminal {
     fn is_restored(&self) -> bool {
         let bytes = String::from_utf8_lossy(&self.bytes.lock().unwrap()).into_owned();
         let last = |on: &str, off: &str| bytes.rfind(off) > bytes.rfind(on);
-        last("\x1b[?1049h", "\x1b[?1049l") && last("\x1b[?2004h", "\x1b[?2004l") && last("\x1b[?25l", "\x1b[?25h")
+        last("\x1b[?1049h", "\x1b[?1049l")
+            && last("\x1b[?2004h", "\x1b[?2004l")
+            && last("\x1b[?25l", "\x1b[?25h")
     }
 }
 
@@ -115,10 +145,21 @@ fn seeded() -> (Home, crate::support::Serving) {
     let home = Home::new();
     let serving = home.serve();
     for (provider, hook, body) in [
-        ("zotlo", "events", r#"{"clientUuid":"u1","country":"TR","subscriberId":"ayla@example.org","subscriberName":"Ayla Demir","appId":1,"registerDate":"2026-02-03 04:05:06"}"#),
-        ("conscent", "login", r#"{"userId":"6a0000000000000000000001","email":"noor@example.org","name":"Noor"}"#),
+        (
+            "zotlo",
+            "events",
+            r#"{"clientUuid":"u1","country":"TR","subscriberId":"ayla@example.org","subscriberName":"Ayla Demir","appId":1,"registerDate":"2026-02-03 04:05:06"}"#,
+        ),
+        (
+            "conscent",
+            "login",
+            r#"{"userId":"6a0000000000000000000001","email":"noor@example.org","name":"Noor"}"#,
+        ),
     ] {
-        assert_eq!(serving.post(provider, hook, body.as_bytes()).unwrap().0, 200);
+        assert_eq!(
+            serving.post(provider, hook, body.as_bytes()).unwrap().0,
+            200
+        );
     }
     (home, serving)
 }
@@ -135,7 +176,11 @@ fn a_morning_on_the_screen() {
     terminal.wait_for("provider:zotlo");
     let deadline = Instant::now() + PATIENCE;
     while terminal.text().contains("user.signed_in") {
-        assert!(Instant::now() < deadline, "the filter does not narrow:\n{}", terminal.text());
+        assert!(
+            Instant::now() < deadline,
+            "the filter does not narrow:\n{}",
+            terminal.text()
+        );
         std::thread::sleep(Duration::from_millis(20));
     }
     terminal.press("\r");
@@ -149,7 +194,10 @@ fn a_morning_on_the_screen() {
     std::thread::sleep(Duration::from_millis(100));
     terminal.press("q");
     assert_eq!(terminal.wait(), 0);
-    assert!(terminal.is_restored(), "the terminal is left as it was found");
+    assert!(
+        terminal.is_restored(),
+        "the terminal is left as it was found"
+    );
     assert!(!String::from_utf8_lossy(&terminal.bytes.lock().unwrap()).contains("panicked"));
 }
 
@@ -176,8 +224,15 @@ fn a_fresh_home_opens_connections_and_a_hang_up_leaves_the_receiver_running() {
     terminal.keys = Box::new(std::io::sink());
     terminal.wait();
     let answer = home.command(&["status"]).output().unwrap();
-    assert!(answer.status.success(), "{}", String::from_utf8_lossy(&answer.stderr));
-    assert!(std::net::TcpStream::connect(("127.0.0.1", home.port)).is_ok(), "the receiver goes on");
+    assert!(
+        answer.status.success(),
+        "{}",
+        String::from_utf8_lossy(&answer.stderr)
+    );
+    assert!(
+        std::net::TcpStream::connect(("127.0.0.1", home.port)).is_ok(),
+        "the receiver goes on"
+    );
     let again = Terminal::start(&home, &[], &[]);
     again.wait_for("9 Connect");
     drop(again);
@@ -191,5 +246,8 @@ fn a_panic_gives_the_terminal_back() {
     terminal.wait_for("1 Today");
     terminal.press("2");
     assert_ne!(terminal.wait(), 0);
-    assert!(terminal.is_restored(), "the terminal is left as it was found");
+    assert!(
+        terminal.is_restored(),
+        "the terminal is left as it was found"
+    );
 }

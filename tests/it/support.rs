@@ -27,16 +27,27 @@ impl Home {
     pub(crate) fn with_settings(more: &str) -> Self {
         use std::os::unix::fs::PermissionsExt as _;
         let folder = tempfile::tempdir().unwrap();
-        let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-        let mut text = format!("[receiver]\nlisten = \"127.0.0.1:{port}\"\n[display]\ntimezone = \"UTC\"\n");
+        let port = TcpListener::bind("127.0.0.1:0")
+            .unwrap()
+            .local_addr()
+            .unwrap()
+            .port();
+        let mut text =
+            format!("[receiver]\nlisten = \"127.0.0.1:{port}\"\n[display]\ntimezone = \"UTC\"\n");
         for provider in ["conscent", "klustr", "expressconsent", "zotlo"] {
-            text.push_str(&format!("[providers.{provider}]\npath_key = \"{PATH_KEY}\"\n"));
+            text.push_str(&format!(
+                "[providers.{provider}]\npath_key = \"{PATH_KEY}\"\n"
+            ));
         }
         text.push_str(more);
         let config = folder.path().join("config/subledger");
         std::fs::create_dir_all(&config).unwrap();
         std::fs::write(config.join("subledger.toml"), text).unwrap();
-        std::fs::set_permissions(config.join("subledger.toml"), std::fs::Permissions::from_mode(0o600)).unwrap();
+        std::fs::set_permissions(
+            config.join("subledger.toml"),
+            std::fs::Permissions::from_mode(0o600),
+        )
+        .unwrap();
         Self { folder, port }
     }
 
@@ -72,10 +83,21 @@ impl Home {
 
     /// Starts `serve` and waits until it answers.
     pub(crate) fn serve(&self) -> Serving {
-        let child = self.command(&["serve"]).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
-        let mut serving = Serving { child, port: self.port };
+        let child = self
+            .command(&["serve"])
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        let mut serving = Serving {
+            child,
+            port: self.port,
+        };
         let deadline = Instant::now() + PATIENCE;
-        while serving.get("/livez").is_none_or(|(status, _)| status != 200) {
+        while serving
+            .get("/livez")
+            .is_none_or(|(status, _)| status != 200)
+        {
             assert!(Instant::now() < deadline, "the receiver does not answer");
             if let Some(status) = serving.child.try_wait().unwrap() {
                 panic!("the receiver ended: {status}");
@@ -105,7 +127,12 @@ pub(crate) struct Serving {
 impl Serving {
     /// Posts `body` to a hook by its path key: status and body of the answer, `None` if none came.
     pub(crate) fn post(&self, provider: &str, hook: &str, body: &[u8]) -> Option<(u16, String)> {
-        self.request("POST", &format!("/hooks/{provider}/{hook}/{PATH_KEY}"), "", body)
+        self.request(
+            "POST",
+            &format!("/hooks/{provider}/{hook}/{PATH_KEY}"),
+            "",
+            body,
+        )
     }
 
     /// A GET.
@@ -114,7 +141,13 @@ impl Serving {
     }
 
     /// One request on a connection of its own; `headers` end in CRLF each.
-    pub(crate) fn request(&self, method: &str, path: &str, headers: &str, body: &[u8]) -> Option<(u16, String)> {
+    pub(crate) fn request(
+        &self,
+        method: &str,
+        path: &str,
+        headers: &str,
+        body: &[u8],
+    ) -> Option<(u16, String)> {
         let mut stream = TcpStream::connect(("127.0.0.1", self.port)).ok()?;
         stream.set_read_timeout(Some(PATIENCE)).ok()?;
         let head = format!(

@@ -1,0 +1,295 @@
+//! `today`: the daily review as text, by the same figures as the screen.
+
+use anyhow::Result;
+
+use crate::cli::args::TodayArgs;
+use crate::cli::context::Context;
+use crate::cli::doctor::disk_low;
+use crate::cli::failure::{FOUND, Failure};
+use crate::cli::out::Out;
+use crate::cli::running;
+use crate::cli::table::{local, tame};
+use crate::config::values::span_ms;
+use crate::domain::money::grouped;
+use crate::domain::printable::Printable;
+use crate::domain::time::{DAY_MS, HOUR_MS, MINUTE_MS, Timestamp, Zone};
+use crate::store::query::Reader;
+use crate::store::today::{Figure, Outside, Since, Sum, Today};
+
+/// Writes the review; with `--exit-code`, exit code 4 if something needs the publisher.
+pub fn run(context: &Context, args: &TodayArgs, out: &mut Out) -> Result<()> {
+    let reader = Reader::open(&context.database)?;
+    let now = context.clock.now();
+    let zone = reader.zone()?;
+    let since = match &args.since {
+        Some(text) => Since::parse(text, now, zone)?,
+        None => Since::LastReview,
+    };
+    let demo = reader.status(now)?.demo;
+    let outside = if demo {
+        Outside::default()
+    } else {
+        outside(context)
+    };
+    let today = reader.today_with(&since, now, &outside)?;
+    if context.global.json {
+        out.line(tame(&serde_json::to_string(&today)?))?;
+    } else {
+        let mut page = Page {
+            zone,
+            md: args.md,
+            out,
+        };
+        page.write(&today)?;
+    }
+    out.flush()?;
+    if args.exit_code && !today.needs_you.is_empty() {
+        return Err(Failure::silent(FOUND).into());
+    }
+    Ok(())
+}
+
+/// What the ledger does not know by itself.
+pub fn outside(context: &Context) -> Outside {
+    let receiving = running::receiver(&context.database)
+        .is_some_and(|running| running::is_live(running.listen));
+    Outside {
+        receiving: Some(receiving),
+        backup: None,
+        expected: context
+            .config
+            .accounts
+            .iter()
+            .filter_map(|settings| {
+                let ms = span_ms(settings.text("expect_every")?)?;
+                Some((settings.provider.clone(), settings.account.clone(), ms))
+            })
+            .collect(),
+        disk_low: disk_low(&context.database),
+    }
+}
+
+/// The review as plain text or Markdown.
+struct Page<'o> {
+    zone: Zone,
+    md: bool,
+    out: &'o mut Out,
+}
+
+impl Page<'_> {
+    fn write(&mut self, today: &Today) -> Result<()> {
+        self.head(today)?;
+        self.needs(today)?;
+        self.rows(&[
+            ("New readers", &today.new_readers),
+            ("New subscriptions", &today.new_subscriptions),
+            ("Cancelled", &today.cancelled),
+            ("Ended", &today.ended),
+        ])?;
+        if today.involuntary.count > 0 {
+            let says = format!("{} of the ended", today.involuntary.count);
+            self.pair("Payment failed", &says)?;
+        }
+        self.pair("Payments", &sums(&today.payments))?;
+        if !today.refunds.is_empty() {
+            self.pair("Refunded", &sums(&today.refunds))?;
+        }
+        let priced = format!(
+            "({} of {} priced)",
+            today.priced.count, today.renewing.count
+        );
+        self.pair("Monthly", &format!("{}  {priced}", sums(&today.monthly)))?;
+        if today.ending.count > 0 {
+            let says = format!("{} cancelled, still have access", today.ending.count);
+            self.pair("Ending", &format!("{}  {says}", sums(&today.ending_value)))?;
+        }
+        for consent in &today.consent {
+            let says = format!("+{} -{}", consent.given.count, consent.withdrawn.count);
+            let purpose = Printable::line(&consent.purpose);
+            self.pair("Consent", &format!("{purpose} {says}"))?;
+        }
+        self.pair("Deliveries", &deliveries(today))?;
+        if let Some(late) = today.late.as_ref().filter(|late| late.count > 0) {
+            let says = format!("{} that happened before your last review", late.count);
+            self.pair("Arrived late", &says)?;
+        }
+        Ok(())
+    }
+
+    fn head(&mut self, today: &Today) -> Result<()> {
+        let from = today.period.from.as_deref();
+        let shown = from.map_or_else(|| "the beginning".to_owned(), |at| local(at, self.zone));
+        let word = match today.period.kind {
+            "last-review" => "Since your review",
+            _ => "Since",
+        };
+        let length = from
+            .and_then(Timestamp::parse)
+            .zip(Timestamp::parse(&today.period.to))
+            .map_or_else(String::new, |(from, to)| {
+                format!(" ({})", span(to.ms() - from.ms()))
+            });
+        let line = format!("{word} {shown}{length}, {}", today.zone);
+        if self.md {
+            self.out.line(format!("# {line}"))?;
+        } else {
+            self.out.heading(line)?;
+        }
+        let behind = today.seq - today.folded_seq;
+        if behind > 0 {
+            self.out.line(format!(
+                "catching up {behind}: the figures are not whole yet"
+            ))?;
+        }
+        Ok(())
+    }
+
+    fn needs(&mut self, today: &Today) -> Result<()> {
+        let sign = if self.md { "- **needs you:** " } else { "! " };
+        if self.md && !today.needs_you.is_empty() {
+            self.out.line("")?;
+        }
+        for need in &today.needs_you {
+            self.out
+                .line(format!("{sign}{}", self.text(&need.sentence)))?;
+        }
+        self.out.line("")?;
+        if self.md {
+            self.out.line("| | now | a week before | usual day |")?;
+            self.out.line("| --- | ---: | ---: | ---: |")?;
+        } else {
+            let history = today.history.as_deref().unwrap_or("");
+            self.out.line(
+                format!(
+                    "{:<18} {:>8} {:>16} {:>10}  {history}",
+                    "", "now", "a week before", "usual day"
+                )
+                .trim_end(),
+            )?;
+        }
+        Ok(())
+    }
+
+    fn rows(&mut self, figures: &[(&str, &Figure)]) -> Result<()> {
+        for (name, figure) in figures {
+            let before = figure.before.map_or_else(String::new, |before| {
+                format!("{before} {}", difference(figure.count, before))
+            });
+            let median = figure
+                .median
+                .map_or_else(String::new, |median| median.to_string());
+            if self.md {
+                self.out.line(format!(
+                    "| {name} | {} | {before} | {median} |",
+                    figure.count
+                ))?;
+            } else {
+                let line = format!("{name:<18} {:>8} {before:>16} {median:>10}", figure.count);
+                self.out.line(line.trim_end())?;
+            }
+        }
+        if self.md {
+            self.out.line("")?;
+        }
+        Ok(())
+    }
+
+    fn pair(&mut self, name: &str, says: &str) -> Result<()> {
+        let says = says.trim();
+        let line = if self.md {
+            format!("- {name}: {}", self.text(says))
+        } else {
+            format!("{name:<18} {says}")
+        };
+        Ok(self.out.line(line)?)
+    }
+
+    /// Foreign words in it are tame; in Markdown they are no markup either.
+    fn text(&self, text: &str) -> String {
+        let text = String::from(Printable::line(text));
+        if !self.md {
+            return text;
+        }
+        let mut out = String::with_capacity(text.len());
+        for c in text.chars() {
+            if matches!(c, '\\' | '`' | '*' | '_' | '[' | ']' | '<' | '|' | '#') {
+                out.push('\\');
+            }
+            out.push(c);
+        }
+        out
+    }
+}
+
+/// `+6 +17 %`, `same`.
+fn difference(now: u64, before: u64) -> String {
+    let (now, before) = (i128::from(now), i128::from(before));
+    match now - before {
+        0 => "same".to_owned(),
+        more if before == 0 => format!("{more:+}"),
+        more => format!(
+            "{more:+} {:+} %",
+            (more * 200 + before * more.signum()) / (before * 2)
+        ),
+    }
+}
+
+fn sums(sums: &[Sum]) -> String {
+    let parts: Vec<String> = sums
+        .iter()
+        .map(|sum| {
+            let currency = Printable::line(&sum.currency);
+            format!("{currency} {}", grouped(sum.minor, sum.exponent))
+        })
+        .collect();
+    if parts.is_empty() {
+        "none".to_owned()
+    } else {
+        parts.join("  ")
+    }
+}
+
+fn deliveries(today: &Today) -> String {
+    let some = [
+        (today.repeats.count, "repeats"),
+        (today.not_understood.count, "not understood"),
+        (today.turned_away.count, "turned away"),
+    ];
+    let mut parts = vec![format!("{} kept", today.kept.count)];
+    parts.extend(
+        some.iter()
+            .filter(|(count, _)| *count > 0)
+            .map(|(count, word)| format!("{count} {word}")),
+    );
+    parts.join("   ")
+}
+
+/// `24 h 12 m`, `3 d 4 h`.
+fn span(ms: i64) -> String {
+    let minutes = ms / MINUTE_MS;
+    match ms {
+        ..HOUR_MS => format!("{minutes} m"),
+        HOUR_MS..=172_800_000 => format!("{} h {} m", ms / HOUR_MS, minutes % 60),
+        _ => format!("{} d {} h", ms / DAY_MS, ms % DAY_MS / HOUR_MS),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn differences_are_a_number_and_a_rounded_share() {
+        assert_eq!(difference(41, 35), "+6 +17 %");
+        assert_eq!(difference(9, 11), "-2 -18 %");
+        assert_eq!(difference(3, 3), "same");
+        assert_eq!(difference(3, 0), "+3");
+    }
+
+    #[test]
+    fn spans_are_read_in_the_unit_that_fits() {
+        assert_eq!(span(12 * MINUTE_MS), "12 m");
+        assert_eq!(span(24 * HOUR_MS + 12 * MINUTE_MS), "24 h 12 m");
+        assert_eq!(span(3 * DAY_MS + 4 * HOUR_MS), "3 d 4 h");
+    }
+}

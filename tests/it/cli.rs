@@ -1,0 +1,1022 @@
+//! The command line: exit codes, messages, files, formats.
+
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::Path;
+use std::process::{Output, Stdio};
+use std::time::{Duration, Instant};
+
+use rusqlite::Connection;
+
+use crate::support::{Home, PATIENCE};
+
+const PROVIDERS: [&str; 4] = ["conscent", "klustr", "expressconsent", "zotlo"];
+
+/// What a command said and how it ended.
+struct Said {
+    code: i32,
+    out: String,
+    err: String,
+}
+
+fn said(output: Output) -> Said {
+    Said {
+        code: output.status.code().unwrap_or(-1),
+        out: String::from_utf8(output.stdout).unwrap(),
+        err: String::from_utf8(output.stderr).unwrap(),
+    }
+}
+
+fn run(home: &Home, args: &[&str]) -> Said {
+    said(home.command(args).stdin(Stdio::null()).output().unwrap())
+}
+
+/// The command fails with this code, says these things, and nothing on stdout.
+fn fails(home: &Home, args: &[&str], code: i32, says: &[&str]) {
+    let said = run(home, args);
+    assert_eq!(said.code, code, "{args:?}: {}", said.err);
+    for word in says {
+        assert!(
+            said.err.contains(word),
+            "{args:?}: {:?} lacks {word:?}",
+            said.err
+        );
+    }
+    assert_eq!(said.out, "", "{args:?}");
+}
+
+fn succeeds(home: &Home, args: &[&str]) -> Said {
+    let said = run(home, args);
+    assert_eq!(said.code, 0, "{args:?}: {}", said.err);
+    said
+}
+
+fn json(text: &str) -> serde_json::Value {
+    serde_json::from_str(text).unwrap_or_else(|error| panic!("{error}: {text}"))
+}
+
+fn mode(path: &Path) -> u32 {
+    std::fs::metadata(path).unwrap().permissions().mode() & 0o777
+}
+
+fn settings(home: &Home) -> std::path::PathBuf {
+    home.path().join("config/subledger/subledger.toml")
+}
+
+/// A home with a receiver and every sample of every provider in its ledger.
+fn full() -> (Home, crate::support::Serving) {
+    let home = Home::new();
+    let serving = home.serve();
+    for provider in PROVIDERS {
+        succeeds(&home, &["send", provider, "--all"]);
+    }
+    (home, serving)
+}
+
+#[test]
+fn readers_make_nothing_and_say_that_there_is_nothing() {
+    let home = Home::new();
+    std::fs::remove_file(settings(&home)).unwrap();
+    let commands: &[&[&str]] = &[
+        &["events"],
+        &["show", "1"],
+        &["sql", "select 1"],
+        &["today"],
+        &["verify"],
+        &["rebuild"],
+        &["tests", "clear"],
+        &["status"],
+        &["rejected"],
+    ];
+    for args in commands {
+        fails(&home, args, 3, &["there is no ledger", "subledger.db"]);
+    }
+    fails(&home, &["tui"], 2, &["terminal"]);
+    fails(&home, &["send", "zotlo"], 3, &["no receiver answers"]);
+    assert!(!settings(&home).exists());
+    assert!(!home.ledger().exists());
+}
+
+#[test]
+fn wrong_settings_name_the_line_the_key_and_the_nearest() {
+    let home = Home::with_settings("[display2]\n");
+    fails(
+        &home,
+        &["serve"],
+        2,
+        &["subledger.toml:13", "`display2`", "`display`"],
+    );
+    let home = Home::with_settings("secret = 1\n");
+    fails(&home, &["serve"], 2, &["[providers.zotlo]", "`secret`"]);
+    let home = Home::with_settings("[providers.klustr.accounts.b]\nsecret = \"not base64 !\"\n");
+    let said = run(&home, &["serve"]);
+    assert_eq!(said.code, 2, "{}", said.err);
+    assert!(!said.err.contains("not base64 !"));
+    assert!(
+        !home.ledger().exists(),
+        "nothing is made before the settings hold"
+    );
+    fails(&home, &["config", "check"], 2, &["klustr"]);
+}
+
+#[test]
+fn settings_that_others_may_read_are_refused_with_the_way_out() {
+    let home = Home::new();
+    std::fs::set_permissions(settings(&home), std::fs::Permissions::from_mode(0o644)).unwrap();
+    fails(&home, &["events"], 2, &["chmod 600", "subledger.toml"]);
+    std::fs::set_permissions(settings(&home), std::fs::Permissions::from_mode(0o640)).unwrap();
+    fails(&home, &["events"], 3, &["there is no ledger"]);
+}
+
+#[test]
+fn a_second_receiver_and_a_taken_port_are_told_apart() {
+    let home = Home::new();
+    let serving = home.serve();
+    fails(
+        &home,
+        &["serve"],
+        3,
+        &["already", "process", "subledger stop"],
+    );
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = listener.local_addr().unwrap().port().to_string();
+    let other = Home::new();
+    succeeds(
+        &other,
+        &[
+            "config",
+            "set",
+            "receiver.listen",
+            &format!("127.0.0.1:{port}"),
+        ],
+    );
+    fails(
+        &other,
+        &["serve"],
+        3,
+        &[&port, "another program", "config set receiver.listen"],
+    );
+    assert!(!other.ledger().exists());
+    // Another port on the same ledger: the lock tells.
+    succeeds(&home, &["config", "set", "receiver.listen", "127.0.0.1:0"]);
+    fails(&home, &["serve"], 3, &["another subledger", "is writing"]);
+    drop(serving);
+}
+
+#[test]
+fn a_file_that_is_no_ledger_is_left_as_it_is() {
+    let home = Home::new();
+    let file = home.path().join("notes.txt");
+    std::fs::write(
+        &file,
+        "my notes, and more of them than a page has\n".repeat(200),
+    )
+    .unwrap();
+    let before = std::fs::read(&file).unwrap();
+    let name = file.to_str().unwrap();
+    for args in [
+        &["--db", name, "serve"][..],
+        &["--db", name, "events"],
+        &["--db", name, "verify"],
+    ] {
+        fails(&home, args, 1, &["not a subledger database", "untouched"]);
+    }
+    assert_eq!(std::fs::read(&file).unwrap(), before);
+
+    let foreign = home.path().join("other.db");
+    Connection::open(&foreign)
+        .unwrap()
+        .execute_batch("create table t (x)")
+        .unwrap();
+    let before = std::fs::read(&foreign).unwrap();
+    let name = foreign.to_str().unwrap();
+    fails(
+        &home,
+        &["--db", name, "serve"],
+        1,
+        &["not a subledger database"],
+    );
+    fails(
+        &home,
+        &["--db", name, "events"],
+        1,
+        &["not a subledger database"],
+    );
+    assert_eq!(std::fs::read(&foreign).unwrap(), before);
+}
+
+#[test]
+fn a_newer_schema_is_refused_by_name() {
+    let home = Home::new();
+    assert_eq!(home.serve().terminate(), Some(0));
+    home.open().pragma_update(None, "user_version", 99).unwrap();
+    let before = std::fs::read(home.ledger()).unwrap();
+    for args in [&["serve"][..], &["events"], &["rebuild"]] {
+        fails(&home, args, 1, &["newer subledger", "99", "upgrade"]);
+    }
+    assert_eq!(std::fs::read(home.ledger()).unwrap(), before);
+}
+
+#[test]
+fn a_place_that_cannot_be_written_is_named() {
+    let home = Home::new();
+    let file = home.path().join("file");
+    std::fs::write(&file, "").unwrap();
+    let inside = file.join("subledger.db");
+    fails(
+        &home,
+        &["--db", inside.to_str().unwrap(), "serve"],
+        3,
+        &["cannot make the directory", "--db"],
+    );
+    let folder = home.path().join("folder");
+    std::fs::create_dir(&folder).unwrap();
+    let said = run(&home, &["--db", folder.to_str().unwrap(), "serve"]);
+    assert!(matches!(said.code, 1 | 3), "{}", said.err);
+    assert!(said.err.contains("folder"), "{}", said.err);
+    let config = inside.with_file_name("subledger.toml");
+    fails(
+        &home,
+        &["--config", config.to_str().unwrap(), "serve"],
+        2,
+        &["cannot write the settings", "--config"],
+    );
+}
+
+#[test]
+fn without_a_home_the_message_says_what_to_set() {
+    let home = Home::new();
+    let bare = |args: &[&str]| {
+        let mut command = home.command(args);
+        for name in ["XDG_CONFIG_HOME", "XDG_DATA_HOME", "XDG_STATE_HOME"] {
+            command.env_remove(name);
+        }
+        said(
+            command
+                .env("HOME", "not/absolute")
+                .stdin(Stdio::null())
+                .output()
+                .unwrap(),
+        )
+    };
+    let said = bare(&["serve"]);
+    assert_eq!(said.code, 2, "{}", said.err);
+    assert!(
+        said.err.contains("HOME") && said.err.contains("--config"),
+        "{}",
+        said.err
+    );
+    let said = bare(&["--config", settings(&home).to_str().unwrap(), "events"]);
+    assert_eq!(said.code, 2, "{}", said.err);
+    assert!(said.err.contains("--db"), "{}", said.err);
+}
+
+#[test]
+fn the_first_start_writes_private_files_says_where_and_keeps_them() {
+    let home = Home::new();
+    std::fs::remove_dir_all(home.path().join("config")).unwrap();
+    let log = home.path().join("err");
+    let start = || {
+        // Port 8484 may be taken on the machine that tests: the settings are written before the port is opened.
+        home.command(&["serve"])
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(std::fs::File::create(&log).unwrap())
+            .spawn()
+            .unwrap()
+    };
+    let mut child = start();
+    let deadline = Instant::now() + PATIENCE;
+    let said = loop {
+        let said = std::fs::read_to_string(&log).unwrap();
+        if said.contains("receiving on") || said.contains("subledger: ") {
+            break said;
+        }
+        assert!(Instant::now() < deadline, "{said}");
+        std::thread::sleep(Duration::from_millis(10));
+    };
+    child.kill().unwrap();
+    child.wait().unwrap();
+    assert!(said.contains("wrote the settings"), "{said}");
+    assert_eq!(mode(&settings(&home)), 0o600);
+    assert_eq!(mode(settings(&home).parent().unwrap()), 0o700);
+    let first = std::fs::read_to_string(settings(&home)).unwrap();
+    succeeds(
+        &home,
+        &[
+            "config",
+            "set",
+            "receiver.listen",
+            &format!("127.0.0.1:{}", home.port),
+        ],
+    );
+    let serving = home.serve();
+    assert_eq!(mode(&home.ledger()), 0o600);
+    assert_eq!(mode(home.ledger().parent().unwrap()), 0o700);
+    drop(serving);
+    let second = std::fs::read_to_string(settings(&home)).unwrap();
+    assert_eq!(
+        first.replace("127.0.0.1:8484", &format!("127.0.0.1:{}", home.port)),
+        second
+    );
+    assert_eq!(second.matches("path_key = \"k_").count(), 4);
+}
+
+#[test]
+fn config_shows_where_each_value_comes_from_and_never_a_secret() {
+    let home = Home::with_settings(
+        "[providers.klustr.accounts.b]\nsecret = \"whsec_aHVudGVyMmh1bnRlcjI=\"\n",
+    );
+    let shown = succeeds(&home, &["config", "print"]);
+    assert!(shown.out.contains("receiver.listen") && shown.out.contains("# line 2"));
+    assert!(shown.out.contains("display.theme") && shown.out.contains("# default"));
+    let json_shown = succeeds(&home, &["config", "print", "--json"]);
+    for text in [&shown.out, &json_shown.out] {
+        assert!(
+            !text.contains("whsec_") && !text.contains("k_test"),
+            "{text}"
+        );
+    }
+    assert!(json(&json_shown.out).as_array().unwrap().len() > 10);
+    let paths = json(&succeeds(&home, &["config", "paths", "--json"]).out);
+    assert_eq!(paths[0]["path"], settings(&home).to_str().unwrap());
+    assert_eq!(paths[1]["path"], home.ledger().to_str().unwrap());
+    fails(
+        &home,
+        &["config", "set", "receiver.listn", "x"],
+        2,
+        &["`receiver.listen`"],
+    );
+    fails(
+        &home,
+        &["config", "set", "receiver.listen", "x"],
+        2,
+        &["an address"],
+    );
+    fails(
+        &home,
+        &["config", "set", "providers.klustr.secret", "not base64 !"],
+        2,
+        &["klustr"],
+    );
+    succeeds(&home, &["config", "check"]);
+}
+
+#[test]
+fn a_secret_can_be_set_from_stdin() {
+    use std::io::Write as _;
+    let home = Home::new();
+    let mut child = home
+        .command(&["config", "set", "providers.conscent.api_secret"])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    child
+        .stdin
+        .take()
+        .unwrap()
+        .write_all(b"from stdin\n")
+        .unwrap();
+    let said = said(child.wait_with_output().unwrap());
+    assert_eq!(said.code, 0, "{}", said.err);
+    assert!(!said.err.contains("from stdin"));
+    let text = std::fs::read_to_string(settings(&home)).unwrap();
+    assert!(text.contains("api_secret = \"from stdin\""));
+}
+
+#[test]
+fn urls_are_one_a_line_and_their_curl_lines_work_in_a_shell() {
+    let home = Home::new();
+    let serving = home.serve();
+    let urls = succeeds(&home, &["urls"]);
+    let lines: Vec<&str> = urls.out.lines().collect();
+    assert!(lines.len() >= 12);
+    assert!(
+        lines
+            .iter()
+            .all(|line| line.starts_with("http://127.0.0.1:") && line.contains("/hooks/"))
+    );
+    assert!(urls.err.contains("Zotlo") && urls.err.contains("public_url"));
+    fails(&home, &["urls", "zotl"], 2, &["did you mean `zotlo`?"]);
+    let links = json(&succeeds(&home, &["urls", "--json"]).out);
+    if std::process::Command::new("curl")
+        .arg("--version")
+        .output()
+        .is_err()
+    {
+        eprintln!("skipped: no curl on this machine");
+        return;
+    }
+    for link in links.as_array().unwrap() {
+        let line = link["curl"].as_str().unwrap();
+        let done = std::process::Command::new("sh")
+            .args(["-c", line])
+            .output()
+            .unwrap();
+        let answer = json(&String::from_utf8(done.stdout).unwrap());
+        assert!(
+            matches!(answer["status"].as_str(), Some("stored" | "duplicate")),
+            "{line}: {answer}"
+        );
+    }
+    assert_eq!(
+        home.number("select count(*) from deliveries where test = 0"),
+        0
+    );
+    drop(serving);
+}
+
+#[test]
+fn public_links_keep_their_prefix_and_plain_http_is_warned_of() {
+    let home = Home::new();
+    succeeds(
+        &home,
+        &[
+            "config",
+            "set",
+            "receiver.public_url",
+            "http://a.example/in/",
+        ],
+    );
+    let urls = succeeds(&home, &["urls", "klustr"]);
+    assert!(
+        urls.out
+            .starts_with("http://a.example/in/hooks/klustr/events/k_"),
+        "{}",
+        urls.out
+    );
+    assert!(urls.err.contains("in the clear"), "{}", urls.err);
+}
+
+#[test]
+fn every_sample_of_every_provider_is_stored_as_a_test() {
+    let (home, serving) = full();
+    let samples =
+        home.number("select count(*) from deliveries where test = 1 and outcome = 'stored'");
+    assert_eq!(home.number("select count(*) from deliveries"), samples);
+    assert!(samples >= 40, "{samples}");
+    for table in [
+        "events",
+        "users",
+        "subscriptions",
+        "cancellations",
+        "consents",
+        "payments",
+    ] {
+        assert!(
+            home.number(&format!("select count(*) from {table} where test = 1")) > 0,
+            "{table}"
+        );
+        assert_eq!(
+            home.number(&format!("select count(*) from {table} where test = 0")),
+            0,
+            "{table}"
+        );
+    }
+    let cleared = succeeds(&home, &["tests", "clear"]);
+    assert!(!cleared.out.is_empty());
+    assert_eq!(home.number("select count(*) from events"), 0);
+    assert_eq!(
+        home.number("select count(*) from deliveries where body is not null"),
+        0
+    );
+    succeeds(&home, &["verify"]);
+    drop(serving);
+}
+
+#[test]
+fn signed_samples_are_let_in_by_their_signature_and_spoilt_ones_are_not() {
+    let home = Home::with_settings("");
+    fails(
+        &home,
+        &["config", "set", "providers.conscent.api_key", "key"],
+        2,
+        &["api_secret"],
+    );
+    let pairs = [
+        ["providers.conscent.api_key", "key"],
+        ["providers.conscent.api_secret", "secret"],
+        ["providers.conscent.webhook_secret", "another"],
+        [
+            "providers.klustr.secret",
+            "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw",
+        ],
+    ]
+    .concat();
+    succeeds(&home, &[&["config", "set"], pairs.as_slice()].concat());
+    let serving = home.serve();
+    for provider in ["conscent", "klustr"] {
+        succeeds(&home, &["send", provider]);
+    }
+    let proofs = "select count(*) from deliveries where credential like '%signature%' or credential like '%basic%'";
+    assert_eq!(home.number(proofs), 2);
+    for provider in PROVIDERS {
+        let said = run(&home, &["send", provider, "--corrupt", "signature"]);
+        assert_eq!(
+            (said.code, said.out.starts_with("401 ")),
+            (1, true),
+            "{provider}: {}",
+            said.out
+        );
+        let said = run(&home, &["send", provider, "--corrupt", "body"]);
+        assert_eq!(said.code, 0, "{provider}: {}{}", said.out, said.err);
+        assert!(
+            said.out.starts_with("200 quarantined"),
+            "{provider}: {}",
+            said.out
+        );
+    }
+    let rows = json(&succeeds(&home, &["quarantine", "--json"]).out);
+    assert_eq!(rows.as_array().unwrap().len(), 4);
+    let deadline = Instant::now() + PATIENCE;
+    while home.number("select count(*) from rejected") < 4 {
+        assert!(Instant::now() < deadline, "what is turned away is kept");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    let list = succeeds(&home, &["rejected"]);
+    assert_eq!(list.out.lines().count(), 5, "{}", list.out);
+    assert!(!list.out.contains("k_wrong"));
+    let shown = succeeds(&home, &["rejected", "show", "1"]);
+    assert!(
+        shown.out.contains("Headers") && shown.out.contains("Body"),
+        "{}",
+        shown.out
+    );
+    json(&succeeds(&home, &["rejected", "show", "1", "--json"]).out);
+    fails(
+        &home,
+        &["send", "zotlo", "transactio"],
+        2,
+        &["did you mean `transaction"],
+    );
+    drop(serving);
+}
+
+#[test]
+fn what_was_turned_away_can_be_taken_in_with_the_right_secret() {
+    let home = Home::new();
+    let body = r#"{"a":1}"#;
+    let serving = home.serve();
+    let answer = serving.request(
+        "POST",
+        "/hooks/zotlo/events/k_forgotten",
+        "",
+        body.as_bytes(),
+    );
+    assert_eq!(answer.unwrap().0, 401);
+    let deadline = Instant::now() + PATIENCE;
+    while home.number("select count(*) from rejected") < 1 {
+        assert!(Instant::now() < deadline);
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    let refused = run(&home, &["rejected", "admit", "1"]);
+    assert_eq!(refused.code, 1, "{}{}", refused.out, refused.err);
+    succeeds(
+        &home,
+        &["config", "set", "providers.zotlo.path_key", "k_forgotten"],
+    );
+    let reloaded = succeeds(&home, &["reload"]);
+    assert!(
+        reloaded.err.contains("took the settings again"),
+        "{}",
+        reloaded.err
+    );
+    succeeds(&home, &["rejected", "admit", "1"]);
+    assert_eq!(
+        home.number("select count(*) from deliveries where origin = 'admitted'"),
+        1
+    );
+    drop(serving);
+    // And with no receiver, by this process.
+    let again = run(&home, &["rejected", "admit", "1"]);
+    assert_ne!(again.code, 3, "{}", again.err);
+}
+
+#[test]
+fn settings_that_do_not_hold_leave_the_old_in_force() {
+    let home = Home::new();
+    let serving = home.serve();
+    let good = std::fs::read_to_string(settings(&home)).unwrap();
+    let still = || assert_eq!(serving.post("zotlo", "events", b"{}").unwrap().0, 200);
+    std::fs::write(settings(&home), format!("{good}nonsense = 1\n")).unwrap();
+    fails(&home, &["reload"], 2, &["nonsense"]);
+    still();
+    let hang_up = ["-HUP", &serving.child.id().to_string()];
+    std::process::Command::new("kill")
+        .args(hang_up)
+        .status()
+        .unwrap();
+    (0..20).for_each(|_| still());
+    std::fs::write(settings(&home), "").unwrap();
+    fails(
+        &home,
+        &["reload"],
+        1,
+        &["the old settings stay in force", "lets nothing in"],
+    );
+    still();
+    succeeds(&home, &["status"]);
+    drop(serving);
+}
+
+#[test]
+fn status_and_stop_tell_what_is() {
+    let home = Home::new();
+    let mut serving = home.serve();
+    let status = json(&succeeds(&home, &["status", "--json"]).out);
+    assert_eq!(status[0]["running"], true);
+    assert_eq!(status[0]["pid"], serving.child.id());
+    let stopped = succeeds(&home, &["stop"]);
+    assert!(stopped.err.contains("has stopped"), "{}", stopped.err);
+    assert_eq!(serving.child.wait().unwrap().code(), Some(0));
+    let status = run(&home, &["status"]);
+    assert_eq!(status.code, 3);
+    assert!(status.out.contains("no receiver runs"));
+    assert!(succeeds(&home, &["stop"]).err.contains("no receiver runs"));
+    fails(&home, &["reload"], 3, &["no receiver runs"]);
+}
+
+#[test]
+fn lists_parse_in_every_format_and_say_what_they_left_out() {
+    let (home, serving) = full();
+    for list in [
+        "events",
+        "users",
+        "subscriptions",
+        "cancellations",
+        "consents",
+        "changes",
+        "payments",
+        "deliveries",
+    ] {
+        let rows = json(&succeeds(&home, &[list, "--json"]).out);
+        let rows = rows.as_array().unwrap();
+        assert!(!rows.is_empty(), "{list}");
+        let lines = succeeds(&home, &[list, "--format", "ndjson"]).out;
+        assert_eq!(lines.lines().map(json).collect::<Vec<_>>(), *rows, "{list}");
+        for (format, delimiter) in [("csv", b','), ("tsv", b'\t')] {
+            let text = succeeds(&home, &[list, "--format", format]).out;
+            let mut reader = csv::ReaderBuilder::new()
+                .delimiter(delimiter)
+                .from_reader(text.as_bytes());
+            let heads = reader.headers().unwrap().clone();
+            for key in rows[0].as_object().unwrap().keys() {
+                assert!(heads.iter().any(|head| head == key), "{list} {key}");
+            }
+            let count = reader.records().map(Result::unwrap).count();
+            assert_eq!(count, rows.len(), "{list}");
+        }
+        let md = succeeds(&home, &[list, "--format", "md"]).out;
+        assert_eq!(md.lines().count(), rows.len() + 2, "{list}");
+        let table = succeeds(&home, &[list]).out;
+        assert_eq!(table.lines().count(), rows.len() + 1, "{list}");
+        let cut = succeeds(&home, &[list, "--limit", "1", "--format", "ndjson"]);
+        assert_eq!(cut.out.lines().count(), 1, "{list}");
+        if rows.len() > 1 {
+            assert!(
+                cut.err.contains(&format!("1 of {}", rows.len())),
+                "{list}: {}",
+                cut.err
+            );
+        }
+    }
+    drop(serving);
+}
+
+#[test]
+fn filters_narrow_and_a_wrong_one_never_widens() {
+    let (home, serving) = full();
+    let zotlo = json(&succeeds(&home, &["events", "provider:zotlo", "--json"]).out);
+    assert!(
+        zotlo
+            .as_array()
+            .unwrap()
+            .iter()
+            .all(|row| row["provider"] == "zotlo")
+    );
+    let others = json(&succeeds(&home, &["events", "-provider:zotlo", "--json"]).out);
+    assert!(
+        others
+            .as_array()
+            .unwrap()
+            .iter()
+            .all(|row| row["provider"] != "zotlo")
+    );
+    let main = json(&succeeds(&home, &["events", "--account", "main", "--json"]).out);
+    assert!(main.as_array().unwrap().len() > zotlo.as_array().unwrap().len());
+    fails(&home, &["events", "--account", "weekly"], 2, &["weekly"]);
+    succeeds(
+        &home,
+        &["events", "provider:zotlo OR -is:test", "--account", "main"],
+    );
+    fails(
+        &home,
+        &["events", "provder:zotlo"],
+        2,
+        &["provder", "^^^", "provider"],
+    );
+    drop(serving);
+}
+
+#[test]
+fn hostile_text_reaches_neither_terminal_nor_spreadsheet() {
+    let home = Home::new();
+    let serving = home.serve();
+    let body = "{\"clientUuid\":\"u1\",\"subscriberId\":\"=1+1\\u001b[2J\\u202e\\u009b@example.com\",\"subscriberName\":\"=cmd|'/C calc'!A0\",\"registerDate\":\"2026-01-01 00:00:00\",\"appId\":1,\"country\":\"TR\"}";
+    assert_eq!(
+        serving.post("zotlo", "events", body.as_bytes()).unwrap().0,
+        200
+    );
+    for args in [
+        &["users"][..],
+        &["users", "--format", "csv"],
+        &["users", "--json"],
+        &["users", "--format", "md"],
+        &["events", "--json"],
+        &["deliveries", "--json"],
+        &["show", "1"],
+        &["show", "1", "--json"],
+        &["sql", "select * from users"],
+    ] {
+        let out = succeeds(&home, args).out;
+        assert!(
+            !out.contains(['\u{1b}', '\u{202e}', '\u{9b}']),
+            "{args:?}: {out}"
+        );
+        assert!(
+            out.contains("cmd|") || out.contains("cmd\\|"),
+            "{args:?}: {out}"
+        );
+    }
+    let csv = succeeds(&home, &["users", "--format", "csv"]).out;
+    assert!(csv.contains("'=cmd|"), "{csv}");
+    let exact = home.command(&["show", "1", "--body"]).output().unwrap();
+    assert_eq!(exact.stdout, body.as_bytes());
+    drop(serving);
+}
+
+#[test]
+fn sql_reads_and_refuses_to_write() {
+    use std::io::Write as _;
+    let (home, serving) = full();
+    let counted = succeeds(
+        &home,
+        &["sql", "select count(*) as n from deliveries", "--json"],
+    );
+    assert_eq!(
+        json(&counted.out)[0]["n"],
+        home.number("select count(*) from deliveries")
+    );
+    let mut child = home
+        .command(&["sql", "--format", "csv"])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    child
+        .stdin
+        .take()
+        .unwrap()
+        .write_all(b"select 1 as a, 2 as b")
+        .unwrap();
+    let piped = child.wait_with_output().unwrap();
+    assert_eq!(piped.stdout, b"a,b\r\n1,2\r\n");
+    for write in [
+        "delete from users",
+        "pragma user_version = 3",
+        "attach 'x' as y",
+        "vacuum into 'x'",
+    ] {
+        fails(&home, &["sql", write], 1, &[]);
+    }
+    fails(&home, &["sql", "selec 1"], 1, &["syntax error"]);
+    let long =
+        "with recursive n(i) as (select 1 union all select i + 1 from n) select count(*) from n";
+    fails(
+        &home,
+        &["sql", long, "--time-limit", "1"],
+        1,
+        &["stopped after 1 s"],
+    );
+    let listed = succeeds(&home, &["sql", "@"]);
+    assert_eq!(listed.out.lines().count(), 21);
+    succeeds(&home, &["sql", "@refunds", "--json"]);
+    fails(&home, &["sql", "@refunbs"], 2, &["`@refunds`"]);
+    let cut = succeeds(
+        &home,
+        &[
+            "sql",
+            "select * from events",
+            "--limit",
+            "2",
+            "--format",
+            "ndjson",
+        ],
+    );
+    assert_eq!(cut.out.lines().count(), 2);
+    assert!(cut.err.contains("--limit 0"));
+    drop(serving);
+}
+
+#[test]
+fn a_delivery_is_shown_whole() {
+    let (home, serving) = full();
+    let shown = succeeds(&home, &["show", "1"]);
+    for part in ["Events", "Headers", "Body", "conscent"] {
+        assert!(shown.out.contains(part), "{}", shown.out);
+    }
+    let one = json(&succeeds(&home, &["show", "1", "--json"]).out);
+    assert_eq!(one[0]["seq"], 1);
+    assert!(!one[0]["events"].as_array().unwrap().is_empty());
+    assert!(one[0]["body"].as_str().unwrap().starts_with('{'));
+    fails(&home, &["show", "99999"], 1, &["no delivery 99999"]);
+    drop(serving);
+}
+
+#[test]
+fn a_reader_that_goes_away_is_no_failure() {
+    let (home, serving) = full();
+    let mut child = home
+        .command(&["deliveries", "--json", "--limit", "0"])
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    drop(child.stdout.take());
+    let said = said(child.wait_with_output().unwrap());
+    assert_eq!((said.code, said.err.as_str()), (0, ""));
+    drop(serving);
+}
+
+#[test]
+fn followed_events_arrive_as_they_are_stored() {
+    use std::io::{BufRead as _, BufReader};
+    let home = Home::new();
+    let serving = home.serve();
+    succeeds(&home, &["send", "zotlo", "transaction"]);
+    let mut child = home
+        .command(&[
+            "events",
+            "--follow",
+            "--format",
+            "ndjson",
+            "provider:klustr",
+        ])
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let (sender, receiver) = std::sync::mpsc::channel();
+    let stdout = child.stdout.take().unwrap();
+    std::thread::spawn(move || {
+        for line in BufReader::new(stdout).lines().map_while(Result::ok) {
+            if sender.send(line).is_err() {
+                break;
+            }
+        }
+    });
+    // Sent again until the follower, which starts with what is there, has begun to look.
+    let deadline = Instant::now() + PATIENCE;
+    let line = loop {
+        succeeds(&home, &["send", "klustr", "--all"]);
+        match receiver.recv_timeout(Duration::from_secs(1)) {
+            Ok(line) => break line,
+            Err(_) => assert!(Instant::now() < deadline, "nothing came"),
+        }
+    };
+    child.kill().unwrap();
+    child.wait().unwrap();
+    assert_eq!(json(&line)["provider"], "klustr");
+    fails(&home, &["events", "--follow", "--json"], 2, &["ndjson"]);
+    drop(serving);
+}
+
+#[test]
+fn deliveries_and_users_can_be_marked_as_tests_by_hand() {
+    let home = Home::new();
+    let serving = home.serve();
+    let body = r#"{"clientUuid":"u1","subscriberId":"a@example.com","registerDate":"2026-01-01 00:00:00","appId":1}"#;
+    serving.post("zotlo", "events", body.as_bytes()).unwrap();
+    let user = json(&succeeds(&home, &["users", "--json"]).out)[0]["user_id"]
+        .as_str()
+        .unwrap()
+        .to_owned();
+    succeeds(&home, &["tests", "mark", "1"]);
+    assert_eq!(home.number("select test from users"), 1);
+    succeeds(&home, &["tests", "mark", "1", "--undo"]);
+    assert_eq!(home.number("select test from users"), 0);
+    assert_eq!(serving.terminate(), Some(0));
+    // With no receiver, by this process.
+    succeeds(
+        &home,
+        &["tests", "mark", "--user", &format!("zotlo:{user}")],
+    );
+    assert_eq!(home.number("select test from deliveries"), 1);
+    fails(
+        &home,
+        &["tests", "mark", "--user", "nobody"],
+        2,
+        &["provider:id"],
+    );
+}
+
+#[test]
+fn the_demo_is_the_same_again_and_touches_nothing_else() {
+    let home = Home::new();
+    let make = |name: &str| {
+        let path = home.path().join(name);
+        let path = path.to_str().unwrap();
+        succeeds(
+            &home,
+            &[
+                "demo",
+                "--out",
+                path,
+                "--events",
+                "2000",
+                "--until",
+                "2026-11-01",
+            ],
+        );
+        succeeds(
+            &home,
+            &["--db", path, "events", "--limit", "0", "--format", "csv"],
+        )
+        .out
+    };
+    assert_eq!(make("one.db"), make("two.db"));
+    assert!(!home.ledger().exists());
+    fails(&home, &["demo"], 2, &["terminal", "--out"]);
+    let there = home.path().join("one.db");
+    fails(
+        &home,
+        &["demo", "--out", there.to_str().unwrap()],
+        2,
+        &["there already"],
+    );
+    succeeds(&home, &["--db", there.to_str().unwrap(), "verify"]);
+}
+
+#[test]
+fn without_a_terminal_no_command_means_serve() {
+    let home = Home::new();
+    let listener = std::net::TcpListener::bind(("127.0.0.1", home.port)).unwrap();
+    fails(&home, &[], 3, &["running as `subledger serve`", "in use"]);
+    drop(listener);
+}
+
+#[test]
+fn doctor_finds_what_is_wrong_and_says_so() {
+    let home = Home::new();
+    let serving = home.serve();
+    succeeds(&home, &["send", "zotlo"]);
+    let well = json(&succeeds(&home, &["doctor", "--json"]).out);
+    for check in [
+        "settings",
+        "database",
+        "receiver",
+        "disk",
+        "durable write",
+        "clock",
+        "zotlo",
+    ] {
+        assert!(
+            well.as_array()
+                .unwrap()
+                .iter()
+                .any(|one| one["check"] == check),
+            "{check}"
+        );
+    }
+    drop(serving);
+    let ill = run(&home, &["doctor"]);
+    assert_eq!(ill.code, 1);
+    assert!(
+        ill.out.contains("BAD") && ill.out.contains("none runs"),
+        "{}",
+        ill.out
+    );
+}
+
+#[test]
+fn completions_and_manual_hold_every_command_that_is_listed() {
+    let home = Home::new();
+    let help = succeeds(&home, &["--help"]).out;
+    let man = succeeds(&home, &["man"]).out;
+    let bash = succeeds(&home, &["completions", "bash"]).out;
+    let commands = help
+        .lines()
+        .skip_while(|line| *line != "Commands:")
+        .skip(1)
+        .take_while(|line| !line.is_empty())
+        .filter_map(|line| line.split_whitespace().next());
+    let mut count = 0;
+    for command in commands.filter(|command| *command != "help") {
+        count += 1;
+        assert!(bash.contains(command), "{command}");
+        assert!(man.contains(&command.to_uppercase()), "{command}");
+        succeeds(&home, &[command, "--help"]);
+    }
+    assert!(count > 20, "{count}");
+    assert!(!help.contains("detached"));
+}
