@@ -30,6 +30,8 @@ const DISK_LOW: u64 = 1 << 30;
 const SYNC_SLOW: Duration = Duration::from_millis(50);
 /// So often a sync is measured; the middle one counts.
 const SYNCS: usize = 9;
+/// The bits of a mode that other users have.
+const NOT_OURS: u32 = 0o077;
 /// No clock that is right shows an earlier moment: 2026-01-01.
 const CLOCK_FLOOR_MS: i64 = 1_767_225_600_000;
 
@@ -140,7 +142,7 @@ fn look_at_settings(context: &Context, findings: &mut Findings) {
         };
         let mode = metadata.permissions().mode() & 0o777;
         let check = format!("{what} permissions");
-        if mode & 0o077 == 0 {
+        if mode & NOT_OURS == 0 {
             findings.add(&check, Level::Ok, format!("{mode:o}"));
         } else {
             let path = crate::config::places::quoted(file);
@@ -316,8 +318,8 @@ fn look_at_providers(
         } else {
             format!("{provider}/{account}")
         };
-        match found.and_then(|one| one.last_received_at.zip(one.last_hook.as_deref())) {
-            Some((at, hook)) => {
+        match found.and_then(|one| one.last.as_ref()) {
+            Some((_, at, hook)) => {
                 let at = local(&at.to_string(), zone);
                 findings.add(&check, Level::Ok, format!("last webhook {at} on {hook}"));
             }
