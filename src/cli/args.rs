@@ -356,7 +356,7 @@ pub enum ConfigCommand {
     /// Change keys, comments kept
     Set {
         /// KEY VALUE, and more of them; a last KEY without a value: read from stdin, so that a secret stays out of the
-        /// shell's history. Such as receiver.public_url or providers.klustr.secret
+        /// shell's history
         #[arg(required = true, value_name = "KEY VALUE")]
         pairs: Vec<String>,
     },

@@ -207,7 +207,11 @@ fn rejected(reason: &str, posted: Posted) -> Rejected {
 }
 
 fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+    let mut out = String::with_capacity(bytes.len() * 2);
+    for byte in bytes {
+        out.extend(format!("{byte:02x}").chars());
+    }
+    out
 }
 
 /// A directory that is gone when this is dropped.
@@ -217,7 +221,7 @@ impl ThrownAway {
     fn new() -> Result<Self> {
         let mut random = [0_u8; 8];
         getrandom::fill(&mut random).context("the system gives no random bytes")?;
-        let dir = std::env::temp_dir().join(format!("subledger-demo-{}", hex(&random)));
+        let dir = std::env::temp_dir().join(format!("subledger-demo-{:016x}", u64::from_ne_bytes(random)));
         create_private_dir(&dir).map_err(|error| {
             Failure::unreachable(format!("cannot make {}: {error}", dir.display()))
         })?;

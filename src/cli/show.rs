@@ -126,7 +126,7 @@ pub fn whole(row: &Row, extra: &[(&str, String)]) -> Result<String> {
     let mut text = object(&names, &cells)?;
     text.pop();
     for (name, value) in extra {
-        text.push_str(&format!(",{}:{value}", json_text(name)?));
+        text = format!("{text},{}:{value}", json_text(name)?);
     }
     text.push('}');
     Ok(text)

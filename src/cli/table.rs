@@ -266,7 +266,7 @@ impl<'o> Sheet<'o> {
         let Some(room) = self.out.width() else {
             return Ok(widths);
         };
-        let least = |widths: &[usize]| -> usize {
+        let needed = |widths: &[usize]| -> usize {
             widths
                 .iter()
                 .zip(&heads)
@@ -275,7 +275,7 @@ impl<'o> Sheet<'o> {
                 .sum()
         };
         let mut dropped = 0;
-        while least(&widths) > room + 2 && widths.iter().filter(|width| **width > 0).count() > 1 {
+        while needed(&widths) > room + 2 && widths.iter().filter(|width| **width > 0).count() > 1 {
             let last = (0..widths.len())
                 .filter(|place| widths[*place] > 0)
                 .max_by_key(|place| (heads[*place].priority, *place));
@@ -455,7 +455,7 @@ pub fn tame(json: &str) -> String {
             }
             _ => {
                 for unit in c.encode_utf16(&mut units) {
-                    out.push_str(&format!("\\u{unit:04x}"));
+                    out.extend(format!("\\u{unit:04x}").chars());
                 }
             }
         }

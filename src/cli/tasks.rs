@@ -26,7 +26,7 @@ pub fn submit(context: &Context, task: Task) -> Result<TaskReport> {
     }
     let bar = Bar::new();
     let report = submit_with(&context.database, task, || open(context), &mut |progress| {
-        bar.show(progress)
+        bar.show(progress);
     });
     bar.clear();
     Ok(report?)
