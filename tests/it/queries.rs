@@ -1,5 +1,10 @@
 //! Lists, filters, counts, Today and the publisher's SQL, on generated ledgers, against plain loops in Rust.
 
+#![expect(
+    clippy::unwrap_used,
+    reason = "tests: helpers fail as loudly as the tests that call them"
+)]
+
 mod generated;
 mod lists;
 mod naive;

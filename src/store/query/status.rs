@@ -56,6 +56,8 @@ pub struct Connection {
     pub day: i64,
     /// Deliveries of the last 28 days.
     pub month: i64,
+    /// Deliveries in all, counted to a million.
+    pub deliveries: i64,
     /// The proofs that its last hundred deliveries carried, most frequent first, with how many did.
     pub proofs: Vec<(String, i64)>,
     /// The last of those that came with an older secret than the newest: seq and time.
@@ -198,6 +200,8 @@ impl Reader {
         const LAST: &str = "select seq, received_at, hook from deliveries \
             indexed by deliveries_provider where provider = ?1 and account = ?2 \
             order by received_at desc, seq desc limit 1";
+        const ALL: &str = "select count(*) from (select 1 from deliveries \
+            indexed by deliveries_provider where provider = ?1 and account = ?2 limit 1000000)";
         const COUNT: &str = "select count(*) from deliveries indexed by deliveries_provider \
             where provider = ?1 and account = ?2 and received_at >= ?3";
         let who = [Sql::from(provider.clone()), Sql::from(account.clone())];
@@ -218,6 +222,7 @@ impl Reader {
             last,
             day: self.number(COUNT, &since(&day))?.unwrap_or_default(),
             month: self.number(COUNT, &since(&month))?.unwrap_or_default(),
+            deliveries: self.number(ALL, &who)?.unwrap_or_default(),
             proofs: self.proofs(&who)?,
             old_secret: self.old_secret(&who)?,
             refusals: self.refusals(&who[..1])?,

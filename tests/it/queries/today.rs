@@ -195,7 +195,7 @@ impl Life {
             let page = reader.light_page(list, &query, &cursor, 37).unwrap();
             rows += page.rows.len() as u64;
             match page.rows.last() {
-                Some(last) if page.more_after => cursor = Cursor::After(last.key.clone()),
+                Some(lowest) if page.more_after => cursor = Cursor::After(lowest.key.clone()),
                 _ => break,
             }
         }
@@ -292,17 +292,17 @@ fn figures_since_a_review_are_what_a_plain_count_over_rows_gives() {
         let life = life(seed, 200, 40, true);
         let (seq, at) = life.review.unwrap();
         let today = life.reader().today(&Since::LastReview, now()).unwrap();
-        let live =
+        let fresh =
             format!("seq in (select seq from deliveries where seq > {seq} and origin <> 'import')");
-        let of_id = live.replacen("seq", "id / 10000", 1);
+        let of_id = fresh.replacen("seq", "id / 10000", 1);
         let count = |figure: &Figure| i64::try_from(figure.count).unwrap();
         for (figure, sql) in [
             (&today.new_readers, format!("select count(*) from users where registered_at is not null and test = 0 and {of_id}")),
             (&today.new_subscriptions, format!("select count(*) from subscriptions where status <> 'pending' and test = 0 and {of_id}")),
-            (&today.cancelled, format!("select count(*) from cancellations where actor <> 'payment' and test = 0 and {live}")),
-            (today.late.as_ref().unwrap(), format!("select count(*) from events where at < '{at}' and test = 0 and {live}")),
-            (&today.kept, format!("select count(*) from deliveries where outcome = 'stored' and test = 0 and {live}")),
-            (&today.repeats, format!("select count(*) from deliveries where outcome = 'duplicate' and test = 0 and {live}")),
+            (&today.cancelled, format!("select count(*) from cancellations where actor <> 'payment' and test = 0 and {fresh}")),
+            (today.late.as_ref().unwrap(), format!("select count(*) from events where at < '{at}' and test = 0 and {fresh}")),
+            (&today.kept, format!("select count(*) from deliveries where outcome = 'stored' and test = 0 and {fresh}")),
+            (&today.repeats, format!("select count(*) from deliveries where outcome = 'duplicate' and test = 0 and {fresh}")),
             (&today.turned_away, format!("select count(*) from rejected where received_at > '{at}'")),
             (&today.ending, "select count(*) from subscriptions where cancelled_at is not null and has_access = 1 and test = 0".to_owned()),
         ] {
@@ -311,12 +311,12 @@ fn figures_since_a_review_are_what_a_plain_count_over_rows_gives() {
         let given: i64 = today.consent.iter().map(|one| count(&one.given)).sum();
         let wanted = format!(
             "select count(*) from consent_changes where after_state = 'given' \
-             and kind in ('consent', 'evidence') and test = 0 and {live}"
+             and kind in ('consent', 'evidence') and test = 0 and {fresh}"
         );
         assert_eq!(given, life.number(&wanted), "seed {seed}");
         for sum in &today.payments {
             let sql = format!(
-                "select sum(amount_minor) from payments where kind = 'payment' and currency = '{}' and test = 0 and {live}",
+                "select sum(amount_minor) from payments where kind = 'payment' and currency = '{}' and test = 0 and {fresh}",
                 sum.currency
             );
             assert_eq!(sum.minor, life.number(&sql), "seed {seed}: {}", sum.query);
