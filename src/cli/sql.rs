@@ -51,6 +51,9 @@ pub fn run(context: &Context, args: &SqlArgs, out: &mut Out) -> Result<()> {
     if let Some(sheet) = sheet {
         sheet.end()?;
     }
+    if outcome.rows == 0 {
+        out.say("no rows")?;
+    }
     if outcome.truncated {
         out.say(format!(
             "{} rows and more: --limit 0 gives all",
