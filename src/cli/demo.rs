@@ -221,7 +221,10 @@ impl ThrownAway {
     fn new() -> Result<Self> {
         let mut random = [0_u8; 8];
         getrandom::fill(&mut random).context("the system gives no random bytes")?;
-        let dir = std::env::temp_dir().join(format!("subledger-demo-{:016x}", u64::from_ne_bytes(random)));
+        let dir = std::env::temp_dir().join(format!(
+            "subledger-demo-{:016x}",
+            u64::from_ne_bytes(random)
+        ));
         create_private_dir(&dir).map_err(|error| {
             Failure::unreachable(format!("cannot make {}: {error}", dir.display()))
         })?;

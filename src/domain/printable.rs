@@ -3,7 +3,7 @@
 //! A terminal obeys what is printed to it, and a spreadsheet obeys a cell. Whatever a provider, a reader or a caller
 //! sent passes here first. Never strips silently: what could act is shown for what it is.
 
-use std::fmt;
+use std::fmt::{self, Write as _};
 
 use unicode_segmentation::UnicodeSegmentation;
 use unicode_width::UnicodeWidthStr;
@@ -32,7 +32,7 @@ impl Printable {
         for chunk in bytes.utf8_chunks() {
             out.push_str(&clean(chunk.valid(), true));
             for byte in chunk.invalid() {
-                out.push_str(&format!("\\x{byte:02x}"));
+                push_byte(&mut out, u32::from(*byte));
             }
         }
         Self(out)
@@ -104,10 +104,18 @@ fn push_clean(out: &mut String, c: char, multi_line: bool) {
         '\n' => out.push_str("\\n"),
         '\r' => out.push_str("\\r"),
         '\t' => out.push_str("\\t"),
-        '\0'..='\x1f' | '\x7f' => out.push_str(&format!("\\x{:02x}", u32::from(c))),
-        _ if is_deceptive(c) => out.push_str(&format!("<U+{:04X}>", u32::from(c))),
+        '\0'..='\x1f' | '\x7f' => push_byte(out, u32::from(c)),
+        _ if is_deceptive(c) => push_code_point(out, c),
         _ => out.push(c),
     }
+}
+
+fn push_byte(out: &mut String, byte: u32) {
+    write!(out, "\\x{byte:02x}").expect("a String takes everything");
+}
+
+fn push_code_point(out: &mut String, c: char) {
+    write!(out, "<U+{:04X}>", u32::from(c)).expect("a String takes everything");
 }
 
 /// Characters that act or hide: 8-bit controls, bidi controls, zero-width, tags, private use, and the like. The

@@ -31,7 +31,6 @@ pub mod query;
 
 pub mod today;
 
-
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;

@@ -1,5 +1,7 @@
 //! Behaviour through public borders, in one binary.
 
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on stops")]
+
 mod support;
 
 mod cli;
