@@ -51,6 +51,8 @@ pub enum Msg {
     Changed,
     /// The state of the ledger.
     Status(Status),
+    /// What filters can name, and up to which delivery, and when, everything was reviewed.
+    Words(Vocabulary, Option<(i64, Timestamp)>),
     /// Rows that were asked for.
     Page {
         /// Which request this answers.
@@ -582,7 +584,12 @@ pub fn update(app: &mut App, msg: Msg) -> Vec<Effect> {
         Msg::Changed => app.refresh(&mut effects),
         Msg::Status(status) => {
             app.dirty |= app.status.as_ref() != Some(&status);
+            app.demo |= status.demo;
             app.status = Some(status);
+        }
+        Msg::Words(vocabulary, last_review) => {
+            app.vocabulary = vocabulary;
+            app.last_review = last_review;
         }
         Msg::Page {
             ticket,
@@ -640,6 +647,7 @@ impl App {
         self.trouble = None;
         self.dirty = true;
         let any_real = opened.status.any_real;
+        self.demo |= opened.status.demo;
         self.status = Some(opened.status);
         if let Some(query) = self.asked_query.take() {
             self.ask_first(&query);

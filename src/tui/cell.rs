@@ -168,6 +168,22 @@ pub fn meaning(column: &Column, cell: &Cell) -> Meaning {
     }
 }
 
+/// The cells of these names that are not empty, side by side.
+pub fn summary(list: List, row: &Row, names: &[&str], when: When) -> String {
+    let of = |name: &&str| columns(list).iter().position(|column| column.name == *name);
+    let shown = names.iter().filter_map(of).filter_map(|place| {
+        let text = short(
+            list,
+            row,
+            &columns(list)[place],
+            row.cells.get(place)?,
+            when,
+        );
+        (!text.as_str().is_empty()).then(|| String::from(text))
+    });
+    shown.collect::<Vec<_>>().join("  ")
+}
+
 /// The row as one JSON object keyed by the names of its columns; bytes as their number.
 pub fn json(list: List, row: &Row) -> String {
     let fields = columns(list).iter().zip(&row.cells).map(|(column, cell)| {

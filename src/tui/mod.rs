@@ -34,6 +34,8 @@ pub mod term;
 
 pub mod input;
 
+pub mod today;
+
 pub mod reading;
 
 pub mod worker;

@@ -1,30 +1,403 @@
-//! stub
-use crate::domain::time::{Timestamp, Zone};
-use crate::store::Error;
-use crate::store::query::Reader;
-use crate::tui::app::{Effect, Msg, Opened};
-use crate::tui::facts::Status;
+//! Answers to what the screen asks for, from the store's `Reader`: the one file that turns what the store says into
+//! what the screens show.
+
 use std::path::Path;
-/// x
-pub fn opened(_reader: &Reader, _path: &Path, _now: Timestamp) -> Result<Opened, Error> {
+
+use crate::domain::page::{Cell, Cursor, List, Page, Row};
+use crate::domain::time::{MINUTE_MS, Timestamp};
+use crate::store::query::{Connected, Reader};
+use crate::store::{Error, lock};
+use crate::tui::app::{COUNT_MAX, Effect, From, Load, Msg, Opened};
+use crate::tui::cell::{self, When};
+use crate::tui::facts::{Connection, Status};
+use crate::tui::picker::KEYS;
+use crate::tui::record::Raw;
+use crate::tui::theme::Meaning;
+use crate::tui::today;
+use crate::tui::window::Newer;
+
+/// So many new rows are counted one by one.
+const NEWER_MAX: usize = 99;
+
+/// Takes answers.
+pub type Tell<'a> = &'a mut dyn FnMut(Msg) -> Result<(), Error>;
+
+/// What there is to know when a ledger has just been opened.
+pub fn opened(reader: &Reader, path: &Path, now: Timestamp) -> Result<Opened, Error> {
     Ok(Opened {
-        zone: Zone::UTC,
-        vocabulary: Default::default(),
-        last_review: None,
-        status: Status::default(),
+        zone: reader.zone()?,
+        vocabulary: reader.vocabulary()?,
+        last_review: reader.last_review()?,
+        status: status(reader, path, now)?,
     })
 }
-/// x
-pub fn answer(
-    _reader: &Reader,
-    _path: &Path,
-    _now: Timestamp,
-    _effect: Effect,
-    _tell: &mut dyn FnMut(Msg) -> Result<(), Error>,
-) -> Result<(), Error> {
-    Ok(())
+
+/// The state of the ledger and of whoever writes to it.
+pub fn status(reader: &Reader, path: &Path, now: Timestamp) -> Result<Status, Error> {
+    let status = reader.status(now)?;
+    let behind = status.last_seq.saturating_sub(status.folded_seq);
+    Ok(Status {
+        any: status.last_seq > 0,
+        any_real: status.connected || status.demo,
+        demo: status.demo,
+        last_received_at: status.last_received_at,
+        behind: u64::try_from(behind).unwrap_or(0),
+        running: lock::holder(path).is_some(),
+    })
 }
-/// x
-pub fn refused(_effect: &Effect, _why: &str) -> Option<Msg> {
-    None
+
+/// Answers one request, perhaps with several messages. `Error::Interrupted` where it was not wanted any more.
+pub fn answer(
+    reader: &Reader,
+    path: &Path,
+    now: Timestamp,
+    effect: &Effect,
+    tell: Tell<'_>,
+) -> Result<(), Error> {
+    match effect {
+        Effect::Load(load) => {
+            let (page, newer) = rows(reader, load)?;
+            tell(Msg::Page {
+                ticket: load.ticket,
+                page: Ok(page),
+                newer,
+            })
+        }
+        Effect::Count {
+            ticket,
+            list,
+            query,
+        } => tell(Msg::Count {
+            ticket: *ticket,
+            count: reader.count(*list, query, COUNT_MAX)?,
+        }),
+        Effect::Raw { list, row } => tell(Msg::Raw {
+            of: (*list, row.key.clone()),
+            raw: raw(reader, *list, row, now)?.map(Box::new),
+        }),
+        Effect::Choices {
+            ticket,
+            list,
+            query,
+        } => {
+            for (key, name, _) in KEYS {
+                let choices = if key.lists().contains(list) {
+                    reader.choices(*list, query, name)?
+                } else {
+                    Vec::new()
+                };
+                tell(Msg::Choices {
+                    ticket: *ticket,
+                    key: name,
+                    choices,
+                })?;
+            }
+            Ok(())
+        }
+        Effect::Today(period) => tell(Msg::Today(
+            *period,
+            today::read(reader, path, *period, now)?,
+        )),
+        Effect::Connections => {
+            let when = When {
+                now,
+                zone: reader.zone()?,
+            };
+            let known = reader.connections(now)?;
+            let known = known.into_iter().map(|known| connection(known, when));
+            tell(Msg::Connections(known.collect()))
+        }
+        Effect::Status => {
+            tell(Msg::Words(reader.vocabulary()?, reader.last_review()?))?;
+            tell(Msg::Status(status(reader, path, now)?))
+        }
+        Effect::Task(_) | Effect::Copy(_) | Effect::Suspend | Effect::Redraw | Effect::Leave(_) => {
+            Ok(())
+        }
+    }
+}
+
+/// What to say where a request cannot be answered for what it asks; `None` where nothing waits for it.
+pub fn refused(effect: &Effect, why: &str) -> Option<Msg> {
+    match effect {
+        Effect::Load(load) => Some(Msg::Page {
+            ticket: load.ticket,
+            page: Err(why.to_owned()),
+            newer: Newer::default(),
+        }),
+        _ => None,
+    }
+}
+
+fn rows(reader: &Reader, load: &Load) -> Result<(Page, Newer), Error> {
+    let page = |cursor: &Cursor, limit| reader.light_page(load.list, &load.query, cursor, limit);
+    let found = match &load.from {
+        From::Cursor(cursor) => page(cursor, load.limit)?,
+        From::Seq(seq) => match reader.delivery(*seq)? {
+            Some(detail) => page(&Cursor::From(detail.row.key), load.limit)?,
+            None => Page::default(),
+        },
+    };
+    let newer = match &load.head {
+        None => Newer::default(),
+        Some(head) => {
+            let newer = page(&Cursor::Before(head.clone()), NEWER_MAX)?;
+            Newer {
+                rows: newer.rows.len(),
+                more: newer.more_before,
+            }
+        }
+    };
+    Ok((found, newer))
+}
+
+/// The webhook behind a row, or what else is known of a reader.
+fn raw(reader: &Reader, list: List, row: &Row, now: Timestamp) -> Result<Option<Raw>, Error> {
+    if list == List::Users {
+        return user(reader, row, now);
+    }
+    let seq = match list {
+        List::Deliveries => Some(row.key.id),
+        _ => cell::field(list, row, "seq").and_then(Cell::as_int),
+    };
+    match seq {
+        Some(id) if id < 0 => Ok(reader.rejected(-id)?.map(|rejected| {
+            let mut notes = vec![(
+                "asked for".to_owned(),
+                format!("{} {}", rejected.method, rejected.path),
+            )];
+            if let Some(seq) = rejected.admitted_seq {
+                notes.push((
+                    "taken in".to_owned(),
+                    format!("after all, as delivery {seq}"),
+                ));
+            }
+            let reason = cell::text_field(List::Deliveries, &rejected.row, "reason");
+            Raw {
+                hint: rejected
+                    .admitted_seq
+                    .is_none()
+                    .then(|| hint(reason.unwrap_or_default(), -id)),
+                notes,
+                headers: rejected.headers,
+                body: rejected.body,
+                events: Vec::new(),
+            }
+        })),
+        Some(seq) => Ok(reader.delivery(seq)?.map(|delivery| {
+            Raw {
+            hint: match cell::text_field(List::Deliveries, &delivery.row, "outcome") {
+                Some("quarantined") => Some(
+                    "it is kept whole; `subledger quarantine retry` reads it again after an upgrade"
+                        .to_owned(),
+                ),
+                _ => None,
+            },
+            notes: Vec::new(),
+            headers: delivery.headers,
+            body: delivery.body,
+            events: delivery.events,
+        }
+        })),
+        None => Ok(None),
+    }
+}
+
+/// What to do about a request that was turned away for this reason.
+fn hint(reason: &str, id: i64) -> String {
+    let has = |word: &str| reason.contains(word);
+    if has("nearest") {
+        return "correct the link in the provider's dashboard: 9 shows the right ones".to_owned();
+    }
+    let first = if has("path key") || has("secret link") {
+        "its secret link is not one of yours: 9 shows the right links"
+    } else if has("nothing to judge by") {
+        "add what 9 shows as missing"
+    } else if has("no credential") {
+        "no secret came with it: 9 shows the link to paste"
+    } else if has("body") {
+        return "ask the sender to keep to the limit, or raise receiver.body_limit".to_owned();
+    } else {
+        "compare the secret in the provider's dashboard with your settings"
+    };
+    format!("{first}; if it is genuine, `subledger rejected admit {id}` takes it in")
+}
+
+fn user(reader: &Reader, row: &Row, now: Timestamp) -> Result<Option<Raw>, Error> {
+    let Some(user) = reader.user(row.key.id)? else {
+        return Ok(None);
+    };
+    let when = When {
+        now,
+        zone: reader.zone()?,
+    };
+    let mut notes = Vec::new();
+    for alias in &user.aliases {
+        notes.push((
+            "other id".to_owned(),
+            format!("{} ({})", alias.alias, alias.source),
+        ));
+    }
+    let mut list_rows = |label: &str, list: List, rows: &[Row], names: &[&str]| {
+        for row in rows {
+            notes.push((label.to_owned(), cell::summary(list, row, names, when)));
+        }
+    };
+    let readers = ["provider", "account", "user_id", "email"];
+    list_rows("also seen as", List::Users, &user.also_seen_as, &readers);
+    let subscriptions = ["plan", "state", "price_minor"];
+    list_rows(
+        "subscription",
+        List::Subscriptions,
+        &user.subscriptions,
+        &subscriptions,
+    );
+    let consents = ["purpose", "state", "since"];
+    list_rows("consent", List::Consents, &user.consents, &consents);
+    let changes = ["at", "purpose", "before_state", "after_state"];
+    list_rows("consent change", List::Changes, &user.changes, &changes);
+    let payments = ["at", "kind", "amount_minor", "plan"];
+    list_rows("payment", List::Payments, &user.payments, &payments);
+    Ok(Some(Raw {
+        hint: None,
+        notes,
+        headers: Vec::new(),
+        body: None,
+        events: user.events,
+    }))
+}
+
+fn connection(known: Connected, when: When) -> Connection {
+    let mut lines = Vec::new();
+    let mut say =
+        |title: &str, text: String, meaning| lines.push((title.to_owned(), text, meaning));
+    let number = |count: i64| cell::number(u64::try_from(count).unwrap_or(0));
+    match &known.last {
+        Some((_, at, hook)) => {
+            say(
+                "last webhook",
+                format!("{}, {hook}", when.ago(*at)),
+                Meaning::Good,
+            );
+            let text = format!(
+                "{} in 24 hours, {} in all",
+                number(known.day),
+                number(known.deliveries)
+            );
+            say("webhooks", text, Meaning::Plain);
+        }
+        None => say(
+            "last webhook",
+            "none yet: not connected".to_owned(),
+            Meaning::Quiet,
+        ),
+    }
+    if let Some(quiet) = &known.quiet {
+        let text = format!(
+            "for {}; its longest gap in 28 days was {}",
+            span(quiet.gap_ms),
+            span(quiet.longest_ms)
+        );
+        say("quiet", text, Meaning::Warning);
+    }
+    let mut refusals: Vec<_> = known.refusals.iter().collect();
+    refusals.sort_by_key(|refusal| std::cmp::Reverse(refusal.last.1));
+    for refusal in refusals.into_iter().take(3) {
+        let text = format!(
+            "{} on {}: {}, last {}",
+            number(refusal.requests),
+            refusal.hook,
+            proof_words(&refusal.reason),
+            when.ago(refusal.last.1)
+        );
+        say("turned away", text, Meaning::Bad);
+    }
+    let lost: i64 = known.lost.iter().map(|lost| lost.requests).sum();
+    if lost > 0 {
+        let text = format!("{} more that could not be kept", number(lost));
+        say("turned away", text, Meaning::Bad);
+    }
+    for (credential, count) in known.proofs.iter().take(3) {
+        let text = format!(
+            "{} (of the last {})",
+            proof_words(credential),
+            number(*count)
+        );
+        say("proof in force", text, Meaning::Plain);
+    }
+    if let Some((_, at)) = known.old_secret {
+        let text = format!(
+            "still used, last {}: `subledger keys drop` would turn it away",
+            when.ago(at)
+        );
+        say("old secret", text, Meaning::Warning);
+    }
+    for check in known.checks.iter().take(3) {
+        let text = format!(
+            "{} times on {}, last {}",
+            number(check.requests),
+            check.hook,
+            when.ago(check.last_at)
+        );
+        say("link tried", text, Meaning::Plain);
+    }
+    Connection {
+        provider: known.provider,
+        account: known.account,
+        lines,
+    }
+}
+
+/// `path_key+basic:unchecked` in the publisher's words.
+fn proof_words(credential: &str) -> String {
+    credential
+        .replace("path_key", "secret link")
+        .replace("path key", "secret link")
+        .replace("basic", "API key")
+        .replace('+', " and ")
+        .replace(":unchecked", " (not checked)")
+}
+
+/// `3 h 10 m`, `2 days 4 h`.
+pub fn span(ms: i64) -> String {
+    let minutes = ms.max(0) / MINUTE_MS;
+    let (days, hours, rest) = (minutes / 1440, minutes / 60 % 24, minutes % 60);
+    match (days, hours) {
+        (0, 0) => format!("{rest} m"),
+        (0, _) => format!("{hours} h {rest:02} m"),
+        (1, _) => format!("1 day {hours} h"),
+        _ => format!("{days} days {hours} h"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn proofs_are_said_in_the_publishers_words() {
+        assert_eq!(
+            proof_words("path_key#2+basic:unchecked"),
+            "secret link#2 and API key (not checked)"
+        );
+    }
+
+    #[test]
+    fn spans_are_said_in_two_units() {
+        assert_eq!(span(190 * MINUTE_MS), "3 h 10 m");
+        assert_eq!(span(30 * 1000), "0 m");
+        assert_eq!(span((24 * 60 + 61) * MINUTE_MS), "1 day 1 h");
+    }
+
+    #[test]
+    fn a_reason_comes_with_what_to_do() {
+        assert!(hint("path key wrong", 4).contains("rejected admit 4"));
+        assert!(
+            hint(
+                "nothing is at this path; the nearest is /hooks/zotlo/events",
+                4
+            )
+            .contains("correct the link")
+        );
+    }
 }

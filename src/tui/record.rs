@@ -6,7 +6,7 @@
 use unicode_segmentation::UnicodeSegmentation;
 use unicode_width::UnicodeWidthStr;
 
-use crate::domain::page::{Cell, List, Row, RowKey};
+use crate::domain::page::{Cell, List, Row};
 use crate::domain::printable::Printable;
 use crate::store::query::columns;
 use crate::tui::cell::{self, When};
@@ -19,12 +19,10 @@ const LINES_MAX: usize = 100_000;
 /// A webhook as it came, stored or turned away.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Raw {
-    /// Its place in `deliveries`: the row to jump to. `None` of one that was turned away.
-    pub key: Option<RowKey>,
-    /// What is odd about it, in words: why it was turned away, or not understood.
-    pub reason: Option<String>,
-    /// What to do about that.
+    /// What to do about it.
     pub hint: Option<String>,
+    /// What else is known of it: a name and a phrase each.
+    pub notes: Vec<(String, String)>,
     /// Names and values; credentials are fingerprints.
     pub headers: Vec<(String, String)>,
     /// The exact bytes; `None` where they are not kept.
@@ -92,11 +90,13 @@ impl Record {
             sheet.put("TEST", "made to try things; in no figure", Meaning::Test);
         }
         if let Some(raw) = &self.raw {
-            sheet.put_some("why", raw.reason.as_deref(), Meaning::Bad);
             sheet.put_some("what to do", raw.hint.as_deref(), Meaning::Strong);
         }
         for (column, value) in columns(self.list).iter().zip(&self.row.cells) {
-            let hidden = matches!(column.name, "salt" | "body" | "headers" | "test");
+            let hidden = matches!(
+                column.name,
+                "salt" | "commitment" | "link" | "body" | "headers" | "test"
+            );
             if hidden || *value == Cell::Null {
                 continue;
             }
@@ -106,36 +106,32 @@ impl Record {
                 sheet.put(label.as_str(), text.as_str(), cell::meaning(column, value));
             }
         }
-        if let Some(raw) = self.raw.as_ref().filter(|_| self.list == List::Deliveries) {
-            self.list_events(sheet, raw, when);
+        if let Some(raw) = &self.raw {
+            for (label, text) in &raw.notes {
+                sheet.put(label, Printable::line(text).as_str(), Meaning::Plain);
+            }
+            if matches!(self.list, List::Deliveries | List::Users) {
+                list_events(sheet, raw, when);
+            }
         }
     }
+}
 
-    fn list_events(&self, sheet: &mut Sheet, raw: &Raw, when: When) {
-        sheet.gap();
-        if raw.events.is_empty() {
-            sheet.put("events", "none came of this webhook", Meaning::Quiet);
-        }
-        for row in &raw.events {
-            let show = |name: &str| {
-                columns(List::Events)
-                    .iter()
-                    .zip(&row.cells)
-                    .find(|(column, _)| column.name == name)
-                    .map(|(column, value)| {
-                        String::from(cell::short(List::Events, row, column, value, when))
-                    })
-                    .unwrap_or_default()
-            };
-            let parts = ["at", "type", "plan", "amount_minor"].map(show);
-            let said = parts.iter().filter(|part| !part.is_empty());
-            let text = said.map(String::as_str).collect::<Vec<_>>().join("  ");
-            sheet.put("event", &text, Meaning::Plain);
-        }
+fn list_events(sheet: &mut Sheet, raw: &Raw, when: When) {
+    sheet.gap();
+    if raw.events.is_empty() {
+        sheet.put("events", "none", Meaning::Quiet);
     }
+    for row in &raw.events {
+        let names = ["at", "type", "plan", "amount_minor"];
+        let text = cell::summary(List::Events, row, &names, when);
+        sheet.put("event", &text, Meaning::Plain);
+    }
+}
 
+impl Record {
     fn as_it_came(&self, sheet: &mut Sheet, verbatim: bool) {
-        let Some(raw) = &self.raw else {
+        let Some(raw) = self.raw.as_ref().filter(|_| self.list != List::Users) else {
             let text = if self.loaded {
                 "no webhook stands behind this row alone: `e` lists the events"
             } else {

@@ -48,7 +48,7 @@ fn value(list: List, column: &Column, i: i64, at: Timestamp) -> Cell {
         "provider" => pick(&PROVIDERS),
         "account" => pick(&["main", "main", "weekly"]),
         "type" => pick(&TYPES),
-        "name" => pick(&NAMES),
+        "name" | "who" => pick(&NAMES),
         "email" => Cell::Text(format!("reader{i}@example.org")),
         "user_id" => Cell::Text(format!("user-{}", i % 7)),
         "plan" => pick(&["Gold monthly", "Silver yearly"]),
@@ -66,7 +66,7 @@ fn value(list: List, column: &Column, i: i64, at: Timestamp) -> Cell {
         _ => match column.shape {
             Shape::Time => Cell::Text(at.to_string()),
             Shape::Day => Cell::Text("2026-11-20".to_owned()),
-            Shape::Number | Shape::Minor => Cell::Int(100 * i),
+            Shape::Number | Shape::Minor => Cell::Int(i % 1000 * 100),
             Shape::Flag => Cell::Int(i % 2),
             Shape::Real => Cell::Real(1.5),
             Shape::Text | Shape::Word | Shape::Json | Shape::Body => Cell::Null,
@@ -107,6 +107,7 @@ impl Fake {
                 any_real: rows > 0,
                 last_received_at: (rows > 0).then(|| now().plus_ms(-MINUTE_MS)),
                 behind: 0,
+                demo: false,
                 running: true,
             },
         }
@@ -183,11 +184,10 @@ impl Fake {
         }
     }
 
-    fn raw(&self, list: List, row: &Row) -> Raw {
+    fn raw(&self, list: List) -> Raw {
         Raw {
-            key: Some(row.key.clone()),
-            reason: (list == List::Deliveries).then(|| "wrong signature \u{1b}[2J".to_owned()),
-            hint: None,
+            hint: (list == List::Deliveries).then(|| "wrong signature \u{1b}[2J".to_owned()),
+            notes: vec![("asked for".to_owned(), "POST /hooks/\u{202e}".to_owned())],
             headers: vec![("svix-id".to_owned(), "msg_1\u{7}".to_owned())],
             body: Some(br#"{"event":"x","amount":1.50,"list":[1,2]}"#.to_vec()),
             events: self.rows[&List::Events].iter().take(2).cloned().collect(),
@@ -202,7 +202,7 @@ impl Fake {
                 count: Count::MoreThan(10_000),
             }],
             Effect::Raw { list, row } => vec![Msg::Raw {
-                raw: Some(Box::new(self.raw(list, &row))),
+                raw: Some(Box::new(self.raw(list))),
                 of: (list, row.key),
             }],
             Effect::Choices { ticket, .. } => ["provider", "type"]
@@ -640,7 +640,7 @@ fn a_ledger_that_cannot_be_read_keeps_the_rows_and_says_why() {
     session.keys("2");
     session.tell(Msg::Trouble("the ledger is busy".to_owned()));
     let shown = session.text();
-    assert!(shown.contains("! the ledger is busy") && shown.contains("reader"));
+    assert!(shown.contains("! the ledger is busy") && shown.contains("Ada"));
 }
 
 #[test]

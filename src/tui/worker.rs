@@ -18,6 +18,9 @@ use crate::tui::reading;
 /// So often is looked whether something was written.
 const POLL: Duration = Duration::from_millis(250);
 
+/// So often is looked whether a receiver is running.
+const LOOK: Duration = Duration::from_secs(2);
+
 /// So often is tried again to open a ledger that cannot be read.
 const RETRY: Duration = Duration::from_secs(1);
 
@@ -217,6 +220,7 @@ impl Job {
         let file = identity(&self.path);
         let mut version = reader.version().map_err(trouble)?;
         let mut looked_at = Instant::now();
+        let mut running_looked_at = Instant::now();
         loop {
             if let Some(effect) = self.next(looked_at + POLL)? {
                 self.answer(reader, effect)?;
@@ -226,6 +230,11 @@ impl Job {
                 if identity(&self.path) != file {
                     let why = "the ledger's file was moved or replaced".to_owned();
                     return Err(Stop::Trouble(why));
+                }
+                if running_looked_at.elapsed() >= LOOK {
+                    running_looked_at = Instant::now();
+                    let status = reading::status(reader, &self.path, self.clock.now());
+                    self.tell(Msg::Status(status.map_err(trouble)?))?;
                 }
                 let now = reader.version().map_err(trouble)?;
                 if now != version {
@@ -259,8 +268,7 @@ impl Job {
     }
 
     fn answer(&self, reader: &Reader, effect: Effect) -> Result<(), Stop> {
-        let again = effect.clone();
-        let done = reading::answer(reader, &self.path, self.clock.now(), effect, &mut |msg| {
+        let done = reading::answer(reader, &self.path, self.clock.now(), &effect, &mut |msg| {
             self.tell(msg).map_err(|_| Error::Interrupted)
         });
         let mut desk = self.shared.desk();
@@ -274,14 +282,14 @@ impl Job {
                     && desk.waiting[slot].is_none()
                     && running != Some(Kind::Count)
                 {
-                    desk.waiting[slot] = Some(again);
+                    desk.waiting[slot] = Some(effect);
                 }
                 Ok(())
             }
             Err(Error::Interrupted) if desk.closed => Err(Stop::Closed),
             Err(Error::Refused(why)) => {
                 drop(desk);
-                reading::refused(&again, &why).map_or(Ok(()), |msg| self.tell(msg))
+                reading::refused(&effect, &why).map_or(Ok(()), |msg| self.tell(msg))
             }
             Err(error) => {
                 // Whatever was asked is asked again of the ledger that is opened next.

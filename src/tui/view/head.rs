@@ -41,7 +41,8 @@ fn tabs(paint: &mut Paint<'_>, app: &App, layout: &Layout) {
 fn info(paint: &mut Paint<'_>, app: &App, layout: &Layout) {
     let area = layout.info;
     let (state, meaning) = receiver_state(app);
-    let short_state = state.split(',').next().unwrap_or_default().to_owned();
+    let shorter = state.replace("last ", "").replace(" ago", "");
+    let word = state.split(',').next().unwrap_or_default().to_owned();
     let zone = if app.status.is_some() {
         app.zone.name()
     } else {
@@ -50,16 +51,22 @@ fn info(paint: &mut Paint<'_>, app: &App, layout: &Layout) {
     let demo = if app.demo { "DEMO" } else { "" };
     let left = here(app);
     let wanted: u16 = left.iter().map(|(text, _)| width(text)).sum();
-    let tries = [(zone, &state), (zone, &short_state), ("", &short_state)];
+    let tries = [(zone, &state), (zone, &shorter), (zone, &word), ("", &word)];
     let room = |zone: &str, state: &str| {
         let parts = [demo, zone, state]
             .into_iter()
             .filter(|part| !part.is_empty());
         parts.map(|part| width(part) + 2).sum::<u16>()
     };
-    let fits = |(zone, state): &&(&str, &String)| room(zone, state) + wanted < area.width;
-    let (zone, state) = tries.iter().find(fits).unwrap_or(&tries[1]);
-    let right = room(zone, state).min(area.width / 2);
+    let fits = |(zone, state): &&(&str, &String)| room(zone, state) + wanted + 1 < area.width;
+    // A long filter is cut before the receiver's state is.
+    let last = if area.width >= SHORT_NAMES_WIDTH {
+        2
+    } else {
+        3
+    };
+    let (zone, state) = tries.iter().find(fits).unwrap_or(&tries[last]);
+    let right = room(zone, state).min(area.width);
     let mut left_area = area;
     left_area.width = area.width.saturating_sub(right);
     let pieces: Vec<_> = left

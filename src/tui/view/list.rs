@@ -55,18 +55,25 @@ pub fn draw(paint: &mut Paint<'_>, app: &App, list: List, area: Rect) -> Cursor 
 }
 
 fn heads(paint: &mut Paint<'_>, area: Rect, placed: &[Placed], dropped: usize) {
+    let more = match dropped {
+        0 => String::new(),
+        1 => "+1 col".to_owned(),
+        _ => format!("+{dropped} cols"),
+    };
+    // The heads give way to what says that there are more.
+    let end = area
+        .width
+        .saturating_sub(if dropped > 0 { width(&more) + 1 } else { 0 });
     for place in placed {
+        let room = place.width.min(end.saturating_sub(place.x));
         let (x, title) = (area.x + place.x, place.column.title);
         if is_right(place.column) {
-            paint.text_right(x, area.y, place.width, title, Meaning::Quiet);
+            paint.text_right(x, area.y, room, title, Meaning::Quiet);
         } else {
-            paint.text(x, area.y, place.width, title, Meaning::Quiet);
+            paint.text(x, area.y, room, title, Meaning::Quiet);
         }
     }
-    if dropped > 0 {
-        let text = format!("+{dropped} cols");
-        paint.text_right(area.x, area.y, area.width, &text, Meaning::Quiet);
-    }
+    paint.text_right(area.x, area.y, area.width, &more, Meaning::Quiet);
 }
 
 fn draw_row(
@@ -103,45 +110,78 @@ fn place(list: List, width: u16, indent: u16) -> (Vec<Placed>, usize) {
     let mut wanted: Vec<_> = columns(list)
         .iter()
         .enumerate()
-        .filter(|(_, column)| column.priority > 0)
+        .filter(|(_, column)| column.priority > 0 && column.name != "test")
         .collect();
     // The time a list is ordered by leads, then what matters most.
     wanted.sort_by_key(|(index, column)| {
         let leads = column.shape == Shape::Time && column.priority == 1;
         (!leads, column.priority, *index)
     });
-    let announced = 9;
-    let fits = |count: usize, room: u16| {
+    let room = width.saturating_sub(indent);
+    let fits = |count: usize, least: fn(&Column) -> u16| {
         let least = wanted
             .iter()
             .take(count)
-            .map(|(_, column)| column.width_min + GAP);
+            .map(|(_, column)| least(column) + GAP);
         least.map(u32::from).sum::<u32>() <= u32::from(room) + u32::from(GAP)
     };
-    let room = width.saturating_sub(indent);
-    let count = if fits(wanted.len(), room) {
-        wanted.len()
-    } else {
-        (1..wanted.len())
-            .rev()
-            .find(|count| fits(*count, room.saturating_sub(announced)))
-            .unwrap_or(1)
+    let most =
+        |least: fn(&Column) -> u16| (1..=wanted.len()).rev().find(|count| fits(*count, least));
+    // Few columns that can be read are worth more than many that are cut; but two are better than one.
+    let (count, least): (_, fn(&Column) -> u16) = match most(comfortable) {
+        Some(count) if count >= COLUMNS_MIN => (count, comfortable),
+        _ => (most(tight).unwrap_or(1), tight),
     };
     let dropped = wanted.len() - count;
     wanted.truncate(count);
-    let room = room.saturating_sub(if dropped > 0 { announced } else { 0 });
-    (spread(&wanted, room, indent), dropped)
+    (spread(&wanted, least, room, indent), dropped)
+}
+
+/// The fewest columns that a list should have, if they can be squeezed in.
+const COLUMNS_MIN: usize = 3;
+
+/// Cells for a time as the screen shows it.
+const TIME_WIDTH: u16 = 12;
+
+fn tight(column: &Column) -> u16 {
+    if column.shape == Shape::Time {
+        TIME_WIDTH
+    } else {
+        column.width_min
+    }
+}
+
+/// What matters most is cut least.
+fn comfortable(column: &Column) -> u16 {
+    if column.shape == Shape::Time || column.priority > 2 {
+        tight(column)
+    } else {
+        column.width_min.midpoint(column.width_max)
+    }
+}
+
+fn widest(column: &Column) -> u16 {
+    if column.shape == Shape::Time {
+        TIME_WIDTH
+    } else {
+        column.width_max
+    }
 }
 
 /// Gives each column its least width, then the rest of the room cell by cell to those that can use it.
-fn spread(wanted: &[(usize, &'static Column)], room: u16, indent: u16) -> Vec<Placed> {
-    let mut widths: Vec<u16> = wanted.iter().map(|(_, column)| column.width_min).collect();
+fn spread(
+    wanted: &[(usize, &'static Column)],
+    least: fn(&Column) -> u16,
+    room: u16,
+    indent: u16,
+) -> Vec<Placed> {
+    let mut widths: Vec<u16> = wanted.iter().map(|(_, column)| least(column)).collect();
     let gaps = GAP * u16::try_from(wanted.len().saturating_sub(1)).unwrap_or(0);
     let mut left = room.saturating_sub(widths.iter().sum::<u16>() + gaps);
     while left > 0 {
         let before = left;
         for (width, (_, column)) in widths.iter_mut().zip(wanted) {
-            if *width < column.width_max && left > 0 {
+            if *width < widest(column) && left > 0 {
                 *width += 1;
                 left -= 1;
             }
