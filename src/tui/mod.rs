@@ -325,6 +325,8 @@ impl Loop {
     fn take(&mut self, incoming: Incoming) -> Result<(), End> {
         match incoming {
             Incoming::Terminal(Event::Key(key)) if key.kind != KeyEventKind::Release => {
+                #[cfg(debug_assertions)]
+                panic_if_asked(key.code);
                 self.tell(Msg::Tick(self.clock.now()))?;
                 self.tell(Msg::Key(key.into()))
             }
@@ -387,4 +389,14 @@ impl Loop {
             sender.send(Incoming::Worker(Msg::Done(done))).ok();
         });
     }
+}
+
+/// Lets a test see that a panic gives the terminal back: `SUBLEDGER_PANIC_ON=x` panics on that key. Not in releases.
+#[cfg(debug_assertions)]
+fn panic_if_asked(code: crossterm::event::KeyCode) {
+    let asked = std::env::var("SUBLEDGER_PANIC_ON").ok().and_then(|word| word.chars().next());
+    assert!(
+        asked.is_none() || code.as_char() != asked,
+        "a test asked for this panic"
+    );
 }
