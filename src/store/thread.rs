@@ -198,7 +198,7 @@ impl Core {
     }
 
     pub(crate) const fn behind(&self) -> bool {
-        self.folder.seq < self.head.seq
+        self.folder.behind(self.head.seq)
     }
 
     /// Commits `jobs` together and answers them.
@@ -468,18 +468,20 @@ impl Core {
         }
     }
 
-    /// Folds up to `limit` deliveries behind, in a transaction of its own.
+    /// Folds up to `limit` deliveries behind, in a transaction of its own, or takes rows of an earlier folding away; how
+    /// many of either. 0 says that it got no further.
     pub(crate) fn catch_up(&mut self, limit: i64, pause: &dyn Fn() -> bool) -> Result<i64, Error> {
         let now = self.now();
         let folded = self.folder.catch_up(&self.conn, now, limit, pause);
         self.last_fold = Instant::now();
         let folded = folded?;
-        if folded.passed > 0 {
+        let done = folded.passed + folded.cleared;
+        if done > 0 {
             self.committed();
             self.show();
             self.after_commit();
         }
-        Ok(folded.passed)
+        Ok(done)
     }
 
     /// Checkpoints now and then, after the answers.
@@ -549,6 +551,9 @@ impl Core {
 
     /// Lets the clock change what it changes, a bounded number of rows; how many it was.
     pub(crate) fn tick_rows(&mut self, now: Timestamp) -> Result<usize, Error> {
+        if self.folder.is_clearing() {
+            return Ok(0);
+        }
         let conn = &self.conn;
         match self
             .folder
