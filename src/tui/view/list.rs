@@ -6,6 +6,7 @@ use crate::domain::page::{Cell, Column, List, Row, Shape};
 use crate::store::query::columns;
 use crate::tui::app::App;
 use crate::tui::cell;
+use crate::tui::facts::Arrived;
 use crate::tui::theme::Meaning;
 use crate::tui::view::paint::{Cursor, Paint, width};
 
@@ -214,7 +215,7 @@ fn nothing(paint: &mut Paint<'_>, app: &App, area: Rect) {
             "still looking …".to_owned(),
             "Keys work meanwhile: / changes the filter, Esc goes back.".to_owned(),
         ),
-        (_, true) if !app.status.as_ref().is_some_and(|status| status.any) => (
+        (_, true) if app.arrived() == Arrived::Nothing => (
             "Nothing has been received yet.".to_owned(),
             "9 shows the links to paste, and a command to try each with.".to_owned(),
         ),
