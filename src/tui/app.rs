@@ -955,7 +955,7 @@ impl App {
     }
 
     fn lay_out_record(&mut self) {
-        let width = usize::from(self.layout().pane.width);
+        let width = usize::from(self.layout().pane.width.saturating_sub(1));
         let when = self.when();
         if let (Some(pane), Some(record)) = (self.history.here().pane, &mut self.record) {
             record.lay_out(pane, width, when);

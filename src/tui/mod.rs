@@ -8,6 +8,8 @@ pub mod theme;
 
 pub mod edit;
 
+pub mod exact;
+
 pub mod curl;
 
 pub mod jump;
