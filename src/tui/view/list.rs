@@ -6,6 +6,7 @@ use crate::domain::page::{Cell, Column, List, Row, Shape};
 use crate::store::query::columns;
 use crate::tui::app::App;
 use crate::tui::cell;
+use crate::tui::facts::Arrived;
 use crate::tui::theme::Meaning;
 use crate::tui::view::paint::{Cursor, Paint, width};
 
@@ -33,7 +34,8 @@ pub fn draw(paint: &mut Paint<'_>, app: &App, list: List, area: Rect) -> Cursor 
     }
     let height = usize::from(area.height.saturating_sub(1));
     let rows = app.window.visible(height);
-    let tests = rows.iter().any(|row| cell::is_test(list, row));
+    // Of all rows at hand, so that scrolling seldom moves a column.
+    let tests = app.window.rows.iter().any(|row| cell::is_test(list, row));
     let indent = 1 + if tests { width(TEST) + 1 } else { 0 };
     let (placed, dropped) = place(list, area.width, indent);
     heads(paint, area, &placed, dropped);
@@ -55,25 +57,24 @@ pub fn draw(paint: &mut Paint<'_>, app: &App, list: List, area: Rect) -> Cursor 
 }
 
 fn heads(paint: &mut Paint<'_>, area: Rect, placed: &[Placed], dropped: usize) {
-    let more = match dropped {
-        0 => String::new(),
-        1 => "+1 col".to_owned(),
-        _ => format!("+{dropped} cols"),
-    };
-    // The heads give way to what says that there are more.
-    let end = area
-        .width
-        .saturating_sub(if dropped > 0 { width(&more) + 1 } else { 0 });
+    let mut end = 0;
     for place in placed {
-        let room = place.width.min(end.saturating_sub(place.x));
         let (x, title) = (area.x + place.x, place.column.title);
         if is_right(place.column) {
-            paint.text_right(x, area.y, room, title, Meaning::Quiet);
+            paint.text_right(x, area.y, place.width, title, Meaning::Quiet);
+            end = place.x + place.width;
         } else {
-            paint.text(x, area.y, room, title, Meaning::Quiet);
+            end = place.x + paint.text(x, area.y, place.width, title, Meaning::Quiet);
         }
     }
-    paint.text_right(area.x, area.y, area.width, &more, Meaning::Quiet);
+    // Where the last head leaves room it says that there are more columns.
+    let (long, short) = (format!("+{dropped} cols"), format!("+{dropped}"));
+    let more = [long.as_str(), short.as_str()]
+        .into_iter()
+        .find(|more| dropped > 0 && end + 1 + width(more) <= area.width);
+    if let Some(more) = more {
+        paint.text_right(area.x, area.y, area.width, more, Meaning::Quiet);
+    }
 }
 
 fn draw_row(
@@ -153,18 +154,20 @@ fn tight(column: &Column) -> u16 {
 
 /// What matters most is cut least.
 fn comfortable(column: &Column) -> u16 {
-    if column.shape == Shape::Time || column.priority > 2 {
-        tight(column)
-    } else {
-        column.width_min.midpoint(column.width_max)
+    match (column.shape, column.priority) {
+        // Our own words say nothing once they are cut.
+        (Shape::Word, 1) => widest(column),
+        (Shape::Time, _) | (_, 3..) => tight(column),
+        _ => column.width_min.midpoint(column.width_max),
     }
 }
 
 fn widest(column: &Column) -> u16 {
-    if column.shape == Shape::Time {
-        TIME_WIDTH
-    } else {
-        column.width_max
+    match column.name {
+        _ if column.shape == Shape::Time => TIME_WIDTH,
+        // In the publisher's words: `kept, not understood`.
+        "outcome" => 20,
+        _ => column.width_max,
     }
 }
 
@@ -214,7 +217,7 @@ fn nothing(paint: &mut Paint<'_>, app: &App, area: Rect) {
             "still looking …".to_owned(),
             "Keys work meanwhile: / changes the filter, Esc goes back.".to_owned(),
         ),
-        (_, true) if !app.status.as_ref().is_some_and(|status| status.any) => (
+        (_, true) if app.arrived() == Arrived::Nothing => (
             "Nothing has been received yet.".to_owned(),
             "9 shows the links to paste, and a command to try each with.".to_owned(),
         ),
