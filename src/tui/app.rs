@@ -446,6 +446,10 @@ impl App {
             Screen::Account(account) => self.accounts().get(account)?.start + line,
             Screen::Today | Screen::List(_) => return None,
         };
+        // A made-up ledger shows none.
+        if self.demo {
+            return None;
+        }
         self.links.get(at)
     }
 

@@ -141,6 +141,9 @@ fn place(list: List, width: u16, indent: u16) -> (Vec<Placed>, usize) {
 /// The fewest columns that a list should have, if they can be squeezed in.
 const COLUMNS_MIN: usize = 3;
 
+/// The priority of the columns that matter least.
+const PRIORITY_LAST: u8 = 9;
+
 /// Cells for a time as the screen shows it.
 const TIME_WIDTH: u16 = 12;
 
@@ -157,8 +160,10 @@ fn comfortable(column: &Column) -> u16 {
     match (column.shape, column.priority) {
         // Our own words say nothing once they are cut.
         (Shape::Word, 1) => widest(column),
-        (Shape::Time, _) | (_, 3..) => tight(column),
-        _ => column.width_min.midpoint(column.width_max),
+        (Shape::Time, _) | (_, 4..) => tight(column),
+        (_, 1) => column.width_max - (column.width_max - column.width_min) / 4,
+        (Shape::Text, _) => column.width_min + (column.width_max - column.width_min) / 4,
+        _ => tight(column),
     }
 }
 
@@ -167,11 +172,14 @@ fn widest(column: &Column) -> u16 {
         _ if column.shape == Shape::Time => TIME_WIDTH,
         // In the publisher's words: `kept, not understood`.
         "outcome" => 20,
+        // `subscription.trial_started`.
+        "type" => 26,
         _ => column.width_max,
     }
 }
 
-/// Gives each column its least width, then the rest of the room cell by cell to those that can use it.
+/// Gives each column its least width, then the rest of the room cell by cell to those that can use it, what matters
+/// most first.
 fn spread(
     wanted: &[(usize, &'static Column)],
     least: fn(&Column) -> u16,
@@ -181,17 +189,16 @@ fn spread(
     let mut widths: Vec<u16> = wanted.iter().map(|(_, column)| least(column)).collect();
     let gaps = GAP * u16::try_from(wanted.len().saturating_sub(1)).unwrap_or(0);
     let mut left = room.saturating_sub(widths.iter().sum::<u16>() + gaps);
-    while left > 0 {
+    let mut priority = 1;
+    while left > 0 && priority <= PRIORITY_LAST {
         let before = left;
         for (width, (_, column)) in widths.iter_mut().zip(wanted) {
-            if *width < widest(column) && left > 0 {
+            if *width < widest(column) && column.priority == priority && left > 0 {
                 *width += 1;
                 left -= 1;
             }
         }
-        if left == before {
-            break;
-        }
+        priority += u8::from(left == before);
     }
     let mut x = indent;
     let mut placed = Vec::new();
