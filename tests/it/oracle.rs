@@ -2,7 +2,8 @@
 //!
 //! The bundled samples have the providers' keys and oddities and values of our own, so the counts are those of the
 //! contract and the sums are ours. Pointed at the providers' documented samples (`SUBLEDGER_SAMPLES`, one folder per
-//! provider), the sums are checked as well.
+//! provider), the sums are checked as well. Beside them a made-up year, which is compared with itself folded again and
+//! counted by plain SQL.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -11,9 +12,12 @@ use std::sync::Arc;
 use std::sync::mpsc;
 
 use rusqlite::Connection;
+use subledger::demo::Demo;
 use subledger::domain::delivery::{Delivery, IdentityProof, Origin, Outcome, ProviderId};
 use subledger::domain::time::{Clock, Timestamp, Zone};
 use subledger::providers::{self, door};
+use subledger::store::task::Task;
+use subledger::store::upkeep::verify::verify;
 use subledger::store::writer::{Options, Store};
 use subledger::store::{Mode, connect};
 
@@ -205,6 +209,62 @@ fn check_counts(conn: &Connection) {
     }
     let types = counted(conn, "select type, count(*) from events group by type");
     assert_eq!(types, expected(TYPES));
+}
+
+/// Events per day as plain SQL counts them.
+const DAYS: &str = "
+    select day, provider, account, type, count(*),
+      count(distinct case when users_id is not null then user_id end)
+    from events where test = 0 group by day, provider, account, type";
+
+const DAILY: &str = "select day, provider, account, type, events, users from daily";
+
+#[test]
+fn a_made_up_year_is_the_same_folded_again_and_counted_by_plain_sql() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("ledger.db");
+    let until = Timestamp::parse("2026-06-30T09:00:00Z").unwrap();
+    let store = Store::open(
+        &path,
+        Options {
+            read: Arc::new(door::read),
+            zone: "Asia/Kolkata".parse().unwrap(),
+            clock: Clock::Fixed(until),
+            listen: String::new(),
+        },
+    )
+    .unwrap();
+    // Handed over as fast as they are taken, so that some are folded along and most behind.
+    let writer = store.writer();
+    let mut posted = 0;
+    for webhook in Demo::new(5, 4_000, until).filter(|posted| posted.rejected().is_none()) {
+        let delivery = webhook.into_delivery();
+        let reading = door::read(&delivery);
+        while writer.health().queued > 500 {
+            std::thread::yield_now();
+        }
+        let taken = writer.append(delivery, reading, Box::new(|ack| assert!(ack.is_ok())));
+        assert!(taken.is_ok());
+        posted += 1;
+    }
+    let check = || {
+        let compare = Task::Rebuild { check: true };
+        let report = writer.run(compare, &mut |_| {}).unwrap();
+        assert_eq!((report.changed, report.findings), (0, Vec::new()));
+    };
+    check();
+    let again = Task::Rebuild { check: false };
+    writer.run(again, &mut |_| {}).unwrap();
+    check();
+    store.close().unwrap();
+    assert!(verify(&path).unwrap().is_sound());
+    let conn = connect(&path, Mode::Read).unwrap();
+    assert_eq!(number(&conn, "select count(*) from deliveries"), posted);
+    assert!(number(&conn, "select count(*) from daily") > 500);
+    for (left, right) in [(DAYS, DAILY), (DAILY, DAYS)] {
+        let differing = format!("select count(*) from ({left} except {right})");
+        assert_eq!(number(&conn, &differing), 0, "{left}");
+    }
 }
 
 #[test]

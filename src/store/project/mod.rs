@@ -266,8 +266,7 @@ pub fn clear(conn: &Connection, limit: u32) -> Result<u32, Error> {
     for (table, few) in CLEAR {
         let sql = format!("delete from {table} where {few}");
         let rows = conn.prepare_cached(&sql)?.execute([limit - taken])?;
-        // Never more than the limit.
-        taken += u32::try_from(rows).unwrap_or(limit - taken);
+        taken += u32::try_from(rows).unwrap_or(limit).min(limit - taken);
         if taken == limit {
             break;
         }
