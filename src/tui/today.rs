@@ -128,6 +128,11 @@ fn lines(review: &today::Today, tests: i64) -> Vec<TodayLine> {
         };
         out.push(fact(&title, says, door));
     }
+    arrivals(review, &mut out);
+    out
+}
+
+fn arrivals(review: &today::Today, out: &mut Vec<TodayLine>) {
     out.push(fact(
         "Deliveries",
         format!("{} kept", review.kept.count),
@@ -146,7 +151,6 @@ fn lines(review: &today::Today, tests: i64) -> Vec<TodayLine> {
         let says = format!("{} that happened before your last review", late.count);
         out.push(fact("Arrived late", says, late));
     }
-    out
 }
 
 fn money(review: &today::Today, out: &mut Vec<TodayLine>) {
