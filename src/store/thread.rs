@@ -588,6 +588,10 @@ impl Core {
         if !self.pending.is_empty() {
             self.keep_notes();
         }
+        // A panic in the last turn may have left a transaction open.
+        if self.stale {
+            self.reload()?;
+        }
         while self.behind() && !self.shared.hurry.load(Ordering::Relaxed) {
             if self.catch_up(FOLD_MAX, &|| false)? == 0 {
                 break;
