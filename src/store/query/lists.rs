@@ -404,7 +404,7 @@ fn expr(list: List, name: &str, light: bool) -> String {
         ) => format!("iif(k.id > 0, r.{name}, t.{name})"),
         (List::Deliveries, "outcome") => "iif(k.id > 0, r.outcome, 'rejected')".to_owned(),
         (List::Deliveries, "test") => "iif(k.id > 0, r.test, 0)".to_owned(),
-        (List::Deliveries, "id") => "k.id".to_owned(),
+        (List::Deliveries, "id") => "abs(k.id)".to_owned(),
         (List::Users, "who") => "coalesce(r.name, r.email, r.phone, r.user_id)".to_owned(),
         (List::Events, "who") => "coalesce(r.name, u.name, r.email, u.email, r.phone, u.phone, \
                                   r.user_id)"
