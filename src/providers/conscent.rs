@@ -894,7 +894,7 @@ impl Contact {
             });
         let user_name = self.user_name.filter(|name| {
             let address = name.contains('@') && !name.contains(char::is_whitespace);
-            !address && !looks_like_phone(name)
+            !address && !looks_like_phone(name) && self.phone.as_ref() != Some(name)
         });
         Subject {
             user_id,

@@ -646,6 +646,12 @@ fn a_view_a_cancel_and_a_refund_that_name_a_purchase_are_no_sale() {
 }
 
 #[test]
+fn a_short_phone_is_no_name_either() {
+    let body = r#"{"userId":"u1","phoneNumber":"12345","userName":12345}"#;
+    assert_eq!(events("login", body)[0].subject.name, None);
+}
+
+#[test]
 fn an_impossible_time_stays_in_data() {
     let sale = r#"{"_id":"p1","userId":"u1","type":"PASS","createdAt":"1970-01-01T00:00:00.000Z"}"#;
     let told = events("events", sale);
