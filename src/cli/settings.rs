@@ -109,13 +109,6 @@ fn paths(global: &Global, out: &mut Out) -> Result<()> {
 
 fn set(global: &Global, words: &[String], out: &mut Out) -> Result<()> {
     let (_, settings) = context::find(global)?;
-    if !settings.exists {
-        let path = settings.path.display();
-        return Err(Failure::usage(format!(
-            "there are no settings at {path} yet: `subledger serve` writes them at its first start"
-        ))
-        .into());
-    }
     let mut pairs = Vec::new();
     for pair in words.chunks(2) {
         match pair {
@@ -123,6 +116,10 @@ fn set(global: &Global, words: &[String], out: &mut Out) -> Result<()> {
             [key] => pairs.push((key.clone(), ask(key, out)?)),
             _ => {}
         }
+    }
+    if !settings.exists {
+        edit::write_first(&settings.path, &known())?;
+        out.say(format!("wrote the settings: {}", settings.path.display()))?;
     }
     edit::set(&settings.path, &pairs, &known(), &|config| {
         Doors::open(&config.accounts, [0; 32]).map(drop)

@@ -322,6 +322,18 @@ fn the_first_start_writes_private_files_says_where_and_keeps_them() {
 }
 
 #[test]
+fn a_setting_can_be_set_before_the_first_start() {
+    let home = Home::new();
+    std::fs::remove_dir_all(home.path().join("config")).unwrap();
+    let said = succeeds(&home, &["config", "set", "receiver.metrics", "true"]);
+    assert!(said.err.contains("wrote the settings"), "{}", said.err);
+    let text = std::fs::read_to_string(settings(&home)).unwrap();
+    assert!(text.contains("metrics = true"), "{text}");
+    assert_eq!(text.matches("path_key = \"k_").count(), 4);
+    assert_eq!(mode(&settings(&home)), 0o600);
+}
+
+#[test]
 fn config_shows_where_each_value_comes_from_and_never_a_secret() {
     let home = Home::with_settings(
         "[providers.klustr.accounts.b]\nsecret = \"whsec_aHVudGVyMmh1bnRlcjI=\"\n",
