@@ -354,7 +354,7 @@ create table views ( -- saved filters
   saved_at text not null
 ) strict, without rowid;
 
-create table meta ( -- schema_version, ledger_id, zone, created_at, folded_seq, reader_version, fingerprint_key
+create table meta ( -- schema_version, ledger_id, zone, created_at, folded_seq, reader_version, fingerprint_key, clearing
   key   text primary key,
   value text not null
 ) strict, without rowid;

@@ -95,7 +95,7 @@ fn measure(name: &str, mut ask: impl FnMut(usize)) {
 fn browse(path: &Path) {
     let now = Timestamp::parse(UNTIL).expect("a time");
     measure("open the file", |_| {
-        drop(Reader::open(path).expect("a ledger"))
+        drop(Reader::open(path).expect("a ledger"));
     });
     let reader = Reader::open(path).expect("a ledger");
     let stored = reader.vocabulary().expect("words");

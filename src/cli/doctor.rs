@@ -290,10 +290,10 @@ fn look_at_receiver(context: &Context, findings: &mut Findings) {
 
 /// The links of this provider and account, for what they lack.
 fn lacks(context: &Context, provider: &str, account: &str) -> Vec<String> {
-    links(&context.config, context.listen())
+    links(&context.config, context.listen(), context.clock.now())
         .into_iter()
         .find(|link| link.provider == provider && link.account == account)
-        .map(|link| link.add)
+        .map(|link| link.add.iter().map(ToString::to_string).collect())
         .unwrap_or_default()
 }
 

@@ -5,8 +5,14 @@ use std::net::{IpAddr, SocketAddr};
 use serde::Serialize;
 
 use crate::config::{Config, Settings};
-use crate::domain::delivery::MAIN_ACCOUNT;
-use crate::providers::{ALL, Provider, SettingShape};
+use crate::domain::delivery::{Content, Delivery, MAIN_ACCOUNT, Origin, ProviderId};
+use crate::domain::time::Timestamp;
+use crate::providers::{ALL, Happening, Persona, Plan, Provider, SettingShape, Story};
+use crate::tui::Missing;
+use crate::tui::curl::{Curl, compact};
+
+/// The hook that every provider has.
+const EVENTS: &str = "events";
 
 /// One link.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -21,15 +27,24 @@ pub struct Link {
     pub title: String,
     /// What to paste.
     pub url: String,
-    /// A line for a POSIX shell that sends a sample to this machine's receiver, marked as a test.
-    pub curl: String,
-    /// What the settings lack for this account, one sentence each.
-    pub add: Vec<String>,
+    /// Sends a sample to this machine's receiver, marked as a test.
+    pub curl: Curl,
+    /// What the settings lack for this account.
+    pub add: Vec<Missing>,
+    /// The provider's name, with the account unless it is `main`.
+    #[serde(skip)]
+    pub name: String,
+    /// What the dashboard calls it.
+    #[serde(skip)]
+    pub hook_title: &'static str,
+    /// The settings let everything in, whoever sends it.
+    #[serde(skip)]
+    pub unguarded: bool,
 }
 
 /// Every link of the settings, by provider, account and hook in the order of their lists. `listen` is where the
-/// receiver listens now.
-pub fn links(config: &Config, listen: SocketAddr) -> Vec<Link> {
+/// receiver listens now, `now` when what the samples tell happens.
+pub fn links(config: &Config, listen: SocketAddr, now: Timestamp) -> Vec<Link> {
     let near = near_url(listen);
     let far = config.receiver.public_url.as_deref().unwrap_or(&near);
     let mut links = Vec::new();
@@ -41,14 +56,21 @@ pub fn links(config: &Config, listen: SocketAddr) -> Vec<Link> {
         {
             for hook in provider.hooks() {
                 let tail = tail(settings, hook.name);
+                let name = name(*provider, settings);
                 links.push(Link {
                     provider: provider.id(),
                     account: settings.account.clone(),
                     hook: hook.name,
-                    title: title(*provider, settings, hook.title),
+                    title: format!("{name}: {}", hook.title),
                     url: format!("{far}{tail}"),
-                    curl: curl(*provider, hook.name, &format!("{near}{tail}")),
+                    curl: Curl {
+                        url: format!("{near}{tail}"),
+                        body: body(*provider, hook.name, now),
+                    },
                     add: add(*provider, settings),
+                    name,
+                    hook_title: hook.title,
+                    unguarded: settings.text("auth") == Some("none"),
                 });
             }
         }
@@ -93,78 +115,122 @@ fn percent(key: &str) -> String {
     out
 }
 
-fn title(provider: &dyn Provider, settings: &Settings, hook: &str) -> String {
+fn name(provider: &dyn Provider, settings: &Settings) -> String {
     if settings.account == MAIN_ACCOUNT {
-        format!("{}: {hook}", provider.name())
+        provider.name().to_owned()
     } else {
-        format!("{} ({}): {hook}", provider.name(), settings.account)
+        format!("{} ({})", provider.name(), settings.account)
     }
 }
 
-/// The first sample of this hook on one line: JSON does not mind its line breaks as blanks.
-fn curl(provider: &dyn Provider, hook: &str, url: &str) -> String {
-    let sample = provider
+/// The shortest body that this hook reads something out of: one of the provider's samples or of its own words for
+/// something that happens to a made-up reader `at` this time.
+fn body(provider: &dyn Provider, hook: &str, at: Timestamp) -> String {
+    let samples = provider
         .samples()
         .iter()
-        .find(|sample| sample.hook == hook)
-        .map_or("{}", |sample| sample.body);
-    let body = serde_json::from_str::<Box<serde_json::value::RawValue>>(sample)
-        .map_or_else(|_| sample.to_owned(), |raw| one_line(raw.get()));
-    format!(
-        "curl -sS {} -H 'Content-Type: application/json' -H 'Subledger-Test: 1' --data-binary {}",
-        quoted(url),
-        quoted(&body)
-    )
+        .filter(|sample| sample.hook == hook)
+        .map(|sample| compact(sample.body));
+    let is_read = |body: &String| {
+        let content = provider.read(&delivery(provider, hook, body, at)).content;
+        matches!(content, Content::Events(events) if !events.is_empty())
+    };
+    told(provider, hook, at)
+        .into_iter()
+        .chain(samples)
+        .filter(is_read)
+        .min_by_key(String::len)
+        .unwrap_or_else(|| "{}".to_owned())
 }
 
-/// Valid JSON without the blanks between its tokens; what stands within strings is left as it is.
-fn one_line(json: &str) -> String {
-    let mut out = String::with_capacity(json.len());
-    let mut within = false;
-    let mut escaped = false;
-    for c in json.chars() {
-        if within {
-            out.push(c);
-            within = escaped || c != '"';
-            escaped = !escaped && c == '\\';
-        } else if !c.is_ascii_whitespace() {
-            out.push(c);
-            within = c == '"';
-        }
+/// What happens to a made-up reader, in the provider's words for this hook.
+fn told(provider: &dyn Provider, hook: &str, at: Timestamp) -> Vec<String> {
+    let plan = Plan {
+        title: "Gold monthly",
+        price_minor: 14_900,
+        currency: "TRY",
+        months: 1,
+    };
+    let happenings = [
+        Happening::Registered,
+        Happening::SignedIn,
+        Happening::Started(plan),
+        Happening::Cancelled {
+            plan,
+            until: at.plus_months(1),
+            reason: "too dear",
+        },
+        Happening::BoughtOnce {
+            price_minor: 900,
+            currency: "TRY",
+        },
+        Happening::AcceptedTerms("1.0"),
+        Happening::Answered {
+            agreed: true,
+            wording: "Yes, write to me.",
+        },
+    ];
+    // Fresh ids at each start, so that a line pasted tomorrow is stored again.
+    let nonce = u64::try_from(at.ms()).unwrap_or_default();
+    let who = Persona {
+        number: nonce / 1000 * 2,
+        name: "Ada Demir".to_owned(),
+        email: "ada@example.org".to_owned(),
+        phone: "905550100200".to_owned(),
+        country: "TR",
+        city: "Izmir",
+    };
+    let stories = happenings.into_iter().map(|what| Story {
+        who: &who,
+        at,
+        nonce,
+        what,
+    });
+    stories
+        .flat_map(|story| provider.tell(&story))
+        // `events` takes what the other hooks take too.
+        .filter(|told| told.hook == hook || hook == EVENTS)
+        .filter_map(|told| String::from_utf8(told.body).ok())
+        .collect()
+}
+
+fn delivery(provider: &dyn Provider, hook: &str, body: &str, at: Timestamp) -> Delivery {
+    Delivery {
+        provider: ProviderId::known(provider.id()),
+        account: MAIN_ACCOUNT.to_owned(),
+        hook: hook.to_owned(),
+        received_at: at,
+        headers: Vec::new(),
+        body: body.as_bytes().to_vec(),
+        credential: String::new(),
+        identity_proof: None,
+        remote_ip: String::new(),
+        origin: Origin::Live,
+        test: true,
     }
-    out
-}
-
-/// One word for a POSIX shell.
-fn quoted(text: &str) -> String {
-    format!("'{}'", text.replace('\'', "'\\''"))
 }
 
 /// What this account could be given beside what it has.
-fn add(provider: &dyn Provider, settings: &Settings) -> Vec<String> {
-    let mut add = Vec::new();
+fn add(provider: &dyn Provider, settings: &Settings) -> Vec<Missing> {
     let secrets = || {
         provider
             .settings()
             .iter()
             .filter(|setting| setting.shape == SettingShape::Secret)
     };
-    for setting in secrets() {
-        if settings.secrets(setting.key).is_empty() {
-            add.push(format!(
-                "{} under {}: {}",
-                setting.key,
-                settings.table(),
-                setting.help
-            ));
-        }
-    }
+    let table = settings.table();
+    let missing = |key: &str, help: &str| Missing {
+        setting: format!("{}.{key}", table.trim_matches(['[', ']'])),
+        help: help.to_owned(),
+    };
+    let mut add: Vec<_> = secrets()
+        .filter(|setting| settings.secrets(setting.key).is_empty())
+        .map(|setting| missing(setting.key, setting.help))
+        .collect();
     let has_any = secrets().any(|setting| !settings.secrets(setting.key).is_empty());
     if settings.secrets("path_key").is_empty() && !has_any && settings.text("auth").is_none() {
-        add.push(format!(
-            "path_key under {}: nothing can come in without it or a secret",
-            settings.table()
-        ));
+        let help = "nothing can come in without it or a secret";
+        add.push(missing("path_key", help));
     }
     add
 }
@@ -174,12 +240,22 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_shell_takes_the_line_as_one_word_each() {
-        assert_eq!(quoted("it's $HOME `x`"), "'it'\\''s $HOME `x`'");
-        assert_eq!(
-            one_line("{\n \"a b\": \"c \\\" d\\\\\" ,\n\"e\": 1 }"),
-            "{\"a b\":\"c \\\" d\\\\\",\"e\":1}"
-        );
+    fn every_hook_has_a_line_that_it_reads_and_most_are_short() {
+        let at = Timestamp::parse("2026-11-20T06:14:00Z").unwrap();
+        for provider in ALL {
+            for hook in provider.hooks() {
+                let body = body(*provider, hook.name, at);
+                let reading = provider.read(&delivery(*provider, hook.name, &body, at));
+                let events = match reading.content {
+                    Content::Events(events) => events.len(),
+                    Content::Unreadable(why) => panic!("{why}: {body}"),
+                };
+                assert!(events > 0, "{} {}: {body}", provider.id(), hook.name);
+                if hook.name == EVENTS {
+                    assert!(body.len() < 500, "{}: {body}", provider.id());
+                }
+            }
+        }
     }
 
     #[test]

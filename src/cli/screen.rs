@@ -72,16 +72,18 @@ fn bare(context: &Context) -> Setup {
 }
 
 fn cards(context: &Context, listen: SocketAddr) -> Vec<LinkCard> {
-    links(&context.config, listen)
+    links(&context.config, listen, context.clock.now())
         .into_iter()
         .map(|link| LinkCard {
             provider: link.provider.to_owned(),
             account: link.account,
+            name: link.name,
             hook: link.hook.to_owned(),
-            title: link.title,
+            title: link.hook_title.to_owned(),
             url: link.url,
             curl: link.curl,
             add: link.add,
+            unguarded: link.unguarded,
         })
         .collect()
 }

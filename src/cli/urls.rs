@@ -16,7 +16,7 @@ pub fn run(context: &Context, wanted: Option<&str>, out: &mut Out) -> Result<()>
     }
     let account = context.global.account.as_deref();
     let listen = running::listen(context);
-    let links: Vec<Link> = links(&context.config, listen)
+    let links: Vec<Link> = links(&context.config, listen, context.clock.now())
         .into_iter()
         .filter(|link| wanted.is_none_or(|id| link.provider == id))
         .filter(|link| account.is_none_or(|name| link.account == name))

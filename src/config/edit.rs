@@ -13,11 +13,11 @@ use crate::config::read::{TEMPLATE, load, nearest, parse};
 use crate::config::{COMMON_KEYS, Config, KeyShape, Known, SettingsError};
 
 /// Letters of a path key after `k_`: 160 bits.
-const PATH_KEY_LETTERS: usize = 32;
+const PATH_KEY_LETTERS: usize = 26;
 
 const ALPHABET: &[u8; 32] = b"abcdefghijklmnopqrstuvwxyz234567";
 
-/// A fresh path key: `k_` and 32 letters and digits that nobody can guess.
+/// A fresh path key: `k_` and 26 letters and digits (130 bits) that nobody can guess.
 pub fn fresh_path_key() -> Result<String, SettingsError> {
     let mut random = [0_u8; PATH_KEY_LETTERS];
     getrandom::fill(&mut random)

@@ -1,7 +1,8 @@
 //! Folding deliveries into the projections: along with their own commit, or right behind it from a stored position.
 //!
 //! `folded_seq` in `meta` is that position: every delivery up to it has been folded. A delivery that cannot be folded
-//! is set aside, so that it never holds up the others.
+//! is set aside, so that it never holds up the others. To fold everything again, `clearing` is set beside it: then the
+//! projections are emptied first, a few rows at a time, so that nobody waits for an answer meanwhile.
 
 use std::collections::VecDeque;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -12,7 +13,7 @@ use rusqlite::{Connection, ErrorCode, params};
 use crate::domain::delivery::{Delivery, Outcome, Reading};
 use crate::domain::time::{Timestamp, Zone};
 use crate::store::append::{Stored, stored_after};
-use crate::store::project::{Projector, Read};
+use crate::store::project::{self, Projector, Read};
 use crate::store::schema::{meta, set_meta};
 use crate::store::{Error, ReadFn, upkeep};
 
@@ -21,6 +22,11 @@ const CHUNK: i64 = 16;
 /// Readings kept in memory for folding soon; beyond that they are read from disk again.
 const RECENT_MAX: usize = 2048;
 const RECENT_BYTES_MAX: usize = 8 << 20;
+/// So many rows are taken away in one transaction while the projections are emptied.
+const CLEAR_ROWS: u32 = 500;
+
+/// The key in `meta` that stands there while the projections are being emptied.
+const CLEARING: &str = "clearing";
 
 /// A stored delivery and what was read out of it.
 pub(crate) struct Unfolded {
@@ -93,6 +99,8 @@ pub(crate) struct Folded {
     pub(crate) passed: i64,
     /// Of them, set aside.
     pub(crate) set_aside: i64,
+    /// Rows of the projections taken away instead.
+    pub(crate) cleared: i64,
 }
 
 /// Folds, and knows how far that has come.
@@ -104,6 +112,8 @@ pub(crate) struct Folder {
     recent_bytes: usize,
     /// Everything up to here is folded.
     pub(crate) seq: i64,
+    /// The projections hold rows of an earlier folding, which go before anything is folded.
+    clearing: bool,
 }
 
 impl Folder {
@@ -115,6 +125,7 @@ impl Folder {
             recent: VecDeque::new(),
             recent_bytes: 0,
             seq: 0,
+            clearing: false,
         };
         folder.reload(conn)?;
         Ok(folder)
@@ -126,7 +137,18 @@ impl Folder {
         self.seq = meta(conn, "folded_seq")?
             .and_then(|seq| seq.parse().ok())
             .unwrap_or(0);
+        self.clearing = meta(conn, CLEARING)?.is_some();
         Ok(())
+    }
+
+    /// Whether anything up to `last` is still to be folded.
+    pub(crate) const fn behind(&self, last: i64) -> bool {
+        self.clearing || self.seq < last
+    }
+
+    /// Whether rows of an earlier folding are still being taken away.
+    pub(crate) const fn is_clearing(&self) -> bool {
+        self.clearing
     }
 
     /// Drops everything kept in memory: what is on disk has changed under it.
@@ -227,10 +249,22 @@ impl Folder {
         pause: &dyn Fn() -> bool,
     ) -> Result<Folded, Error> {
         let start = self.seq;
+        if self.clearing {
+            return match self.clear_some(conn) {
+                Ok(cleared) => Ok(Folded {
+                    cleared,
+                    ..Folded::default()
+                }),
+                Err(error) => {
+                    self.roll_back(conn, start);
+                    Err(error)
+                }
+            };
+        }
         match self.chunks(conn, now, limit, pause) {
             Ok(passed) => Ok(Folded {
                 passed,
-                set_aside: 0,
+                ..Folded::default()
             }),
             Err(Trouble::Passing(error)) => {
                 self.roll_back(conn, start);
@@ -241,6 +275,20 @@ impl Folder {
                 self.one_by_one(conn, now)
             }
         }
+    }
+
+    /// Takes a few rows of the projections away, in a transaction of its own; how many, and at the end one for the note
+    /// that there are some.
+    fn clear_some(&mut self, conn: &Connection) -> Result<i64, Error> {
+        conn.prepare_cached("begin immediate")?.execute([])?;
+        let cleared = project::clear(conn, CLEAR_ROWS)?;
+        if cleared == 0 {
+            conn.prepare_cached("delete from meta where key = ?1")?
+                .execute([CLEARING])?;
+        }
+        conn.prepare_cached("commit")?.execute([])?;
+        self.clearing = cleared > 0;
+        Ok(i64::from(cleared.max(1)))
     }
 
     fn roll_back(&mut self, conn: &Connection, seq: i64) {
@@ -369,6 +417,12 @@ impl Folder {
         conn.prepare_cached("commit")?.execute([])?;
         Ok(())
     }
+}
+
+/// Notes that everything is to be folded again, inside the caller's transaction. `Folder::reload` takes it up.
+pub(crate) fn start_over(conn: &Connection) -> Result<(), Error> {
+    set_meta(conn, CLEARING, "1")?;
+    set_meta(conn, "folded_seq", "0")
 }
 
 /// Marks the delivery at `seq` as one that could not be folded and moves the position past it.

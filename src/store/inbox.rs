@@ -35,7 +35,7 @@ const REJECTS_PER_COMMIT: usize = 64;
 /// So many reasons are counted apart while they wait.
 const LOST_MAX: usize = 256;
 /// Notes that no commit takes along are committed alone after this.
-const NOTES_WAIT: Duration = Duration::from_secs(1);
+const NOTES_WAIT: Duration = Duration::from_millis(150);
 
 /// A delivery on its way to disk.
 pub(crate) struct Job {

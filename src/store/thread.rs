@@ -29,6 +29,8 @@ const SHORT_BATCH: usize = 8;
 /// Folding behind begins when nothing has arrived for this long, or this long after the last time.
 const QUIET: Duration = Duration::from_millis(3);
 const FOLD_EVERY: Duration = Duration::from_millis(200);
+/// Folding along that takes longer than this is left for after the answers for a while.
+const SLOW_FOLD: Duration = Duration::from_millis(25);
 /// So many deliveries are folded in one transaction at most.
 const FOLD_MAX: i64 = 256;
 /// After folding failed because of the disk.
@@ -72,6 +74,7 @@ pub(crate) struct Core {
     last_append: Instant,
     last_fold: Instant,
     fold_not_before: Instant,
+    fold_along_not_before: Instant,
     next_tick: Instant,
     next_probe: Instant,
 }
@@ -102,6 +105,7 @@ impl Core {
             last_append: now,
             last_fold: now,
             fold_not_before: now,
+            fold_along_not_before: now,
             next_tick: now,
             next_probe: now,
         };
@@ -198,7 +202,7 @@ impl Core {
     }
 
     pub(crate) const fn behind(&self) -> bool {
-        self.folder.seq < self.head.seq
+        self.folder.behind(self.head.seq)
     }
 
     /// Commits `jobs` together and answers them.
@@ -227,7 +231,8 @@ impl Core {
     /// Appends `jobs` in one transaction, folded along if they are few and nothing is left unfolded.
     pub(crate) fn append(&mut self, jobs: &mut [Job]) -> Result<Vec<Result<Ack, Error>>, Error> {
         let arrived: Vec<_> = jobs.iter().map(|job| job.delivery.received_at).collect();
-        let fold = jobs.len() <= SHORT_BATCH && !self.behind();
+        let short = jobs.len() <= SHORT_BATCH && Instant::now() >= self.fold_along_not_before;
+        let fold = short && !self.behind();
         let mut done = self.append_once(jobs, fold);
         // A constraint that is checked at the commit: appending alone keeps them all, folding is looked at behind.
         if fold && matches!(&done, Err(Error::Sqlite(_))) {
@@ -299,7 +304,7 @@ impl Core {
     }
 
     fn fold_along(&mut self, jobs: &[Job], acks: &[Result<Ack, Error>]) -> bool {
-        let now = self.now();
+        let (now, begun) = (self.now(), Instant::now());
         let mut batch = Vec::with_capacity(jobs.len());
         for (job, ack) in jobs.iter().zip(acks) {
             match ack {
@@ -312,9 +317,11 @@ impl Core {
                 _ => {}
             }
         }
-        self.folder
-            .fold(&self.conn, &batch, self.head.seq, now)
-            .is_ok()
+        let folded = self.folder.fold(&self.conn, &batch, self.head.seq, now);
+        if begun.elapsed() > SLOW_FOLD {
+            self.fold_along_not_before = Instant::now() + FOLD_AGAIN;
+        }
+        folded.is_ok()
     }
 
     /// Runs `work` in a transaction of its own; on an error nothing of it has happened.
@@ -468,18 +475,20 @@ impl Core {
         }
     }
 
-    /// Folds up to `limit` deliveries behind, in a transaction of its own.
+    /// Folds up to `limit` deliveries behind, in a transaction of its own, or takes rows of an earlier folding away; how
+    /// many of either. 0 says that it got no further.
     pub(crate) fn catch_up(&mut self, limit: i64, pause: &dyn Fn() -> bool) -> Result<i64, Error> {
         let now = self.now();
         let folded = self.folder.catch_up(&self.conn, now, limit, pause);
         self.last_fold = Instant::now();
         let folded = folded?;
-        if folded.passed > 0 {
+        let done = folded.passed + folded.cleared;
+        if done > 0 {
             self.committed();
             self.show();
             self.after_commit();
         }
-        Ok(folded.passed)
+        Ok(done)
     }
 
     /// Checkpoints now and then, after the answers.
@@ -549,6 +558,9 @@ impl Core {
 
     /// Lets the clock change what it changes, a bounded number of rows; how many it was.
     pub(crate) fn tick_rows(&mut self, now: Timestamp) -> Result<usize, Error> {
+        if self.folder.is_clearing() {
+            return Ok(0);
+        }
         let conn = &self.conn;
         match self
             .folder
@@ -582,6 +594,10 @@ impl Core {
         }
         if !self.pending.is_empty() {
             self.keep_notes();
+        }
+        // A panic in the last turn may have left a transaction open.
+        if self.stale {
+            self.reload()?;
         }
         while self.behind() && !self.shared.hurry.load(Ordering::Relaxed) {
             if self.catch_up(FOLD_MAX, &|| false)? == 0 {

@@ -483,6 +483,14 @@ pub static ACTIONS: &[Action] = &[
     action(Act::Last, Scope::Today, LAST, "", "to the last line"),
     // Connections.
     action(
+        Act::Open,
+        Scope::Connections,
+        ENTER,
+        "open",
+        "all links of this provider; there, what arrived from it",
+    )
+    .unless(App::why_no_card),
+    action(
         Act::Copy,
         Scope::Connections,
         &[Key::char('y')],
@@ -502,16 +510,8 @@ pub static ACTIONS: &[Action] = &[
         Act::CopySend,
         Scope::Connections,
         &[Key::char('t')],
-        "test",
+        "copy send",
         "copy the command that sends a correctly signed sample",
-    )
-    .unless(App::why_no_card),
-    action(
-        Act::Open,
-        Scope::Connections,
-        ENTER,
-        "webhooks",
-        "what arrived from this provider",
     )
     .unless(App::why_no_card),
     action(Act::Down, Scope::Connections, DOWN, "", "the next link"),

@@ -2,6 +2,8 @@
 //!
 //! Plain data and pure functions: never the store, the terminal or the clock.
 
+use std::ops::Range;
+
 use crate::domain::page::{Choice, Count, Cursor, List, Page, Row, RowKey};
 use crate::domain::query::{self, Query, QueryError, Vocabulary, Words, value_text};
 use crate::domain::time::{MINUTE_MS, Timestamp, Zone};
@@ -9,7 +11,7 @@ use crate::store::task::Task;
 use crate::tui::actions::{self, Act, Key, Scope};
 use crate::tui::cell::{self, When};
 use crate::tui::edit::Line;
-use crate::tui::facts::{Connection, Door, Period, Status, Today};
+use crate::tui::facts::{Arrived, Connection, Door, Period, Status, Today};
 use crate::tui::jump;
 use crate::tui::layout::{Layout, SIZE_MIN};
 use crate::tui::picker::Picker;
@@ -336,7 +338,6 @@ impl App {
             demo: start.demo,
             receiver: start.receiver,
             on_quit: start.on_quit,
-            links: start.links,
             history: History::new(Place::new(if start.query.is_some() {
                 Screen::EVENTS
             } else {
@@ -352,7 +353,8 @@ impl App {
             notice: None,
             trouble: None,
             dirty: true,
-            vocabulary: Vocabulary::default(),
+            vocabulary: with_links(Vocabulary::default(), &start.links),
+            links: start.links,
             last_review: None,
             ticket: 0,
             pending: None,
@@ -386,6 +388,13 @@ impl App {
         }
     }
 
+    /// What has been stored, as far as is known.
+    pub fn arrived(&self) -> Arrived {
+        self.status
+            .as_ref()
+            .map_or(Arrived::Nothing, |status| status.arrived)
+    }
+
     /// What goes where.
     pub fn layout(&self) -> Layout {
         let (width, height) = self.size;
@@ -413,7 +422,7 @@ impl App {
         match self.place().screen {
             _ if self.place().pane.is_some() => CHAINS[5],
             Screen::Today => CHAINS[6],
-            Screen::Connections => CHAINS[7],
+            Screen::Connections | Screen::Account(_) => CHAINS[7],
             Screen::CONSENTS | Screen::CHANGES => CHAINS[8],
             Screen::List(_) => CHAINS[9],
         }
@@ -431,9 +440,30 @@ impl App {
 
     /// The card that keys act on.
     pub fn card(&self) -> Option<&LinkCard> {
-        (self.place().screen == Screen::Connections)
-            .then(|| self.links.get(self.place().line))
-            .flatten()
+        let line = self.place().line;
+        let at = match self.place().screen {
+            Screen::Connections => self.accounts().get(line)?.start,
+            Screen::Account(account) => self.accounts().get(account)?.start + line,
+            Screen::Today | Screen::List(_) => return None,
+        };
+        // A made-up ledger shows none.
+        if self.demo {
+            return None;
+        }
+        self.links.get(at)
+    }
+
+    /// Which links belong to one account each, in the order of the links.
+    pub fn accounts(&self) -> Vec<Range<usize>> {
+        let mut end = 0;
+        self.links
+            .chunk_by(|one, next| (&one.provider, &one.account) == (&next.provider, &next.account))
+            .map(|links| {
+                let start = end;
+                end += links.len();
+                start..end
+            })
+            .collect()
     }
 
     fn words(&self, list: List) -> Words<'_> {
@@ -526,6 +556,22 @@ impl App {
     }
 }
 
+/// What filters can name: what is stored, and what can arrive.
+fn with_links(mut words: Vocabulary, links: &[LinkCard]) -> Vocabulary {
+    for card in links {
+        for (words, word) in [
+            (&mut words.providers, &card.provider),
+            (&mut words.accounts, &card.account),
+            (&mut words.hooks, &card.hook),
+        ] {
+            if !words.contains(word) {
+                words.push(word.clone());
+            }
+        }
+    }
+    words
+}
+
 fn seq_of(list: List, row: &Row) -> Option<i64> {
     cell::field(list, row, "seq")?
         .as_int()
@@ -538,7 +584,7 @@ fn who(list: List, row: &Row) -> Option<String> {
     let mut query = format!("user:{}", value_text(user));
     for key in ["provider", "account"] {
         if let Some(value) = cell::text_field(list, row, key) {
-            query.push_str(&format!(" {key}:{}", value_text(value)));
+            query.extend([" ", key, ":", &value_text(value)]);
         }
     }
     Some(query)
@@ -588,7 +634,7 @@ pub fn update(app: &mut App, msg: Msg) -> Vec<Effect> {
             app.status = Some(status);
         }
         Msg::Words(vocabulary, last_review) => {
-            app.vocabulary = vocabulary;
+            app.vocabulary = with_links(vocabulary, &app.links);
             app.last_review = last_review;
         }
         Msg::Page {
@@ -642,11 +688,11 @@ impl App {
     fn open(&mut self, opened: Opened, effects: &mut Vec<Effect>) {
         let first = self.status.is_none();
         self.zone = opened.zone;
-        self.vocabulary = opened.vocabulary;
+        self.vocabulary = with_links(opened.vocabulary, &self.links);
         self.last_review = opened.last_review;
         self.trouble = None;
         self.dirty = true;
-        let any_real = opened.status.any_real;
+        let any_real = opened.status.arrived == Arrived::Real;
         self.demo |= opened.status.demo;
         self.status = Some(opened.status);
         if let Some(query) = self.asked_query.take() {
@@ -661,7 +707,7 @@ impl App {
     fn ask_first(&mut self, query: &str) {
         let line = Line::new(query);
         match self.parse(List::Events, line.text()) {
-            Ok(_) => self.history.here_mut().query = query.to_owned(),
+            Ok(_) => query.clone_into(&mut self.history.here_mut().query),
             Err(error) => {
                 self.overlay = Some(Overlay::Bar {
                     line,
@@ -676,7 +722,7 @@ impl App {
         effects.push(Effect::Status);
         match self.place().screen {
             Screen::Today => effects.push(Effect::Today(self.period)),
-            Screen::Connections => effects.push(Effect::Connections),
+            Screen::Connections | Screen::Account(_) => effects.push(Effect::Connections),
             Screen::List(_) if self.pending.is_some() => self.stale = true,
             Screen::List(list) => {
                 self.stale = false;
@@ -794,7 +840,7 @@ impl App {
         self.dirty = true;
         match self.place().screen {
             Screen::Today => effects.push(Effect::Today(self.period)),
-            Screen::Connections => effects.push(Effect::Connections),
+            Screen::Connections | Screen::Account(_) => effects.push(Effect::Connections),
             Screen::List(_) => {
                 self.window = Window::default();
                 self.counting = None;
@@ -913,7 +959,7 @@ impl App {
     }
 
     fn lay_out_record(&mut self) {
-        let width = usize::from(self.layout().pane.width);
+        let width = usize::from(self.layout().pane.width.saturating_sub(1));
         let when = self.when();
         if let (Some(pane), Some(record)) = (self.history.here().pane, &mut self.record) {
             record.lay_out(pane, width, when);
@@ -1003,8 +1049,8 @@ impl App {
             Act::PageUp => self.step(-self.screenful(), effects),
             Act::HalfDown => self.step((self.screenful() / 2).max(1), effects),
             Act::HalfUp => self.step(-(self.screenful() / 2).max(1), effects),
-            Act::First => self.to_edge(Edge::Before, effects),
-            Act::Last => self.to_edge(Edge::After, effects),
+            Act::First => self.go_to_edge(Edge::Before, effects),
+            Act::Last => self.go_to_edge(Edge::After, effects),
             Act::NextRecord => self.step_rows(1, effects),
             Act::PreviousRecord => self.step_rows(-1, effects),
             Act::Switch => self.switch(effects),
@@ -1133,7 +1179,7 @@ impl App {
         }
         let mut place = Place::with_query(Screen::List(list), query);
         if self.place().screen.list() == Some(list) {
-            place.selected = self.place().selected.clone();
+            place.selected.clone_from(&self.place().selected);
             place.top = place
                 .selected
                 .clone()
@@ -1198,6 +1244,10 @@ impl App {
                 }
             }
             Screen::Connections => {
+                let account = self.place().line;
+                self.visit(Place::new(Screen::Account(account)), effects);
+            }
+            Screen::Account(_) => {
                 let query = self.card().map(|card| {
                     format!(
                         "provider:{} account:{}",
@@ -1272,14 +1322,15 @@ impl App {
                 .today
                 .as_ref()
                 .map_or(usize::MAX, |today| today.lines.len()),
-            Screen::Connections => self.links.len(),
+            Screen::Connections => self.accounts().len(),
+            Screen::Account(account) => self.accounts().get(account).map_or(0, Range::len),
             Screen::List(_) => return,
         };
         let place = self.history.here_mut();
         place.line = place.line.min(lines.saturating_sub(1));
     }
 
-    fn to_edge(&mut self, edge: Edge, effects: &mut Vec<Effect>) {
+    fn go_to_edge(&mut self, edge: Edge, effects: &mut Vec<Effect>) {
         let height = self.layout().rows();
         let more = match edge {
             Edge::Before => self.window.more_before,
@@ -1392,7 +1443,7 @@ impl App {
     fn copy(&mut self, act: Act, effects: &mut Vec<Effect>) {
         let (what, text) = match (act, self.card()) {
             (Act::Copy, Some(card)) => ("the link", card.url.clone()),
-            (Act::CopyCurl, Some(card)) => ("the curl command", card.curl.clone()),
+            (Act::CopyCurl, Some(card)) => ("the curl command", card.curl.to_string()),
             (Act::CopySend, Some(card)) => ("the command", card.send()),
             _ => match self.selected() {
                 Some((list, row)) => self.copy_of(list, row),

@@ -7,10 +7,8 @@ use crate::tui::theme::Meaning;
 /// The state of the ledger, for the header.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Status {
-    /// A delivery that is no test has been stored.
-    pub any_real: bool,
-    /// A delivery has been stored, test or not.
-    pub any: bool,
+    /// What has been stored.
+    pub arrived: Arrived,
     /// When the last one arrived.
     pub last_received_at: Option<Timestamp>,
     /// Deliveries that are stored and not yet in any list.
@@ -19,6 +17,18 @@ pub struct Status {
     pub demo: bool,
     /// A process that receives into this ledger is running.
     pub running: bool,
+}
+
+/// What has been stored.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Arrived {
+    /// Nothing.
+    #[default]
+    Nothing,
+    /// Nothing but tests.
+    Tests,
+    /// A delivery that is no test.
+    Real,
 }
 
 /// The periods that `p` walks through.
@@ -107,12 +117,16 @@ pub enum Say {
 }
 
 /// What is known of one provider's account.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Connection {
     /// The provider's id.
     pub provider: String,
     /// The account.
     pub account: String,
+    /// The most important in one phrase, and how it looks.
+    pub state: (String, Meaning),
+    /// What was turned away since the last webhook, if anything.
+    pub refused: Option<String>,
     /// Lines beside the links: name, phrase, how it looks.
     pub lines: Vec<(String, String, Meaning)>,
 }

@@ -26,7 +26,7 @@ pub enum Incoming {
     /// A signal by its number.
     Signal(i32),
     /// An answer.
-    Worker(Msg),
+    Worker(Box<Msg>),
     /// The worker ended; it never does by itself.
     WorkerGone,
 }

@@ -8,6 +8,10 @@ pub mod theme;
 
 pub mod edit;
 
+pub mod exact;
+
+pub mod curl;
+
 pub mod jump;
 
 pub mod place;
@@ -43,6 +47,7 @@ pub mod worker;
 #[cfg(test)]
 mod tests;
 
+use std::fmt;
 use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -53,11 +58,13 @@ use crossterm::event::{Event, KeyEventKind};
 use ratatui::Terminal;
 use ratatui::backend::TestBackend;
 use ratatui::buffer::Buffer;
+use serde::{Serialize, Serializer};
 use signal_hook::consts::{SIGCONT, SIGHUP};
 
 use crate::domain::time::Clock;
 use crate::store::task::{Task, TaskReport};
 use crate::tui::app::{App, Effect, Msg, Receiver, Start, update};
+use crate::tui::curl::Curl;
 use crate::tui::input::{Incoming, Input};
 use crate::tui::term::Term;
 use crate::tui::theme::Theme;
@@ -116,16 +123,55 @@ pub struct LinkCard {
     pub provider: String,
     /// The account.
     pub account: String,
+    /// The provider's name, and the account's where that is not `main`.
+    pub name: String,
     /// The last word before the secret.
     pub hook: String,
-    /// What the dashboard calls it, the provider's name before it.
+    /// What the dashboard calls it.
     pub title: String,
     /// What to paste.
     pub url: String,
-    /// A line for a shell that sends a sample.
-    pub curl: String,
-    /// What the settings lack for this account, one sentence each.
-    pub add: Vec<String>,
+    /// A request that tries it.
+    pub curl: Curl,
+    /// What the settings lack for this account.
+    pub add: Vec<Missing>,
+    /// The settings let everything in, whoever sends it.
+    pub unguarded: bool,
+}
+
+/// A key that the settings of an account lack.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Missing {
+    /// The key with its tables: `providers.conscent.api_key`.
+    pub setting: String,
+    /// Where it is found and what it is good for.
+    pub help: String,
+}
+
+impl Missing {
+    /// The key alone.
+    pub fn key(&self) -> &str {
+        self.setting
+            .rsplit_once('.')
+            .map_or(self.setting.as_str(), |(_, key)| key)
+    }
+
+    /// The command that asks for it and writes it down.
+    pub fn command(&self) -> String {
+        format!("subledger config set {}", self.setting)
+    }
+}
+
+impl fmt::Display for Missing {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {} ({})", self.key(), self.help, self.command())
+    }
+}
+
+impl Serialize for Missing {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
 }
 
 impl LinkCard {
@@ -133,7 +179,7 @@ impl LinkCard {
     pub fn send(&self) -> String {
         let mut command = format!("subledger send {} {}", self.provider, self.hook);
         if self.account != crate::domain::delivery::MAIN_ACCOUNT {
-            command.push_str(&format!(" --account {}", self.account));
+            command.extend([" --account ", &self.account]);
         }
         command
     }
@@ -340,7 +386,7 @@ impl Loop {
             Incoming::Signal(_) if self.app.receiver.ours => Err(End::Left(Leave::StopReceiver)),
             Incoming::Signal(_) => Err(End::Left(Leave::Quit)),
             Incoming::TerminalGone => Err(End::TerminalGone),
-            Incoming::Worker(msg) => self.tell(msg),
+            Incoming::Worker(msg) => self.tell(*msg),
             Incoming::WorkerGone => Err(End::WorkerGone),
         }
     }
@@ -386,7 +432,9 @@ impl Loop {
         std::thread::spawn(move || {
             let done = tasks(task).map(|report| report.summary);
             // The screen may be closed by now.
-            sender.send(Incoming::Worker(Msg::Done(done))).ok();
+            sender
+                .send(Incoming::Worker(Box::new(Msg::Done(done))))
+                .ok();
         });
     }
 }
@@ -394,7 +442,9 @@ impl Loop {
 /// Lets a test see that a panic gives the terminal back: `SUBLEDGER_PANIC_ON=x` panics on that key. Not in releases.
 #[cfg(debug_assertions)]
 fn panic_if_asked(code: crossterm::event::KeyCode) {
-    let asked = std::env::var("SUBLEDGER_PANIC_ON").ok().and_then(|word| word.chars().next());
+    let asked = std::env::var("SUBLEDGER_PANIC_ON")
+        .ok()
+        .and_then(|word| word.chars().next());
     assert!(
         asked.is_none() || code.as_char() != asked,
         "a test asked for this panic"

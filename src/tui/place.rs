@@ -14,6 +14,8 @@ pub enum Screen {
     List(List),
     /// Links, last webhooks, proofs.
     Connections,
+    /// All links of one account, by its place among the accounts.
+    Account(usize),
 }
 
 impl Screen {
@@ -50,7 +52,7 @@ impl Screen {
     pub const fn list(self) -> Option<List> {
         match self {
             Self::List(list) => Some(list),
-            Self::Today | Self::Connections => None,
+            Self::Today | Self::Connections | Self::Account(_) => None,
         }
     }
 
@@ -58,7 +60,7 @@ impl Screen {
     pub const fn title(self) -> &'static str {
         match self {
             Self::Today => "Today",
-            Self::Connections => "Connections",
+            Self::Connections | Self::Account(_) => "Connections",
             Self::List(List::Events) => "Events",
             Self::List(List::Users) => "Users",
             Self::List(List::Subscriptions) => "Subscriptions",
@@ -75,6 +77,7 @@ impl Screen {
     pub fn tab(self) -> Self {
         match self {
             Self::CHANGES => Self::CONSENTS,
+            Self::Account(_) => Self::Connections,
             other => other,
         }
     }

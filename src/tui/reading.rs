@@ -9,7 +9,7 @@ use crate::store::query::{Connected, Reader};
 use crate::store::{Error, lock};
 use crate::tui::app::{COUNT_MAX, Effect, From, Load, Msg, Opened};
 use crate::tui::cell::{self, When};
-use crate::tui::facts::{Connection, Status};
+use crate::tui::facts::{Arrived, Connection, Status};
 use crate::tui::picker::KEYS;
 use crate::tui::record::Raw;
 use crate::tui::theme::Meaning;
@@ -37,8 +37,11 @@ pub fn status(reader: &Reader, path: &Path, now: Timestamp) -> Result<Status, Er
     let status = reader.status(now)?;
     let behind = status.last_seq.saturating_sub(status.folded_seq);
     Ok(Status {
-        any: status.last_seq > 0,
-        any_real: status.connected || status.demo,
+        arrived: match status.last_seq {
+            _ if status.connected || status.demo => Arrived::Real,
+            1.. => Arrived::Tests,
+            _ => Arrived::Nothing,
+        },
         demo: status.demo,
         last_received_at: status.last_received_at,
         behind: u64::try_from(behind).unwrap_or(0),
@@ -268,84 +271,131 @@ fn user(reader: &Reader, row: &Row, now: Timestamp) -> Result<Option<Raw>, Error
 }
 
 fn connection(known: Connected, when: When) -> Connection {
-    let mut lines = Vec::new();
-    let mut say =
-        |title: &str, text: String, meaning| lines.push((title.to_owned(), text, meaning));
-    let number = |count: i64| cell::number(u64::try_from(count).unwrap_or(0));
-    match &known.last {
-        Some((_, at, hook)) => {
-            say(
-                "last webhook",
-                format!("{}, {hook}", when.ago(*at)),
-                Meaning::Good,
-            );
-            let text = format!(
-                "{} in 24 hours, {} in all",
-                number(known.day),
-                number(known.deliveries)
-            );
-            say("webhooks", text, Meaning::Plain);
-        }
-        None => say(
-            "last webhook",
-            "none yet: not connected".to_owned(),
-            Meaning::Quiet,
-        ),
-    }
-    if let Some(quiet) = &known.quiet {
-        let text = format!(
-            "for {}; its longest gap in 28 days was {}",
-            span(quiet.gap_ms),
-            span(quiet.longest_ms)
-        );
-        say("quiet", text, Meaning::Warning);
-    }
-    let mut refusals: Vec<_> = known.refusals.iter().collect();
-    refusals.sort_by_key(|refusal| std::cmp::Reverse(refusal.last.1));
-    for refusal in refusals.into_iter().take(3) {
-        let text = format!(
-            "{} on {}: {}, last {}",
-            number(refusal.requests),
-            refusal.hook,
-            proof_words(&refusal.reason),
-            when.ago(refusal.last.1)
-        );
-        say("turned away", text, Meaning::Bad);
-    }
-    let lost: i64 = known.lost.iter().map(|lost| lost.requests).sum();
-    if lost > 0 {
-        let text = format!("{} more that could not be kept", number(lost));
-        say("turned away", text, Meaning::Bad);
-    }
-    for (credential, count) in known.proofs.iter().take(3) {
-        let text = format!(
-            "{} (of the last {})",
-            proof_words(credential),
-            number(*count)
-        );
-        say("proof in force", text, Meaning::Plain);
-    }
-    if let Some((_, at)) = known.old_secret {
-        let text = format!(
-            "still used, last {}: `subledger keys drop` would turn it away",
-            when.ago(at)
-        );
-        say("old secret", text, Meaning::Warning);
-    }
-    for check in known.checks.iter().take(3) {
-        let text = format!(
-            "{} times on {}, last {}",
-            number(check.requests),
-            check.hook,
-            when.ago(check.last_at)
-        );
-        say("link tried", text, Meaning::Plain);
-    }
+    let mut lines = traffic(&known, when);
+    lines.extend(refusals(&known, when));
+    lines.extend(proofs(&known, when));
     Connection {
+        state: state(&known, when),
+        refused: turned_away(&known, when),
+        lines,
         provider: known.provider,
         account: known.account,
-        lines,
     }
+}
+
+fn state(known: &Connected, when: When) -> (String, Meaning) {
+    match (&known.last, &known.quiet) {
+        (Some((_, _, hook)), Some(quiet)) => {
+            let gap = span(quiet.gap_ms);
+            (format!("quiet for {gap}, last on {hook}"), Meaning::Warning)
+        }
+        (Some((_, at, hook)), None) => {
+            let ago = when.ago(*at);
+            (format!("last webhook {ago} on {hook}"), Meaning::Good)
+        }
+        (None, _) if !known.checks.is_empty() => {
+            ("link tried, no webhook yet".to_owned(), Meaning::Warning)
+        }
+        (None, _) => ("not connected: no webhook yet".to_owned(), Meaning::Warning),
+    }
+}
+
+/// What was turned away last, unless a webhook has come through since.
+fn turned_away(known: &Connected, when: When) -> Option<String> {
+    let last = known.refusals.iter().max_by_key(|refusal| refusal.last.1)?;
+    let through = known
+        .last
+        .as_ref()
+        .is_some_and(|(_, at, _)| *at > last.last.1);
+    (!through).then(|| {
+        format!(
+            "{} on {}, {}",
+            when.ago(last.last.1),
+            last.hook,
+            proof_words(&last.reason)
+        )
+    })
+}
+
+type Said = (String, String, Meaning);
+
+fn said(title: &str, text: String, meaning: Meaning) -> Said {
+    (title.to_owned(), text, meaning)
+}
+
+fn counted(count: i64) -> String {
+    cell::number(u64::try_from(count).unwrap_or(0))
+}
+
+fn traffic(known: &Connected, when: When) -> Vec<Said> {
+    let mut lines = Vec::new();
+    if let Some((_, at, hook)) = &known.last {
+        let text = format!("{} on {hook}", when.ago(*at));
+        lines.push(said("last webhook", text, Meaning::Plain));
+        let (day, all) = (counted(known.day), counted(known.deliveries));
+        let text = format!("{day} in 24 hours, {all} in all");
+        lines.push(said("webhooks", text, Meaning::Plain));
+    }
+    if let Some(quiet) = &known.quiet {
+        let (gap, longest) = (span(quiet.gap_ms), span(quiet.longest_ms));
+        let text = format!("for {gap}; its longest gap in 28 days was {longest}");
+        lines.push(said("quiet", text, Meaning::Warning));
+    }
+    lines
+}
+
+fn refusals(known: &Connected, when: When) -> Vec<Said> {
+    let mut refusals: Vec<_> = known.refusals.iter().collect();
+    refusals.sort_by_key(|refusal| std::cmp::Reverse(refusal.last.1));
+    let mut lines: Vec<_> = refusals
+        .into_iter()
+        .take(3)
+        .map(|refusal| {
+            let text = format!(
+                "{} on {}, {}, last {}",
+                counted(refusal.requests),
+                refusal.hook,
+                proof_words(&refusal.reason),
+                when.ago(refusal.last.1)
+            );
+            said("turned away", text, Meaning::Bad)
+        })
+        .collect();
+    let lost: i64 = known.lost.iter().map(|lost| lost.requests).sum();
+    if lost > 0 {
+        let text = format!("{} more that could not be kept", counted(lost));
+        lines.push(said("turned away", text, Meaning::Bad));
+    }
+    lines
+}
+
+fn proofs(known: &Connected, when: When) -> Vec<Said> {
+    let of_all: i64 = known.proofs.iter().map(|(_, count)| count).sum();
+    let mut lines: Vec<_> = known
+        .proofs
+        .iter()
+        .take(3)
+        .map(|(credential, count)| {
+            let text = if *count == of_all {
+                proof_words(credential)
+            } else {
+                let (count, of_all) = (counted(*count), counted(of_all));
+                format!("{} ({count} of the last {of_all})", proof_words(credential))
+            };
+            said("proof in force", text, Meaning::Plain)
+        })
+        .collect();
+    if let Some((_, at)) = known.old_secret {
+        let ago = when.ago(at);
+        let text = format!("still used, last {ago}: give the provider the new one");
+        lines.push(said("old secret", text, Meaning::Warning));
+    }
+    lines.extend(known.checks.iter().take(3).map(|check| {
+        let (times, hook) = (counted(check.requests), &check.hook);
+        let text = format!("{times} times on {hook}, last {}", when.ago(check.last_at));
+        said("link tried", text, Meaning::Plain)
+    }));
+    lines
 }
 
 /// `path_key+basic:unchecked` in the publisher's words.

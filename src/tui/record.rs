@@ -287,7 +287,7 @@ fn indented(json: &str) -> String {
             }
             '{' | '[' => {
                 out.push(c);
-                while tokens.next_if(|next| next.is_ascii_whitespace()).is_some() {}
+                while tokens.next_if(char::is_ascii_whitespace).is_some() {}
                 if let Some(end) = tokens.next_if(|next| matches!(next, '}' | ']')) {
                     out.push(end);
                 } else {

@@ -21,10 +21,10 @@ use crossterm::terminal::{
 };
 use crossterm::{execute, queue};
 use ratatui::Terminal;
-use ratatui::backend::CrosstermBackend;
 use rustix::process::{Signal, kill_current_process_group};
 
 use crate::tui::app::App;
+use crate::tui::exact::Exact;
 use crate::tui::view;
 
 /// So many bytes at most are handed to the terminal for its clipboard: several terminals drop more than 74,994
@@ -52,7 +52,7 @@ impl Write for Frame {
 
 /// The terminal, taken until this is dropped.
 pub struct Term {
-    terminal: Terminal<CrosstermBackend<Frame>>,
+    terminal: Terminal<Exact<Frame>>,
     frame: Frame,
     out: File,
     synchronised: bool,
@@ -64,7 +64,7 @@ impl Term {
         let out = File::from(io::stdout().as_fd().try_clone_to_owned()?);
         give_back_on_panic();
         let frame = Frame::default();
-        let backend = CrosstermBackend::new(frame.clone());
+        let backend = Exact::new(frame.clone());
         take(&out)?;
         // The guard stands before the first thing that can fail with the terminal taken.
         let guard = GiveBack;

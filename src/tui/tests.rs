@@ -12,12 +12,13 @@ use crate::domain::time::{HOUR_MS, MINUTE_MS, Timestamp};
 use crate::store::query::columns;
 use crate::tui::actions::{ACTIONS, Key};
 use crate::tui::app::{App, Effect, From, Load, Msg, Opened, Overlay, Receiver, Start, update};
-use crate::tui::facts::{Connection, Door, Say, Status, Today, TodayLine};
+use crate::tui::curl::Curl;
+use crate::tui::facts::{Arrived, Connection, Door, Say, Status, Today, TodayLine};
 use crate::tui::place::Screen;
 use crate::tui::record::Raw;
 use crate::tui::theme::{Meaning, Theme};
 use crate::tui::window::Newer;
-use crate::tui::{Leave, LinkCard, OnQuit, render};
+use crate::tui::{Leave, LinkCard, Missing, OnQuit, render};
 
 fn now() -> Timestamp {
     Timestamp::parse("2026-11-20T06:14:00Z").unwrap()
@@ -103,8 +104,11 @@ impl Fake {
         Self {
             rows: List::ALL.iter().map(list).collect(),
             status: Status {
-                any: rows > 0,
-                any_real: rows > 0,
+                arrived: if rows > 0 {
+                    Arrived::Real
+                } else {
+                    Arrived::Nothing
+                },
                 last_received_at: (rows > 0).then(|| now().plus_ms(-MINUTE_MS)),
                 behind: 0,
                 demo: false,
@@ -293,6 +297,8 @@ fn connections() -> Vec<Connection> {
     vec![Connection {
         provider: "zotlo".to_owned(),
         account: "main".to_owned(),
+        state: ("last webhook 4 min ago on events".to_owned(), Meaning::Good),
+        refused: Some("2 days ago on events, wrong secret link".to_owned()),
         lines: vec![
             (
                 "last webhook".to_owned(),
@@ -310,19 +316,27 @@ fn connections() -> Vec<Connection> {
 
 fn links() -> Vec<LinkCard> {
     [
-        ("zotlo", "events", "Zotlo: Webhook URL"),
-        ("klustr", "events", "Klustr: Endpoint URL"),
+        ("zotlo", "Zotlo", "events", "Webhook URL"),
+        ("klustr", "Klustr", "events", "Endpoint URL"),
     ]
-    .map(|(provider, hook, title)| {
+    .map(|(provider, name, hook, title)| {
         let url = format!("http://127.0.0.1:8484/hooks/{provider}/{hook}/k_0123456789abcdef");
         LinkCard {
             provider: provider.to_owned(),
             account: "main".to_owned(),
             hook: hook.to_owned(),
+            name: name.to_owned(),
             title: title.to_owned(),
-            curl: format!("curl -sS '{url}' -H 'Subledger-Test: 1' --data-binary '{{\"a\":1}}'"),
+            curl: Curl {
+                url: url.clone(),
+                body: r#"{"a":1}"#.to_owned(),
+            },
             url,
-            add: vec!["secret: found under Endpoints, Signing secret".to_owned()],
+            add: vec![Missing {
+                setting: format!("providers.{provider}.secret"),
+                help: "Signing secret under Endpoints: proves each webhook".to_owned(),
+            }],
+            unguarded: false,
         }
     })
     .to_vec()
@@ -428,7 +442,7 @@ fn frame_text(frame: &Buffer) -> String {
             continue;
         }
         if empty > 0 {
-            out.push_str(&format!("({empty} empty)\n"));
+            out.extend(["(", &empty.to_string(), " empty)\n"]);
             empty = 0;
         }
         out.push_str(line);
@@ -463,7 +477,7 @@ fn the_main_screens_at_four_sizes() {
             let mut session = Session::open(60, (width, height));
             session.keys(keys);
             let frame = frame_text(&render(&session.app, width, height));
-            shown.push_str(&format!("{width}x{height}\n{frame}\n"));
+            shown.extend([format!("{width}x{height}\n{frame}\n")]);
         }
         insta::assert_snapshot!(name, shown);
     }

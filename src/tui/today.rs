@@ -5,6 +5,7 @@
 use std::path::Path;
 
 use crate::domain::money::grouped;
+use crate::domain::page::List;
 use crate::domain::time::{DAY_MS, HOUR_MS, MINUTE_MS, Timestamp, Zone};
 use crate::store::query::Reader;
 use crate::store::today::{self, Figure, Outside, Since, Sum};
@@ -15,16 +16,17 @@ use crate::tui::facts::{Door, Period, Say, Today, TodayLine};
 pub fn read(reader: &Reader, path: &Path, period: Period, now: Timestamp) -> Result<Today, Error> {
     let zone = reader.zone()?;
     let since = since(period, now, zone);
-    let demo = reader.status(now)?.demo;
+    let status = reader.status(now)?;
+    let only_tests = !status.connected && !status.demo;
     let outside = Outside {
-        receiving: (!demo).then(|| lock::holder(path).is_some()),
+        receiving: (!status.demo).then(|| lock::holder(path).is_some()),
         ..Outside::default()
     };
     let review = reader.today_with(&since, now, &outside)?;
     Ok(Today {
         heading: heading(&review, zone),
         seq: review.seq,
-        lines: lines(&review),
+        lines: lines(&review, if only_tests { status.tests } else { 0 }),
     })
 }
 
@@ -42,7 +44,7 @@ fn since(period: Period, now: Timestamp, zone: Zone) -> Since {
 fn heading(review: &today::Today, zone: Zone) -> String {
     let words = match review.period.kind {
         "last-review" => "Since your review",
-        "beginning" => "Since the beginning, nothing reviewed yet",
+        "beginning" => "Since the beginning",
         _ => "Since",
     };
     let Some(from) = review.period.from.as_deref().and_then(Timestamp::parse) else {
@@ -70,7 +72,7 @@ fn span(ms: i64) -> String {
     }
 }
 
-fn lines(review: &today::Today) -> Vec<TodayLine> {
+fn lines(review: &today::Today, tests: i64) -> Vec<TodayLine> {
     let mut out: Vec<TodayLine> = review
         .needs_you
         .iter()
@@ -87,6 +89,19 @@ fn lines(review: &today::Today) -> Vec<TodayLine> {
         out.push(TodayLine {
             say: Say::Remark(says),
             door: None,
+        });
+    }
+    if tests > 0 {
+        let says = match tests {
+            1 => "1 test arrived, and no real webhook yet; tests are in no figure".to_owned(),
+            _ => format!("{tests} tests arrived, and no real webhook yet; tests are in no figure"),
+        };
+        out.push(TodayLine {
+            say: Say::Remark(says),
+            door: Some(Door {
+                list: List::Deliveries,
+                query: "is:test".to_owned(),
+            }),
         });
     }
     let history = review.history.as_deref();
@@ -113,6 +128,11 @@ fn lines(review: &today::Today) -> Vec<TodayLine> {
         };
         out.push(fact(&title, says, door));
     }
+    arrivals(review, &mut out);
+    out
+}
+
+fn arrivals(review: &today::Today, out: &mut Vec<TodayLine>) {
     out.push(fact(
         "Deliveries",
         format!("{} kept", review.kept.count),
@@ -131,7 +151,6 @@ fn lines(review: &today::Today) -> Vec<TodayLine> {
         let says = format!("{} that happened before your last review", late.count);
         out.push(fact("Arrived late", says, late));
     }
-    out
 }
 
 fn money(review: &today::Today, out: &mut Vec<TodayLine>) {

@@ -184,7 +184,7 @@ impl Job {
 
     fn tell(&self, msg: Msg) -> Result<(), Stop> {
         self.inbox
-            .send(Incoming::Worker(msg))
+            .send(Incoming::Worker(Box::new(msg)))
             .map_err(|_| Stop::Closed)
     }
 

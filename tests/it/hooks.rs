@@ -94,9 +94,10 @@ fn post(serving: &Serving, provider: &dyn Provider, hook: &str, body: &[u8]) -> 
         write!(headers, "{name}: {value}\r\n").unwrap();
     }
     // A signature is enough by itself; who has none comes by the secret link.
-    let path = match signed.is_empty() {
-        true => format!("/hooks/{}/{hook}/{PATH_KEY}", provider.id()),
-        false => format!("/hooks/{}/{hook}", provider.id()),
+    let path = if signed.is_empty() {
+        format!("/hooks/{}/{hook}/{PATH_KEY}", provider.id())
+    } else {
+        format!("/hooks/{}/{hook}", provider.id())
     };
     serving
         .request("POST", &path, &headers, body)

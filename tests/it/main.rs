@@ -1,6 +1,11 @@
 //! Behaviour through public borders, in one binary.
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on stops")]
+#![expect(clippy::print_stderr, reason = "a test that is skipped says so")]
+#![expect(
+    clippy::disallowed_methods,
+    reason = "the plain shell's view of a ledger: a connection without the store"
+)]
 
 mod support;
 

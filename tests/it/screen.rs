@@ -2,7 +2,9 @@
 
 use std::io::{Read as _, Write};
 use std::num::NonZero;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
+use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use portable_pty::{Child, CommandBuilder, MasterPty, PtySize, native_pty_system};
@@ -20,6 +22,8 @@ struct Terminal {
     child: Box<dyn Child + Send + Sync>,
     screen: Arc<Mutex<vt100::Parser>>,
     bytes: Arc<Mutex<Vec<u8>>>,
+    reader: Option<JoinHandle<()>>,
+    unwanted: Arc<AtomicBool>,
 }
 
 impl Terminal {
@@ -46,20 +50,24 @@ impl Terminal {
         let bytes = Arc::new(Mutex::new(Vec::new()));
         let mut reader = pair.master.try_clone_reader().unwrap();
         let keys = pair.master.take_writer().unwrap();
-        {
+        let unwanted = Arc::new(AtomicBool::new(false));
+        let reader = {
             let (screen, bytes) = (Arc::clone(&screen), Arc::clone(&bytes));
+            let unwanted = Arc::clone(&unwanted);
             std::thread::spawn(move || {
                 let mut chunk = [0_u8; 4096];
                 while let Ok(read) = reader.read(&mut chunk) {
-                    if read == 0 {
+                    if read == 0 || unwanted.load(Ordering::SeqCst) {
                         break;
                     }
                     screen.lock().unwrap().process(&chunk[..read]);
                     bytes.lock().unwrap().extend_from_slice(&chunk[..read]);
                 }
-            });
-        }
+            })
+        };
         Self {
+            reader: Some(reader),
+            unwanted,
             master: Some(pair.master),
             keys,
             child,
@@ -118,6 +126,16 @@ impl Terminal {
             );
             std::thread::sleep(Duration::from_millis(20));
         }
+    }
+
+    /// Closes the terminal as a lost connection does: no handle on it is left.
+    fn hang_up(&mut self) {
+        self.unwanted.store(true, Ordering::SeqCst);
+        // The reader holds a handle while it waits: what the screen writes next wakes it.
+        self.press("\x0c");
+        self.reader.take().unwrap().join().unwrap();
+        self.keys = Box::new(std::io::sink());
+        drop(self.master.take());
     }
 
     /// Whether everything that was switched on was switched off again.
@@ -219,9 +237,7 @@ fn a_fresh_home_opens_connections_and_a_hang_up_leaves_the_receiver_running() {
     let home = Home::new();
     let mut terminal = Terminal::start(&home, &[], &[]);
     terminal.wait_for("/hooks/");
-    drop(terminal.master.take());
-    // Closing the master is the hang-up; the writer holds a second handle on it.
-    terminal.keys = Box::new(std::io::sink());
+    terminal.hang_up();
     terminal.wait();
     let answer = home.command(&["status"]).output().unwrap();
     assert!(

@@ -25,6 +25,7 @@ pub(crate) struct Home {
 impl Home {
     /// A home whose providers have a path key each, and `more` settings at the end of the file.
     pub(crate) fn with_settings(more: &str) -> Self {
+        use std::fmt::Write as _;
         use std::os::unix::fs::PermissionsExt as _;
         let folder = tempfile::tempdir().unwrap();
         let port = TcpListener::bind("127.0.0.1:0")
@@ -35,9 +36,7 @@ impl Home {
         let mut text =
             format!("[receiver]\nlisten = \"127.0.0.1:{port}\"\n[display]\ntimezone = \"UTC\"\n");
         for provider in ["conscent", "klustr", "expressconsent", "zotlo"] {
-            text.push_str(&format!(
-                "[providers.{provider}]\npath_key = \"{PATH_KEY}\"\n"
-            ));
+            writeln!(text, "[providers.{provider}]\npath_key = \"{PATH_KEY}\"").unwrap();
         }
         text.push_str(more);
         let config = folder.path().join("config/subledger");
@@ -108,6 +107,10 @@ impl Home {
     }
 
     /// A plain connection to the ledger.
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "as any other program opens it, without the store"
+    )]
     pub(crate) fn open(&self) -> Connection {
         Connection::open(self.ledger()).unwrap()
     }

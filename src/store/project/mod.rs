@@ -227,20 +227,51 @@ impl Projector {
     }
 }
 
-const CLEAR: &str = "\
-delete from daily;
-delete from payments;
-delete from cancellations;
-delete from subscriptions;
-delete from consent_changes;
-delete from consents;
-delete from user_aliases;
-delete from events;
-delete from users;";
+/// Every projection and the statement that takes at most `?1` of its rows away, what points at others first.
+const CLEAR: [(&str, &str); 9] = [
+    (
+        "daily",
+        "(day, provider, account, type) in (select day, provider, account, type from daily limit ?1)",
+    ),
+    ("payments", "id in (select id from payments limit ?1)"),
+    (
+        "cancellations",
+        "id in (select id from cancellations limit ?1)",
+    ),
+    (
+        "subscriptions",
+        "id in (select id from subscriptions limit ?1)",
+    ),
+    (
+        "consent_changes",
+        "id in (select id from consent_changes limit ?1)",
+    ),
+    (
+        "consents",
+        "(provider, account, user_id, kind, app, purpose) in
+         (select provider, account, user_id, kind, app, purpose from consents limit ?1)",
+    ),
+    (
+        "user_aliases",
+        "(provider, account, user_id, alias) in (select provider, account, user_id, alias from user_aliases limit ?1)",
+    ),
+    ("events", "id in (select id from events limit ?1)"),
+    ("users", "id in (select id from users limit ?1)"),
+];
 
-/// Empties every projection, inside the caller's transaction, to be folded again from the deliveries.
-pub fn clear(conn: &Connection) -> Result<(), Error> {
-    Ok(conn.execute_batch(CLEAR)?)
+/// Takes at most `limit` rows of the projections away, inside the caller's transaction, to be folded again from the
+/// deliveries; how many it took. They are empty when it is 0.
+pub fn clear(conn: &Connection, limit: u32) -> Result<u32, Error> {
+    let mut taken = 0;
+    for (table, few) in CLEAR {
+        let sql = format!("delete from {table} where {few}");
+        let rows = conn.prepare_cached(&sql)?.execute([limit - taken])?;
+        taken += u32::try_from(rows).unwrap_or(limit).min(limit - taken);
+        if taken == limit {
+            break;
+        }
+    }
+    Ok(taken)
 }
 
 fn reader_of(fresh: &Fresh<'_>) -> Option<UserKey> {

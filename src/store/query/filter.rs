@@ -280,11 +280,7 @@ impl Filter<'_> {
             .map(|column| format!("{column} = {name}"))
             .collect();
         if let Ok(number) = id.parse::<i64>() {
-            let own = match source {
-                Source::Rejected => "-r.id",
-                _ => source.id(),
-            };
-            parts.push(format!("{own} = {}", self.bound.add(number)));
+            parts.push(format!("{} = {}", source.id(), self.bound.add(number)));
         }
         any(parts)
     }

@@ -31,7 +31,7 @@ const EVENTS: &[Column] = &[
     plain("id", "Id", Number),
     column("seq", "Delivery", Number, 9, 8, 10),
     plain("n", "Nth", Number),
-    column("provider", "Provider", Word, 4, 8, 14),
+    column("provider", "Provider", Word, 3, 8, 14),
     column("account", "Account", Text, 8, 7, 12),
     column("app", "App", Text, 9, 8, 24),
     column("type", "Type", Word, 1, 14, 28),
@@ -46,15 +46,15 @@ const EVENTS: &[Column] = &[
     plain("phone", "Phone", Text),
     plain("name", "Name", Text),
     column("subscription_id", "Subscription", Text, 9, 12, 28),
-    column("plan", "Plan", Text, 5, 8, 20),
-    column("amount_minor", "Amount", Minor, 3, 12, 18),
+    column("plan", "Plan", Text, 6, 8, 20),
+    column("amount_minor", "Amount", Minor, 4, 10, 18),
     plain("currency", "Currency", Word),
     plain("exponent", "Digits", Number),
     plain("amount", "Amount (number)", Real),
     plain("amount_text", "Amount as sent", Text),
     column("test", "Test", Flag, 6, 4, 4),
     plain("data", "Data", Json),
-    column("who", "Who", Text, 2, 14, 32),
+    column("who", "Who", Text, 2, 12, 32),
 ];
 
 const USERS: &[Column] = &[
@@ -404,7 +404,7 @@ fn expr(list: List, name: &str, light: bool) -> String {
         ) => format!("iif(k.id > 0, r.{name}, t.{name})"),
         (List::Deliveries, "outcome") => "iif(k.id > 0, r.outcome, 'rejected')".to_owned(),
         (List::Deliveries, "test") => "iif(k.id > 0, r.test, 0)".to_owned(),
-        (List::Deliveries, "id") => "k.id".to_owned(),
+        (List::Deliveries, "id") => "abs(k.id)".to_owned(),
         (List::Users, "who") => "coalesce(r.name, r.email, r.phone, r.user_id)".to_owned(),
         (List::Events, "who") => "coalesce(r.name, u.name, r.email, u.email, r.phone, u.phone, \
                                   r.user_id)"

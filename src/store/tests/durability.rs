@@ -92,7 +92,7 @@ fn what_was_acknowledged_survives_a_crash_and_is_folded_afterwards() {
     assert_eq!((verified.deliveries, verified.is_sound()), (100, true));
     // As a crash right after the commits would leave it: nothing folded.
     let conn = connect(&image.path, Mode::Write).unwrap();
-    crate::store::project::clear(&conn).unwrap();
+    crate::store::project::clear(&conn, u32::MAX).unwrap();
     conn.execute_batch("update meta set value = '0' where key = 'folded_seq'")
         .unwrap();
     drop(conn);
@@ -138,6 +138,32 @@ fn one_that_cannot_be_folded_is_set_aside_and_blocks_nobody() {
     assert_eq!(ledger.store().writer().health().failing, None);
     ledger.reopen();
     assert!(verify(&ledger.path).unwrap().is_sound());
+}
+
+#[test]
+fn after_slow_folding_the_answer_comes_first() {
+    let ledger = Ledger::new();
+    let slow = "(with recursive n (n) as (values (1) union all select n + 1 from n limit 500000) select max(n) from n)";
+    break_folding(&ledger, slow, "a");
+    let folded = |body: &str, n: i64| {
+        let (sender, answer) = std::sync::mpsc::channel();
+        let writer = ledger.store().writer();
+        let health = writer.clone();
+        let delivery = delivery(body, n);
+        let reading = (ledger.options().read)(&delivery);
+        let reply = Box::new(move |_| sender.send(health.health().folded_seq).unwrap());
+        writer.append(delivery, reading, reply).unwrap();
+        answer.recv().unwrap()
+    };
+    assert_eq!(folded("id:1 a", 0), 1);
+    assert_eq!(
+        folded("id:2 a", 1),
+        1,
+        "the answer to the second came before its folding"
+    );
+    eventually("folded", || {
+        ledger.store().writer().health().folded_seq == 2
+    });
 }
 
 #[test]

@@ -496,6 +496,39 @@ fn deliveries_are_answered_while_a_rebuild_goes_on() {
 }
 
 #[test]
+fn a_crash_while_the_lists_are_emptied_for_a_rebuild_leaves_nothing_behind() {
+    let mut ledger = Ledger::new();
+    for n in 0..40 {
+        ledger.post(&format!("id:{n} a"), n);
+    }
+    eventually("folded", || {
+        ledger.text("select count(*) from events") == "40"
+    });
+    ledger.close();
+    let conn = connect(&ledger.path, Mode::Write).unwrap();
+    crate::store::fold::start_over(&conn).unwrap();
+    // The lists of money, days and states are gone, and some of the events.
+    let of_others = conn
+        .query_row("select count(*) from daily", [], |row| row.get::<_, u32>(0))
+        .unwrap();
+    assert_eq!(
+        crate::store::project::clear(&conn, of_others + 25).unwrap(),
+        of_others + 25
+    );
+    drop(conn);
+    ledger.reopen();
+    eventually("folded again", || {
+        ledger.store().writer().health().folded_seq == 40
+    });
+    let checked = ledger.run(Task::Rebuild { check: true }).unwrap();
+    assert_eq!((checked.changed, checked.findings), (0, Vec::new()));
+    assert_eq!(
+        ledger.text("select count(*) from meta where key = 'clearing'"),
+        "0"
+    );
+}
+
+#[test]
 fn an_import_goes_over_the_socket_byte_for_byte() {
     let ledger = Ledger::new();
     ledger

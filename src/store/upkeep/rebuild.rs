@@ -1,7 +1,7 @@
 //! Folding everything again, for real or only to compare.
 //!
-//! For real, the projections are emptied and the position set to zero; what follows is the ordinary folding behind,
-//! so the receiver goes on. To compare, a snapshot of the ledger is folded into a file beside it, on a thread of its
+//! For real, the position is set to zero and a note says that the projections are to be emptied; what follows, a crash
+//! or not, is the ordinary folding behind, so the receiver goes on. To compare, a snapshot of the ledger is folded into a file beside it, on a thread of its
 //! own, and every projection is compared row by row.
 
 use std::cmp::Ordering;
@@ -16,11 +16,11 @@ use rusqlite::{Connection, Rows, Statement};
 
 use crate::domain::time::{Timestamp, Zone};
 use crate::store::append::stored_after;
-use crate::store::fold::{Folder, Trouble, Unfolded};
+use crate::store::fold::{self, Folder, Trouble, Unfolded};
 use crate::store::schema::{self, READER_VERSION, beside, remove, set_meta};
 use crate::store::task::{Progress, Step, Steps, TaskReport};
 use crate::store::thread::{Core, TICK_ROWS};
-use crate::store::{Error, Mode, ReadFn, connect, project};
+use crate::store::{Error, Mode, ReadFn, connect};
 
 /// So many deliveries per step.
 const STEP: i64 = 256;
@@ -40,12 +40,11 @@ const KEPT: &[&str] = &[
     "meta",
 ];
 
-/// Empties the projections; folding begins again at the first delivery.
+/// Has the projections emptied and everything folded again from the first delivery, bit by bit.
 pub(crate) fn start_over(core: &mut Core) -> Result<(), Error> {
     let zone = core.folder.zone();
     core.transact(|core| {
-        project::clear(&core.conn)?;
-        set_meta(&core.conn, "folded_seq", "0")?;
+        fold::start_over(&core.conn)?;
         set_meta(&core.conn, "zone", zone.name())?;
         set_meta(&core.conn, "reader_version", &READER_VERSION.to_string())
     })?;
@@ -67,7 +66,7 @@ pub(crate) fn rebuild(mut zone: Option<Zone>) -> Steps {
             end = Some(core.head.seq);
             return Ok(Step::More(Progress::default()));
         };
-        if core.folder.seq < end && core.catch_up(STEP, &|| false)? > 0 {
+        if core.folder.behind(end) && core.catch_up(STEP, &|| false)? > 0 {
             return Ok(Step::More(progress(core.folder.seq, end)));
         }
         let count = u64::try_from(end).unwrap_or(0);

@@ -1,31 +1,117 @@
-//! Links to paste, and what is known of each provider's account.
+//! Links to paste, and what is known of each provider's account: all accounts at once, or one with all its links.
+
+use std::ops::Range;
 
 use ratatui::layout::Rect;
 
+use crate::domain::printable::Printable;
 use crate::tui::app::App;
+use crate::tui::facts::{Arrived, Connection};
 use crate::tui::theme::Meaning;
 use crate::tui::view::paint::{Cursor, Paint, first_line};
+use crate::tui::{LinkCard, Missing};
 
-/// A line of this screen: indentation, text, look, and which link it belongs to.
+/// A line of this screen: indentation, pieces, and which link or account it belongs to.
 struct Line {
     indent: u16,
-    text: String,
-    meaning: Meaning,
-    link: Option<usize>,
+    pieces: Vec<(String, Meaning)>,
+    of: Option<usize>,
 }
 
-/// Draws the links in `area`; its cursor stands on the selected one.
+/// Lines under way.
+struct Lines {
+    done: Vec<Line>,
+    width: usize,
+    of: Option<usize>,
+}
+
+impl Lines {
+    fn new(width: u16) -> Self {
+        Self {
+            done: Vec::new(),
+            width: usize::from(width),
+            of: None,
+        }
+    }
+
+    fn blank(&mut self) {
+        let of = self.of.take();
+        self.put(0, "", Meaning::Plain);
+        self.of = of;
+    }
+
+    /// A text, on as many lines as it needs.
+    fn put(&mut self, indent: u16, text: &str, meaning: Meaning) {
+        for text in wrapped(text, self.width.saturating_sub(usize::from(indent))) {
+            self.pieces(indent, vec![(text, meaning)]);
+        }
+    }
+
+    /// One line, cut where it is too long.
+    fn pieces(&mut self, indent: u16, pieces: Vec<(String, Meaning)>) {
+        let of = self.of;
+        self.done.push(Line { indent, pieces, of });
+    }
+
+    /// The command, from the first column on, so that it can be taken from the screen as it stands.
+    fn curl(&mut self, card: &LinkCard) {
+        match card.curl.lines(self.width) {
+            Some(lines) => {
+                for line in lines {
+                    self.pieces(0, vec![(line, Meaning::Quiet)]);
+                }
+            }
+            None => self.put(3, "Y copies a curl command that tries it", Meaning::Quiet),
+        }
+    }
+}
+
+/// Draws every account in `area`; its cursor stands on the selected one.
 pub fn draw(paint: &mut Paint<'_>, app: &App, area: Rect) -> Cursor {
-    let lines = lines(app, usize::from(area.width));
+    let height = usize::from(area.height);
+    // With all that helps if it fits, whichever account is selected; else without the blank lines, else without the
+    // commands too.
+    let tries = [(true, true), (false, true), (true, false), (false, false)];
+    let (blanks, curls) = tries
+        .into_iter()
+        .find(|(blanks, curls)| {
+            let accounts = 0..app.accounts().len().max(1);
+            let longest = accounts.map(|at| overview(app, area.width, at, *blanks, *curls).len());
+            longest.max().unwrap_or(0) <= height
+        })
+        .unwrap_or((false, false));
+    let lines = overview(app, area.width, app.place().line, blanks, curls);
+    show(paint, app, area, &lines)
+}
+
+/// Draws the links of one account in `area`; its cursor stands on the selected one.
+pub fn draw_account(paint: &mut Paint<'_>, app: &App, account: usize, area: Rect) -> Cursor {
+    let lines = app
+        .accounts()
+        .get(account)
+        .map_or_else(Vec::new, |cards| opened(app, cards.clone(), area.width));
+    show(paint, app, area, &lines)
+}
+
+fn show(paint: &mut Paint<'_>, app: &App, area: Rect, lines: &[Line]) -> Cursor {
     let selected = app.place().line;
-    let is_selected = |line: &Line| line.link == Some(selected);
+    let is_selected = |line: &Line| line.of == Some(selected);
     let first = lines.iter().position(is_selected).unwrap_or(0);
     let last = lines.iter().rposition(is_selected).unwrap_or(0);
     let height = usize::from(area.height);
-    let top = first_line(last, lines.len(), height).min(first);
+    let top = match selected {
+        // What stands before the first link is in sight with it.
+        0 if last < height => 0,
+        _ => first_line(last, lines.len(), height).min(first),
+    };
     let mut cursor = None;
     for (y, line) in (0..area.height).zip(lines.iter().skip(top)) {
-        paint.line_from(area, y, line.indent, &[(&line.text, line.meaning)]);
+        let pieces: Vec<_> = line
+            .pieces
+            .iter()
+            .map(|(text, meaning)| (text.as_str(), *meaning))
+            .collect();
+        paint.line_from(area, y, line.indent, &pieces);
         if cursor.is_none() && is_selected(line) {
             cursor = paint.select(area, y);
         }
@@ -33,81 +119,169 @@ pub fn draw(paint: &mut Paint<'_>, app: &App, area: Rect) -> Cursor {
     cursor
 }
 
-fn lines(app: &App, width: usize) -> Vec<Line> {
-    let mut lines = Vec::new();
-    let put = |lines: &mut Vec<Line>, indent: u16, text: &str, meaning: Meaning, link| {
-        for text in wrapped(text, width.saturating_sub(usize::from(indent) + 1)) {
-            lines.push(Line {
-                indent,
-                text,
-                meaning,
-                link,
-            });
-        }
-    };
-    if !app.status.as_ref().is_some_and(|status| status.any_real) {
-        let text =
-            "No real webhook yet. Paste a link below into the provider's dashboard; y copies it.";
-        put(&mut lines, 1, text, Meaning::Strong, None);
-        let text =
-            "Or try one from here: Y copies a curl command, t the command that sends a sample.";
-        put(&mut lines, 1, text, Meaning::Plain, None);
+fn overview(app: &App, width: u16, selected: usize, blanks: bool, curls: bool) -> Vec<Line> {
+    let mut lines = Lines::new(width);
+    if app.demo {
+        let text = "A made-up ledger has no links: `subledger` without `demo` shows yours.";
+        lines.put(1, text, Meaning::Strong);
+        return lines.done;
     }
     if app.links.is_empty() {
-        put(
-            &mut lines,
-            1,
-            "The settings hold no provider: `subledger connect PROVIDER` adds one.",
-            Meaning::Strong,
-            None,
-        );
+        let text = "The settings hold no provider: `subledger config set --help` says how to add \
+                    one.";
+        lines.put(1, text, Meaning::Strong);
+        return lines.done;
     }
-    let mut account = None;
-    for (index, card) in app.links.iter().enumerate() {
-        let this = (&card.provider, &card.account);
-        if account != Some(this) {
-            account = Some(this);
-            put(&mut lines, 0, "", Meaning::Plain, None);
-            let heading = format!("{}, account {}", card.provider, card.account);
-            put(&mut lines, 1, &heading, Meaning::Strong, None);
-            let known = app
-                .connections
-                .iter()
-                .filter(|known| (&known.provider, &known.account) == this);
-            for (title, text, meaning) in known.flat_map(|known| &known.lines) {
-                put(&mut lines, 3, &format!("{title}: {text}"), *meaning, None);
-            }
-            for text in &card.add {
-                put(
-                    &mut lines,
-                    3,
-                    &format!("to add: {text}"),
-                    Meaning::Warning,
-                    None,
-                );
-            }
-        }
-        let link = Some(index);
-        put(&mut lines, 3, &card.title, Meaning::Plain, link);
-        put(&mut lines, 5, &card.url, Meaning::Link, link);
-        if app.place().line == index {
-            put(&mut lines, 5, &card.curl, Meaning::Quiet, link);
-            put(&mut lines, 5, &card.send(), Meaning::Quiet, link);
-        }
+    if app.arrived() != Arrived::Real {
+        let text = "No real webhook yet. Paste each link into its provider's dashboard: y copies.";
+        lines.put(1, text, Meaning::Strong);
+        let text = if curls {
+            "Or try one from here: paste the curl command into another terminal."
+        } else {
+            "Or try one from here: Enter shows a curl command, Y copies it."
+        };
+        lines.put(1, text, Meaning::Plain);
     }
-    lines
+    for (at, cards) in app.accounts().into_iter().enumerate() {
+        if blanks && !lines.done.is_empty() {
+            lines.blank();
+        }
+        lines.of = Some(at);
+        account(&mut lines, app, &app.links[cards]);
+        if curls && at == selected {
+            lines.curl(&app.links[app.accounts()[at].start]);
+        }
+        lines.of = None;
+    }
+    lines.done
 }
 
-/// `text` in pieces of at most `cells` characters; links and commands have no other place to be cut.
-fn wrapped(text: &str, cells: usize) -> Vec<String> {
-    let text: Vec<char> = crate::domain::printable::Printable::line(text)
-        .as_str()
-        .chars()
-        .collect();
-    if text.is_empty() {
-        return vec![String::new()];
+/// The state of an account, its main link, and what to add.
+fn account(lines: &mut Lines, app: &App, cards: &[LinkCard]) {
+    let Some(main) = cards.first() else {
+        return;
+    };
+    let known = known(app, main);
+    let (state, meaning) = state(main, known);
+    lines.pieces(
+        1,
+        vec![
+            (format!("{:<14} ", main.name), Meaning::Strong),
+            (state, meaning),
+        ],
+    );
+    if let Some(refused) = known.and_then(|known| known.refused.as_ref()) {
+        lines.pieces(2, vec![(format!("turned away: {refused}"), Meaning::Bad)]);
     }
-    text.chunks(cells.max(8))
-        .map(|part| part.iter().collect())
-        .collect()
+    lines.put(2, &main.url, Meaning::Link);
+    let keys: Vec<_> = main.add.iter().map(Missing::key).collect();
+    let more = match cards.len() {
+        0 | 1 => String::new(),
+        2 => "1 more link".to_owned(),
+        all => format!("{} more links", all - 1),
+    };
+    let add = match keys.as_slice() {
+        [] => String::new(),
+        keys => format!("to add: {}", keys.join(", ")),
+    };
+    let parts: Vec<_> = [more, add]
+        .into_iter()
+        .filter(|part| !part.is_empty())
+        .collect();
+    if !parts.is_empty() {
+        let text = format!("{} (Enter)", parts.join("; "));
+        lines.pieces(2, vec![(text, Meaning::Quiet)]);
+    }
+}
+
+fn known<'a>(app: &'a App, card: &LinkCard) -> Option<&'a Connection> {
+    app.connections
+        .iter()
+        .find(|known| (&known.provider, &known.account) == (&card.provider, &card.account))
+}
+
+fn state(card: &LinkCard, known: Option<&Connection>) -> (String, Meaning) {
+    if card.unguarded {
+        let text = "takes in everything, from whoever sends it (auth = \"none\")";
+        return (text.to_owned(), Meaning::Bad);
+    }
+    match known {
+        Some(known) => known.state.clone(),
+        None => ("not connected: no webhook yet".to_owned(), Meaning::Warning),
+    }
+}
+
+/// All there is of one account.
+fn opened(app: &App, cards: Range<usize>, width: u16) -> Vec<Line> {
+    let mut lines = Lines::new(width);
+    let cards = &app.links[cards];
+    let Some(main) = cards.first() else {
+        return lines.done;
+    };
+    let known = known(app, main);
+    let (state, meaning) = state(main, known);
+    lines.pieces(
+        1,
+        vec![
+            (format!("{}  ", main.name), Meaning::Strong),
+            (state, meaning),
+        ],
+    );
+    for (title, text, meaning) in known.iter().flat_map(|known| &known.lines) {
+        lines.put(2, &format!("{title}: {text}"), *meaning);
+    }
+    for missing in &main.add {
+        let text = format!("to add: {}. {}", missing.key(), missing.help);
+        lines.put(2, &text, Meaning::Warning);
+        lines.put(4, &missing.command(), Meaning::Plain);
+    }
+    for (at, card) in cards.iter().enumerate() {
+        lines.of = Some(at);
+        lines.put(1, &card.title, Meaning::Strong);
+        lines.put(2, &card.url, Meaning::Link);
+        if app.place().line == at {
+            lines.curl(card);
+            lines.put(2, &card.send(), Meaning::Quiet);
+        }
+    }
+    lines.done
+}
+
+/// `text` in pieces of at most `cells` characters: broken behind a blank or a slash where there is one, else anywhere.
+fn wrapped(text: &str, cells: usize) -> Vec<String> {
+    let cells = cells.max(8);
+    let text = Printable::line(text);
+    let mut rest: Vec<char> = text.as_str().chars().collect();
+    let mut pieces = Vec::new();
+    while rest.len() > cells {
+        let is_link = !rest.contains(&' ');
+        let ends = |c: &char| *c == if is_link { '/' } else { ' ' };
+        let at = rest[..cells]
+            .iter()
+            .rposition(ends)
+            .map_or(cells, |at| at + 1);
+        let tail = rest.split_off(at);
+        pieces.push(rest.iter().collect::<String>().trim_end().to_owned());
+        rest = tail;
+    }
+    pieces.push(rest.iter().collect());
+    pieces
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn texts_are_broken_between_words_and_links_behind_a_slash() {
+        assert_eq!(
+            wrapped("paste each link into its dashboard", 16),
+            ["paste each link", "into its", "dashboard"]
+        );
+        assert_eq!(
+            wrapped("http://127.0.0.1:1/hooks/k_0123456789", 28),
+            ["http://127.0.0.1:1/hooks/", "k_0123456789"]
+        );
+        assert_eq!(wrapped("", 28), [""]);
+    }
 }

@@ -16,7 +16,7 @@ pub fn draw(paint: &mut Paint<'_>, app: &App, area: Rect) -> Option<Cursor> {
             if let Some(error) = error {
                 complain(paint, area, error);
             }
-            return Some(typed(paint, area, "/ ", line, error.as_ref()));
+            return Some(Some(typed(paint, area, "/ ", line, error.as_ref())));
         }
         Some(Overlay::Time { line, wrong }) => {
             let cursor = typed(paint, area, "@ ", line, None);
@@ -28,7 +28,7 @@ pub fn draw(paint: &mut Paint<'_>, app: &App, area: Rect) -> Option<Cursor> {
             };
             let from = 3 + width(line.text()) + 3;
             paint.line_from(area, area.height - 1, from, &[(&text, meaning)]);
-            return Some(cursor);
+            return Some(Some(cursor));
         }
         _ => {}
     }
@@ -65,7 +65,7 @@ fn typed(
     prompt: &str,
     line: &Line,
     error: Option<&QueryError>,
-) -> Cursor {
+) -> Position {
     let y = area.height - 1;
     let from = paint.line_from(area, y, 1, &[(prompt, Meaning::Strong)]);
     let room = area.width.saturating_sub(from + 1);
@@ -91,10 +91,7 @@ fn typed(
     ];
     paint.line_from(area, y, from, &pieces);
     let x = area.x + from + u16::try_from(caret).unwrap_or(0);
-    Some(Position::new(
-        x.min(area.right().saturating_sub(1)),
-        area.y + y,
-    ))
+    Position::new(x.min(area.right().saturating_sub(1)), area.y + y)
 }
 
 /// The keys that help here: as many as fit, those that always help at the end.

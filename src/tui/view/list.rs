@@ -6,6 +6,7 @@ use crate::domain::page::{Cell, Column, List, Row, Shape};
 use crate::store::query::columns;
 use crate::tui::app::App;
 use crate::tui::cell;
+use crate::tui::facts::Arrived;
 use crate::tui::theme::Meaning;
 use crate::tui::view::paint::{Cursor, Paint, width};
 
@@ -33,7 +34,8 @@ pub fn draw(paint: &mut Paint<'_>, app: &App, list: List, area: Rect) -> Cursor 
     }
     let height = usize::from(area.height.saturating_sub(1));
     let rows = app.window.visible(height);
-    let tests = rows.iter().any(|row| cell::is_test(list, row));
+    // Of all rows at hand, so that scrolling seldom moves a column.
+    let tests = app.window.rows.iter().any(|row| cell::is_test(list, row));
     let indent = 1 + if tests { width(TEST) + 1 } else { 0 };
     let (placed, dropped) = place(list, area.width, indent);
     heads(paint, area, &placed, dropped);
@@ -55,25 +57,24 @@ pub fn draw(paint: &mut Paint<'_>, app: &App, list: List, area: Rect) -> Cursor 
 }
 
 fn heads(paint: &mut Paint<'_>, area: Rect, placed: &[Placed], dropped: usize) {
-    let more = match dropped {
-        0 => String::new(),
-        1 => "+1 col".to_owned(),
-        _ => format!("+{dropped} cols"),
-    };
-    // The heads give way to what says that there are more.
-    let end = area
-        .width
-        .saturating_sub(if dropped > 0 { width(&more) + 1 } else { 0 });
+    let mut end = 0;
     for place in placed {
-        let room = place.width.min(end.saturating_sub(place.x));
         let (x, title) = (area.x + place.x, place.column.title);
         if is_right(place.column) {
-            paint.text_right(x, area.y, room, title, Meaning::Quiet);
+            paint.text_right(x, area.y, place.width, title, Meaning::Quiet);
+            end = place.x + place.width;
         } else {
-            paint.text(x, area.y, room, title, Meaning::Quiet);
+            end = place.x + paint.text(x, area.y, place.width, title, Meaning::Quiet);
         }
     }
-    paint.text_right(area.x, area.y, area.width, &more, Meaning::Quiet);
+    // Where the last head leaves room it says that there are more columns.
+    let (long, short) = (format!("+{dropped} cols"), format!("+{dropped}"));
+    let more = [long.as_str(), short.as_str()]
+        .into_iter()
+        .find(|more| dropped > 0 && end + 1 + width(more) <= area.width);
+    if let Some(more) = more {
+        paint.text_right(area.x, area.y, area.width, more, Meaning::Quiet);
+    }
 }
 
 fn draw_row(
@@ -140,6 +141,9 @@ fn place(list: List, width: u16, indent: u16) -> (Vec<Placed>, usize) {
 /// The fewest columns that a list should have, if they can be squeezed in.
 const COLUMNS_MIN: usize = 3;
 
+/// The priority of the columns that matter least.
+const PRIORITY_LAST: u8 = 9;
+
 /// Cells for a time as the screen shows it.
 const TIME_WIDTH: u16 = 12;
 
@@ -153,22 +157,29 @@ fn tight(column: &Column) -> u16 {
 
 /// What matters most is cut least.
 fn comfortable(column: &Column) -> u16 {
-    if column.shape == Shape::Time || column.priority > 2 {
-        tight(column)
-    } else {
-        column.width_min.midpoint(column.width_max)
+    match (column.shape, column.priority) {
+        // Our own words say nothing once they are cut.
+        (Shape::Word, 1) => widest(column),
+        (Shape::Time, _) | (_, 4..) => tight(column),
+        (_, 1) => column.width_max - (column.width_max - column.width_min) / 4,
+        (Shape::Text, _) => column.width_min + (column.width_max - column.width_min) / 4,
+        _ => tight(column),
     }
 }
 
 fn widest(column: &Column) -> u16 {
-    if column.shape == Shape::Time {
-        TIME_WIDTH
-    } else {
-        column.width_max
+    match column.name {
+        _ if column.shape == Shape::Time => TIME_WIDTH,
+        // In the publisher's words: `kept, not understood`.
+        "outcome" => 20,
+        // `subscription.trial_started`.
+        "type" => 26,
+        _ => column.width_max,
     }
 }
 
-/// Gives each column its least width, then the rest of the room cell by cell to those that can use it.
+/// Gives each column its least width, then the rest of the room cell by cell to those that can use it, what matters
+/// most first.
 fn spread(
     wanted: &[(usize, &'static Column)],
     least: fn(&Column) -> u16,
@@ -178,17 +189,16 @@ fn spread(
     let mut widths: Vec<u16> = wanted.iter().map(|(_, column)| least(column)).collect();
     let gaps = GAP * u16::try_from(wanted.len().saturating_sub(1)).unwrap_or(0);
     let mut left = room.saturating_sub(widths.iter().sum::<u16>() + gaps);
-    while left > 0 {
+    let mut priority = 1;
+    while left > 0 && priority <= PRIORITY_LAST {
         let before = left;
         for (width, (_, column)) in widths.iter_mut().zip(wanted) {
-            if *width < widest(column) && left > 0 {
+            if *width < widest(column) && column.priority == priority && left > 0 {
                 *width += 1;
                 left -= 1;
             }
         }
-        if left == before {
-            break;
-        }
+        priority += u8::from(left == before);
     }
     let mut x = indent;
     let mut placed = Vec::new();
@@ -214,7 +224,7 @@ fn nothing(paint: &mut Paint<'_>, app: &App, area: Rect) {
             "still looking …".to_owned(),
             "Keys work meanwhile: / changes the filter, Esc goes back.".to_owned(),
         ),
-        (_, true) if !app.status.as_ref().is_some_and(|status| status.any) => (
+        (_, true) if app.arrived() == Arrived::Nothing => (
             "Nothing has been received yet.".to_owned(),
             "9 shows the links to paste, and a command to try each with.".to_owned(),
         ),

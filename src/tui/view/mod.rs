@@ -58,6 +58,9 @@ pub fn draw(frame: &mut Frame<'_>, app: &App) {
     let mut cursor = match app.place().screen {
         Screen::Today => today::draw(&mut paint, app, layout.main),
         Screen::Connections => connections::draw(&mut paint, app, layout.main),
+        Screen::Account(account) => {
+            connections::draw_account(&mut paint, app, account, layout.main)
+        }
         Screen::List(list) => list::draw(&mut paint, app, list, layout.main),
     };
     if app.place().pane.is_some() {

@@ -3,7 +3,19 @@
 use rusqlite::types::Null;
 
 use crate::store::project::tests::{Ledger, START};
-use crate::store::project::{consents, daily, events, groups, payments, users};
+use crate::store::project::{CLEAR, consents, daily, events, groups, payments, users};
+
+fn plan(ledger: &Ledger, sql: &str) -> Vec<String> {
+    let mut statement = ledger
+        .conn
+        .prepare(&format!("explain query plan {sql}"))
+        .unwrap();
+    let bound = vec![Null; statement.parameter_count()];
+    let steps = statement
+        .query_map(rusqlite::params_from_iter(bound), |row| row.get(3))
+        .unwrap();
+    steps.map(Result::unwrap).collect()
+}
 
 #[test]
 fn no_fold_scans_a_table() {
@@ -17,21 +29,24 @@ fn no_fold_scans_a_table() {
         groups::LOOKUPS,
     ];
     for sql in all.concat() {
-        let mut statement = ledger
-            .conn
-            .prepare(&format!("explain query plan {sql}"))
-            .unwrap();
-        let bound = vec![Null; statement.parameter_count()];
-        let plan: Vec<String> = statement
-            .query_map(rusqlite::params_from_iter(bound), |row| row.get(3))
-            .unwrap()
-            .map(Result::unwrap)
-            .collect();
+        let plan = plan(&ledger, sql);
         assert!(!plan.is_empty(), "{sql}");
         for step in &plan {
             let is_constant = step == "SCAN CONSTANT ROW";
             assert!(is_constant || !step.starts_with("SCAN"), "{sql}\n{plan:?}");
         }
+    }
+}
+
+#[test]
+fn emptying_a_list_seeks_the_few_rows_that_it_takes_away() {
+    let ledger = Ledger::new(START);
+    for (table, few) in CLEAR {
+        let plan = plan(&ledger, &format!("delete from {table} where {few}"));
+        assert!(
+            plan[0].starts_with(&format!("SEARCH {table} USING")),
+            "{plan:?}"
+        );
     }
 }
 
@@ -46,16 +61,7 @@ fn one_reader_s_subscriptions_are_found_without_their_sign_ins() {
         (daily::STANDS, "events_user"),
         (groups::DUE, "subscriptions_clock"),
     ] {
-        let mut statement = ledger
-            .conn
-            .prepare(&format!("explain query plan {sql}"))
-            .unwrap();
-        let bound = vec![Null; statement.parameter_count()];
-        let plan: Vec<String> = statement
-            .query_map(rusqlite::params_from_iter(bound), |row| row.get(3))
-            .unwrap()
-            .map(Result::unwrap)
-            .collect();
+        let plan = plan(&ledger, sql);
         assert!(
             plan.iter().any(|step| step.contains(&format!(" {index} "))),
             "{plan:?}"
