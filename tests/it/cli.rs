@@ -955,13 +955,24 @@ fn the_demo_is_the_same_again_and_touches_nothing_else() {
                 "2026-11-01",
             ],
         );
-        succeeds(
-            &home,
-            &["--db", path, "events", "--limit", "0", "--format", "csv"],
+        // The salt is random in a demo, too, and the chain hangs on it.
+        let deliveries = "select seq, received_at, provider, account, hook, outcome, duplicate_of, reason, dedupe_key,
+            confidence, credential, identity_proof, headers, body, origin, test from deliveries order by seq";
+        let list = |args: &[&str]| {
+            let mut all = vec!["--db", path];
+            all.extend(args);
+            all.extend(["--limit", "0", "--format", "csv"]);
+            succeeds(&home, &all).out
+        };
+        (
+            list(&["events"]),
+            list(&["sql", deliveries]),
+            list(&["sql", "select reviewed_at, seq from reviews"]),
         )
-        .out
     };
-    assert_eq!(make("one.db"), make("two.db"));
+    let one = make("one.db");
+    assert_eq!(one, make("two.db"));
+    assert!(one.2.contains("2026-10-31T00:00:00.000Z"), "{}", one.2);
     assert!(!home.ledger().exists());
     fails(&home, &["demo"], 2, &["terminal", "--out"]);
     let there = home.path().join("one.db");
@@ -972,6 +983,20 @@ fn the_demo_is_the_same_again_and_touches_nothing_else() {
         &["there already"],
     );
     succeeds(&home, &["--db", there.to_str().unwrap(), "verify"]);
+}
+
+#[test]
+fn a_receiver_that_goes_away_before_its_answer_is_named() {
+    let home = Home::new();
+    let listener = std::net::TcpListener::bind(("127.0.0.1", home.port)).unwrap();
+    let gone = std::thread::spawn(move || drop(listener.accept().unwrap()));
+    fails(
+        &home,
+        &["send", "zotlo"],
+        3,
+        &["went away before it answered"],
+    );
+    gone.join().unwrap();
 }
 
 #[test]
