@@ -328,6 +328,20 @@ fn the_first_start_writes_private_files_says_where_and_keeps_them() {
 }
 
 #[test]
+fn settings_that_let_nothing_in_do_not_pass_the_check() {
+    let home = Home::new();
+    std::fs::write(settings(&home), "[receiver]\nmetrics = true\n").unwrap();
+    fails(&home, &["config", "check"], 2, &["lets nothing in"]);
+    // What is no key is refused before its value is asked for.
+    fails(
+        &home,
+        &["config", "set", "receiver.lisen"],
+        2,
+        &["did you mean `receiver.listen`"],
+    );
+}
+
+#[test]
 fn a_setting_can_be_set_before_the_first_start() {
     let home = Home::new();
     std::fs::remove_dir_all(home.path().join("config")).unwrap();
@@ -934,6 +948,12 @@ fn deliveries_and_users_can_be_marked_as_tests_by_hand() {
         &["tests", "mark", "--user", "nobody"],
         2,
         &["provider:id"],
+    );
+    fails(
+        &home,
+        &["tests", "mark", "1", "99"],
+        1,
+        &["no delivery 99", "the last is 1"],
     );
 }
 
