@@ -46,6 +46,7 @@ fn is_negated_term(text: &str) -> bool {
 
 /// What every command takes.
 #[derive(Args, Clone, Debug, Default)]
+#[command(next_help_heading = "For every command")]
 pub struct Global {
     /// The database
     #[arg(
@@ -334,7 +335,7 @@ pub struct DemoArgs {
     #[arg(long, default_value_t = 1, value_name = "N")]
     pub seed: u64,
     /// About so many events
-    #[arg(long, default_value_t = 20_000, value_name = "N")]
+    #[arg(long, default_value_t = 20_000, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
     pub events: u64,
     /// The end of the year that is made up; nothing: now
     #[arg(long, value_name = "TIME")]

@@ -19,9 +19,10 @@ use crate::cli::tasks::open_store;
 use crate::config::edit::create_private_dir;
 use crate::config::{places::absolute, read};
 use crate::demo::{Demo, Posted};
-use crate::domain::time::{Clock, Timestamp};
+use crate::domain::time::{Clock, DAY_MS, Timestamp};
 use crate::providers::door;
 use crate::store;
+use crate::store::task::Task;
 use crate::store::writer::{Rejected, Store, Writer};
 
 /// So many deliveries wait for the writer at most.
@@ -92,9 +93,23 @@ fn context(global: &Global, database: PathBuf, clock: Clock) -> Result<Context> 
 fn make(context: &Context, args: &DemoArgs) -> Result<()> {
     let store = open_store(context, String::new())?;
     let bar = bar(args.events);
-    let result = fill(&store, args, context.clock.now(), &bar);
+    let until = context.clock.now();
+    let reviewed_at = until.plus_ms(-DAY_MS);
+    let result = fill(&store, args, until, reviewed_at, &bar);
     bar.finish_and_clear();
-    result?;
+    let seq = result?;
+    store.close()?;
+    review(context, seq, reviewed_at)
+}
+
+/// The day before, everything up to `seq` was reviewed: Today then shows a morning.
+fn review(context: &Context, seq: i64, reviewed_at: Timestamp) -> Result<()> {
+    let mut context = context.clone();
+    context.clock = Clock::Fixed(reviewed_at);
+    let store = open_store(&context, String::new())?;
+    store
+        .writer()
+        .run(Task::MarkReviewed { seq }, &mut |_| {})?;
     store.close()?;
     Ok(())
 }
@@ -108,8 +123,15 @@ fn bar(events: u64) -> ProgressBar {
     bar
 }
 
-/// Everything through the writer, as if it had arrived.
-fn fill(store: &Store, args: &DemoArgs, until: Timestamp, bar: &ProgressBar) -> Result<()> {
+/// Everything through the writer, as if it had arrived. How many arrived before `reviewed_at`.
+fn fill(
+    store: &Store,
+    args: &DemoArgs,
+    until: Timestamp,
+    reviewed_at: Timestamp,
+    bar: &ProgressBar,
+) -> Result<i64> {
+    let mut reviewed = 0;
     let writer = store.writer();
     let mut waiting = Waiting::new();
     let mut refused = Vec::new();
@@ -118,6 +140,7 @@ fn fill(store: &Store, args: &DemoArgs, until: Timestamp, bar: &ProgressBar) -> 
             refused.push(rejected(reason, posted));
             continue;
         }
+        reviewed += i64::from(posted.at < reviewed_at);
         let delivery = posted.into_delivery();
         let reading = door::read(&delivery);
         bar.inc(u64::try_from(reading.events().len()).unwrap_or(0));
@@ -128,7 +151,7 @@ fn fill(store: &Store, args: &DemoArgs, until: Timestamp, bar: &ProgressBar) -> 
     for one in refused {
         writer.reject(one);
     }
-    Ok(())
+    Ok(reviewed)
 }
 
 /// How many deliveries wait for the writer.

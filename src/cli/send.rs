@@ -163,11 +163,18 @@ impl Sender<'_> {
             let stream = tokio::net::TcpStream::connect(self.listen)
                 .await
                 .map_err(|error| self.nobody(&error))?;
-            let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await?;
+            let gone = |error: hyper::Error| self.gone(&error);
+            let (mut sender, connection) =
+                http1::handshake(TokioIo::new(stream)).await.map_err(gone)?;
             let connection = tokio::spawn(connection);
-            let response = sender.send_request(request).await?;
+            let response = sender.send_request(request).await.map_err(gone)?;
             let status = response.status().as_u16();
-            let body = response.into_body().collect().await?.to_bytes();
+            let body = response
+                .into_body()
+                .collect()
+                .await
+                .map_err(gone)?
+                .to_bytes();
             connection.abort();
             let cut = &body[..body.len().min(ANSWER_BYTES_MAX)];
             let said = serde_json::from_slice(cut).unwrap_or_default();
@@ -185,6 +192,13 @@ impl Sender<'_> {
         let listen = self.listen;
         Failure::unreachable(format!(
             "no receiver answers at {listen} ({error}): start one with `subledger serve`"
+        ))
+    }
+
+    fn gone(&self, error: &hyper::Error) -> Failure {
+        let listen = self.listen;
+        Failure::unreachable(format!(
+            "the receiver at {listen} went away before it answered ({error}): that one may be kept or not"
         ))
     }
 

@@ -15,8 +15,8 @@ use crate::cli::context::{Context, create_directory_of};
 use crate::cli::failure::Failure;
 use crate::cli::links::near_url;
 use crate::cli::out::Out;
-use crate::cli::running;
 use crate::cli::tasks::open_store;
+use crate::cli::{running, settings};
 use crate::config::{Config, SettingsError};
 use crate::domain::delivery::Delivery;
 use crate::providers::door::{Doors, RejectedAgain};
@@ -44,8 +44,12 @@ pub fn run(global: &Global, detached: bool, out: &mut Out) -> Result<()> {
     for warning in &context.config.warnings {
         tracing::warn!("{warning}");
     }
-    // Settings that no provider takes are refused before anything is opened.
-    Doors::open(&context.config.accounts, [0; 32])?;
+    // Settings that no provider takes are refused before anything is opened; those that let nothing in are not, as
+    // what is turned away can be taken in afterwards.
+    settings::check(&context.config)?;
+    if let Err(error) = settings::lets_something_in(&context) {
+        tracing::warn!("{error}");
+    }
     create_directory_of(&context.database)?;
     let listener = bind(&context)?;
     let listen = listener.local_addr().context("the port has no address")?;
@@ -271,12 +275,7 @@ impl Reloader {
     fn try_take(&self) -> Result<Context> {
         let fresh = Context::read(&self.global)?;
         // A file that is being written, or is gone, must not shut everybody out.
-        if !fresh.config.lets_something_in() {
-            let path = fresh.settings.path.display();
-            return Err(
-                Failure::usage(format!("{path} lets nothing in: no path key, no secret")).into(),
-            );
-        }
+        settings::lets_something_in(&fresh)?;
         let doors = Doors::open(&fresh.config.accounts, self.key)?;
         self.handle.set(live(&fresh.config, doors)?);
         Ok(fresh)

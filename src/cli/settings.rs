@@ -23,6 +23,7 @@ pub fn run(global: &Global, command: &ConfigCommand, out: &mut Out) -> Result<()
         ConfigCommand::Check => {
             let context = Context::read(global)?;
             check(&context.config)?;
+            lets_something_in(&context)?;
             for warning in &context.config.warnings {
                 out.say(format!("warning: {warning}"))?;
             }
@@ -41,6 +42,18 @@ pub fn run(global: &Global, command: &ConfigCommand, out: &mut Out) -> Result<()
 /// Whether every provider takes what the settings give it.
 pub fn check(config: &Config) -> Result<()> {
     Doors::open(&config.accounts, [0; 32])?;
+    Ok(())
+}
+
+/// Whether any webhook could come in, by the settings file that is there.
+pub fn lets_something_in(context: &Context) -> Result<()> {
+    if context.settings.exists && !context.config.lets_something_in() {
+        return Err(Failure::usage(format!(
+            "{} lets nothing in: no path key, no secret",
+            context.settings.path.display()
+        ))
+        .into());
+    }
     Ok(())
 }
 
@@ -109,20 +122,20 @@ fn paths(global: &Global, out: &mut Out) -> Result<()> {
 
 fn set(global: &Global, words: &[String], out: &mut Out) -> Result<()> {
     let (_, settings) = context::find(global)?;
-    if !settings.exists {
-        let path = settings.path.display();
-        return Err(Failure::usage(format!(
-            "there are no settings at {path} yet: `subledger serve` writes them at its first start"
-        ))
-        .into());
-    }
     let mut pairs = Vec::new();
     for pair in words.chunks(2) {
+        // Nobody is asked for the value of a key that is none.
+        pair.first()
+            .map_or(Ok(()), |key| edit::check_key(key, &known()))?;
         match pair {
             [key, value] => pairs.push((key.clone(), value.clone())),
             [key] => pairs.push((key.clone(), ask(key, out)?)),
             _ => {}
         }
+    }
+    if !settings.exists {
+        edit::write_first(&settings.path, &known())?;
+        out.say(format!("wrote the settings: {}", settings.path.display()))?;
     }
     edit::set(&settings.path, &pairs, &known(), &|config| {
         Doors::open(&config.accounts, [0; 32]).map(drop)

@@ -24,9 +24,7 @@ pub fn run(context: &Context, seq: i64, body_only: bool, out: &mut Out) -> Resul
     let zone = reader.zone()?;
     let Some(detail) = reader.delivery(seq)? else {
         let last = reader.status(context.clock.now())?.last_seq;
-        return Err(
-            Failure::failed(format!("there is no delivery {seq}: the last is {last}")).into(),
-        );
+        return Err(no_delivery(seq, last).into());
     };
     if body_only {
         let Some(body) = &detail.body else {
@@ -54,6 +52,11 @@ pub fn run(context: &Context, seq: i64, body_only: bool, out: &mut Out) -> Resul
         out.line("none")?;
     }
     headers_and_body(&detail.headers, detail.body.as_deref(), "erased", out)
+}
+
+/// What is said where a delivery was named that is not there.
+pub fn no_delivery(seq: i64, last: i64) -> Failure {
+    Failure::failed(format!("there is no delivery {seq}: the last is {last}"))
 }
 
 /// The columns of a list as heads of a table.

@@ -251,7 +251,14 @@ fn sums(sums: &[Sum]) -> String {
 
 fn deliveries(today: &Today) -> String {
     let some = [
-        (today.repeats.count, "repeats"),
+        (
+            today.repeats.count,
+            if today.repeats.count == 1 {
+                "repeat"
+            } else {
+                "repeats"
+            },
+        ),
         (today.not_understood.count, "not understood"),
         (today.turned_away.count, "turned away"),
     ];

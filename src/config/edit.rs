@@ -96,6 +96,13 @@ pub fn set(
     load(path, known).map(drop)
 }
 
+/// Whether there is a setting called `key`; the error names the nearest.
+pub fn check_key(key: &str, known: &[Known]) -> Result<(), SettingsError> {
+    shape_of(key, known)
+        .map(drop)
+        .ok_or_else(|| unknown(key, known))
+}
+
 fn set_one(
     document: &mut DocumentMut,
     key: &str,

@@ -328,6 +328,32 @@ fn the_first_start_writes_private_files_says_where_and_keeps_them() {
 }
 
 #[test]
+fn settings_that_let_nothing_in_do_not_pass_the_check() {
+    let home = Home::new();
+    std::fs::write(settings(&home), "[receiver]\nmetrics = true\n").unwrap();
+    fails(&home, &["config", "check"], 2, &["lets nothing in"]);
+    // What is no key is refused before its value is asked for.
+    fails(
+        &home,
+        &["config", "set", "receiver.lisen"],
+        2,
+        &["did you mean `receiver.listen`"],
+    );
+}
+
+#[test]
+fn a_setting_can_be_set_before_the_first_start() {
+    let home = Home::new();
+    std::fs::remove_dir_all(home.path().join("config")).unwrap();
+    let said = succeeds(&home, &["config", "set", "receiver.metrics", "true"]);
+    assert!(said.err.contains("wrote the settings"), "{}", said.err);
+    let text = std::fs::read_to_string(settings(&home)).unwrap();
+    assert!(text.contains("metrics = true"), "{text}");
+    assert_eq!(text.matches("path_key = \"k_").count(), 4);
+    assert_eq!(mode(&settings(&home)), 0o600);
+}
+
+#[test]
 fn config_shows_where_each_value_comes_from_and_never_a_secret() {
     let home = Home::with_settings(
         "[providers.klustr.accounts.b]\nsecret = \"whsec_aHVudGVyMmh1bnRlcjI=\"\n",
@@ -923,6 +949,12 @@ fn deliveries_and_users_can_be_marked_as_tests_by_hand() {
         2,
         &["provider:id"],
     );
+    fails(
+        &home,
+        &["tests", "mark", "1", "99"],
+        1,
+        &["no delivery 99", "the last is 1"],
+    );
 }
 
 #[test]
@@ -943,13 +975,24 @@ fn the_demo_is_the_same_again_and_touches_nothing_else() {
                 "2026-11-01",
             ],
         );
-        succeeds(
-            &home,
-            &["--db", path, "events", "--limit", "0", "--format", "csv"],
+        // The salt is random in a demo, too, and the chain hangs on it.
+        let deliveries = "select seq, received_at, provider, account, hook, outcome, duplicate_of, reason, dedupe_key,
+            confidence, credential, identity_proof, headers, body, origin, test from deliveries order by seq";
+        let list = |args: &[&str]| {
+            let mut all = vec!["--db", path];
+            all.extend(args);
+            all.extend(["--limit", "0", "--format", "csv"]);
+            succeeds(&home, &all).out
+        };
+        (
+            list(&["events"]),
+            list(&["sql", deliveries]),
+            list(&["sql", "select reviewed_at, seq from reviews"]),
         )
-        .out
     };
-    assert_eq!(make("one.db"), make("two.db"));
+    let one = make("one.db");
+    assert_eq!(one, make("two.db"));
+    assert!(one.2.contains("2026-10-31T00:00:00.000Z"), "{}", one.2);
     assert!(!home.ledger().exists());
     fails(&home, &["demo"], 2, &["terminal", "--out"]);
     let there = home.path().join("one.db");
@@ -960,6 +1003,20 @@ fn the_demo_is_the_same_again_and_touches_nothing_else() {
         &["there already"],
     );
     succeeds(&home, &["--db", there.to_str().unwrap(), "verify"]);
+}
+
+#[test]
+fn a_receiver_that_goes_away_before_its_answer_is_named() {
+    let home = Home::new();
+    let listener = std::net::TcpListener::bind(("127.0.0.1", home.port)).unwrap();
+    let gone = std::thread::spawn(move || drop(listener.accept().unwrap()));
+    fails(
+        &home,
+        &["send", "zotlo"],
+        3,
+        &["went away before it answered"],
+    );
+    gone.join().unwrap();
 }
 
 #[test]
