@@ -92,7 +92,12 @@ fn readers_make_nothing_and_say_that_there_is_nothing() {
     }
     fails(&home, &["tui"], 2, &["terminal"]);
     // With settings of its own: on the usual port another receiver may answer.
-    fails(&Home::new(), &["send", "zotlo"], 3, &["no receiver answers"]);
+    fails(
+        &Home::new(),
+        &["send", "zotlo"],
+        3,
+        &["no receiver answers"],
+    );
     assert!(!settings(&home).exists());
     assert!(!home.ledger().exists());
 }
