@@ -45,7 +45,7 @@ fn bodies() -> Vec<Vec<u8>> {
 
 /// The delivery's number in a 200.
 fn seq_in(answer: &str) -> i64 {
-    let number = answer.rsplit_once(":").unwrap().1;
+    let number = answer.rsplit_once(':').unwrap().1;
     number.trim_end_matches('}').parse().unwrap()
 }
 
