@@ -148,7 +148,8 @@ fn the_same_body_on_32_connections_at_once_is_stored_once() {
 fn no_path_key_reaches_the_ring_by_another_way() {
     let home = Home::new();
     let serving = home.serve();
-    let headers = format!("Referer: http://h/hooks/zotlo/events/{PATH_KEY}\r\n");
+    let headers =
+        format!("Referer: http://h/hooks/zotlo/events/{PATH_KEY}\r\nX-Key: key={PATH_KEY}; a\r\n");
     for path in [
         format!("/hooks/{PATH_KEY}/zotlo/events"),
         format!("/hooks/zotlo/event/{PATH_KEY}"),
