@@ -44,6 +44,8 @@ pub enum MoneyFlag {
     UnknownCurrency,
     /// Not a decimal number, or more digits than can be held.
     NotANumber,
+    /// More than anybody pays: summed with others it could leave the range of a sum.
+    TooLarge,
 }
 
 impl MoneyFlag {
@@ -55,12 +57,17 @@ impl MoneyFlag {
             Self::NoCurrency => "no currency",
             Self::UnknownCurrency => "unknown currency",
             Self::NotANumber => "not a number",
+            Self::TooLarge => "too large to be a price",
         }
     }
 }
 
 /// How far from a whole minor unit float noise may lie.
 const NOISE_MAX: Decimal = Decimal::from_parts(1, 0, 0, false, 6);
+
+/// The most minor units that are believed: one that fills 64 bits would fail every sum it is in, for SQLite gives up on
+/// a query whose sum leaves them. Above any number that a float still tells from its neighbour.
+const MINOR_MAX: u64 = 1_000_000_000_000_000_000;
 
 impl Money {
     /// Reads `token` (`289.5`, `"201.00"` without its quotes, `1e2`) as an amount in `currency`.
@@ -118,6 +125,7 @@ fn to_minor(token: &str, digits: u8) -> (Option<i64>, Option<MoneyFlag>) {
     let minor = i64::from_str(&whole.to_string()).ok();
     match (minor, (exact - whole).abs()) {
         (None, _) => (None, Some(MoneyFlag::NotANumber)),
+        (Some(minor), _) if minor.unsigned_abs() > MINOR_MAX => (None, Some(MoneyFlag::TooLarge)),
         (minor, noise) if noise.is_zero() => (minor, None),
         (minor, noise) if noise <= NOISE_MAX => (minor, Some(MoneyFlag::Rounded)),
         _ => (None, Some(MoneyFlag::Inexact)),
@@ -190,6 +198,19 @@ mod tests {
             ("10", "", None, Some(MoneyFlag::NoCurrency)),
             ("10", "ZZZ", None, Some(MoneyFlag::UnknownCurrency)),
             (forty, "EUR", None, Some(MoneyFlag::NotANumber)),
+            ("1e16", "EUR", Some(1_000_000_000_000_000_000), None),
+            (
+                "10000000000000000.01",
+                "EUR",
+                None,
+                Some(MoneyFlag::TooLarge),
+            ),
+            (
+                "-92233720368547758.08",
+                "EUR",
+                None,
+                Some(MoneyFlag::TooLarge),
+            ),
             ("free", "EUR", None, Some(MoneyFlag::NotANumber)),
         ] {
             let money = Money::read(token, currency);
