@@ -413,7 +413,8 @@ fn read_old(delivery: &Delivery, body: &Object<'_>) -> Reading {
                 received_at: delivery.received_at,
                 renewal: Object::default(),
             };
-            sale_reading(delivery, label, kind, &frame, body)
+            let fallback = key_of_bytes(&label, delivery, KeyRule::Bytes);
+            sale_reading(label, fallback, kind, &frame, body)
         }
     }
 }
@@ -426,9 +427,10 @@ fn untimed(delivery: &Delivery, label: String, fact: &str, event: Event) -> Read
     reading(label, keys, has_id, vec![event])
 }
 
+/// `fallback` is the key of a purchase without an id.
 fn sale_reading(
-    delivery: &Delivery,
     label: String,
+    fallback: DeliveryKey,
     kind: Kind,
     frame: &sale::Frame<'_>,
     purchase: &Object<'_>,
@@ -436,7 +438,7 @@ fn sale_reading(
     let id = sale::id(purchase);
     let key = match &id {
         Some(id) => natural(format!("purchase:{id}")),
-        None => key_of_bytes(&label, delivery, KeyRule::Bytes),
+        None => fallback,
     };
     let events = sale::events(kind, frame, purchase);
     reading(label, vec![key], id.is_some(), events)
@@ -743,13 +745,14 @@ impl<'a> Envelope<'a> {
                 _ => Kind::Content,
             })
         };
+        let fallback = self.key_of_bytes();
         let frame = sale::Frame {
             subject: self.subject,
             occurred: sale::occurred(purchase, self.delivery.received_at, Some(self.occurred)),
             received_at: self.delivery.received_at,
             renewal: self.payload.object_or_empty("renewal"),
         };
-        sale_reading(self.delivery, self.event, kind, &frame, purchase)
+        sale_reading(self.event, fallback, kind, &frame, purchase)
     }
 
     /// A reading of a fact that the old generation tells too.

@@ -519,6 +519,24 @@ fn a_purchase_has_one_key_in_both_generations() {
 }
 
 #[test]
+fn a_purchase_in_an_envelope_without_an_id_is_known_by_bytes_that_hold_its_time() {
+    let body = |created: &str| {
+        format!(
+            r#"{{"event":"purchase.pass","user_id":"u","payload":{{"purchase":{{"type":"PASS","price":1,
+            "priceDetails":{{"price":1,"currency":"INR"}}}}}}{created}}}"#
+        )
+    };
+    let dated = read("events", &body(r#","created_at":1760000000"#));
+    assert_eq!(
+        dated.keys[0].rule,
+        KeyRule::Natural,
+        "a retry an hour later"
+    );
+    let dateless = read("events", &body(""));
+    assert_eq!(dateless.keys[0].rule, KeyRule::Bytes);
+}
+
+#[test]
 fn money_comes_from_the_exact_token() {
     for (token, expected, flag) in [
         ("289.5", Some(28_950), None),
