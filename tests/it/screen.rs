@@ -113,6 +113,19 @@ impl Terminal {
         self.master.as_ref().unwrap().resize(size).unwrap();
     }
 
+    /// Closes what is open and the screen, a key at a time: two that are read together are one key with Alt.
+    fn leave(&mut self) {
+        for keys in ["\x1b", "q", "\x1b", "q", "\x1b", "q"] {
+            // It may have ended with the key before.
+            let _ = self.keys.write_all(keys.as_bytes());
+            let _ = self.keys.flush();
+            std::thread::sleep(Duration::from_millis(300));
+            if self.child.try_wait().unwrap().is_some() {
+                return;
+            }
+        }
+    }
+
     fn wait(&mut self) -> u32 {
         let deadline = Instant::now() + PATIENCE;
         loop {
@@ -208,9 +221,7 @@ fn a_morning_on_the_screen() {
     terminal.resize(6, 30);
     terminal.resize(24, 80);
     terminal.wait_for("1 Today");
-    terminal.press("\x1b");
-    std::thread::sleep(Duration::from_millis(100));
-    terminal.press("q");
+    terminal.leave();
     assert_eq!(terminal.wait(), 0);
     assert!(
         terminal.is_restored(),
