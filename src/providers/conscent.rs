@@ -332,7 +332,7 @@ impl Kind {
         if let Some(kind) = Self::of_type(body) {
             return Some(kind);
         }
-        if body.object("subscriptionDetails").is_some() && body.has("username") {
+        if body.object("subscriptionDetails").is_some() && body.raw("username").is_some() {
             return Some(Self::Review);
         }
         match Self::of_hook(hook) {
@@ -574,7 +574,9 @@ impl<'a> Envelope<'a> {
             {
                 return self.cancel(&renewal);
             }
-            if let Some(purchase) = self.payload.object("purchase") {
+            if let Some(purchase) = self.payload.object("purchase")
+                && !self.tells_no_sale()
+            {
                 return self.purchase(&purchase);
             }
         }
@@ -610,8 +612,16 @@ impl<'a> Envelope<'a> {
             .any(|word| self.name.contains(word))
     }
 
-    fn kind_by_name(&self) -> EventType {
-        let name = self.name.as_str();
+    /// A view, a cancel or a refund may name the purchase it is about, and is none itself.
+    fn tells_no_sale(&self) -> bool {
+        let undone = ["cancel", "refund"]
+            .iter()
+            .any(|word| self.name.contains(word));
+        undone || self.family().is_some()
+    }
+
+    /// The marketing family that the name begins with.
+    fn family(&self) -> Option<EventType> {
         let families = [
             ("meter_banner", EventType::EngagementMeter),
             ("paywall", EventType::EngagementPaywall),
@@ -619,8 +629,15 @@ impl<'a> Envelope<'a> {
             ("sub_landing_page", EventType::EngagementLandingPage),
             ("subscription_review", EventType::CheckoutReviewed),
         ];
-        if let Some((_, kind)) = families.iter().find(|(family, _)| name.starts_with(family)) {
-            return *kind;
+        families
+            .into_iter()
+            .find_map(|(family, kind)| self.name.starts_with(family).then_some(kind))
+    }
+
+    fn kind_by_name(&self) -> EventType {
+        let name = self.name.as_str();
+        if let Some(kind) = self.family() {
+            return kind;
         }
         let has = |word: &str| name.contains(word);
         if has("transaction") || has("payment") || self.failed() {
@@ -753,6 +770,11 @@ impl<'a> Envelope<'a> {
             .find_map(|key| payload.object(key)?.text("clientId"))
             .unwrap_or_default();
         event.plan = subscription.trimmed("title");
+        if let (OccurredSource::Implausible, Some(told)) = (self.occurred.source, &self.created_at)
+        {
+            let told = serde_json::Value::from(told.clone());
+            event.extra.insert("created_at".to_owned(), told);
+        }
         keep(&mut event, payload, &["action", "tier"]);
         for (key, name) in [
             ("paywall", "name"),
@@ -872,7 +894,7 @@ impl Contact {
             });
         let user_name = self.user_name.filter(|name| {
             let address = name.contains('@') && !name.contains(char::is_whitespace);
-            !address && !looks_like_phone(name)
+            !address && !looks_like_phone(name) && self.phone.as_ref() != Some(name)
         });
         Subject {
             user_id,

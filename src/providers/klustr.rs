@@ -494,7 +494,7 @@ fn read_scope(scope: Value<'_>, ends: bool) -> Option<Scope> {
         Some("revoked") => ConsentState::Withdrawn,
         Some("expired") => ConsentState::Expired,
         Some("refused" | "denied" | "declined") => ConsentState::Refused,
-        None if fields.value("date_revoked").is_some() => ConsentState::Withdrawn,
+        None if fields.text("date_revoked").is_some() => ConsentState::Withdrawn,
         None if fields.value("status").is_none() => ConsentState::Given,
         _ => return None,
     };

@@ -347,6 +347,9 @@ fn instant(value: Value<'_>) -> Option<Timestamp> {
     let Some(zone) = fields.text("timezone") else {
         return Some(utc);
     };
+    if chrono::DateTime::parse_from_rfc3339(&date).is_ok() {
+        return Some(utc);
+    }
     if let Ok(Zone(zone)) = zone.parse::<Zone>() {
         let local = utc.utc().naive_utc().and_local_timezone(zone);
         return Some(

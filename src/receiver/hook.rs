@@ -33,6 +33,8 @@ const HOOKS: &[u8] = b"/hooks/";
 const LARGE_BODY_BYTES: usize = 64 << 10;
 /// A path part of up to so many bytes may be a word; a longer one is shown as a fingerprint.
 const WORD_BYTES_MAX: usize = 32;
+/// A shorter word in a header is not looked up among the path keys.
+const KEY_BYTES_MIN: usize = 8;
 /// Why a failure beyond its address's share is counted only.
 const FLOOD_REASON: &str = "too many failures from one address";
 /// A part with so many digits is no word.
@@ -171,6 +173,27 @@ fn kept_value(doors: &Doors, value: &[u8]) -> Vec<u8> {
         rest = after;
     }
     kept.extend_from_slice(rest);
+    without_path_keys(doors, &kept)
+}
+
+/// `value` with every word in it that is a path key as its fingerprint: proxies and scripts copy keys around.
+fn without_path_keys(doors: &Doors, value: &[u8]) -> Vec<u8> {
+    let is_inside = |byte: u8| byte.is_ascii_alphanumeric() || b"_-".contains(&byte);
+    let mut kept = Vec::with_capacity(value.len());
+    for word in value.chunk_by(|a, b| is_inside(*a) == is_inside(*b)) {
+        let is_key = word.len() >= KEY_BYTES_MIN
+            && std::str::from_utf8(word).is_ok_and(|word| {
+                providers::ALL
+                    .iter()
+                    .filter_map(|provider| doors.door(provider.id()))
+                    .any(|door| door.path_key(word).is_some())
+            });
+        if is_key {
+            kept.extend_from_slice(doors.fingerprint(word).as_bytes());
+        } else {
+            kept.extend_from_slice(word);
+        }
+    }
     kept
 }
 

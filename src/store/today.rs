@@ -172,6 +172,9 @@ pub struct Sum {
     pub before: Option<i64>,
 }
 
+/// Purposes with longer names, as they stand in a filter, are in no figure.
+const PURPOSE_BYTES_MAX: usize = 1_000;
+
 /// Changes of consent to one purpose.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Consent {
@@ -461,7 +464,9 @@ impl<'a> Review<'a> {
             purposes.entry(folded(&purpose)).or_insert(purpose);
         }
         let mut out = Vec::new();
-        for purpose in purposes.into_values() {
+        // A name that no filter has room for would have no list behind its figures.
+        let named = |purpose: &String| literal_text(purpose).len() <= PURPOSE_BYTES_MAX;
+        for purpose in purposes.into_values().filter(named) {
             let of_purpose = format!("{text} purpose:{}", literal_text(&purpose));
             let given = self.figure(list, &format!("{of_purpose} state:given"))?;
             let withdrawn = self.figure(list, &format!("{of_purpose} state:withdrawn"))?;

@@ -42,15 +42,22 @@ impl When {
             .to_string()
     }
 
-    /// `1 min ago`, `3 h ago`, `12 days ago`; `just now` under a minute and for what lies ahead.
+    /// `1 min ago`, `3 h ago`, `in 12 days`; `just now` within a minute.
     pub fn ago(self, at: Timestamp) -> String {
         let ms = self.now.ms().saturating_sub(at.ms());
-        match ms {
-            ..MINUTE_MS => "just now".to_owned(),
-            MINUTE_MS..HOUR_MS => format!("{} min ago", ms / MINUTE_MS),
-            HOUR_MS..DAY_MS => format!("{} h ago", ms / HOUR_MS),
-            _ if ms < 2 * DAY_MS => "1 day ago".to_owned(),
-            _ => format!("{} days ago", ms / DAY_MS),
+        if ms.saturating_abs() < MINUTE_MS {
+            return "just now".to_owned();
+        }
+        let span = match ms.saturating_abs() {
+            span if span < HOUR_MS => format!("{} min", span / MINUTE_MS),
+            span if span < DAY_MS => format!("{} h", span / HOUR_MS),
+            span if span < 2 * DAY_MS => "1 day".to_owned(),
+            span => format!("{} days", span / DAY_MS),
+        };
+        if ms < 0 {
+            format!("in {span}")
+        } else {
+            format!("{span} ago")
         }
     }
 }
@@ -237,6 +244,8 @@ mod tests {
             (3 * HOUR_MS, "3 h ago"),
             (DAY_MS, "1 day ago"),
             (12 * DAY_MS, "12 days ago"),
+            (-3 * HOUR_MS, "in 3 h"),
+            (-364 * DAY_MS, "in 364 days"),
         ] {
             assert_eq!(when().ago(now.plus_ms(-ms)), said);
         }

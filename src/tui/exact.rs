@@ -16,6 +16,8 @@ pub struct Exact<W: io::Write> {
     inner: CrosstermBackend<W>,
     /// Where the terminal shows something whose second cell it may not clear with the first.
     doubtful: HashSet<(u16, u16)>,
+    /// Where the cursor was put last.
+    cursor: Position,
 }
 
 impl<W: io::Write> Exact<W> {
@@ -24,6 +26,7 @@ impl<W: io::Write> Exact<W> {
         Self {
             inner: CrosstermBackend::new(out),
             doubtful: HashSet::new(),
+            cursor: Position::ORIGIN,
         }
     }
 }
@@ -71,12 +74,14 @@ impl<W: io::Write> Backend for Exact<W> {
         self.inner.show_cursor()
     }
 
+    /// Never asks the terminal: one that went away does not answer, and its answer would come among the keys.
     fn get_cursor_position(&mut self) -> io::Result<Position> {
-        self.inner.get_cursor_position()
+        Ok(self.cursor)
     }
 
     fn set_cursor_position<P: Into<Position>>(&mut self, position: P) -> io::Result<()> {
-        self.inner.set_cursor_position(position)
+        self.cursor = position.into();
+        self.inner.set_cursor_position(self.cursor)
     }
 
     fn clear(&mut self) -> io::Result<()> {
@@ -115,6 +120,16 @@ mod tests {
         assert!(text.contains("\u{92a}\u{93e}"), "{text:?}");
         assert!(text.contains("\u{1b}[5;2H"), "{text:?}");
         assert!(!text.contains("\u{1b}[5;3H"), "{text:?}");
+    }
+
+    #[test]
+    fn the_terminal_is_not_asked_where_its_cursor_is() {
+        let mut out = Vec::new();
+        let mut back_end = Exact::new(&mut out);
+        back_end.set_cursor_position((7, 3)).unwrap();
+        assert_eq!(back_end.get_cursor_position().unwrap(), Position::new(7, 3));
+        let text = String::from_utf8(out).unwrap();
+        assert!(!text.contains("\u{1b}[6n"), "{text:?}");
     }
 
     #[test]

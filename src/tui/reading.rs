@@ -128,6 +128,7 @@ pub fn refused(effect: &Effect, why: &str) -> Option<Msg> {
             page: Err(why.to_owned()),
             newer: Newer::default(),
         }),
+        Effect::Today(_) | Effect::Connections => Some(Msg::Done(Err(why.to_owned()))),
         _ => None,
     }
 }

@@ -14,6 +14,7 @@ mod clients;
 mod crash;
 mod floors;
 mod hooks;
+mod hostile;
 mod oracle;
 mod queries;
 mod screen;

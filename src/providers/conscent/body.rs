@@ -35,9 +35,10 @@ impl<'a> Object<'a> {
         (raw != "null").then_some(raw)
     }
 
-    /// Whether `key` has a value other than null.
+    /// Whether `key` says something: not null, blank text or the word `undefined`.
     pub(super) fn has(&self, key: &str) -> bool {
-        self.raw(key).is_some()
+        self.raw(key)
+            .is_some_and(|raw| !raw.starts_with('"') || scalar(raw).is_some())
     }
 
     /// The object under `key`.

@@ -113,6 +113,9 @@ pub(super) fn events(kind: Kind, frame: &Frame<'_>, purchase: &Object<'_>) -> Ve
     }
     if let Some(first) = events.first_mut() {
         keep(first, purchase, KEPT);
+        if first.occurred.source == OccurredSource::Implausible {
+            keep(first, purchase, &["createdAt"]);
+        }
     }
     events
 }

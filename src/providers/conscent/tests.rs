@@ -619,6 +619,49 @@ fn impossible_times_are_kept_out_of_use() {
 }
 
 #[test]
+fn a_part_that_is_the_word_undefined_does_not_decide_the_kind() {
+    let body = r#"{"_id":"p1","userId":"u1","type":"SUBSCRIPTION","subscriptionTitle":"Gold",
+        "cancelledSubscriptionDetails":"undefined","subscriptionsDetail":"","bundleBuyingPrice":"undefined",
+        "priceDetails":{"price":"10","currency":"INR"}}"#;
+    let told = events("events", body);
+    assert_eq!(types(&told), ["subscription.started", "payment.succeeded"]);
+    let review = r#"{"userId":"u1","username":"","subscriptionDetails":{"title":"Gold"}}"#;
+    assert_eq!(types(&events("events", review)), ["checkout.reviewed"]);
+}
+
+#[test]
+fn a_view_a_cancel_and_a_refund_that_name_a_purchase_are_no_sale() {
+    for (name, kind) in [
+        ("paywall.click", "engagement.paywall"),
+        ("subscription_review.view", "checkout.reviewed"),
+        ("refunded.subscription", "unknown"),
+        ("cancelled.subscription", "unknown"),
+    ] {
+        let body = format!(
+            r#"{{"event":"{name}","user_id":"u1","created_at":1709189670,"payload":{{"purchase":
+                {{"_id":"p1","type":"SUBSCRIPTION","priceDetails":{{"price":10,"currency":"INR"}}}}}}}}"#
+        );
+        assert_eq!(types(&events("events", &body)), [kind], "{name}");
+    }
+}
+
+#[test]
+fn a_short_phone_is_no_name_either() {
+    let body = r#"{"userId":"u1","phoneNumber":"12345","userName":12345}"#;
+    assert_eq!(events("login", body)[0].subject.name, None);
+}
+
+#[test]
+fn an_impossible_time_stays_in_data() {
+    let sale = r#"{"_id":"p1","userId":"u1","type":"PASS","createdAt":"1970-01-01T00:00:00.000Z"}"#;
+    let told = events("events", sale);
+    assert_eq!(told[0].occurred.source, OccurredSource::Implausible);
+    assert_eq!(told[0].extra["createdAt"], "1970-01-01T00:00:00.000Z");
+    let view = r#"{"event":"paywall.exit","user_id":"u1","created_at":12,"payload":{}}"#;
+    assert_eq!(events("events", view)[0].extra["created_at"], "12");
+}
+
+#[test]
 fn an_offer_is_in_data_and_never_an_amount() {
     let all = events("review-subscription", SAMPLES[7].body);
     assert_eq!(all[0].plan.as_deref(), Some("Quiet reading"));

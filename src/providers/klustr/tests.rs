@@ -99,6 +99,19 @@ fn deleting_withdraws_every_scope_whatever_its_status_and_dates() {
 }
 
 #[test]
+fn an_empty_date_of_withdrawal_withdraws_nothing() {
+    for (date, state) in [("", "given"), ("2024-03-05T18:40:11Z", "withdrawn")] {
+        let scopes = json!([{"id": "x", "date_revoked": date}]);
+        let body = with(
+            named("user.app.consent.update"),
+            "/data/scopes",
+            Some(scopes),
+        );
+        assert_eq!(states(&event(&Klustr, &body)), [("x", state)], "{date}");
+    }
+}
+
+#[test]
 fn a_scope_with_a_status_nobody_knows_is_no_consent() {
     for (status, state) in [
         (json!("active"), Some("given")),

@@ -527,6 +527,14 @@ fn a_moment_in_another_zone_is_read_in_it() {
 }
 
 #[test]
+fn a_date_with_an_offset_of_its_own_needs_no_zone() {
+    let created = json!({"date": "2025-07-31T12:00:00+03:00", "timezone": "Europe/Istanbul"});
+    let body = with(named("transaction"), "/queue/createDate", Some(created));
+    let told = event(&Zotlo, &body).occurred.at;
+    assert_eq!(told, Some(at("2025-07-31T09:00:00.000Z")));
+}
+
+#[test]
 fn cards_never_leave_the_body() {
     for sample in Zotlo.samples() {
         for event in events(&Zotlo, sample.body) {

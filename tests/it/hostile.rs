@@ -1,0 +1,169 @@
+//! What nobody should send, sent with right credentials: kept byte for byte, folded, and shown without harm.
+
+use std::sync::Barrier;
+
+use crate::support::{Home, PATH_KEY, PATIENCE, Serving};
+
+/// The hooks that bodies are thrown at.
+const HOOKS: [(&str, &str); 5] = [
+    ("zotlo", "events"),
+    ("klustr", "events"),
+    ("expressconsent", "events"),
+    ("conscent", "events"),
+    ("conscent", "sign-up"),
+];
+
+/// Bodies that JSON readers refuse or choke on, and values that terminals and spreadsheets act on.
+fn bodies() -> Vec<Vec<u8>> {
+    let mut bodies: Vec<Vec<u8>> = [
+        &b""[..],
+        b"hello",
+        b"null",
+        b"[]",
+        b"{}{}",
+        b" \r\n\t",
+        b"{\"a\":\"\\ud800\",\"event_type\":\"\\udc00\"}",
+        b"{\"a\":1e400}",
+        b"\xef\xbb\xbf{\"a\":1}",
+        b"{\"a\":1,\"a\":2,\"queue\":{},\"queue\":[]}",
+        b"{\"email\":\"a\\u0000b\"}",
+        b"\0{\"a\":1}\0",
+        b"{\"a\":\"\xff\xfe\"}",
+        b"{\"_id\":\"=1+1\",\"email\":\"\\u001b[31m\\u009b2J\",\"name\":\"@x\\r\\n\\t\\u202e\"}",
+        b"{\"event_type\":\"=\\u001b]0;x\\u0007\",\"user_id\":\"+1\\u007f\",\"app_id\":{}}",
+    ]
+    .map(<[u8]>::to_vec)
+    .to_vec();
+    bodies.push(format!("{{\"amount\":{}}}", "9".repeat(40)).into_bytes());
+    for depth in [200, 100_000] {
+        bodies.push(["[".repeat(depth), "]".repeat(depth)].concat().into_bytes());
+    }
+    bodies.push(format!("\"{}\"", "s".repeat((1 << 20) - 2)).into_bytes());
+    bodies.push(format!("{{\"subscriptionsDetail\":[{}{{}}]}}", "{},".repeat(20_000)).into_bytes());
+    bodies
+}
+
+/// The delivery's number in a 200.
+fn seq_in(answer: &str) -> i64 {
+    let number = answer.rsplit_once(':').unwrap().1;
+    number.trim_end_matches('}').parse().unwrap()
+}
+
+fn wait_until_folded(home: &Home) {
+    let deadline = std::time::Instant::now() + PATIENCE;
+    let lag = "select (select max(seq) from deliveries) - value from meta where key = 'folded_seq'";
+    while home.number(lag) > 0 {
+        assert!(std::time::Instant::now() < deadline, "folding hangs");
+        std::thread::sleep(std::time::Duration::from_millis(20));
+    }
+}
+
+/// The first character of `text` that acts on a terminal.
+fn acting(text: &str) -> Option<char> {
+    text.chars().find(|c| {
+        (c.is_control() && !matches!(c, '\n' | '\r' | '\t')) || matches!(c, '\u{202a}'..='\u{202e}')
+    })
+}
+
+fn assert_harmless(home: &Home) {
+    for list in [
+        "events",
+        "users",
+        "consents",
+        "changes",
+        "deliveries",
+        "quarantine",
+    ] {
+        for format in ["table", "csv", "tsv", "json", "ndjson", "md"] {
+            let args = [list, "--format", format, "--limit", "0"];
+            let output = home.command(&args).output().unwrap();
+            assert!(output.status.success(), "{args:?}");
+            let text = String::from_utf8(output.stdout).unwrap();
+            assert_eq!(acting(&text), None, "{args:?}");
+        }
+    }
+}
+
+#[test]
+fn hostile_bodies_are_kept_exactly_folded_and_shown_without_harm() {
+    let home = Home::new();
+    let serving = home.serve();
+    for (provider, hook) in HOOKS {
+        for body in bodies() {
+            let shown = String::from_utf8_lossy(&body[..body.len().min(80)]).into_owned();
+            let (status, answer) = serving.post(provider, hook, &body).unwrap();
+            assert_eq!(status, 200, "{provider}/{hook} {shown}: {answer}");
+            let kept: Vec<u8> = home
+                .open()
+                .query_row(
+                    "select cast(body as blob) from deliveries where seq = ?1",
+                    [seq_in(&answer)],
+                    |row| row.get(0),
+                )
+                .unwrap();
+            assert!(kept == body, "{provider}/{hook} {shown}");
+        }
+    }
+    wait_until_folded(&home);
+    assert_harmless(&home);
+    assert_eq!(serving.terminate(), Some(0));
+    for args in [&["rebuild", "--check"][..], &["verify"]] {
+        let output = home.command(args).output().unwrap();
+        assert!(output.status.success(), "{args:?}: {output:?}");
+    }
+}
+
+fn post_at_once(serving: &Serving, times: usize, body: &[u8]) -> Vec<String> {
+    let barrier = Barrier::new(times);
+    std::thread::scope(|scope| {
+        let senders: Vec<_> = (0..times)
+            .map(|_| {
+                scope.spawn(|| {
+                    barrier.wait();
+                    serving.post("conscent", "sign-up", body).unwrap().1
+                })
+            })
+            .collect();
+        senders
+            .into_iter()
+            .map(|sender| sender.join().unwrap())
+            .collect()
+    })
+}
+
+#[test]
+fn the_same_body_on_32_connections_at_once_is_stored_once() {
+    let home = Home::new();
+    let serving = home.serve();
+    let body = br#"{"_id":"64b0","email":"ada@example.org","name":"Ada"}"#;
+    let answers = post_at_once(&serving, 32, body);
+    let stored = answers
+        .iter()
+        .filter(|answer| answer.contains("\"stored\""));
+    assert_eq!(stored.count(), 1, "{answers:?}");
+    assert_eq!(home.number("select count(*) from deliveries"), 32);
+}
+
+#[test]
+fn no_path_key_reaches_the_ring_by_another_way() {
+    let home = Home::new();
+    let serving = home.serve();
+    let headers =
+        format!("Referer: http://h/hooks/zotlo/events/{PATH_KEY}\r\nX-Key: key={PATH_KEY}; a\r\n");
+    for path in [
+        format!("/hooks/{PATH_KEY}/zotlo/events"),
+        format!("/hooks/zotlo/event/{PATH_KEY}"),
+        format!("/hooks/zotlo/events?key={PATH_KEY}"),
+        "/hooks/zotlo/events/k_mistyped".to_owned(),
+    ] {
+        let (status, _) = serving.request("POST", &path, &headers, b"{}").unwrap();
+        assert!(matches!(status, 401 | 404), "{path}: {status}");
+    }
+    assert_eq!(serving.terminate(), Some(0));
+    assert_eq!(home.number("select count(*) from rejected"), 4);
+    let shown = format!(
+        "select count(*) from rejected where instr(path || headers || reason || hook, '{PATH_KEY}')
+         or instr(path || headers || reason, 'k_mistyped')"
+    );
+    assert_eq!(home.number(&shown), 0);
+}
