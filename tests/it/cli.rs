@@ -1082,3 +1082,58 @@ fn completions_and_manual_hold_every_command_that_is_listed() {
     assert!(count > 20, "{count}");
     assert!(!help.contains("detached"));
 }
+
+/// The words of a shell line, `'` the only quote; a comment ends it.
+fn words(line: &str) -> Vec<String> {
+    let mut words = vec![String::new()];
+    let mut quoted = false;
+    for c in line.chars() {
+        match c {
+            '\'' => quoted = !quoted,
+            '#' if !quoted => break,
+            ' ' if !quoted => words.push(String::new()),
+            c => words.last_mut().unwrap().push(c),
+        }
+    }
+    words.retain(|word| !word.is_empty());
+    words
+}
+
+#[test]
+fn the_commands_of_the_readme_work_in_its_order() {
+    let readme = include_str!("../../README.md");
+    let (home, _serving) = full();
+    let mut tried = 0;
+    for line in readme.lines() {
+        let Some(command) = line.trim().strip_prefix("$ subledger ") else {
+            continue;
+        };
+        let words = words(command);
+        succeeds(&home, &words.iter().map(String::as_str).collect::<Vec<_>>());
+        tried += 1;
+    }
+    assert!(tried > 10, "{tried}");
+}
+
+#[test]
+fn the_filters_of_the_readme_are_filters_of_some_list() {
+    let readme = include_str!("../../README.md");
+    let (home, _serving) = full();
+    let table = readme.split("| you want | you write |").nth(1).unwrap();
+    let rows = table
+        .lines()
+        .skip(2)
+        .take_while(|line| line.starts_with('|'));
+    let mut tried = 0;
+    for row in rows {
+        // Every other piece stands between backticks.
+        for filter in row.split('`').skip(1).step_by(2) {
+            let taken = ["events", "subscriptions", "deliveries"]
+                .iter()
+                .any(|list| run(&home, &[list, filter]).code == 0);
+            assert!(taken, "{filter}");
+            tried += 1;
+        }
+    }
+    assert!(tried > 10, "{tried}");
+}
