@@ -18,6 +18,9 @@ const COMMON_SETTINGS: [(&str, SettingShape); 3] = [
 /// Headers that hold credentials, whoever sends them.
 const CREDENTIAL_HEADERS: [&str; 3] = ["authorization", "proxy-authorization", "cookie"];
 
+/// A shorter secret is too much like any word to be looked for in text.
+const MASKED_BYTES_MIN: usize = 8;
+
 /// What a fingerprint begins with.
 const PRINT: &str = "fp:";
 
@@ -121,15 +124,22 @@ impl Doors {
         fingerprint(&self.fingerprint_key, value)
     }
 
-    /// `headers` as they may be kept: credentials of `provider`, known or not, as fingerprints, other bytes that are
-    /// not UTF-8 spelt out as `\xNN`.
+    /// `headers` as they may be kept: credentials of `provider`, known or not, and any account's secrets in other
+    /// values as fingerprints, other bytes that are not UTF-8 spelt out as `\xNN`.
     pub fn kept_headers(
         &self,
         provider: &str,
         headers: &[(String, Vec<u8>)],
     ) -> Vec<(String, String)> {
         let accounts = self.door(provider).map_or(&[][..], |door| &door.accounts);
-        kept(&self.fingerprint_key, accounts, headers)
+        let every = self.doors.iter().flat_map(|door| &door.accounts);
+        let secrets: Vec<&Secret> = every.flat_map(Account::secrets).collect();
+        kept(&self.fingerprint_key, accounts, &secrets, headers)
+    }
+
+    /// `value` with a fingerprint in the place of `secret`, wherever it stands; a very short one is left as it is.
+    pub fn masked(&self, value: Vec<u8>, secret: &[u8]) -> Vec<u8> {
+        masked(&self.fingerprint_key, value, secret)
     }
 
     /// Judges a rejected request again by today's secrets: signatures and signed times as of its first arrival, Basic
@@ -273,7 +283,7 @@ impl Door {
             account: account.settings.account.clone(),
             identity_proof: (account.gate.identify)(&request.body),
             test,
-            headers: kept(&self.fingerprint_key, &self.accounts, &request.headers),
+            headers: self.kept(&request.headers),
             hook: request.hook,
             received_at: request.received_at,
             body: request.body,
@@ -281,6 +291,11 @@ impl Door {
             remote_ip: request.remote_ip,
             origin: Origin::Live,
         }
+    }
+
+    fn kept(&self, headers: &[(String, Vec<u8>)]) -> Vec<(String, String)> {
+        let secrets: Vec<&Secret> = self.accounts.iter().flat_map(Account::secrets).collect();
+        kept(&self.fingerprint_key, &self.accounts, &secrets, headers)
     }
 
     /// Refuses accounts that nothing can tell apart: a request with all credentials of one must not fit another.
@@ -400,6 +415,10 @@ impl Account {
             settings,
             open,
         })
+    }
+
+    fn secrets(&self) -> impl Iterator<Item = &Secret> {
+        self.settings.secrets.values().flatten()
     }
 
     fn judge(&self, request: &Request) -> Judged<'_> {
@@ -583,6 +602,7 @@ fn find_print<'a>(
 fn kept(
     key: &[u8; 32],
     accounts: &[Account],
+    secrets: &[&Secret],
     headers: &[(String, Vec<u8>)],
 ) -> Vec<(String, String)> {
     let is_credential = |name: &str| {
@@ -598,11 +618,38 @@ fn kept(
             let value = if is_credential(name) {
                 fingerprint(key, value)
             } else {
-                visible(value)
+                let value = secrets.iter().fold(value.clone(), |value, secret| {
+                    masked(key, value, secret.expose().as_bytes())
+                });
+                visible(&value)
             };
             (name.clone(), value)
         })
         .collect()
+}
+
+/// Proxies write paths, and people write keys, into headers of any name.
+fn masked(key: &[u8; 32], value: Vec<u8>, secret: &[u8]) -> Vec<u8> {
+    if secret.len() < MASKED_BYTES_MIN {
+        return value;
+    }
+    let found = |rest: &[u8]| rest.windows(secret.len()).position(|part| part == secret);
+    let Some(mut at) = found(&value) else {
+        return value;
+    };
+    let print = fingerprint(key, secret);
+    let (mut out, mut rest) = (Vec::with_capacity(value.len()), value.as_slice());
+    loop {
+        out.extend_from_slice(&rest[..at]);
+        out.extend_from_slice(print.as_bytes());
+        rest = &rest[at + secret.len()..];
+        match found(rest) {
+            Some(next) => at = next,
+            None => break,
+        }
+    }
+    out.extend_from_slice(rest);
+    out
 }
 
 /// Text as it is, other bytes as `\xNN`.

@@ -24,6 +24,8 @@ use crate::receiver::wire::Link;
 const PROBE_AGE_MAX: Duration = Duration::from_secs(10);
 /// Upper bounds of the histogram of answers, milliseconds.
 const BOUNDS_MS: [u64; 10] = [1, 2, 5, 10, 25, 50, 100, 500, 1_000, 5_000];
+/// What health pages say to anything but a look.
+const WRONG_METHOD: Reply = Reply::WrongMethod { allow: "GET, HEAD" };
 /// Headers by which proxies say for whom they speak.
 const FORWARDING_HEADERS: [&str; 11] = [
     "forwarded",
@@ -178,9 +180,10 @@ impl Counters {
 
 /// `/livez`: the process runs.
 pub(crate) async fn live(State(shared): State<Arc<Shared>>, request: Request) -> Response<Body> {
-    let reply = match *request.method() {
-        Method::GET | Method::HEAD => Reply::Alive,
-        _ => Reply::NotFound,
+    let reply = if is_look(request.method()) {
+        Reply::Alive
+    } else {
+        WRONG_METHOD
     };
     shared.counters.answered("", reply);
     reply.response(is_last(&request))
@@ -190,7 +193,11 @@ pub(crate) async fn live(State(shared): State<Arc<Shared>>, request: Request) ->
 pub(crate) async fn ready(State(shared): State<Arc<Shared>>, request: Request) -> Response<Body> {
     let is_last = is_last(&request);
     let (parts, _) = request.into_parts();
-    let reply = if is_local(&parts) {
+    let reply = if !is_local(&parts) {
+        Reply::NotFound
+    } else if !is_look(&parts.method) {
+        WRONG_METHOD
+    } else {
         let pulse = shared.ledger.pulse();
         let is_fresh = pulse.committed.is_some_and(|age| age < PROBE_AGE_MAX);
         if is_fresh && !pulse.is_failing {
@@ -198,8 +205,6 @@ pub(crate) async fn ready(State(shared): State<Arc<Shared>>, request: Request) -
         } else {
             Reply::Busy
         }
-    } else {
-        Reply::NotFound
     };
     shared.counters.answered("", reply);
     reply.response(is_last)
@@ -212,6 +217,10 @@ pub(crate) async fn metrics(State(shared): State<Arc<Shared>>, request: Request)
     if !shared.live.get().metrics || !is_local(&parts) {
         shared.counters.answered("", Reply::NotFound);
         return Reply::NotFound.response(is_last);
+    }
+    if !is_look(&parts.method) {
+        shared.counters.answered("", WRONG_METHOD);
+        return WRONG_METHOD.response(is_last);
     }
     let text = shared
         .counters
@@ -229,13 +238,16 @@ fn is_last(request: &Request) -> bool {
         || link.is_some_and(|link| link.is_draining.load(Ordering::Relaxed))
 }
 
-/// Whether a GET came from this machine and was passed on by nobody. A name in `Host` is only the sender's word, so
+const fn is_look(method: &Method) -> bool {
+    matches!(*method, Method::GET | Method::HEAD)
+}
+
+/// Whether a request came from this machine and was passed on by nobody. A name in `Host` is only the sender's word, so
 /// the connection itself must be local too.
 fn is_local(parts: &Parts) -> bool {
     let peer = parts.extensions.get::<Arc<Link>>().map(|link| link.peer);
     let host = parts.headers.get(HOST).and_then(|host| host.to_str().ok());
-    matches!(parts.method, Method::GET | Method::HEAD)
-        && peer.is_some_and(|peer| peer.to_canonical().is_loopback())
+    peer.is_some_and(|peer| peer.to_canonical().is_loopback())
         && host.is_some_and(is_loopback_host)
         && parts.uri.host().is_none_or(is_loopback_host)
         && !FORWARDING_HEADERS

@@ -41,6 +41,8 @@ const FLOOD_REASON: &str = "too many failures from one address";
 const DIGITS_MAX: usize = 3;
 /// Parts of an unknown path that are kept.
 const PARTS_MAX: usize = 6;
+/// A provider's own name with more digits than this could be a telephone number.
+const LABEL_DIGITS_MAX: usize = 4;
 /// Cells of a provider's own name in a log line.
 const LABEL_CELLS_MAX: usize = 60;
 
@@ -197,6 +199,11 @@ fn without_path_keys(doors: &Doors, value: &[u8]) -> Vec<u8> {
     kept
 }
 
+/// What stands in `path` where a path key belongs, be it right or not.
+fn path_key(path: &str) -> Option<&str> {
+    path.strip_prefix("/hooks/")?.split('/').nth(2)
+}
+
 /// A part of a path as it may be kept: a word stays, whatever could be a path key becomes its fingerprint.
 fn kept_part(doors: &Doors, place: usize, part: &str) -> String {
     let is_word = place < 2
@@ -263,14 +270,17 @@ impl Visit {
     fn look(&self, door: &Door, hook: &'static str, key: Option<&str>) -> Reply {
         let provider = door.provider().id();
         let Some(account) = key.and_then(|key| door.path_key(key)) else {
-            return self.fail(Reply::WrongMethod { is_known: false }, provider, hook, None);
+            return self.fail(Reply::WrongMethod { allow: "POST" }, provider, hook, None);
         };
         match self.parts.method {
             Method::GET | Method::HEAD | Method::OPTIONS => {
                 self.shared.ledger.checked(provider, account, hook);
                 self.count(provider, Reply::Ready)
             }
-            _ => self.count(provider, Reply::WrongMethod { is_known: true }),
+            _ => {
+                let allow = "POST, GET, HEAD, OPTIONS";
+                self.count(provider, Reply::WrongMethod { allow })
+            }
         }
     }
 
@@ -391,9 +401,12 @@ impl Visit {
 
     fn headers(&self) -> Vec<(String, Vec<u8>)> {
         let headers = self.parts.headers.iter();
+        let doors = &self.live.doors;
+        let own_key = path_key(self.parts.uri.path()).unwrap_or_default();
         headers
             .map(|(name, value)| {
-                let value = kept_value(&self.live.doors, value.as_bytes());
+                let value = kept_value(doors, value.as_bytes());
+                let value = doors.masked(value, own_key.as_bytes());
                 (name.as_str().to_owned(), value)
             })
             .collect()
@@ -565,11 +578,21 @@ impl Line {
         Self {
             shared: Arc::clone(shared),
             provider,
-            label: Printable::line(label).cut(LABEL_CELLS_MAX),
+            label: Printable::line(logged(label)).cut(LABEL_CELLS_MAX),
             began,
             outcome: None,
         }
     }
+}
+
+/// A provider's own name for an event, if it is the kind of word that such a name is: a sender can write anything
+/// there, a reader's address too.
+fn logged(label: &str) -> &str {
+    let is_name = label
+        .bytes()
+        .all(|byte| byte.is_ascii_alphanumeric() || b"._-/".contains(&byte))
+        && label.bytes().filter(u8::is_ascii_digit).count() <= LABEL_DIGITS_MAX;
+    if is_name { label } else { "(not a name)" }
 }
 
 impl Drop for Line {
@@ -594,6 +617,21 @@ mod tests {
     use super::*;
     use crate::domain::delivery::{Content, Origin, ProviderId};
     use crate::domain::time::Timestamp;
+
+    #[test]
+    fn only_names_of_events_are_logged() {
+        for name in [
+            "",
+            "user.app.consent.create",
+            "SubscriberUpdate/cancel",
+            "meter_banner.click",
+        ] {
+            assert_eq!(logged(name), name);
+        }
+        for name in ["a@b.example", "905555555555", "two words", "\u{1b}[2J"] {
+            assert_eq!(logged(name), "(not a name)");
+        }
+    }
 
     #[test]
     fn a_reader_that_panics_quarantines() {

@@ -30,10 +30,10 @@ pub(crate) enum Reply {
     Unauthorized,
     /// Nothing is here.
     NotFound,
-    /// Only POST; with the right path key also GET, HEAD and OPTIONS.
+    /// This place takes other methods.
     WrongMethod {
-        /// Whether the path key was right.
-        is_known: bool,
+        /// Which, as the header lists them.
+        allow: &'static str,
     },
     /// Head or body did not arrive in time.
     TooSlow,
@@ -153,12 +153,8 @@ impl Reply {
         let headers = response.headers_mut();
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
         match self {
-            Self::WrongMethod { is_known: true } => {
-                let all = HeaderValue::from_static("POST, GET, HEAD, OPTIONS");
-                headers.insert(ALLOW, all);
-            }
-            Self::WrongMethod { is_known: false } => {
-                headers.insert(ALLOW, HeaderValue::from_static("POST"));
+            Self::WrongMethod { allow } => {
+                headers.insert(ALLOW, HeaderValue::from_static(allow));
             }
             Self::Busy => {
                 headers.insert(RETRY_AFTER, HeaderValue::from_static(BUSY_RETRY_S));

@@ -15,6 +15,8 @@ mod crash;
 mod floors;
 mod hooks;
 mod hostile;
+mod leaks;
+mod mutations;
 mod oracle;
 mod queries;
 mod screen;

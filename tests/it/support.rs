@@ -88,22 +88,7 @@ impl Home {
             .stderr(Stdio::null())
             .spawn()
             .unwrap();
-        let mut serving = Serving {
-            child,
-            port: self.port,
-        };
-        let deadline = Instant::now() + PATIENCE;
-        while serving
-            .get("/livez")
-            .is_none_or(|(status, _)| status != 200)
-        {
-            assert!(Instant::now() < deadline, "the receiver does not answer");
-            if let Some(status) = serving.child.try_wait().unwrap() {
-                panic!("the receiver ended: {status}");
-            }
-            std::thread::sleep(Duration::from_millis(10));
-        }
-        serving
+        Serving::wait(child, self.port)
     }
 
     /// A plain connection to the ledger.
@@ -128,6 +113,23 @@ pub(crate) struct Serving {
 }
 
 impl Serving {
+    /// `child`, once it answers on `port`.
+    pub(crate) fn wait(child: Child, port: u16) -> Self {
+        let mut serving = Self { child, port };
+        let deadline = Instant::now() + PATIENCE;
+        while serving
+            .get("/livez")
+            .is_none_or(|(status, _)| status != 200)
+        {
+            assert!(Instant::now() < deadline, "the receiver does not answer");
+            if let Some(status) = serving.child.try_wait().unwrap() {
+                panic!("the receiver ended: {status}");
+            }
+            std::thread::sleep(Duration::from_millis(10));
+        }
+        serving
+    }
+
     /// Posts `body` to a hook by its path key: status and body of the answer, `None` if none came.
     pub(crate) fn post(&self, provider: &str, hook: &str, body: &[u8]) -> Option<(u16, String)> {
         self.request(

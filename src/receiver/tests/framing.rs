@@ -214,7 +214,7 @@ async fn nobody_leaves_http_1() {
                 "Connection: Upgrade\r\nUpgrade: websocket\r\n",
                 "{}",
             ),
-            404,
+            405,
         ),
         (
             "CONNECT a.example:443 HTTP/1.1\r\nHost: a\r\n\r\n".to_owned(),

@@ -425,6 +425,22 @@ async fn new_settings_hold_from_the_next_request_on() {
 }
 
 #[tokio::test]
+async fn health_is_looked_at_and_nothing_else() {
+    let server = Server::start().await;
+    for path in ["/livez", "/readyz", "/metrics"] {
+        for method in ["POST", "DELETE", "OPTIONS"] {
+            let head = format!("{method} {path} HTTP/1.1\r\nHost: localhost\r\n");
+            let answer = server.ask(format!("{head}\r\n")).await;
+            is_json(&answer, 405, r#"{"error":"method_not_allowed"}"#);
+            assert_eq!(answer.header("allow"), Some("GET, HEAD"), "{method} {path}");
+            let passed_on = server.ask(format!("{head}X-Forwarded-For: 198.51.100.1\r\n\r\n"));
+            let status = if path == "/livez" { 405 } else { 404 };
+            assert_eq!(passed_on.await.status, status, "{method} {path}");
+        }
+    }
+}
+
+#[tokio::test]
 async fn health_is_told_to_this_machine_only() {
     let server = Server::start().await;
     let get = |path: &str, host: &str, more: &str| {
