@@ -188,6 +188,9 @@ pub enum Command {
     Stop,
     /// Have the receiver take the settings again
     Reload,
+    /// The receiver as a service that systemd starts with the machine, and again when it fails
+    #[command(subcommand)]
+    Service(ServiceCommand),
     /// Check settings, permissions, disk and providers
     Doctor,
     /// The settings
@@ -343,6 +346,38 @@ pub struct DemoArgs {
     /// Write the database here and keep it; opens no screen
     #[arg(long, value_name = "FILE")]
     pub out: Option<PathBuf>,
+}
+
+/// What `service` does.
+#[derive(Clone, Debug, Subcommand)]
+pub enum ServiceCommand {
+    /// Place a unit of this user and start it; done again, it is written again
+    Install {
+        /// Print a script that does it, and do nothing
+        #[arg(long)]
+        print: bool,
+        /// Print a script, for root, with a hardened unit of the machine's and its socket; do nothing
+        #[arg(long)]
+        system: bool,
+        /// The program that the unit starts, where it is not to be this one
+        #[arg(long, value_name = "FILE")]
+        program: Option<PathBuf>,
+    },
+    /// How the service stands; exit 3 if it is not active
+    Status {
+        /// The machine's instead of this user's
+        #[arg(long)]
+        system: bool,
+    },
+    /// Stop the service and remove what install wrote
+    Uninstall {
+        /// Print the commands, and do nothing
+        #[arg(long)]
+        print: bool,
+        /// Print those for the machine's units
+        #[arg(long)]
+        system: bool,
+    },
 }
 
 /// What `config` does.

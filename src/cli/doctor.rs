@@ -16,7 +16,7 @@ use crate::cli::failure::{FAILED, Failure};
 use crate::cli::links::{links, near_url};
 use crate::cli::out::Out;
 use crate::cli::table::{local, tame};
-use crate::cli::{running, settings};
+use crate::cli::{running, service, settings};
 use crate::domain::delivery::MAIN_ACCOUNT;
 use crate::domain::printable::Printable;
 use crate::domain::time::{DAY_MS, HOUR_MS, MINUTE_MS, Timestamp, Zone};
@@ -117,6 +117,7 @@ fn examine(context: &Context, findings: &mut Findings) {
         Err(error) => findings.add("database", Level::Bad, error.to_string()),
     }
     look_at_receiver(context, findings);
+    look_at_service(findings);
 }
 
 fn look_at_settings(context: &Context, findings: &mut Findings) {
@@ -286,6 +287,12 @@ fn look_at_receiver(context: &Context, findings: &mut Findings) {
             findings.add("receiver", level, says);
         }
     }
+}
+
+fn look_at_service(findings: &mut Findings) {
+    let (is_lacking, says) = service::brief();
+    let level = if is_lacking { Level::Note } else { Level::Ok };
+    findings.add("service", level, says);
 }
 
 /// The links of this provider and account, for what they lack.

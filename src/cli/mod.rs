@@ -22,6 +22,10 @@ pub mod start;
 
 pub mod service;
 
+pub mod notify;
+
+pub mod sockets;
+
 pub mod serve;
 
 pub mod status;
@@ -100,6 +104,7 @@ pub fn run(cli: &Cli) -> Result<()> {
         Command::Status => status::run(&context()?, out),
         Command::Stop => status::stop(&context()?, out),
         Command::Reload => status::reload(&context()?, out),
+        Command::Service(command) => service::run(global, command, out),
         Command::Doctor => doctor::run(global, out),
         Command::Config(command) => settings::run(global, command, out),
         Command::Completions { shell } => Ok(words::completions(*shell, out)?),
