@@ -34,6 +34,13 @@ const VARIABLES: [&str; 6] = [
     "LISTEN_FDNAMES",
 ];
 
+/// The receiver did not start: whoever asks systemd hears why.
+pub fn failed(error: &anyhow::Error) {
+    let says = Printable::line(&format!("did not start: {error:#}")).to_string();
+    // What is wrong comes on stderr, too.
+    sd_notify::notify(&[NotifyState::Status(&says)]).ok();
+}
+
 /// Keeps from a child of the receiver what was meant for the receiver alone.
 pub fn keep_from(child: &mut Command) {
     for name in VARIABLES {

@@ -14,7 +14,7 @@ use tracing_subscriber::EnvFilter;
 use crate::cli::args::Global;
 use crate::cli::context::{Context, create_directory_of};
 use crate::cli::links::near_url;
-use crate::cli::notify::{Notice, Teller};
+use crate::cli::notify::{self, Notice, Teller};
 use crate::cli::out::Out;
 use crate::cli::settings;
 use crate::cli::sockets::Sockets;
@@ -39,8 +39,11 @@ pub fn run(global: &Global, detached: bool, out: &mut Out) -> Result<()> {
     let passed = Sockets::passed()?;
     let was_passed = passed.is_some();
     let ready = prepare(global, detached, passed, out);
-    if was_passed && ready.is_err() {
-        std::thread::sleep(PAUSE);
+    if let Err(error) = &ready {
+        notify::failed(error);
+        if was_passed {
+            std::thread::sleep(PAUSE);
+        }
     }
     let (context, sockets, store) = ready?;
     receive(global, &context, sockets, &store)?;
@@ -265,9 +268,13 @@ impl Reloader {
     /// What was taken over; settings that do not hold leave the old ones in force.
     fn take(&self) -> Result<String, String> {
         self.notice.reloading();
-        let taken = self.try_take();
+        let taken = self.take_and_say();
         self.notice.reloaded();
-        match taken {
+        taken
+    }
+
+    fn take_and_say(&self) -> Result<String, String> {
+        match self.try_take() {
             Ok(fresh) => {
                 for warning in &fresh.config.warnings {
                     tracing::warn!("{warning}");

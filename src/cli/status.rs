@@ -62,7 +62,7 @@ pub fn run(context: &Context, out: &mut Out) -> Result<()> {
                     out.line(keeper.says())?;
                 }
             }
-            None => out.line("no receiver runs: start one with `subledger serve`")?,
+            None => out.line(service::absent())?,
         }
         out.line(format!("database {}", context.database.display()))?;
         let last = last.map_or("none yet".to_owned(), |at| local(&at, zone));

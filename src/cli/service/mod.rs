@@ -359,7 +359,7 @@ fn uninstall(print: bool, out: &mut Out) -> Result<()> {
     remove(&path)?;
     systemctl(Scope::User, &["daemon-reload"], out)?;
     forget_failure(out)?;
-    out.say("the service is uninstalled and nothing receives; settings and database are left as they are")?;
+    out.say("the service is uninstalled, its receiver has stopped; settings and database are left as they are")?;
     if systemd::lingers() == Some(true) {
         out.say("lingering is left on, other services may need it: loginctl disable-linger")?;
     }
@@ -395,6 +395,22 @@ pub fn stop(
         "it was the service: {words} start {NAME} starts it, and so does the next start of the machine"
     ))?;
     Ok(())
+}
+
+/// What to say where no receiver runs.
+pub fn absent() -> String {
+    let installed = |scope| {
+        let state = systemd::state(scope).filter(is_installed)?;
+        Some((scope, state))
+    };
+    match installed(Scope::User).or_else(|| installed(Scope::System)) {
+        Some((scope, state)) => format!(
+            "no receiver runs: the service is {}; {} start {NAME} starts it",
+            state.active,
+            scope.words()
+        ),
+        None => "no receiver runs: start one with `subledger serve`".to_owned(),
+    }
 }
 
 /// One line about the service for `doctor`; true: something should be done.
