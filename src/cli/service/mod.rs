@@ -312,7 +312,8 @@ fn write_status(
         (active, _) => format!("{active} ({}, {})", state.sub, state.result),
     };
     out.line(format!("active     {active}"))?;
-    if !state.says.is_empty() {
+    // Of one that was stopped the last words are about stopping.
+    if !state.says.is_empty() && state.active != "inactive" {
         out.line(format!("says       {}", state.says))?;
     }
     out.line(format!("restarts   {}", state.restarts))?;
