@@ -1,10 +1,11 @@
 //! `config print|paths|check|set`. Never shows a secret.
 
-use std::io::{BufRead, IsTerminal, Write as _, stdin};
+use std::io::{BufRead, stdin};
 
 use anyhow::Result;
 
 use crate::cli::args::{ConfigCommand, Global};
+use crate::cli::ask::Person;
 use crate::cli::context::{self, Context, known};
 use crate::cli::failure::Failure;
 use crate::cli::out::Out;
@@ -134,7 +135,7 @@ fn set(global: &Global, words: &[String], out: &mut Out) -> Result<()> {
             .map_or(Ok(()), |key| edit::check_key(key, &known()))?;
         match pair {
             [key, value] => edits.push(edit(key, value.clone())),
-            [key] => edits.push(edit(key, ask(key, out)?)),
+            [key] => edits.push(edit(key, ask(key)?)),
             _ => {}
         }
     }
@@ -158,10 +159,14 @@ pub fn write(settings: &places::Settings, edits: &[Edit], out: &mut Out) -> Resu
     })?)
 }
 
-fn ask(key: &str, out: &mut Out) -> Result<String> {
-    if stdin().is_terminal() {
-        write!(std::io::stderr(), "{}: ", Printable::line(key)).ok();
-        out.flush()?;
+fn ask(key: &str) -> Result<String> {
+    if let Some(person) = Person::at_terminal()? {
+        return Ok(if edit::is_secret(key, &known()) {
+            let secret = person.secret(key)?;
+            secret.map_or_else(String::new, |secret| secret.expose().to_owned())
+        } else {
+            person.text(key)?.unwrap_or_default()
+        });
     }
     let mut line = String::new();
     stdin().lock().read_line(&mut line)?;

@@ -185,12 +185,8 @@ fn document(path: &Path) -> Result<(DocumentMut, String), SettingsError> {
         Ok(document) => Ok((document, text)),
         // Its Display quotes the line, which may hold a secret.
         Err(error) => {
-            let start = error.span().map_or(0, |span| span.start.min(text.len()));
-            let line = text.as_bytes()[..start]
-                .iter()
-                .filter(|b| **b == b'\n')
-                .count()
-                + 1;
+            let upto = error.span().and_then(|span| text.get(..span.start));
+            let line = upto.unwrap_or_default().matches('\n').count() + 1;
             let path = path.display();
             Err(SettingsError(format!("{path}:{line}: {}", error.message())))
         }
@@ -202,6 +198,11 @@ pub fn check_key(key: &str, known: &[Known]) -> Result<(), SettingsError> {
     shape_of(key, known)
         .map(drop)
         .ok_or_else(|| unknown(key, known))
+}
+
+/// Whether what stands under `key` is a secret.
+pub fn is_secret(key: &str, known: &[Known]) -> bool {
+    shape_of(key, known) == Some(KeyShape::Secret)
 }
 
 fn apply_one(

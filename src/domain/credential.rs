@@ -4,6 +4,8 @@
 //! time. Where several secrets were in force, `@` and the mark of the one that matched follow: places in a list move
 //! when a secret is changed, a mark stays. `:unchecked`: the settings held nothing to judge it by.
 
+use crate::domain::time::Timestamp;
+
 /// What stands before a mark.
 const MARK: char = '@';
 
@@ -27,8 +29,12 @@ pub fn written(proof: &str, nth: Option<usize>, marks: &[String]) -> String {
         0 => String::new(),
         nth => format!("#{}", nth + 1),
     };
-    let marks: String = marks.iter().map(|mark| format!("{MARK}{mark}")).collect();
-    format!("{proof}{place}{marks}")
+    let mut text = format!("{proof}{place}");
+    for mark in marks {
+        text.push(MARK);
+        text.push_str(mark);
+    }
+    text
 }
 
 /// The parts of a credential.
@@ -46,6 +52,59 @@ pub fn parts(credential: &str) -> impl Iterator<Item = Part<'_>> {
             right,
         }
     })
+}
+
+/// How often one credential came, and when last.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Came {
+    /// As stored.
+    pub credential: String,
+    /// How many deliveries.
+    pub deliveries: i64,
+    /// The last of them.
+    pub last_at: Timestamp,
+}
+
+/// How often one secret was used, and when last.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Used {
+    /// How many deliveries.
+    pub deliveries: i64,
+    /// The last of them; `None` if there was none.
+    pub last_at: Option<Timestamp>,
+}
+
+impl Used {
+    /// Both together.
+    #[must_use]
+    pub fn and(self, other: Self) -> Self {
+        Self {
+            deliveries: self.deliveries + other.deliveries,
+            last_at: self.last_at.max(other.last_at),
+        }
+    }
+}
+
+/// How each secret of a key that judges `proof` was used, in the order of their `marks`, newest first. What carries
+/// none of these marks came while the oldest was the only one.
+pub fn used(proof: &str, marks: &[String], came: &[Came]) -> Vec<Used> {
+    let mut out = vec![Used::default(); marks.len()];
+    for came in came {
+        let Some(part) = parts(&came.credential).find(|part| part.right && part.proof == proof)
+        else {
+            continue;
+        };
+        let place = marks
+            .iter()
+            .position(|mark| part.marks.contains(&mark.as_str()));
+        if let Some(used) = out.get_mut(place.unwrap_or(marks.len().saturating_sub(1))) {
+            *used = used.and(Used {
+                deliveries: came.deliveries,
+                last_at: Some(came.last_at),
+            });
+        }
+    }
+    out
 }
 
 /// The credential without its marks, which say nothing to a reader.
@@ -90,6 +149,33 @@ mod tests {
             "path_key#2+basic:unchecked+signature"
         );
         assert_eq!(written("path_key", Some(0), &[]), "path_key");
+    }
+
+    #[test]
+    fn each_delivery_counts_for_the_secret_that_it_came_on() {
+        let came = |credential: &str, deliveries, at| Came {
+            credential: credential.to_owned(),
+            deliveries,
+            last_at: Timestamp::from_ms(at),
+        };
+        let came = [
+            came("path_key", 40, 10),
+            came("path_key@aa+basic:unchecked", 5, 90),
+            came("path_key#2@bb", 3, 80),
+            // Its place was another one before the last change.
+            came("path_key@bb+signature@cc", 2, 70),
+            came("basic", 7, 99),
+            came("path_key:unchecked", 7, 99),
+        ];
+        let marks = ["aa", "bb", "dd"].map(str::to_owned);
+        let used = used("path_key", &marks, &came);
+        let of = |deliveries, at| Used {
+            deliveries,
+            last_at: Some(Timestamp::from_ms(at)),
+        };
+        assert_eq!(used, [of(5, 90), of(5, 80), of(40, 10)]);
+        assert_eq!(used[1].and(used[2]), of(45, 80));
+        assert_eq!(Used::default().and(Used::default()), Used::default());
     }
 
     #[test]
