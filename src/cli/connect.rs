@@ -283,7 +283,10 @@ impl Form {
     fn report(&self, edits: &[Edit], file: &places::Settings, out: &mut Out) -> Result<()> {
         let path = file.path.display();
         if edits.is_empty() {
-            return Ok(out.say(format!("{path} stays as it is"))?);
+            if file.exists {
+                out.say(format!("{path} stays as it is"))?;
+            }
+            return Ok(());
         }
         let keys: Vec<&str> = edits.iter().map(|edit| edit.key.as_str()).collect();
         out.say(format!("set {} in {path}", keys.join(", ")))?;

@@ -183,7 +183,7 @@ fn account(lines: &mut Lines, app: &App, cards: &[LinkCard]) {
         lines.pieces(2, vec![(format!("turned away: {refused}"), Meaning::Bad)]);
     }
     for (title, text, meaning) in known.iter().flat_map(|known| &known.old) {
-        lines.pieces(2, vec![(format!("{title}: {text}"), *meaning)]);
+        lines.put(2, &format!("{title}: {text}"), *meaning);
     }
     lines.put(2, &main.url, Meaning::Link);
     let keys: Vec<_> = main.add.iter().map(Missing::key).collect();
