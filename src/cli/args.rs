@@ -147,6 +147,17 @@ pub enum Command {
         /// Only this provider
         provider: Option<String>,
     },
+    /// Ask for what the provider's dashboard shows, store it, print the links
+    ///
+    /// Without a terminal, stdin holds a line KEY=VALUE for each (`subledger connect conscent <answers`); keys that are
+    /// not there stay as they are. Secrets are never arguments.
+    Connect {
+        /// Whom; another account of theirs: --account NAME
+        provider: String,
+    },
+    /// Secret links and other secrets: changed without losing a webhook
+    #[command(subcommand)]
+    Keys(KeysCommand),
     /// Send a correctly signed sample, marked as a test, to the running receiver
     Send(SendArgs),
     /// Mark deliveries or a user as tests; erase all tests
@@ -302,6 +313,33 @@ pub enum TestsCommand {
     },
     /// Erase every delivery that is marked as a test
     Clear,
+}
+
+/// What `keys` does.
+#[derive(Clone, Debug, Subcommand)]
+pub enum KeysCommand {
+    /// Which secrets are in force, and what came on each in the last 7 days
+    List {
+        /// Only this provider
+        provider: Option<String>,
+    },
+    /// A new secret link, the old one valid until dropped
+    Rotate {
+        /// Whose
+        provider: String,
+        /// Another secret than the link, such as `api_secret`: its new value is asked for (or read from stdin)
+        secret: Option<String>,
+    },
+    /// Take the old ones out: only the newest stays valid
+    Drop {
+        /// Whose
+        provider: String,
+        /// Another secret than the link, such as `api_secret`
+        secret: Option<String>,
+        /// Even if the old one is still used
+        #[arg(long)]
+        yes: bool,
+    },
 }
 
 /// What `rejected` does.

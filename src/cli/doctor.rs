@@ -16,11 +16,14 @@ use crate::cli::failure::{FAILED, Failure};
 use crate::cli::links::{links, near_url};
 use crate::cli::out::Out;
 use crate::cli::table::{local, tame};
-use crate::cli::{running, service, settings};
+
+use crate::cli::{keys, running, service, settings};
+use crate::config::Settings;
 use crate::domain::delivery::MAIN_ACCOUNT;
 use crate::domain::printable::Printable;
 use crate::domain::time::{DAY_MS, HOUR_MS, MINUTE_MS, Timestamp, Zone};
 use crate::store::query::Reader;
+use crate::tui::cell::When;
 
 /// Below so many free bytes something must be done now.
 const DISK_BAD: u64 = 64 << 20;
@@ -304,6 +307,39 @@ fn lacks(context: &Context, provider: &str, account: &str) -> Vec<String> {
         .unwrap_or_default()
 }
 
+/// What still comes on old secrets, while they are being changed.
+fn look_at_old_secrets(
+    context: &Context,
+    reader: &Reader,
+    settings: &Settings,
+    check: &str,
+    findings: &mut Findings,
+) {
+    let who = (settings.provider.as_str(), settings.account.as_str());
+    let now = context.clock.now();
+    let zone = reader.zone().unwrap_or(Zone::UTC);
+    let said = reader.fingerprint_key().and_then(|key| {
+        let several = keys::several_of(context, who.0, who.1, &key);
+        if several.is_empty() {
+            return Ok(Vec::new());
+        }
+        let came = reader.came(who.0, who.1, now)?;
+        let when = When { now, zone };
+        Ok(several
+            .iter()
+            .map(|key| key.said(who, &came, when))
+            .collect())
+    });
+    match said {
+        Ok(said) => {
+            for (title, text, _) in said {
+                findings.add(check, Level::Note, format!("{title}: {text}"));
+            }
+        }
+        Err(error) => findings.add(check, Level::Bad, error.to_string()),
+    }
+}
+
 fn look_at_providers(
     context: &Context,
     reader: &Reader,
@@ -341,6 +377,7 @@ fn look_at_providers(
             );
             findings.add(&check, Level::Bad, says);
         }
+        look_at_old_secrets(context, reader, settings, &check, findings);
         for lack in lacks(context, provider, account) {
             findings.add(&check, Level::Note, format!("could add {lack}"));
         }

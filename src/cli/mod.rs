@@ -42,6 +42,12 @@ pub mod today;
 
 pub mod urls;
 
+pub mod ask;
+
+pub mod connect;
+
+pub mod keys;
+
 pub mod send;
 
 pub mod marks;
@@ -90,6 +96,8 @@ pub fn run(cli: &Cli) -> Result<()> {
         Command::Show { seq, body } => show::run(&context()?, *seq, *body, out),
         Command::Sql(args) => sql::run(&context()?, args, out),
         Command::Urls { provider } => urls::run(&context()?, provider.as_deref(), out),
+        Command::Connect { provider } => connect::run(global, provider, out),
+        Command::Keys(command) => keys::run(global, command, out),
         Command::Send(args) => send::run(&context()?, args, out),
         Command::Tests(command) => marks::run(&context()?, command, out),
         Command::Rejected { command, list } => {

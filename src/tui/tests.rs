@@ -299,6 +299,7 @@ fn connections() -> Vec<Connection> {
         account: "main".to_owned(),
         state: ("last webhook 4 min ago on events".to_owned(), Meaning::Good),
         refused: Some("2 days ago on events, wrong secret link".to_owned()),
+        old: Vec::new(),
         lines: vec![
             (
                 "last webhook".to_owned(),
@@ -337,6 +338,7 @@ fn links() -> Vec<LinkCard> {
                 help: "Signing secret under Endpoints: proves each webhook".to_owned(),
             }],
             unguarded: false,
+            several: Vec::new(),
         }
     })
     .to_vec()
