@@ -14,6 +14,8 @@ pub mod tests;
 
 pub mod verify;
 
+pub mod copy;
+
 use rusqlite::Connection;
 
 use crate::store::Error;
