@@ -3,7 +3,7 @@
 use std::io::{self, IsTerminal, stderr};
 use std::net::{SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 use anyhow::{Context as _, Result};
 use tokio::signal::unix::{Signal, SignalKind, signal};
@@ -11,6 +11,7 @@ use tokio::sync::Notify;
 use tracing_subscriber::EnvFilter;
 
 use crate::cli::args::Global;
+use crate::cli::backup::{Asked, Nightly, asked};
 use crate::cli::context::{Context, create_directory_of};
 use crate::cli::failure::Failure;
 use crate::cli::links::near_url;
@@ -130,12 +131,14 @@ fn receive(global: &Global, context: &Context, listener: TcpListener, store: &St
     let key = store.fingerprint_key();
     let doors = Doors::open(&context.config.accounts, key)?;
     let handle = ReloadHandle::new(live(&context.config, doors)?);
+    let backup = Arc::new(Mutex::new(context.config.backup.clone()));
     let reloader = Arc::new(Reloader {
         global: global.clone(),
         listen: context.listen(),
         database: context.database.clone(),
         key,
         handle: handle.clone(),
+        backup: Arc::clone(&backup),
     });
     let stop = Arc::new(Notify::new());
     let (stopping, reloading) = (Arc::clone(&stop), Arc::clone(&reloader));
@@ -146,6 +149,7 @@ fn receive(global: &Global, context: &Context, listener: TcpListener, store: &St
         move |row| admit_again(&handle.get().doors, row)
     }))?;
     count_days_in(context, store);
+    let nightly = Nightly::start(store, context.clock, backup)?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
         .enable_all()
@@ -162,6 +166,7 @@ fn receive(global: &Global, context: &Context, listener: TcpListener, store: &St
         tokio::spawn(reload_on(hang_up, reloader));
         receiver::serve(listener, setup, asked_to_stop(stop)?).await
     })?;
+    drop(nightly);
     Ok(())
 }
 
@@ -247,6 +252,7 @@ struct Reloader {
     database: PathBuf,
     key: [u8; 32],
     handle: ReloadHandle,
+    backup: Asked,
 }
 
 impl Reloader {
@@ -278,6 +284,7 @@ impl Reloader {
         settings::lets_something_in(&fresh)?;
         let doors = Doors::open(&fresh.config.accounts, self.key)?;
         self.handle.set(live(&fresh.config, doors)?);
+        *asked(&self.backup) = fresh.config.backup.clone();
         Ok(fresh)
     }
 }
