@@ -193,6 +193,10 @@ pub enum Command {
     },
     /// Check chain, sequence and file
     Verify,
+    /// A verified copy of the database, while the receiver runs or not
+    Backup(BackupArgs),
+    /// Put a backup in the place of the database; verified first, the old one kept
+    Restore(RestoreArgs),
     /// Whether a receiver runs on this database, and what it has
     Status,
     /// Stop the receiver; what was accepted is answered first
@@ -367,6 +371,37 @@ pub enum QuarantineCommand {
     List(ListArgs),
     /// Read it again with this version
     Retry,
+}
+
+/// What `backup` takes.
+#[derive(Args, Clone, Debug)]
+pub struct BackupArgs {
+    /// The file to write; a folder: subledger-<today>.db in it
+    #[arg(value_name = "FILE")]
+    pub file: PathBuf,
+    /// The settings too, secrets among them, as FILE.settings.toml
+    #[arg(long)]
+    pub with_settings: bool,
+    /// Replace files that are there
+    #[arg(long)]
+    pub force: bool,
+}
+
+/// What `restore` takes.
+#[derive(Args, Clone, Debug)]
+pub struct RestoreArgs {
+    /// The backup
+    #[arg(value_name = "FILE")]
+    pub file: PathBuf,
+    /// The settings too, from FILE.settings.toml
+    #[arg(long)]
+    pub with_settings: bool,
+    /// Replace a database that has deliveries, and settings; the old files are kept under other names
+    #[arg(long)]
+    pub replace: bool,
+    /// Verify the backup and change nothing
+    #[arg(long, conflicts_with_all = ["replace", "with_settings"])]
+    pub check: bool,
 }
 
 /// What `demo` takes.

@@ -56,6 +56,12 @@ pub mod rejected;
 
 pub mod upkeep;
 
+pub mod interrupt;
+
+pub mod backup;
+
+pub mod restore;
+
 pub mod demo;
 
 pub mod settings;
@@ -109,6 +115,8 @@ pub fn run(cli: &Cli) -> Result<()> {
         Command::Demo(args) => demo::run(global, args, out),
         Command::Rebuild { check } => upkeep::rebuild(&context()?, *check, out),
         Command::Verify => upkeep::verify(&context()?, out),
+        Command::Backup(args) => backup::run(&context()?, args, out),
+        Command::Restore(args) => restore::run(global, args, out),
         Command::Status => status::run(&context()?, out),
         Command::Stop => status::stop(&context()?, out),
         Command::Reload => status::reload(&context()?, out),
