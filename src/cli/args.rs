@@ -147,6 +147,17 @@ pub enum Command {
         /// Only this provider
         provider: Option<String>,
     },
+    /// Ask for what the provider's dashboard shows, store it, print the links
+    ///
+    /// Without a terminal, stdin holds a line KEY=VALUE for each (`subledger connect conscent <answers`); keys that are
+    /// not there stay as they are. Secrets are never arguments.
+    Connect {
+        /// Whom; another account of theirs: --account NAME
+        provider: String,
+    },
+    /// Secret links and other secrets: changed without losing a webhook
+    #[command(subcommand)]
+    Keys(KeysCommand),
     /// Send a correctly signed sample, marked as a test, to the running receiver
     Send(SendArgs),
     /// Mark deliveries or a user as tests; erase all tests
@@ -182,6 +193,10 @@ pub enum Command {
     },
     /// Check chain, sequence and file
     Verify,
+    /// A verified copy of the database, while the receiver runs or not
+    Backup(BackupArgs),
+    /// Put a backup in the place of the database; verified first, the old one kept
+    Restore(RestoreArgs),
     /// Whether a receiver runs on this database, and what it has
     Status,
     /// Stop the receiver; what was accepted is answered first
@@ -304,6 +319,33 @@ pub enum TestsCommand {
     Clear,
 }
 
+/// What `keys` does.
+#[derive(Clone, Debug, Subcommand)]
+pub enum KeysCommand {
+    /// Which secrets are in force, and what came on each in the last 7 days
+    List {
+        /// Only this provider
+        provider: Option<String>,
+    },
+    /// A new secret link, the old one valid until dropped
+    Rotate {
+        /// Whose
+        provider: String,
+        /// Another secret than the link, such as `api_secret`: its new value is asked for (or read from stdin)
+        secret: Option<String>,
+    },
+    /// Take the old ones out: only the newest stays valid
+    Drop {
+        /// Whose
+        provider: String,
+        /// Another secret than the link, such as `api_secret`
+        secret: Option<String>,
+        /// Even if the old one is still used
+        #[arg(long)]
+        yes: bool,
+    },
+}
+
 /// What `rejected` does.
 #[derive(Clone, Debug, Subcommand)]
 pub enum RejectedCommand {
@@ -329,6 +371,37 @@ pub enum QuarantineCommand {
     List(ListArgs),
     /// Read it again with this version
     Retry,
+}
+
+/// What `backup` takes.
+#[derive(Args, Clone, Debug)]
+pub struct BackupArgs {
+    /// The file to write; a folder: subledger-<today>.db in it
+    #[arg(value_name = "FILE")]
+    pub file: PathBuf,
+    /// The settings too, secrets among them, as FILE.settings.toml
+    #[arg(long)]
+    pub with_settings: bool,
+    /// Replace files that are there
+    #[arg(long)]
+    pub force: bool,
+}
+
+/// What `restore` takes.
+#[derive(Args, Clone, Debug)]
+pub struct RestoreArgs {
+    /// The backup
+    #[arg(value_name = "FILE")]
+    pub file: PathBuf,
+    /// The settings too, from FILE.settings.toml
+    #[arg(long)]
+    pub with_settings: bool,
+    /// Replace a database that has deliveries, and settings; the old files are kept under other names
+    #[arg(long)]
+    pub replace: bool,
+    /// Verify the backup and change nothing
+    #[arg(long, conflicts_with_all = ["replace", "with_settings"])]
+    pub check: bool,
 }
 
 /// What `demo` takes.

@@ -42,6 +42,12 @@ pub mod today;
 
 pub mod urls;
 
+pub mod ask;
+
+pub mod connect;
+
+pub mod keys;
+
 pub mod send;
 
 pub mod marks;
@@ -49,6 +55,12 @@ pub mod marks;
 pub mod rejected;
 
 pub mod upkeep;
+
+pub mod interrupt;
+
+pub mod backup;
+
+pub mod restore;
 
 pub mod demo;
 
@@ -90,6 +102,8 @@ pub fn run(cli: &Cli) -> Result<()> {
         Command::Show { seq, body } => show::run(&context()?, *seq, *body, out),
         Command::Sql(args) => sql::run(&context()?, args, out),
         Command::Urls { provider } => urls::run(&context()?, provider.as_deref(), out),
+        Command::Connect { provider } => connect::run(global, provider, out),
+        Command::Keys(command) => keys::run(global, command, out),
         Command::Send(args) => send::run(&context()?, args, out),
         Command::Tests(command) => marks::run(&context()?, command, out),
         Command::Rejected { command, list } => {
@@ -101,6 +115,8 @@ pub fn run(cli: &Cli) -> Result<()> {
         Command::Demo(args) => demo::run(global, args, out),
         Command::Rebuild { check } => upkeep::rebuild(&context()?, *check, out),
         Command::Verify => upkeep::verify(&context()?, out),
+        Command::Backup(args) => backup::run(&context()?, args, out),
+        Command::Restore(args) => restore::run(global, args, out),
         Command::Status => status::run(&context()?, out),
         Command::Stop => status::stop(&context()?, out),
         Command::Reload => status::reload(&context()?, out),

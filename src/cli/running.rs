@@ -110,12 +110,22 @@ pub fn is_live(listen: SocketAddr) -> bool {
 }
 
 fn live(address: SocketAddr) -> std::io::Result<bool> {
+    get(address, "/livez")
+}
+
+/// Whether the receiver at `listen` takes the link that ends in `tail`. It is not counted as tried.
+pub fn takes(listen: SocketAddr, tail: &str) -> bool {
+    get(near(listen), tail).unwrap_or(false)
+}
+
+/// Whether a GET is answered with 200.
+fn get(address: SocketAddr, path: &str) -> std::io::Result<bool> {
     let mut stream = TcpStream::connect_timeout(&address, LIVE_TIMEOUT)?;
     stream.set_read_timeout(Some(LIVE_TIMEOUT))?;
     stream.set_write_timeout(Some(LIVE_TIMEOUT))?;
     write!(
         stream,
-        "GET /livez HTTP/1.1\r\nhost: {address}\r\nconnection: close\r\n\r\n"
+        "GET {path} HTTP/1.1\r\nhost: {address}\r\nsubledger-test: 1\r\nconnection: close\r\n\r\n"
     )?;
     let mut start = [0; 12];
     stream.read_exact(&mut start)?;

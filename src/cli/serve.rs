@@ -3,7 +3,7 @@
 use std::io::{self, IsTerminal, stderr};
 use std::net::SocketAddr;
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use anyhow::{Context as _, Result};
@@ -12,6 +12,7 @@ use tokio::sync::Notify;
 use tracing_subscriber::EnvFilter;
 
 use crate::cli::args::Global;
+use crate::cli::backup::{Asked, Nightly, asked};
 use crate::cli::context::{Context, create_directory_of};
 use crate::cli::links::near_url;
 use crate::cli::notify::{self, Notice, Teller};
@@ -141,6 +142,7 @@ fn receive(global: &Global, context: &Context, sockets: Sockets, store: &Store) 
     let handle = ReloadHandle::new(live(&context.config, doors)?);
     let teller = Teller::start(store.writer());
     let notice = teller.notice();
+    let backup = Arc::new(Mutex::new(context.config.backup.clone()));
     let reloader = Arc::new(Reloader {
         global: global.clone(),
         listen: context.listen(),
@@ -148,6 +150,7 @@ fn receive(global: &Global, context: &Context, sockets: Sockets, store: &Store) 
         key,
         handle: handle.clone(),
         notice: notice.clone(),
+        backup: Arc::clone(&backup),
     });
     let stop = Arc::new(Notify::new());
     let (stopping, reloading) = (Arc::clone(&stop), Arc::clone(&reloader));
@@ -158,6 +161,7 @@ fn receive(global: &Global, context: &Context, sockets: Sockets, store: &Store) 
         move |row| admit_again(&handle.get().doors, row)
     }))?;
     count_days_in(context, store);
+    let nightly = Nightly::start(store, context.clock, backup)?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
         .enable_all()
@@ -175,6 +179,7 @@ fn receive(global: &Global, context: &Context, sockets: Sockets, store: &Store) 
         receiver::serve(listeners, setup, asked_to_stop(stop, notice)?).await
     })?;
     teller.end();
+    drop(nightly);
     Ok(())
 }
 
@@ -262,6 +267,7 @@ struct Reloader {
     key: [u8; 32],
     handle: ReloadHandle,
     notice: Notice,
+    backup: Asked,
 }
 
 impl Reloader {
@@ -300,6 +306,7 @@ impl Reloader {
         settings::lets_something_in(&fresh)?;
         let doors = Doors::open(&fresh.config.accounts, self.key)?;
         self.handle.set(live(&fresh.config, doors)?);
+        *asked(&self.backup) = fresh.config.backup.clone();
         Ok(fresh)
     }
 }

@@ -13,6 +13,7 @@ use crate::domain::delivery::Delivery;
 use crate::domain::page::List;
 use crate::store::ring::RejectedRow;
 use crate::store::thread::Core;
+use crate::store::upkeep::backup;
 use crate::store::upkeep::import::Parcel;
 use crate::store::writer::{Shared, Store};
 use crate::store::{Error, lock, socket, upkeep};
@@ -78,6 +79,11 @@ pub enum Task {
     Import {
         /// In the order of record.
         parcels: Vec<Parcel>,
+    },
+    /// Writes down how backups went.
+    NoteBackup {
+        /// What.
+        note: backup::Note,
     },
     /// Asks the process that holds the lock to stop, answering what it has accepted.
     Stop,
@@ -234,6 +240,7 @@ pub(crate) fn run(
         Task::ClearTests => upkeep::tests::clear(),
         Task::Admit { ids } => upkeep::admit::steps(ids),
         Task::RetryQuarantine => upkeep::quarantine::retry(),
+        Task::NoteBackup { note } => backup::note(note),
         Task::Import { parcels } => {
             upkeep::import::check_size(&parcels)?;
             upkeep::import::steps(parcels)

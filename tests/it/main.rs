@@ -9,12 +9,14 @@
 
 mod support;
 
+mod backup;
 mod cli;
 mod clients;
 mod crash;
 mod floors;
 mod hooks;
 mod hostile;
+mod keys;
 mod leaks;
 mod mutations;
 mod oracle;
