@@ -73,7 +73,7 @@ pub fn run(global: &Global, command: &ServiceCommand, out: &mut Out) -> Result<(
 
 fn print_system(context: &Context, program: Option<&Path>, out: &mut Out) -> Result<()> {
     let program = match program {
-        Some(program) => crate::config::places::absolute(program),
+        Some(program) => unit::named_program(program)?,
         None => unit::this_program()?,
     };
     let settings = &context.settings;
