@@ -46,6 +46,12 @@ pub mod rejected;
 
 pub mod upkeep;
 
+pub mod interrupt;
+
+pub mod import;
+
+pub mod export;
+
 pub mod demo;
 
 pub mod settings;
@@ -94,6 +100,8 @@ pub fn run(cli: &Cli) -> Result<()> {
         Command::Quarantine { command, list } => {
             upkeep::quarantine(&context()?, command.as_ref(), list, out)
         }
+        Command::Import(args) => import::run(&context()?, args, out),
+        Command::Export(args) => export::run(&context()?, args, out),
         Command::Demo(args) => demo::run(global, args, out),
         Command::Rebuild { check } => upkeep::rebuild(&context()?, *check, out),
         Command::Verify => upkeep::verify(&context()?, out),

@@ -529,7 +529,8 @@ fn keys_of(provider: &Known) -> impl Iterator<Item = &KnownKey> {
     COMMON_KEYS.iter().chain(&provider.keys)
 }
 
-fn is_account_name(name: &str) -> bool {
+/// Whether an account may be called so.
+pub fn is_account_name(name: &str) -> bool {
     (1..=32).contains(&name.len())
         && name
             .bytes()

@@ -15,6 +15,7 @@ mod crash;
 mod floors;
 mod hooks;
 mod hostile;
+mod import;
 mod leaks;
 mod mutations;
 mod oracle;

@@ -6,6 +6,7 @@
 
 mod choices;
 mod detail;
+mod export;
 mod figures;
 mod filter;
 mod functions;
@@ -29,6 +30,7 @@ use crate::store::Error;
 
 pub use choices::CHOICE_KEYS;
 pub use detail::{Alias, Detail, RejectedDetail, UserDetail};
+pub use export::{Stretch, exported};
 pub use lists::columns;
 pub use sql::{EachRow, SqlOutcome};
 pub use status::{Checked, Connection as Connected, Lost, Quiet, Refusals, Status};

@@ -5,6 +5,8 @@
 //! are found by a key of their own in `delivery_keys`, all others by the moment of their arrival. What was erased here
 //! stays erased.
 
+use std::path::Path;
+
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use rusqlite::{Connection, OptionalExtension, params};
@@ -14,7 +16,7 @@ use crate::domain::delivery::{
     Content, Delivery, IdentityProof, Origin, Outcome, ProviderId, Reading,
 };
 use crate::domain::time::Timestamp;
-use crate::store::append::{commit_to, find_twin, import_hash};
+use crate::store::append::{Head, commit_to, find_twin, import_hash};
 use crate::store::inbox::Job;
 use crate::store::task::{Progress, Step, Steps, TaskReport};
 use crate::store::thread::Core;
@@ -70,13 +72,9 @@ impl Parcel {
         self
     }
 
-    /// About the bytes that it takes in a message.
-    pub fn bytes(&self) -> usize {
-        let headers = self.headers.iter();
-        let headers: usize = headers
-            .map(|(name, value)| name.len() + value.len() + 8)
-            .sum();
-        self.body.len() + headers + 256
+    /// About the bytes that `delivery` takes in a message.
+    pub fn bytes_of(delivery: &Delivery) -> usize {
+        size(delivery.body.len().div_ceil(3) * 4, &delivery.headers)
     }
 
     /// The delivery; `None` if the body is no base64, or if it claims to have come over HTTP.
@@ -118,6 +116,7 @@ pub struct Imported {
     /// The last one taken in.
     pub last_seq: Option<i64>,
     /// Places in the task, from 0, of those that could not be taken in, and why.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub failed: Vec<(usize, String)>,
 }
 
@@ -315,17 +314,9 @@ pub struct Preview {
 
 impl Preview {
     /// Looks at the ledger at `path`, which may be absent.
-    pub fn open(path: &std::path::Path) -> Result<Self, Error> {
-        let conn = match schema::look(path)? {
-            schema::Found::Ledger => {
-                let conn = connect(path, Mode::Read).map_err(|error| schema::judge(path, error))?;
-                schema::check(&conn, path)?;
-                Some(conn)
-            }
-            _ => None,
-        };
+    pub fn open(path: &Path) -> Result<Self, Error> {
         Ok(Self {
-            conn,
+            conn: readable(path)?,
             here: Here::up_to(i64::MAX),
         })
     }
@@ -340,23 +331,18 @@ impl Preview {
         let mut twin = None;
         if let Some(conn) = &self.conn {
             match self.here.find(conn, delivery)? {
-                Some(Found::Whole) => imported.present += 1,
-                Some(Found::Erased) => imported.erased += 1,
-                None => {
-                    twin = Some(find_twin(
-                        conn,
-                        delivery,
-                        reading,
-                        delivery.received_at,
-                        None,
-                    )?)
+                Some(Found::Whole) => {
+                    imported.present += 1;
+                    return Ok(());
                 }
-            }
-            if twin.is_none() {
-                return Ok(());
+                Some(Found::Erased) => {
+                    imported.erased += 1;
+                    return Ok(());
+                }
+                None => twin = find_twin(conn, delivery, reading, delivery.received_at, None)?,
             }
         }
-        match (twin.flatten(), &reading.content) {
+        match (twin, &reading.content) {
             (Some(_), _) => imported.repeats += 1,
             (None, Content::Events(_)) => imported.stored += 1,
             (None, Content::Unreadable(_)) => imported.quarantined += 1,
@@ -365,13 +351,58 @@ impl Preview {
     }
 }
 
+fn size(body_bytes: usize, headers: &[(String, String)]) -> usize {
+    let headers = headers.iter();
+    let header_bytes: usize = headers
+        .map(|(name, value)| name.len() + value.len() + 8)
+        .sum();
+    body_bytes + header_bytes + 256
+}
+
 /// Refused where one message would be too long for the socket.
 pub(crate) fn check_size(parcels: &[Parcel]) -> Result<(), Error> {
-    let bytes: usize = parcels.iter().map(Parcel::bytes).sum();
+    let bytes: usize = parcels
+        .iter()
+        .map(|parcel| size(parcel.body.len(), &parcel.headers))
+        .sum();
     if bytes > 4 << 20 && parcels.len() > 1 {
         return Err(Error::Refused(
             "too much at once: hand over at most 4 MiB of deliveries".to_owned(),
         ));
     }
     Ok(())
+}
+
+/// What an import begins from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Ground {
+    /// The newest delivery.
+    pub last_seq: i64,
+    /// The key that fingerprints of credentials are made with.
+    pub fingerprint_key: [u8; 32],
+}
+
+/// What is at `path`; `None` if there is no ledger yet.
+pub fn ground(path: &Path) -> Result<Option<Ground>, Error> {
+    let Some(conn) = readable(path)? else {
+        return Ok(None);
+    };
+    let fingerprint_key = schema::meta(&conn, "fingerprint_key")?;
+    let fingerprint_key = fingerprint_key.and_then(|text| schema::unhex(&text));
+    Ok(Some(Ground {
+        last_seq: Head::load(&conn)?.seq,
+        fingerprint_key: fingerprint_key.ok_or_else(|| Error::Damaged {
+            path: path.to_owned(),
+            what: "its fingerprint key is missing".to_owned(),
+        })?,
+    }))
+}
+
+fn readable(path: &Path) -> Result<Option<Connection>, Error> {
+    if schema::look(path)? != schema::Found::Ledger {
+        return Ok(None);
+    }
+    let conn = connect(path, Mode::Read).map_err(|error| schema::judge(path, error))?;
+    schema::check(&conn, path)?;
+    Ok(Some(conn))
 }
