@@ -183,6 +183,10 @@ pub enum Command {
         #[command(flatten)]
         list: ListArgs,
     },
+    /// Take deliveries in from a file, as if they had arrived; a second time changes nothing
+    Import(ImportArgs),
+    /// Events, or whole deliveries for another ledger, oldest first
+    Export(ExportArgs),
     /// A throw-away year of made-up data
     Demo(DemoArgs),
     /// Everything that is folded, folded again from the deliveries
@@ -402,6 +406,57 @@ pub struct RestoreArgs {
     /// Verify the backup and change nothing
     #[arg(long, conflicts_with_all = ["replace", "with_settings"])]
     pub check: bool,
+}
+
+/// What `import` takes.
+#[derive(Args, Clone, Debug)]
+pub struct ImportArgs {
+    /// Deliveries, one JSON object a line (or one array of them), as `export --deliveries` writes; `-`: stdin
+    pub file: PathBuf,
+    /// The lines are bare bodies of this provider
+    #[arg(long, value_name = "PROVIDER", requires = "hook", requires = "as_of")]
+    pub provider: Option<String>,
+    /// ... that would have gone to this hook
+    #[arg(long, value_name = "HOOK", requires = "provider")]
+    pub hook: Option<String>,
+    /// ... and count as received at this time: 2026-11-01, 2026-11-01T09:00:00Z
+    #[arg(long, value_name = "TIME", requires = "provider")]
+    pub as_of: Option<String>,
+    /// Where lines go that cannot be taken in; nothing: beside FILE, as FILE.rejected.ndjson
+    #[arg(long, value_name = "FILE")]
+    pub rejects: Option<PathBuf>,
+    /// Only tell what would happen
+    #[arg(long)]
+    pub dry_run: bool,
+}
+
+/// What `export` takes.
+#[derive(Args, Clone, Debug)]
+pub struct ExportArgs {
+    /// Filter, as on screen: provider:zotlo since:7d
+    #[arg(value_name = "QUERY", num_args = 0..)]
+    pub query: Vec<String>,
+    /// Whole deliveries, headers and bodies too, as `import` takes them
+    #[arg(long)]
+    pub deliveries: bool,
+    /// How to write it; nothing: ndjson
+    #[arg(long, value_enum, value_name = "FORMAT", conflicts_with = "json")]
+    pub format: Option<ExportFormat>,
+    /// Into this file, which appears once it is whole; nothing: stdout
+    #[arg(long, value_name = "FILE")]
+    pub out: Option<PathBuf>,
+    /// Replace the file if it is there
+    #[arg(long, requires = "out")]
+    pub force: bool,
+}
+
+/// How an export is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum ExportFormat {
+    /// One JSON object a line.
+    Ndjson,
+    /// For spreadsheets: formulas are defused, so this is not exact.
+    Csv,
 }
 
 /// What `demo` takes.

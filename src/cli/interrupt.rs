@@ -1,7 +1,8 @@
-//! Ctrl-C in the middle of long work: the first asks it to end and tidy up, the second ends it.
+//! Ctrl-C, SIGTERM and a hang-up for commands that have something to finish: they are told, and a second one ends them
+//! at once.
 
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use anyhow::{Context as _, Result};
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
@@ -10,15 +11,32 @@ use signal_hook::flag;
 use crate::cli::failure::{Failure, INTERRUPTED};
 use crate::store;
 
-/// A flag that becomes true at the first SIGINT, SIGTERM or SIGHUP; another one ends the process at once.
-pub fn flagged() -> Result<Arc<AtomicBool>> {
-    let stop = Arc::new(AtomicBool::new(false));
-    for signal in [SIGINT, SIGTERM, SIGHUP] {
-        flag::register_conditional_shutdown(signal, i32::from(INTERRUPTED), Arc::clone(&stop))
-            .and_then(|_| flag::register(signal, Arc::clone(&stop)))
-            .context("cannot listen for Ctrl-C")?;
+/// Whether this process was asked to end.
+#[derive(Clone, Debug)]
+pub struct Interrupt(Arc<AtomicBool>);
+
+impl Interrupt {
+    /// From here on the signals are noted instead of ending the process.
+    pub fn noted() -> Result<Self> {
+        let asked = Arc::new(AtomicBool::new(false));
+        for signal in [SIGINT, SIGTERM, SIGHUP] {
+            // In this order: only a second signal finds the first one noted.
+            flag::register_conditional_shutdown(signal, INTERRUPTED.into(), Arc::clone(&asked))
+                .and_then(|_| flag::register(signal, Arc::clone(&asked)))
+                .context("cannot listen for signals")?;
+        }
+        Ok(Self(asked))
     }
-    Ok(stop)
+
+    /// Whether it is time to end.
+    pub fn is_asked(&self) -> bool {
+        self.0.load(Ordering::Relaxed)
+    }
+
+    /// The same, for work that looks by itself.
+    pub fn flag(&self) -> Arc<AtomicBool> {
+        Arc::clone(&self.0)
+    }
 }
 
 /// The failure for work that left nothing behind when it was interrupted; any other error as it is.

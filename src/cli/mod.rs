@@ -60,7 +60,10 @@ pub mod interrupt;
 
 pub mod backup;
 
+pub mod import;
 pub mod restore;
+
+pub mod export;
 
 pub mod demo;
 
@@ -112,6 +115,8 @@ pub fn run(cli: &Cli) -> Result<()> {
         Command::Quarantine { command, list } => {
             upkeep::quarantine(&context()?, command.as_ref(), list, out)
         }
+        Command::Import(args) => import::run(&context()?, args, out),
+        Command::Export(args) => export::run(&context()?, args, out),
         Command::Demo(args) => demo::run(global, args, out),
         Command::Rebuild { check } => upkeep::rebuild(&context()?, *check, out),
         Command::Verify => upkeep::verify(&context()?, out),

@@ -280,8 +280,8 @@ impl Core {
         let now = self.now();
         self.conn.prepare_cached("savepoint one")?.execute([])?;
         let mut head = self.head;
-        let done = append::append(&self.conn, &mut head, &job.delivery, &job.reading, now)
-            .and_then(|(ack, received_at)| {
+        let done =
+            append::append(&self.conn, &mut head, job, now).and_then(|(ack, received_at)| {
                 if let Some(id) = job.admits {
                     self.conn
                         .prepare_cached("update rejected set admitted_seq = ?2 where id = ?1")?

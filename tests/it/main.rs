@@ -16,6 +16,7 @@ mod crash;
 mod floors;
 mod hooks;
 mod hostile;
+mod import;
 mod keys;
 mod leaks;
 mod mutations;
