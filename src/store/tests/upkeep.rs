@@ -9,7 +9,9 @@ use rusqlite::params;
 
 use crate::domain::delivery::{Delivery, Origin, Outcome};
 use crate::domain::page::List;
+use crate::domain::time::Zone;
 use crate::store::inbox::Notes;
+use crate::store::project::Projector;
 use crate::store::ring::{Bounds, Rejected, Ring};
 use crate::store::task::{Task, Which, submit};
 use crate::store::tests::{Ledger, MORNING, delivery, eventually};
@@ -512,7 +514,9 @@ fn a_crash_while_the_lists_are_emptied_for_a_rebuild_leaves_nothing_behind() {
         .query_row("select count(*) from daily", [], |row| row.get::<_, u32>(0))
         .unwrap();
     assert_eq!(
-        crate::store::project::clear(&conn, of_others + 25).unwrap(),
+        Projector::new(Zone::UTC)
+            .clear(&conn, of_others + 25)
+            .unwrap(),
         of_others + 25
     );
     drop(conn);
