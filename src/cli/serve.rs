@@ -56,7 +56,7 @@ pub fn run(global: &Global, detached: bool, out: &mut Out) -> Result<()> {
     let store = open_store(&context, listen.to_string())?;
     say_where(&context, listen, &store, out)?;
     receive(global, &context, listener, &store)?;
-    store.close()?;
+    store.stop()?;
     tracing::info!("stopped");
     Ok(())
 }
