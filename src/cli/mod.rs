@@ -4,6 +4,8 @@ pub mod args;
 
 pub mod failure;
 
+pub mod interrupt;
+
 pub mod out;
 
 pub mod context;

@@ -14,6 +14,7 @@ use comfy_table::{CellAlignment, ColumnConstraint, Table, Width};
 use serde_json::value::RawValue;
 use unicode_width::UnicodeWidthStr;
 
+use crate::cli::interrupt;
 use crate::cli::out::Out;
 use crate::domain::money::grouped;
 use crate::domain::page::{Cell, Column, Shape};
@@ -117,6 +118,10 @@ impl<'o> Sheet<'o> {
 
     /// One row.
     pub fn row(&mut self, cells: &[Cell]) -> io::Result<()> {
+        if let Err(interrupted) = interrupt::check() {
+            self.flush()?;
+            return Err(interrupted);
+        }
         self.written += 1;
         match self.format {
             Format::Table => {

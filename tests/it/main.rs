@@ -15,6 +15,7 @@ mod crash;
 mod floors;
 mod hooks;
 mod hostile;
+mod interrupts;
 mod leaks;
 mod mutations;
 mod oracle;
