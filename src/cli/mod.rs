@@ -4,6 +4,8 @@ pub mod args;
 
 pub mod failure;
 
+pub mod interrupt;
+
 pub mod out;
 
 pub mod context;
@@ -55,8 +57,6 @@ pub mod marks;
 pub mod rejected;
 
 pub mod upkeep;
-
-pub mod interrupt;
 
 pub mod backup;
 

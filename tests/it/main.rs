@@ -17,6 +17,7 @@ mod floors;
 mod hooks;
 mod hostile;
 mod import;
+mod interrupts;
 mod keys;
 mod leaks;
 mod mutations;
