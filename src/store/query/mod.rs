@@ -31,7 +31,7 @@ pub use choices::CHOICE_KEYS;
 pub use detail::{Alias, Detail, RejectedDetail, UserDetail};
 pub use lists::columns;
 pub use sql::{EachRow, SqlOutcome};
-pub use status::{Checked, Connection as Connected, Lost, Quiet, Refusals, Status};
+pub use status::{Checked, Connection as Connected, Growth, Lost, Quiet, Refusals, Status};
 
 use plan::{Statement, Values};
 use vocabulary::Plans;
