@@ -90,7 +90,8 @@ pub fn run(context: &Context, proxy: Proxy, out: &mut Out) -> Result<()> {
 /// What the settings have to hold for any of them.
 fn remarks(context: &Context, listen: SocketAddr) -> Result<Vec<String>> {
     let receiver = &context.config.receiver;
-    let mut remarks = context.config.warnings.clone();
+    let warnings = context.config.warnings.iter();
+    let mut remarks: Vec<String> = warnings.map(|text| format!("warning: {text}")).collect();
     let proxies = Proxies::parse(&receiver.trusted_proxies)?;
     if listen.ip().is_loopback() && !proxies.trusts(listen.ip()) {
         remarks.push(

@@ -19,4 +19,5 @@ mod leaks;
 mod mutations;
 mod oracle;
 mod queries;
+mod reach;
 mod screen;
