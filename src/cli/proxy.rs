@@ -147,8 +147,6 @@ impl Plan {
              \thandle {prefix}/hooks/* {{\n\
              {strip}\
              \t\treverse_proxy {listen} {{\n\
-             \t\t\t# While the receiver restarts, callers wait instead of failing.\n\
-             \t\t\tlb_try_duration 5s\n\
              \t\t\ttransport http {{\n\
              \t\t\t\tdial_timeout 3s\n\
              \t\t\t\tresponse_header_timeout 30s\n\
