@@ -96,16 +96,11 @@ impl Answer {
                 "{status}: a redirection to nowhere; providers follow none: forward /hooks/* instead"
             );
         };
-        let to = without(location, key);
+        let to = shown(location, key);
         let target = to.split("/hooks/").next().unwrap_or_default();
         let other = Address::parse(target).filter(|other| {
-            (other.is_secure, &other.host, other.port, &other.prefix)
-                != (
-                    address.is_secure,
-                    &address.host,
-                    address.port,
-                    &address.prefix,
-                )
+            let parts = |it: &Address| (it.is_secure, it.host.clone(), it.port, it.prefix.clone());
+            parts(other) != parts(address)
         });
         // A redirection to http is none to follow.
         match other.filter(|other| other.is_secure >= address.is_secure && to.contains("/hooks/")) {
@@ -186,6 +181,15 @@ fn of_ours(status: u16, address: &Address) -> String {
         _ => "the receiver does not take it: see its log".to_owned(),
     };
     format!("{status} from the receiver: {says}")
+}
+
+/// A place to be redirected to without anything that could be the secret end of a link.
+fn shown(location: &str, key: &str) -> String {
+    let plain = location.split(['?', '#']).next().unwrap_or_default();
+    match plain.split_once("/hooks/") {
+        Some((start, _)) => format!("{start}/hooks/..."),
+        None => without(plain, key),
+    }
 }
 
 /// `text` with dots in the place of `secret`.
@@ -307,7 +311,7 @@ mod tests {
             ),
             (
                 from,
-                "https://example.org/login",
+                "https://example.org/login?next=%2Fhooks%2Fzotlo%2Fevents%2Fk_secret",
                 "forward /in/hooks/* as it comes",
             ),
         ] {

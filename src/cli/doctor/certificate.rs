@@ -297,14 +297,12 @@ mod tests {
         CertifiedIssuer::self_signed(params, KeyPair::generate().unwrap()).unwrap()
     }
 
-    /// What a client makes of a server with a certificate for `names` up to the end of `last`, made by `by` or by
-    /// itself. The client knows `roots`.
-    fn seen(
+    /// A server's settings: a certificate for `names` up to the end of `last`, made by `by` or by itself.
+    fn server(
         names: &[&str],
         last: (i32, u8, u8),
         by: Option<&CertifiedIssuer<'_, KeyPair>>,
-        known: &CertifiedIssuer<'_, KeyPair>,
-    ) -> Result<Trusted, String> {
+    ) -> Arc<ServerConfig> {
         let names: Vec<String> = names.iter().map(|&name| name.to_owned()).collect();
         let mut params = CertificateParams::new(names).unwrap();
         params.not_before = date_time_ymd(2026, 1, 1);
@@ -321,13 +319,24 @@ mod tests {
             .with_no_client_auth()
             .with_single_cert(vec![cert.der().clone()], private.into())
             .unwrap();
+        Arc::new(config)
+    }
+
+    /// What a client that knows `known` makes of such a server.
+    fn seen(
+        names: &[&str],
+        last: (i32, u8, u8),
+        by: Option<&CertifiedIssuer<'_, KeyPair>>,
+        known: &CertifiedIssuer<'_, KeyPair>,
+    ) -> Result<Trusted, String> {
+        let config = server(names, last, by);
         let mut roots = RootCertStore::empty();
         roots.add(known.der().clone()).unwrap();
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let at = listener.local_addr().unwrap();
         let server = thread::spawn(move || {
             let (mut stream, _) = listener.accept().unwrap();
-            let mut tls = ServerConnection::new(Arc::new(config)).unwrap();
+            let mut tls = ServerConnection::new(config).unwrap();
             while tls.is_handshaking() && tls.complete_io(&mut stream).is_ok() {}
         });
         let seen = look(
@@ -338,6 +347,37 @@ mod tests {
         );
         server.join().unwrap();
         seen
+    }
+
+    #[test]
+    fn requests_go_over_tls_and_only_to_whom_is_trusted() {
+        let ours = authority("ours");
+        // The client reads the machine's clock.
+        let config = server(&["127.0.0.1"], (2126, 1, 1), Some(&ours));
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let url = format!("https://{}/", listener.local_addr().unwrap());
+        let server = thread::spawn(move || {
+            for _ in 0..2 {
+                let (stream, _) = listener.accept().unwrap();
+                let tls = ServerConnection::new(Arc::clone(&config)).unwrap();
+                let mut tls = StreamOwned::new(tls, stream);
+                // Whoever does not trust it is gone before the end of the handshake.
+                if io::Read::read(&mut tls, &mut [0; 4096]).is_ok() {
+                    tls.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nhi")
+                        .unwrap();
+                }
+            }
+        });
+        let root = ureq::tls::Certificate::from_der(ours.der()).to_owned();
+        let trusting = ureq::tls::TlsConfig::builder()
+            .root_certs(ureq::tls::RootCerts::new_with_certs(&[root]))
+            .build();
+        let agent = crate::cli::doctor::public::agent();
+        let request = agent.get(&url).config().tls_config(trusting).build();
+        assert_eq!(request.call().unwrap().status(), 200);
+        let error = agent.get(&url).call().unwrap_err();
+        assert!(error.to_string().contains("UnknownIssuer"), "{error}");
+        server.join().unwrap();
     }
 
     #[test]

@@ -26,10 +26,12 @@ pub(super) fn look(database: &Path, reader: &Reader, now: Timestamp, findings: &
         return findings.add("growth", Level::Ok, says);
     };
     let Growth { recent, days, .. } = growth;
-    let says = format!(
-        "about {} a day: {recent} deliveries in {days} days",
-        amount(a_day)
-    );
+    let since = if days == 1 {
+        "today".to_owned()
+    } else {
+        format!("in {days} days")
+    };
+    let says = format!("about {} a day: {recent} deliveries {since}", amount(a_day));
     findings.add("growth", Level::Ok, says);
     let dir = database.parent().unwrap_or(Path::new("/"));
     if let Ok(disk) = rustix::fs::statvfs(dir) {

@@ -517,7 +517,7 @@ impl Caller<'_> {
 
 /// A client as providers have them: no redirection followed, no proxy of this machine's environment used, no
 /// connection kept.
-fn agent() -> ureq::Agent {
+pub(super) fn agent() -> ureq::Agent {
     ureq::Agent::config_builder()
         .max_redirects(0)
         .max_redirects_will_error(false)
