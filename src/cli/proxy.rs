@@ -141,8 +141,9 @@ impl Plan {
         };
         format!(
             "# Caddyfile. If this site stands there already, take over the first `handle` only.\n\
-             # Caddy sets X-Forwarded-For itself and drops a forged one, streams bodies as they are, and logs no\n\
-             # request unless told to: a `log` of this site would hold the secret ends of links.\n\
+             # Caddy sets X-Forwarded-For itself and drops a forged one, and streams bodies as they are. Its log names\n\
+             # the secret ends of links with a `log` of this site, and without one when the receiver is down: keep it\n\
+             # to yourself.\n\
              {site} {{\n\
              \thandle {prefix}/hooks/* {{\n\
              {strip}\

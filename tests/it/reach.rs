@@ -206,8 +206,8 @@ fn a_proxy_as_it_should_be_is_found_so() {
         ("connection", "127.0.0.1"),
         ("zotlo events", "kept as 1 in"),
         ("zotlo body", "20480 odd bytes, unchanged"),
-        ("zotlo test mark", "arrived"),
-        ("zotlo caller", FAR),
+        ("zotlo mark", "arrived"),
+        ("caller", FAR),
         ("slash at the end", "no harm"),
         ("other pages", "not the receiver's"),
     ] {
@@ -242,7 +242,7 @@ fn every_account_is_tried_unless_one_is_named() {
     for check in [
         "conscent events",
         "klustr body",
-        "expressconsent caller",
+        "expressconsent mark",
         "zotlo/weekly events",
     ] {
         assert!(out.contains(check), "{out}");
@@ -274,14 +274,14 @@ fn what_a_proxy_changes_is_found() {
 
     let unmarked = proxy(home.port, "", |asked| asked.drop_header("subledger-test"));
     let found = doctor(&home, &format!("http://127.0.0.1:{unmarked}"));
-    found.is_bad("zotlo test mark", "tests mark 2");
+    found.is_bad("zotlo mark", "tests mark 2");
 
     let believing = front({
         let receiver = home.port;
         move |asked| asked.pass_on(receiver)
     });
     let found = doctor(&home, &format!("http://127.0.0.1:{believing}"));
-    found.is_bad("zotlo caller", "made up");
+    found.is_bad("caller", "made up");
     found.is_bad("other pages", "/readyz");
 
     let unstripped = proxy(home.port, "/in", |asked| asked.path.insert_str(0, "/in"));
@@ -337,6 +337,8 @@ fn what_a_wrong_server_answers_is_explained() {
     let closing = front(|_| Vec::new());
     let found = doctor(&home, &format!("http://127.0.0.1:{closing}"));
     found.is_bad("zotlo events", "closed without an answer");
+
+    assert_eq!(found.of("the rest").0, "note");
 
     let no_http = front(|_| b"SSH-2.0-OpenSSH\r\n".to_vec());
     let found = doctor(&home, &format!("http://127.0.0.1:{no_http}"));
