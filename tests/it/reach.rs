@@ -257,6 +257,17 @@ fn every_account_is_tried_unless_one_is_named() {
 }
 
 #[test]
+fn being_turned_away_for_the_address_is_no_fault() {
+    let home = Home::with_settings("allow_ips = [\"198.51.100.0/24\"]\n");
+    let _serving = home.serve();
+    let port = proxy(home.port, "", |_| {});
+    let found = doctor(&home, &format!("http://127.0.0.1:{port}"));
+    let (level, says) = found.of("zotlo events");
+    assert!(level == "note" && says.contains("as it should"), "{says}");
+    assert_eq!(found.code, Some(0), "{}", found.out);
+}
+
+#[test]
 fn what_a_proxy_changes_is_found() {
     let home = Home::new();
     let _serving = home.serve();
@@ -566,7 +577,7 @@ fn nginx(dir: &Path, block: &str, port: u16) -> Command {
         .map(|what| format!("{what}_temp_path {}/{what};", dir.display()))
         .join(" ");
     let conf = format!(
-        "daemon off; master_process off; pid {dir}/pid; error_log {dir}/error.log;\nevents {{}}\n\
+        "daemon off; master_process off; pid {dir}/pid; error_log {dir}/error.log warn;\nevents {{}}\n\
          http {{ access_log off; {temps}\n server {{ listen 127.0.0.1:{port}; server_name 127.0.0.1;\n \
          include {dir}/hooks.conf;\n location / {{ return 404; }} }} }}\n",
         dir = dir.display()
@@ -611,6 +622,10 @@ fn keeps_its_promises(name: &str, prefix: &'static str) {
     let found = doctor(&home, &format!("http://127.0.0.1:{}{prefix}", proxy.port));
     assert_eq!(found.code, Some(0), "{}", found.out);
     bodies_are_kept_to_the_byte(&home, &proxy);
+    if name == "nginx" {
+        let log = std::fs::read_to_string(home.path().join("nginx/error.log")).unwrap();
+        assert!(!log.contains("temporary file"), "{log}");
+    }
     a_forged_caller_is_not_believed(&home, &proxy);
     nothing_else_is_reached(&proxy);
     too_long_is_told(&home, &proxy);
