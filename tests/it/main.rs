@@ -23,5 +23,6 @@ mod leaks;
 mod mutations;
 mod oracle;
 mod queries;
+mod reach;
 mod screen;
 mod service;
