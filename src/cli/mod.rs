@@ -4,6 +4,8 @@ pub mod args;
 
 pub mod failure;
 
+pub mod interrupt;
+
 pub mod out;
 
 pub mod context;
@@ -21,6 +23,10 @@ pub mod screen;
 pub mod start;
 
 pub mod service;
+
+pub mod notify;
+
+pub mod sockets;
 
 pub mod serve;
 
@@ -51,6 +57,13 @@ pub mod marks;
 pub mod rejected;
 
 pub mod upkeep;
+
+pub mod backup;
+
+pub mod import;
+pub mod restore;
+
+pub mod export;
 
 pub mod demo;
 
@@ -102,12 +115,17 @@ pub fn run(cli: &Cli) -> Result<()> {
         Command::Quarantine { command, list } => {
             upkeep::quarantine(&context()?, command.as_ref(), list, out)
         }
+        Command::Import(args) => import::run(&context()?, args, out),
+        Command::Export(args) => export::run(&context()?, args, out),
         Command::Demo(args) => demo::run(global, args, out),
         Command::Rebuild { check } => upkeep::rebuild(&context()?, *check, out),
         Command::Verify => upkeep::verify(&context()?, out),
+        Command::Backup(args) => backup::run(&context()?, args, out),
+        Command::Restore(args) => restore::run(global, args, out),
         Command::Status => status::run(&context()?, out),
         Command::Stop => status::stop(&context()?, out),
         Command::Reload => status::reload(&context()?, out),
+        Command::Service(command) => service::run(global, command, out),
         Command::Doctor => doctor::run(global, out),
         Command::Config(command) => settings::run(global, command, out),
         Command::Completions { shell } => Ok(words::completions(*shell, out)?),

@@ -133,7 +133,9 @@ fn values_of_the_wrong_kind_are_refused_with_what_is_wanted() {
             "[providers.zotlo.accounts.Main]\n",
             "cannot name an account",
         ),
-        ("[backup]\ndir = \"/x\"", "cannot do that yet"),
+        ("[backup]\nkeep = 0", "from 1 to"),
+        ("[backup]\nkeep = \"14\"", "whole number"),
+        ("[backup]\ndir = 1", "text in quotes"),
         ("receiver = 1", "must be a table"),
     ] {
         let message = refused(text);
@@ -493,4 +495,18 @@ fn writers_at_once_lose_nothing_of_each_other() {
             .collect()
     });
     assert_eq!(wrote.iter().filter(|wrote| **wrote).count(), 1);
+}
+
+#[test]
+fn backups_go_beside_the_settings_unless_the_path_is_whole() {
+    let backup = read("").unwrap().backup;
+    assert_eq!((backup.dir, backup.keep), (None, 14));
+    let text = "[backup]\ndir = \"/mnt/usb\"\nkeep = 3";
+    let backup = read(text).unwrap().backup;
+    assert_eq!(backup.dir.as_deref(), Some(Path::new("/mnt/usb")));
+    assert_eq!(backup.keep, 3);
+    let text = "[backup]\ndir = \"copies\"";
+    let config = parse(text, Path::new("/etc/sub/s.toml"), &known(), &|_| None).unwrap();
+    let dir = config.backup.dir;
+    assert_eq!(dir.as_deref(), Some(Path::new("/etc/sub/copies")));
 }

@@ -17,6 +17,8 @@ pub struct Status {
     pub demo: bool,
     /// A process that receives into this ledger is running.
     pub running: bool,
+    /// When the last verified backup was made, in words; `None` if there is none.
+    pub last_backup: Option<String>,
 }
 
 /// What has been stored.

@@ -6,6 +6,7 @@ use std::path::Path;
 use crate::domain::page::{Cell, Cursor, List, Page, Row};
 use crate::domain::time::{MINUTE_MS, Timestamp};
 use crate::store::query::{Connected, Reader};
+use crate::store::today::backup_words;
 use crate::store::{Error, lock};
 use crate::tui::LinkCard;
 use crate::tui::app::{COUNT_MAX, Effect, From, Load, Msg, Opened};
@@ -37,6 +38,10 @@ pub fn opened(reader: &Reader, path: &Path, now: Timestamp) -> Result<Opened, Er
 pub fn status(reader: &Reader, path: &Path, now: Timestamp) -> Result<Status, Error> {
     let status = reader.status(now)?;
     let behind = status.last_seq.saturating_sub(status.folded_seq);
+    let last_backup = match reader.backup_standing()?.last() {
+        Some(at) => Some(backup_words(at, now, reader.zone()?)),
+        None => None,
+    };
     Ok(Status {
         arrived: match status.last_seq {
             _ if status.connected || status.demo => Arrived::Real,
@@ -47,6 +52,7 @@ pub fn status(reader: &Reader, path: &Path, now: Timestamp) -> Result<Status, Er
         last_received_at: status.last_received_at,
         behind: u64::try_from(behind).unwrap_or(0),
         running: lock::holder(path).is_some(),
+        last_backup,
     })
 }
 

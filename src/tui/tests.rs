@@ -104,6 +104,7 @@ impl Fake {
         Self {
             rows: List::ALL.iter().map(list).collect(),
             status: Status {
+                last_backup: None,
                 arrived: if rows > 0 {
                     Arrived::Real
                 } else {

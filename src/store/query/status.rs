@@ -119,8 +119,9 @@ pub struct Quiet {
 impl Reader {
     /// The header line.
     pub fn status(&self, now: Timestamp) -> Result<Status, Error> {
+        // Not the last in line: imports keep their own times.
         let last_received_at = self.time(
-            "select received_at from deliveries order by seq desc limit 1",
+            "select received_at from deliveries order by received_at desc limit 1",
             &[],
         )?;
         let number = |sql: &str| Ok::<i64, Error>(self.number(sql, &[])?.unwrap_or_default());

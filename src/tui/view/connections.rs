@@ -154,6 +154,13 @@ fn overview(app: &App, width: u16, selected: usize, blanks: bool, curls: bool) -
         }
         lines.of = None;
     }
+    let status = app.status.as_ref();
+    if let Some(last) = status.and_then(|status| status.last_backup.as_ref()) {
+        if blanks {
+            lines.blank();
+        }
+        lines.pieces(1, vec![(format!("Last backup  {last}"), Meaning::Quiet)]);
+    }
     lines.done
 }
 
