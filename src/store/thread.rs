@@ -115,6 +115,7 @@ impl Core {
         if read_by < READER_VERSION {
             upkeep::rebuild::start_over(&mut core)?;
         }
+        core.shared.vitals.look(&core.conn)?;
         core.show();
         Ok(core)
     }
@@ -262,6 +263,7 @@ impl Core {
             Ok(acks)
         })?;
         self.pending = Notes::default();
+        self.count(jobs, &acks);
         if !folded {
             for (job, ack) in jobs.iter_mut().zip(&acks) {
                 if let Ok(ack) = ack {
@@ -272,6 +274,18 @@ impl Core {
         }
         self.show();
         Ok(acks)
+    }
+
+    fn count(&self, jobs: &[Job], acks: &[Result<Ack, Error>]) {
+        let kept = jobs.iter().zip(acks).filter_map(|(job, ack)| {
+            let (delivery, ack) = (&job.delivery, ack.as_ref().ok()?);
+            Some((
+                delivery.provider.as_str(),
+                delivery.received_at,
+                ack.outcome,
+            ))
+        });
+        self.shared.vitals.kept(kept);
     }
 
     /// One delivery behind a savepoint: what is wrong with it alone fails alone.
@@ -355,7 +369,9 @@ impl Core {
     }
 
     fn commit(&self) -> Result<(), Error> {
+        let begun = Instant::now();
         self.conn.prepare_cached("commit")?.execute([])?;
+        self.shared.vitals.committed(begun.elapsed());
         Ok(())
     }
 
@@ -407,6 +423,9 @@ impl Core {
 
     fn fail(&mut self, error: &Error) {
         // What was asked for makes no sense: the disk is not to blame.
+        if matches!(error, Error::Busy) {
+            self.shared.vitals.busy();
+        }
         if !matches!(error, Error::Refused(_)) {
             self.failed(&error.to_string());
         }
@@ -553,6 +572,9 @@ impl Core {
             Ok(rows)
         });
         let more = ticked.is_ok_and(|rows| rows > 0);
+        if !more && let Err(error) = self.shared.vitals.look(&self.conn) {
+            self.fail(&error);
+        }
         self.next_tick = Instant::now() + if more { TICK_AGAIN } else { TICK_EVERY };
     }
 

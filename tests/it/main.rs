@@ -17,6 +17,7 @@ mod hooks;
 mod hostile;
 mod import;
 mod leaks;
+mod metrics;
 mod mutations;
 mod oracle;
 mod queries;
