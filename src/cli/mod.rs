@@ -4,6 +4,8 @@ pub mod args;
 
 pub mod failure;
 
+pub mod interrupt;
+
 pub mod out;
 
 pub mod context;
@@ -22,6 +24,10 @@ pub mod start;
 
 pub mod service;
 
+pub mod notify;
+
+pub mod sockets;
+
 pub mod serve;
 
 pub mod status;
@@ -38,6 +44,12 @@ pub mod today;
 
 pub mod urls;
 
+pub mod ask;
+
+pub mod connect;
+
+pub mod keys;
+
 pub mod send;
 
 pub mod marks;
@@ -46,9 +58,10 @@ pub mod rejected;
 
 pub mod upkeep;
 
-pub mod interrupt;
+pub mod backup;
 
 pub mod import;
+pub mod restore;
 
 pub mod export;
 
@@ -92,6 +105,8 @@ pub fn run(cli: &Cli) -> Result<()> {
         Command::Show { seq, body } => show::run(&context()?, *seq, *body, out),
         Command::Sql(args) => sql::run(&context()?, args, out),
         Command::Urls { provider } => urls::run(&context()?, provider.as_deref(), out),
+        Command::Connect { provider } => connect::run(global, provider, out),
+        Command::Keys(command) => keys::run(global, command, out),
         Command::Send(args) => send::run(&context()?, args, out),
         Command::Tests(command) => marks::run(&context()?, command, out),
         Command::Rejected { command, list } => {
@@ -105,9 +120,12 @@ pub fn run(cli: &Cli) -> Result<()> {
         Command::Demo(args) => demo::run(global, args, out),
         Command::Rebuild { check } => upkeep::rebuild(&context()?, *check, out),
         Command::Verify => upkeep::verify(&context()?, out),
+        Command::Backup(args) => backup::run(&context()?, args, out),
+        Command::Restore(args) => restore::run(global, args, out),
         Command::Status => status::run(&context()?, out),
         Command::Stop => status::stop(&context()?, out),
         Command::Reload => status::reload(&context()?, out),
+        Command::Service(command) => service::run(global, command, out),
         Command::Doctor => doctor::run(global, out),
         Command::Config(command) => settings::run(global, command, out),
         Command::Completions { shell } => Ok(words::completions(*shell, out)?),

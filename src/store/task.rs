@@ -13,6 +13,7 @@ use crate::domain::delivery::Delivery;
 use crate::domain::page::List;
 use crate::store::ring::RejectedRow;
 use crate::store::thread::Core;
+use crate::store::upkeep::backup;
 use crate::store::upkeep::import::{Imported, Parcel};
 use crate::store::writer::{Shared, Store};
 use crate::store::{Error, lock, socket, upkeep};
@@ -80,6 +81,11 @@ pub enum Task {
         parcels: Vec<Parcel>,
         /// The newest delivery when the import began: one that is among those up to it is here already.
         before: i64,
+    },
+    /// Writes down how backups went.
+    NoteBackup {
+        /// What.
+        note: backup::Note,
     },
     /// Asks the process that holds the lock to stop, answering what it has accepted.
     Stop,
@@ -239,6 +245,7 @@ pub(crate) fn run(
         Task::ClearTests => upkeep::tests::clear(),
         Task::Admit { ids } => upkeep::admit::steps(ids),
         Task::RetryQuarantine => upkeep::quarantine::retry(),
+        Task::NoteBackup { note } => backup::note(note),
         Task::Import { parcels, before } => {
             upkeep::import::check_size(&parcels)?;
             upkeep::import::steps(parcels, before)

@@ -70,7 +70,7 @@ pub(crate) struct Shared {
     pub(crate) vitals: Vitals,
     path: PathBuf,
     hands: Mutex<Hands>,
-    /// Closing need not wait for folding.
+    /// Closing need not wait until everything is folded.
     pub(crate) hurry: AtomicBool,
 }
 
@@ -79,7 +79,7 @@ pub(crate) fn held<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 impl Shared {
-    fn new(zone: Zone, path: PathBuf) -> Self {
+    pub(crate) fn new(zone: Zone, path: PathBuf) -> Self {
         Self {
             inbox: Inbox::default(),
             opened: Instant::now(),
@@ -205,6 +205,13 @@ impl Store {
 
     /// Commits and answers what waits, folds everything, empties the write-ahead log and lets go of the lock.
     pub fn close(mut self) -> Result<(), Error> {
+        self.end()
+    }
+
+    /// As `close`, within a few steps of folding: what is left is folded after the next start. For whoever is told to
+    /// end, and killed if that takes long.
+    pub fn stop(mut self) -> Result<(), Error> {
+        self.shared.hurry.store(true, Ordering::Relaxed);
         self.end()
     }
 

@@ -9,6 +9,7 @@
 
 mod support;
 
+mod backup;
 mod cli;
 mod clients;
 mod crash;
@@ -16,9 +17,12 @@ mod floors;
 mod hooks;
 mod hostile;
 mod import;
+mod interrupts;
+mod keys;
 mod leaks;
 mod metrics;
 mod mutations;
 mod oracle;
 mod queries;
 mod screen;
+mod service;

@@ -44,8 +44,8 @@ fn metrics_are_off_until_asked_for_and_know_the_ledger_from_the_start() {
     assert!(status.success());
     let serving = home.serve();
     let told = samples(&serving);
-    assert_eq!(told["subledger_quarantined_deliveries"], 1.0);
-    assert_eq!(told["subledger_last_seq"], 3.0);
+    assert_eq!(told.get("subledger_quarantined_deliveries"), Some(&1.0));
+    assert_eq!(told.get("subledger_last_seq"), Some(&3.0));
     for at_least_one in ["subledger_db_bytes", "subledger_disk_free_bytes"] {
         assert!(told[at_least_one] >= 1.0, "{at_least_one}");
     }

@@ -72,6 +72,14 @@ impl Reader {
         self.conn.borrow().get_interrupt_handle()
     }
 
+    /// Reads with the connection itself; for files of the store that keep their SQL beside what they write.
+    pub(crate) fn with<T>(
+        &self,
+        read: impl FnOnce(&Connection) -> Result<T, Error>,
+    ) -> Result<T, Error> {
+        read(&self.conn.borrow())
+    }
+
     /// A number that changes when another process or connection has committed.
     pub fn version(&self) -> Result<i64, Error> {
         Ok(self
