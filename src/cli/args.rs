@@ -147,6 +147,17 @@ pub enum Command {
         /// Only this provider
         provider: Option<String>,
     },
+    /// Ask for what the provider's dashboard shows, store it, print the links
+    ///
+    /// Without a terminal, stdin holds a line KEY=VALUE for each (`subledger connect conscent <answers`); keys that are
+    /// not there stay as they are. Secrets are never arguments.
+    Connect {
+        /// Whom; another account of theirs: --account NAME
+        provider: String,
+    },
+    /// Secret links and other secrets: changed without losing a webhook
+    #[command(subcommand)]
+    Keys(KeysCommand),
     /// Send a correctly signed sample, marked as a test, to the running receiver
     Send(SendArgs),
     /// Mark deliveries or a user as tests; erase all tests
@@ -192,6 +203,9 @@ pub enum Command {
     Stop,
     /// Have the receiver take the settings again
     Reload,
+    /// The receiver as a service that systemd starts with the machine, and again when it fails
+    #[command(subcommand)]
+    Service(ServiceCommand),
     /// Check settings, permissions, disk and providers
     Doctor,
     /// The settings
@@ -305,6 +319,33 @@ pub enum TestsCommand {
     Clear,
 }
 
+/// What `keys` does.
+#[derive(Clone, Debug, Subcommand)]
+pub enum KeysCommand {
+    /// Which secrets are in force, and what came on each in the last 7 days
+    List {
+        /// Only this provider
+        provider: Option<String>,
+    },
+    /// A new secret link, the old one valid until dropped
+    Rotate {
+        /// Whose
+        provider: String,
+        /// Another secret than the link, such as `api_secret`: its new value is asked for (or read from stdin)
+        secret: Option<String>,
+    },
+    /// Take the old ones out: only the newest stays valid
+    Drop {
+        /// Whose
+        provider: String,
+        /// Another secret than the link, such as `api_secret`
+        secret: Option<String>,
+        /// Even if the old one is still used
+        #[arg(long)]
+        yes: bool,
+    },
+}
+
 /// What `rejected` does.
 #[derive(Clone, Debug, Subcommand)]
 pub enum RejectedCommand {
@@ -378,6 +419,38 @@ pub struct DemoArgs {
     /// Write the database here and keep it; opens no screen
     #[arg(long, value_name = "FILE")]
     pub out: Option<PathBuf>,
+}
+
+/// What `service` does.
+#[derive(Clone, Debug, Subcommand)]
+pub enum ServiceCommand {
+    /// Place a unit of this user and start it; done again, it is written again
+    Install {
+        /// Print a script that does it, and do nothing
+        #[arg(long)]
+        print: bool,
+        /// Print a script, for root, with a hardened unit of the machine's and its socket; do nothing
+        #[arg(long)]
+        system: bool,
+        /// The program that the unit starts, where it is not to be this one
+        #[arg(long, value_name = "FILE")]
+        program: Option<PathBuf>,
+    },
+    /// How the service stands; exit 3 if it is not active
+    Status {
+        /// The machine's instead of this user's
+        #[arg(long)]
+        system: bool,
+    },
+    /// Stop the service and remove what install wrote
+    Uninstall {
+        /// Print the commands, and do nothing
+        #[arg(long)]
+        print: bool,
+        /// Print those for the machine's units
+        #[arg(long)]
+        system: bool,
+    },
 }
 
 /// What `config` does.

@@ -17,12 +17,15 @@ use crate::cli::failure::{FAILED, Failure};
 use crate::cli::links::{links, near_url};
 use crate::cli::out::Out;
 use crate::cli::table::{local, tame};
-use crate::cli::{running, settings};
+
+use crate::cli::{keys, running, service, settings};
+use crate::config::Settings;
 use crate::domain::delivery::MAIN_ACCOUNT;
 use crate::domain::printable::Printable;
 use crate::domain::time::{DAY_MS, HOUR_MS, MINUTE_MS, Timestamp, Zone};
 use crate::store::query::Reader;
 use crate::store::today::{BACKUP_MS_MAX, backup_words};
+use crate::tui::cell::When;
 
 /// Below so many free bytes something must be done now.
 const DISK_BAD: u64 = 64 << 20;
@@ -119,6 +122,7 @@ fn examine(context: &Context, findings: &mut Findings) {
         Err(error) => findings.add("database", Level::Bad, error.to_string()),
     }
     look_at_receiver(context, findings);
+    look_at_service(findings);
 }
 
 fn look_at_settings(context: &Context, findings: &mut Findings) {
@@ -333,6 +337,12 @@ fn look_at_receiver(context: &Context, findings: &mut Findings) {
     }
 }
 
+fn look_at_service(findings: &mut Findings) {
+    let (is_lacking, says) = service::brief();
+    let level = if is_lacking { Level::Note } else { Level::Ok };
+    findings.add("service", level, says);
+}
+
 /// The links of this provider and account, for what they lack.
 fn lacks(context: &Context, provider: &str, account: &str) -> Vec<String> {
     links(&context.config, context.listen(), context.clock.now())
@@ -340,6 +350,39 @@ fn lacks(context: &Context, provider: &str, account: &str) -> Vec<String> {
         .find(|link| link.provider == provider && link.account == account)
         .map(|link| link.add.iter().map(ToString::to_string).collect())
         .unwrap_or_default()
+}
+
+/// What still comes on old secrets, while they are being changed.
+fn look_at_old_secrets(
+    context: &Context,
+    reader: &Reader,
+    settings: &Settings,
+    check: &str,
+    findings: &mut Findings,
+) {
+    let who = (settings.provider.as_str(), settings.account.as_str());
+    let now = context.clock.now();
+    let zone = reader.zone().unwrap_or(Zone::UTC);
+    let said = reader.fingerprint_key().and_then(|key| {
+        let several = keys::several_of(context, who.0, who.1, &key);
+        if several.is_empty() {
+            return Ok(Vec::new());
+        }
+        let came = reader.came(who.0, who.1, now)?;
+        let when = When { now, zone };
+        Ok(several
+            .iter()
+            .map(|key| key.said(who, &came, when))
+            .collect())
+    });
+    match said {
+        Ok(said) => {
+            for (title, text, _) in said {
+                findings.add(check, Level::Note, format!("{title}: {text}"));
+            }
+        }
+        Err(error) => findings.add(check, Level::Bad, error.to_string()),
+    }
 }
 
 fn look_at_providers(
@@ -379,6 +422,7 @@ fn look_at_providers(
             );
             findings.add(&check, Level::Bad, says);
         }
+        look_at_old_secrets(context, reader, settings, &check, findings);
         for lack in lacks(context, provider, account) {
             findings.add(&check, Level::Note, format!("could add {lack}"));
         }

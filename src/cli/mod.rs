@@ -22,6 +22,10 @@ pub mod start;
 
 pub mod service;
 
+pub mod notify;
+
+pub mod sockets;
+
 pub mod serve;
 
 pub mod status;
@@ -37,6 +41,12 @@ pub mod queries;
 pub mod today;
 
 pub mod urls;
+
+pub mod ask;
+
+pub mod connect;
+
+pub mod keys;
 
 pub mod send;
 
@@ -92,6 +102,8 @@ pub fn run(cli: &Cli) -> Result<()> {
         Command::Show { seq, body } => show::run(&context()?, *seq, *body, out),
         Command::Sql(args) => sql::run(&context()?, args, out),
         Command::Urls { provider } => urls::run(&context()?, provider.as_deref(), out),
+        Command::Connect { provider } => connect::run(global, provider, out),
+        Command::Keys(command) => keys::run(global, command, out),
         Command::Send(args) => send::run(&context()?, args, out),
         Command::Tests(command) => marks::run(&context()?, command, out),
         Command::Rejected { command, list } => {
@@ -108,6 +120,7 @@ pub fn run(cli: &Cli) -> Result<()> {
         Command::Status => status::run(&context()?, out),
         Command::Stop => status::stop(&context()?, out),
         Command::Reload => status::reload(&context()?, out),
+        Command::Service(command) => service::run(global, command, out),
         Command::Doctor => doctor::run(global, out),
         Command::Config(command) => settings::run(global, command, out),
         Command::Completions { shell } => Ok(words::completions(*shell, out)?),

@@ -86,7 +86,7 @@ pub fn load(path: &Path, known: &[Known]) -> Result<Config, SettingsError> {
     let text = std::fs::read_to_string(path)
         .map_err(|error| SettingsError(format!("cannot read {}: {error}", path.display())))?;
     let environment = |name: &str| std::env::var(name).ok();
-    let (config, secrets) = parse_counting(&text, path, known, &environment)?;
+    let (config, secrets) = parse_whole(&text, path, known, &environment)?;
     if secrets > 0 {
         refuse_readable_by_others(path)?;
     }
@@ -100,7 +100,7 @@ pub fn parse(
     known: &[Known],
     environment: Environment<'_>,
 ) -> Result<Config, SettingsError> {
-    parse_counting(text, path, known, environment).map(|(config, _)| config)
+    parse_whole(text, path, known, environment).map(|(config, _)| config)
 }
 
 /// The database that `text`, the settings of file `path`, names; whatever else stands in it is not looked at.
@@ -149,7 +149,8 @@ pub fn plain_keys() -> impl Iterator<Item = String> {
         .map(|plain| format!("{}.{}", plain.section, plain.key))
 }
 
-fn refuse_readable_by_others(path: &Path) -> Result<(), SettingsError> {
+/// Refuses a file with secrets in it that everybody on the machine may read or write.
+pub(crate) fn refuse_readable_by_others(path: &Path) -> Result<(), SettingsError> {
     let mode = std::fs::metadata(path)
         .map_err(|error| SettingsError(format!("cannot read {}: {error}", path.display())))?
         .permissions()
@@ -164,7 +165,8 @@ fn refuse_readable_by_others(path: &Path) -> Result<(), SettingsError> {
     )))
 }
 
-fn parse_counting(
+/// Reads and checks `text`, and counts the secrets that stand in it as texts.
+pub(crate) fn parse_whole(
     text: &str,
     path: &Path,
     known: &[Known],
@@ -550,7 +552,8 @@ fn keys_of(provider: &Known) -> impl Iterator<Item = &KnownKey> {
     COMMON_KEYS.iter().chain(&provider.keys)
 }
 
-fn is_account_name(name: &str) -> bool {
+/// Whether an account may be called `name`.
+pub fn is_account_name(name: &str) -> bool {
     (1..=32).contains(&name.len())
         && name
             .bytes()

@@ -171,11 +171,12 @@ impl Core {
             }
             self.show();
         }
-        if now >= self.next_tick {
-            self.tick();
-        }
+        // The first of all commits writes something: one of a clock that changes nothing proves nothing.
         if now >= self.next_probe {
             self.probe();
+        }
+        if now >= self.next_tick {
+            self.tick();
         }
         if self.truncate_at.is_some_and(|at| now >= at) && !self.behind() {
             let emptied = self.checkpoint("truncate", Duration::ZERO);
