@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+use crate::cli::proxy::Proxy;
 use crate::cli::table::Format;
 
 /// Receives a publisher's webhooks into one SQLite file, and shows the day.
@@ -146,6 +147,9 @@ pub enum Command {
     Urls {
         /// Only this provider
         provider: Option<String>,
+        /// Instead: what a proxy or tunnel is told so that it forwards /hooks/* and nothing else
+        #[arg(long, value_enum, value_name = "PROXY", conflicts_with = "provider")]
+        proxy: Option<Proxy>,
     },
     /// Ask for what the provider's dashboard shows, store it, print the links
     ///
@@ -183,6 +187,10 @@ pub enum Command {
         #[command(flatten)]
         list: ListArgs,
     },
+    /// Take deliveries in from a file, as if they had arrived; a second time changes nothing
+    Import(ImportArgs),
+    /// Events, or whole deliveries for another ledger, oldest first
+    Export(ExportArgs),
     /// A throw-away year of made-up data
     Demo(DemoArgs),
     /// Everything that is folded, folded again from the deliveries
@@ -193,9 +201,9 @@ pub enum Command {
     },
     /// Check chain, sequence and file
     Verify,
-    /// A verified copy of the database, while the receiver runs or not
+    /// A verified copy of the database, at any time
     Backup(BackupArgs),
-    /// Put a backup in the place of the database; verified first, the old one kept
+    /// Put a verified backup in the place of the database
     Restore(RestoreArgs),
     /// Whether a receiver runs on this database, and what it has
     Status,
@@ -206,8 +214,15 @@ pub enum Command {
     /// The receiver as a service that systemd starts with the machine, and again when it fails
     #[command(subcommand)]
     Service(ServiceCommand),
-    /// Check settings, permissions, disk and providers
-    Doctor,
+    /// Check settings, permissions, disk and providers; --public: the address from outside
+    Doctor {
+        /// Call the public address as the providers do; stores marked tests, which `tests clear` erases
+        #[arg(long)]
+        public: bool,
+        /// Only this provider
+        #[arg(requires = "public")]
+        provider: Option<String>,
+    },
     /// The settings
     #[command(subcommand)]
     Config(ConfigCommand),
@@ -402,6 +417,57 @@ pub struct RestoreArgs {
     /// Verify the backup and change nothing
     #[arg(long, conflicts_with_all = ["replace", "with_settings"])]
     pub check: bool,
+}
+
+/// What `import` takes.
+#[derive(Args, Clone, Debug)]
+pub struct ImportArgs {
+    /// Deliveries, one JSON object a line (or one array of them), as `export --deliveries` writes; `-`: stdin
+    pub file: PathBuf,
+    /// The lines are bare bodies of this provider
+    #[arg(long, value_name = "PROVIDER", requires = "hook", requires = "as_of")]
+    pub provider: Option<String>,
+    /// ... that would have gone to this hook
+    #[arg(long, value_name = "HOOK", requires = "provider")]
+    pub hook: Option<String>,
+    /// ... and count as received at this time: 2026-11-01, 2026-11-01T09:00:00Z
+    #[arg(long, value_name = "TIME", requires = "provider")]
+    pub as_of: Option<String>,
+    /// Where lines go that cannot be taken in; nothing: beside FILE, as FILE.rejected.ndjson
+    #[arg(long, value_name = "FILE")]
+    pub rejects: Option<PathBuf>,
+    /// Only tell what would happen
+    #[arg(long)]
+    pub dry_run: bool,
+}
+
+/// What `export` takes.
+#[derive(Args, Clone, Debug)]
+pub struct ExportArgs {
+    /// Filter, as on screen: provider:zotlo since:7d
+    #[arg(value_name = "QUERY", num_args = 0..)]
+    pub query: Vec<String>,
+    /// Whole deliveries, headers and bodies too, as `import` takes them
+    #[arg(long)]
+    pub deliveries: bool,
+    /// How to write it; nothing: ndjson
+    #[arg(long, value_enum, value_name = "FORMAT", conflicts_with = "json")]
+    pub format: Option<ExportFormat>,
+    /// Into this file, which appears once it is whole; nothing: stdout
+    #[arg(long, value_name = "FILE")]
+    pub out: Option<PathBuf>,
+    /// Replace the file if it is there
+    #[arg(long, requires = "out")]
+    pub force: bool,
+}
+
+/// How an export is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum ExportFormat {
+    /// One JSON object a line.
+    Ndjson,
+    /// For spreadsheets: formulas are defused, so this is not exact.
+    Csv,
 }
 
 /// What `demo` takes.

@@ -55,7 +55,7 @@ pub fn run(context: &Context, args: &BackupArgs, out: &mut Out) -> Result<()> {
         .with_settings
         .then(|| SettingsCopy::begin(context, &file, existing))
         .transpose()?;
-    let stop = interrupt::flagged()?;
+    let stop = interrupt::Interrupt::noted()?.flag();
     let bar = Bar::new();
     let ready = prepare(
         &context.database,

@@ -2,6 +2,7 @@
 
 use std::io;
 
+use crate::cli::interrupt;
 use crate::config::SettingsError;
 use crate::domain::query::QueryError;
 use crate::store;
@@ -63,15 +64,22 @@ pub fn exit_code(error: &anyhow::Error) -> Option<u8> {
             return Some(failure.code);
         }
         if let Some(error) = cause.downcast_ref::<store::Error>() {
+            if matches!(error, store::Error::Interrupted) && interrupt::seen() {
+                return Some(INTERRUPTED);
+            }
             return Some(of_store(error));
         }
         if cause.is::<SettingsError>() || cause.is::<QueryError>() {
             return Some(USAGE);
         }
-        if let Some(error) = cause.downcast_ref::<io::Error>()
-            && error.kind() == io::ErrorKind::BrokenPipe
-        {
-            return None;
+        if let Some(error) = cause.downcast_ref::<io::Error>() {
+            if error.kind() == io::ErrorKind::BrokenPipe {
+                return None;
+            }
+            let within = error.get_ref().and_then(|error| error.downcast_ref());
+            if let Some(Failure { code, .. }) = within {
+                return Some(*code);
+            }
         }
     }
     Some(FAILED)

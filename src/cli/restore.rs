@@ -37,7 +37,7 @@ pub fn run(global: &Global, args: &RestoreArgs, out: &mut Out) -> Result<()> {
         Some(settings) => settings.database.clone(),
         None => Context::read(global)?.database,
     };
-    let stop = interrupt::flagged()?;
+    let stop = interrupt::Interrupt::noted()?.flag();
     let bar = Bar::new();
     let restored = restore(
         &file,
@@ -67,7 +67,7 @@ pub fn run(global: &Global, args: &RestoreArgs, out: &mut Out) -> Result<()> {
 
 /// Looks at chain, sequence and file of the backup; exit code 1 if anything is wrong.
 fn check(global: &Global, file: &Path, out: &mut Out) -> Result<()> {
-    let stop = interrupt::flagged()?;
+    let stop = interrupt::Interrupt::noted()?.flag();
     let bar = Bar::new();
     let verified = verify_until(file, &stop, &mut |done| {
         bar.show(Stage::Checking { done, of: done + 1 });

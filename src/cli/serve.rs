@@ -48,7 +48,7 @@ pub fn run(global: &Global, detached: bool, out: &mut Out) -> Result<()> {
     }
     let (context, sockets, store) = ready?;
     receive(global, &context, sockets, &store)?;
-    store.close()?;
+    store.stop()?;
     tracing::info!("stopped");
     Ok(())
 }
@@ -140,17 +140,17 @@ fn receive(global: &Global, context: &Context, sockets: Sockets, store: &Store) 
     let key = store.fingerprint_key();
     let doors = Doors::open(&context.config.accounts, key)?;
     let handle = ReloadHandle::new(live(&context.config, doors)?);
-    let backup = Arc::new(Mutex::new(context.config.backup.clone()));
     let teller = Teller::start(store.writer());
     let notice = teller.notice();
+    let backup = Arc::new(Mutex::new(context.config.backup.clone()));
     let reloader = Arc::new(Reloader {
         global: global.clone(),
         listen: context.listen(),
         database: context.database.clone(),
         key,
         handle: handle.clone(),
-        backup: Arc::clone(&backup),
         notice: notice.clone(),
+        backup: Arc::clone(&backup),
     });
     let stop = Arc::new(Notify::new());
     let (stopping, reloading) = (Arc::clone(&stop), Arc::clone(&reloader));
@@ -178,8 +178,8 @@ fn receive(global: &Global, context: &Context, sockets: Sockets, store: &Store) 
         tokio::spawn(reload_on(hang_up, reloader));
         receiver::serve(listeners, setup, asked_to_stop(stop, notice)?).await
     })?;
-    drop(nightly);
     teller.end();
+    drop(nightly);
     Ok(())
 }
 
@@ -266,8 +266,8 @@ struct Reloader {
     database: PathBuf,
     key: [u8; 32],
     handle: ReloadHandle,
-    backup: Asked,
     notice: Notice,
+    backup: Asked,
 }
 
 impl Reloader {

@@ -330,20 +330,6 @@ fn setting_a_key_keeps_comments_and_mode_and_refuses_what_would_not_hold() {
     assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 1);
 }
 
-#[test]
-fn backups_go_beside_the_settings_unless_the_path_is_whole() {
-    let backup = read("").unwrap().backup;
-    assert_eq!((backup.dir, backup.keep), (None, 14));
-    let text = "[backup]\ndir = \"/mnt/usb\"\nkeep = 3";
-    let backup = read(text).unwrap().backup;
-    assert_eq!(backup.dir.as_deref(), Some(Path::new("/mnt/usb")));
-    assert_eq!(backup.keep, 3);
-    let text = "[backup]\ndir = \"copies\"";
-    let config = parse(text, Path::new("/etc/sub/s.toml"), &known(), &|_| None).unwrap();
-    let dir = config.backup.dir;
-    assert_eq!(dir.as_deref(), Some(Path::new("/etc/sub/copies")));
-}
-
 /// A settings file with `text` in a directory of its own.
 fn written(text: &str) -> (tempfile::TempDir, std::path::PathBuf) {
     let dir = tempfile::tempdir().unwrap();
@@ -507,4 +493,18 @@ fn writers_at_once_lose_nothing_of_each_other() {
             .collect()
     });
     assert_eq!(wrote.iter().filter(|wrote| **wrote).count(), 1);
+}
+
+#[test]
+fn backups_go_beside_the_settings_unless_the_path_is_whole() {
+    let backup = read("").unwrap().backup;
+    assert_eq!((backup.dir, backup.keep), (None, 14));
+    let text = "[backup]\ndir = \"/mnt/usb\"\nkeep = 3";
+    let backup = read(text).unwrap().backup;
+    assert_eq!(backup.dir.as_deref(), Some(Path::new("/mnt/usb")));
+    assert_eq!(backup.keep, 3);
+    let text = "[backup]\ndir = \"copies\"";
+    let config = parse(text, Path::new("/etc/sub/s.toml"), &known(), &|_| None).unwrap();
+    let dir = config.backup.dir;
+    assert_eq!(dir.as_deref(), Some(Path::new("/etc/sub/copies")));
 }

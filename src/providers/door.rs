@@ -145,6 +145,46 @@ impl Doors {
         masked(&self.fingerprint_key, value, secret)
     }
 
+    /// `request` out of a file, as a delivery of `account`: credentials in its headers as fingerprints (those that are
+    /// some already stay), the tokens in its body judged by today's secrets of that account. `None`: there is no such
+    /// provider.
+    pub fn imported(&self, provider: &str, account: &str, request: Request) -> Option<Delivery> {
+        let door = self.door(provider)?;
+        let mut accounts = door.accounts.iter();
+        let own = accounts.find(|own| own.settings.account == account);
+        let unset = || {
+            door.provider.gate(&Settings {
+                provider: provider.to_owned(),
+                account: account.to_owned(),
+                ..Settings::default()
+            })
+        };
+        let identity_proof = own.map_or_else(
+            || unset().ok().and_then(|gate| (gate.identify)(&request.body)),
+            |own| (own.gate.identify)(&request.body),
+        );
+        let kept = self.kept_headers(provider, &request.headers);
+        let headers = kept.into_iter().zip(&request.headers);
+        Some(Delivery {
+            provider: ProviderId::known(door.provider.id()),
+            account: account.to_owned(),
+            test: is_marked(&request),
+            headers: headers
+                .map(|((name, now), (_, sent))| match std::str::from_utf8(sent) {
+                    Ok(sent) if is_whole_print(sent) => (name, sent.to_owned()),
+                    _ => (name, now),
+                })
+                .collect(),
+            hook: request.hook,
+            received_at: request.received_at,
+            body: request.body,
+            credential: Origin::Import.as_str().to_owned(),
+            identity_proof,
+            remote_ip: request.remote_ip,
+            origin: Origin::Import,
+        })
+    }
+
     /// Judges a rejected request again by today's secrets: signatures and signed times as of its first arrival, Basic
     /// and path key by their fingerprints. The error says why it still cannot come in.
     pub fn admit_again(&self, row: &RejectedAgain) -> Result<Delivery, String> {
@@ -278,9 +318,7 @@ impl Door {
     }
 
     fn delivery(&self, account: &Account, credential: String, request: Request) -> Delivery {
-        let test = request
-            .header_all("subledger-test")
-            .any(|value| value.trim_ascii() == b"1");
+        let test = is_marked(&request);
         Delivery {
             provider: ProviderId::known(self.provider.id()),
             account: account.settings.account.clone(),
@@ -633,6 +671,20 @@ pub fn marks(fingerprint_key: &[u8; 32], secrets: &[Secret]) -> Vec<String> {
 fn fingerprint(key: &[u8; 32], value: &[u8]) -> String {
     let digest = check::hmac_sha256(key, value);
     format!("{PRINT}{}", check::hex(&digest[..8]))
+}
+
+/// Whether whoever sent this said that it is a test.
+fn is_marked(request: &Request) -> bool {
+    request
+        .header_all("subledger-test")
+        .any(|value| value.trim_ascii() == b"1")
+}
+
+/// Nothing but a fingerprint.
+fn is_whole_print(value: &str) -> bool {
+    value
+        .strip_prefix(PRINT)
+        .is_some_and(|rest| rest.len() == 16 && rest.bytes().all(|byte| byte.is_ascii_hexdigit()))
 }
 
 fn is_print(value: &str) -> bool {

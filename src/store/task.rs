@@ -14,7 +14,7 @@ use crate::domain::page::List;
 use crate::store::ring::RejectedRow;
 use crate::store::thread::Core;
 use crate::store::upkeep::backup;
-use crate::store::upkeep::import::Parcel;
+use crate::store::upkeep::import::{Imported, Parcel};
 use crate::store::writer::{Shared, Store};
 use crate::store::{Error, lock, socket, upkeep};
 
@@ -75,10 +75,12 @@ pub enum Task {
         /// IANA name.
         zone: String,
     },
-    /// Takes deliveries in from a file, at most 4 MiB of bodies at a time.
+    /// Takes deliveries in from a file, at most 4 MiB at a time.
     Import {
         /// In the order of record.
         parcels: Vec<Parcel>,
+        /// The newest delivery when the import began: one that is among those up to it is here already.
+        before: i64,
     },
     /// Writes down how backups went.
     NoteBackup {
@@ -119,6 +121,9 @@ pub struct TaskReport {
     pub findings: Vec<String>,
     /// The deliveries that it made.
     pub seqs: Vec<i64>,
+    /// Of an import: what became of what was handed over.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub import: Option<Imported>,
 }
 
 impl TaskReport {
@@ -241,9 +246,9 @@ pub(crate) fn run(
         Task::Admit { ids } => upkeep::admit::steps(ids),
         Task::RetryQuarantine => upkeep::quarantine::retry(),
         Task::NoteBackup { note } => backup::note(note),
-        Task::Import { parcels } => {
+        Task::Import { parcels, before } => {
             upkeep::import::check_size(&parcels)?;
-            upkeep::import::steps(parcels)
+            upkeep::import::steps(parcels, before)
         }
         Task::Rebuild { check: false } => upkeep::rebuild::rebuild(None),
         Task::Rebuild { check: true } => upkeep::rebuild::check(),

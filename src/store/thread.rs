@@ -33,6 +33,8 @@ const FOLD_EVERY: Duration = Duration::from_millis(200);
 const SLOW_FOLD: Duration = Duration::from_millis(25);
 /// So many deliveries are folded in one transaction at most.
 const FOLD_MAX: i64 = 256;
+/// Folding goes on for so many transactions when there is a hurry to end; the next start takes it up from there.
+const LAST_STEPS: u32 = 4;
 /// After folding failed because of the disk.
 const FOLD_AGAIN: Duration = Duration::from_secs(1);
 /// A checkpoint after so many commits.
@@ -280,8 +282,8 @@ impl Core {
         let now = self.now();
         self.conn.prepare_cached("savepoint one")?.execute([])?;
         let mut head = self.head;
-        let done = append::append(&self.conn, &mut head, &job.delivery, &job.reading, now)
-            .and_then(|(ack, received_at)| {
+        let done =
+            append::append(&self.conn, &mut head, job, now).and_then(|(ack, received_at)| {
                 if let Some(id) = job.admits {
                     self.conn
                         .prepare_cached("update rejected set admitted_seq = ?2 where id = ?1")?
@@ -600,7 +602,9 @@ impl Core {
         if self.stale {
             self.reload()?;
         }
-        while self.behind() && !self.shared.hurry.load(Ordering::Relaxed) {
+        let mut steps = 0;
+        while self.behind() && (steps < LAST_STEPS || !self.shared.hurry.load(Ordering::Relaxed)) {
+            steps += 1;
             if self.catch_up(FOLD_MAX, &|| false)? == 0 {
                 break;
             }
@@ -654,5 +658,65 @@ fn again(error: &Error) -> Error {
         Error::Interrupted => Error::Interrupted,
         Error::Unwritable(what) => Error::Unwritable(what.clone()),
         other => Error::Unwritable(other.to_string()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc::channel;
+
+    use super::*;
+    use crate::store::tests::{Ledger, MORNING, delivery};
+    use crate::store::{Mode, connect, schema};
+
+    /// A ledger with so many deliveries, none of them folded.
+    fn unfolded(count: i64) -> Ledger {
+        let mut ledger = Ledger::new();
+        let (acks, answers) = channel();
+        for n in 0..count {
+            let delivery = delivery(&format!("id:{n} a"), n);
+            let reading = (ledger.options().read)(&delivery);
+            let acks = acks.clone();
+            let reply = Box::new(move |ack: Result<Ack, Error>| acks.send(ack.is_ok()).unwrap());
+            let writer = ledger.store().writer();
+            writer.append(delivery, reading, reply).unwrap();
+            if n % 100 == 99 {
+                assert!((0..100).all(|_| answers.recv().unwrap()));
+            }
+        }
+        ledger.close();
+        let conn = connect(&ledger.path, Mode::Write).unwrap();
+        let mut projector = crate::store::project::Projector::new(Zone::UTC);
+        projector.clear(&conn, u32::MAX).unwrap();
+        set_meta(&conn, "folded_seq", "0").unwrap();
+        ledger
+    }
+
+    fn end(ledger: &Ledger, hurry: bool) -> String {
+        let shared = Arc::new(Shared::new(Zone::UTC));
+        shared.hurry.store(hurry, Ordering::Relaxed);
+        let conn = schema::open(&ledger.path, Zone::UTC, MORNING).unwrap();
+        let path = ledger.path.clone();
+        let core = Core::load(conn, path, ledger.options(), Zone::UTC, shared).unwrap();
+        core.finish().unwrap();
+        ledger.text("select value from meta where key = 'folded_seq'")
+    }
+
+    #[test]
+    fn a_stop_leaves_a_long_backlog_to_the_next_start() {
+        let few = FOLD_MAX * i64::from(LAST_STEPS);
+        let ledger = unfolded(few + 100);
+        assert_eq!(end(&ledger, true), few.to_string());
+        assert_eq!(end(&ledger, true), (few + 100).to_string());
+        assert_eq!(
+            ledger.text("select count(*) from events"),
+            (few + 100).to_string()
+        );
+    }
+
+    #[test]
+    fn a_close_leaves_nothing() {
+        let all = FOLD_MAX * i64::from(LAST_STEPS) + 100;
+        assert_eq!(end(&unfolded(all), false), all.to_string());
     }
 }

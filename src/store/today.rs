@@ -280,7 +280,7 @@ impl<'a> Review<'a> {
     fn new(reader: &'a Reader, since: &Since, now: Timestamp) -> Result<Self, Error> {
         let event = reader.time("select at from events order by at, id limit 1", &[])?;
         let delivery = reader.time(
-            "select received_at from deliveries order by seq limit 1",
+            "select received_at from deliveries order by received_at limit 1",
             &[],
         )?;
         Ok(Self {

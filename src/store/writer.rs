@@ -67,7 +67,7 @@ pub(crate) struct Shared {
     pub(crate) failing: Mutex<Option<String>>,
     pub(crate) zone: Mutex<Zone>,
     hands: Mutex<Hands>,
-    /// Closing need not wait for folding.
+    /// Closing need not wait until everything is folded.
     pub(crate) hurry: AtomicBool,
 }
 
@@ -76,7 +76,7 @@ pub(crate) fn held<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 impl Shared {
-    fn new(zone: Zone) -> Self {
+    pub(crate) fn new(zone: Zone) -> Self {
         Self {
             inbox: Inbox::default(),
             opened: Instant::now(),
@@ -203,6 +203,13 @@ impl Store {
         self.end()
     }
 
+    /// As `close`, within a few steps of folding: what is left is folded after the next start. For whoever is told to
+    /// end, and killed if that takes long.
+    pub fn stop(mut self) -> Result<(), Error> {
+        self.shared.hurry.store(true, Ordering::Relaxed);
+        self.end()
+    }
+
     fn end(&mut self) -> Result<(), Error> {
         drop(held(&self.served).take());
         self.shared.inbox.close();
@@ -256,6 +263,7 @@ impl Writer {
             delivery,
             reading,
             admits: None,
+            repeats_at: None,
             reply: Some(reply),
         })
     }
