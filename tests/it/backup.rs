@@ -380,7 +380,7 @@ fn large(home: &Home) {
         &[
             "demo",
             "--events",
-            "20000",
+            "6000",
             "--out",
             text(&home.path().join("large.db")),
         ],
