@@ -73,7 +73,7 @@ pub const COMMON_KEYS: &[KnownKey] = &[
     KnownKey {
         key: "expect_every",
         shape: KeyShape::Text,
-        help: "\"2h\": call it quiet after that",
+        help: "\"2h\": call it quiet after that; \"never\": never",
     },
 ];
 

@@ -9,10 +9,12 @@ use crate::cli::failure::{FOUND, Failure};
 use crate::cli::out::Out;
 use crate::cli::running;
 use crate::cli::table::{local, tame};
-use crate::config::values::span_ms;
+use crate::config::Settings;
+use crate::config::values::{NEVER, span_ms};
 use crate::domain::money::grouped;
 use crate::domain::printable::Printable;
 use crate::domain::time::{DAY_MS, HOUR_MS, MINUTE_MS, Timestamp, Zone};
+use crate::providers::ALL;
 use crate::store::query::Reader;
 use crate::store::today::{Figure, Outside, Since, Sum, Today};
 
@@ -27,7 +29,10 @@ pub fn run(context: &Context, args: &TodayArgs, out: &mut Out) -> Result<()> {
     };
     let demo = reader.status(now)?.demo;
     let outside = if demo {
-        Outside::default()
+        Outside {
+            names: names(),
+            ..Outside::default()
+        }
     } else {
         outside(context)
     };
@@ -55,18 +60,47 @@ pub fn outside(context: &Context) -> Outside {
         .is_some_and(|running| running::is_live(running.listen));
     Outside {
         receiving: Some(receiving),
+        ..outside_but_receiver(context)
+    }
+}
+
+/// The same for whoever knows by other means whether a receiver runs.
+pub fn outside_but_receiver(context: &Context) -> Outside {
+    let expectation = |settings: &Settings| {
+        let text = settings.text("expect_every")?;
+        Some((
+            settings.provider.clone(),
+            settings.account.clone(),
+            text.to_owned(),
+        ))
+    };
+    let (never, every): (Vec<_>, Vec<_>) = context
+        .config
+        .accounts
+        .iter()
+        .filter_map(expectation)
+        .partition(|(.., text)| text == NEVER);
+    Outside {
+        receiving: None,
         backup: None,
-        expected: context
-            .config
-            .accounts
-            .iter()
-            .filter_map(|settings| {
-                let ms = span_ms(settings.text("expect_every")?)?;
-                Some((settings.provider.clone(), settings.account.clone(), ms))
-            })
+        expected: every
+            .into_iter()
+            .filter_map(|(provider, account, text)| Some((provider, account, span_ms(&text)?)))
             .collect(),
+        unexpected: never
+            .into_iter()
+            .map(|(provider, account, _)| (provider, account))
+            .collect(),
+        names: names(),
         disk_low: disk_low(&context.database),
     }
+}
+
+/// Every provider's id and name.
+pub fn names() -> Vec<(String, String)> {
+    ALL.iter()
+        .map(|provider| (provider.id().to_owned(), provider.name().to_owned()))
+        .collect()
 }
 
 /// The review as plain text or Markdown.

@@ -414,13 +414,17 @@ impl File<'_> {
                     text.as_str()
                 ),
             )),
-            "expect_every" if values::span_ms(text.as_str()).is_none() => Err(self.fault(
-                span,
-                &format!(
-                    "`{full}` wants a span such as \"30m\", \"2h\" or \"1d\", not {:?}",
-                    text.as_str()
-                ),
-            )),
+            "expect_every"
+                if text.as_str() != values::NEVER && values::span_ms(text.as_str()).is_none() =>
+            {
+                Err(self.fault(
+                    span,
+                    &format!(
+                        "`{full}` wants a span such as \"30m\", \"2h\" or \"1d\", or \"never\", not {:?}",
+                        text.as_str()
+                    ),
+                ))
+            }
             _ => Ok(()),
         }
     }
