@@ -3,6 +3,8 @@
 //! Imports domain only: what keys a provider takes is handed in. Never shows a secret: `Secret` has no way to be
 //! printed.
 
+pub mod alerts;
+
 pub mod edit;
 
 pub mod places;
@@ -19,6 +21,7 @@ use std::fmt;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
+use crate::config::alerts::AlertSettings;
 use crate::domain::time::Zone;
 
 /// One provider as the settings file knows it.
@@ -86,6 +89,8 @@ pub struct Config {
     pub store_path: Option<PathBuf>,
     /// The screen.
     pub display: Display,
+    /// Who is told.
+    pub alerts: AlertSettings,
     /// What each account was given, `main` of every provider among them.
     pub accounts: Vec<Settings>,
     /// Things that work but deserve a word: one sentence each.
