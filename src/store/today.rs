@@ -3,6 +3,8 @@
 //! Every figure is the count of a list under a filter, and is counted by that very filter, so that the list which it
 //! opens has as many rows as it says. Money is summed per currency and never across.
 
+pub mod alerts;
+
 mod monthly;
 mod needs;
 

@@ -157,6 +157,14 @@ impl Reader {
         Ok(steps)
     }
 
+    /// Lends the connection.
+    pub(crate) fn with<T>(
+        &self,
+        read: impl FnOnce(&Connection) -> Result<T, Error>,
+    ) -> Result<T, Error> {
+        read(&self.conn.borrow())
+    }
+
     fn any(&self, list: List, query: &Query, cursor: &Cursor) -> Result<bool, Error> {
         let statement = plan::page(self, list, query, cursor, 1, true)?;
         Ok(!self.rows(&statement)?.is_empty())

@@ -1,6 +1,6 @@
 //! What needs the publisher: rules, each with a sentence and the list behind it.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::domain::delivery::MAIN_ACCOUNT;
 use crate::domain::page::List;
@@ -45,7 +45,7 @@ pub enum Backup {
 }
 
 /// Which rule.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Rule {
     /// No receiver runs.
@@ -72,6 +72,41 @@ pub enum Rule {
     ExpiringSoon,
     /// No backup, or an old one.
     NoBackup,
+    /// Nobody can be told of all this.
+    AlertsFail,
+}
+
+impl Rule {
+    /// The word that it is called by in JSON.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::NotReceiving => "not_receiving",
+            Self::DiskLow => "disk_low",
+            Self::Quiet => "quiet",
+            Self::TurnedAway => "turned_away",
+            Self::Quarantined => "quarantined",
+            Self::Differing => "differing",
+            Self::CancelSpike => "cancel_spike",
+            Self::WithdrawnPaying => "withdrawn_paying",
+            Self::MoneyUnannounced => "money_unannounced",
+            Self::RefundUnrevoked => "refund_unrevoked",
+            Self::ExpiringSoon => "expiring_soon",
+            Self::NoBackup => "no_backup",
+            Self::AlertsFail => "alerts_fail",
+        }
+    }
+
+    /// Whether it counts what is folded out of deliveries: while that lags, it may hold for no reason.
+    pub const fn is_folded(self) -> bool {
+        matches!(
+            self,
+            Self::CancelSpike
+                | Self::WithdrawnPaying
+                | Self::MoneyUnannounced
+                | Self::RefundUnrevoked
+                | Self::ExpiringSoon
+        )
+    }
 }
 
 impl Outside {
@@ -129,6 +164,7 @@ pub(super) fn of(review: &Review<'_>, outside: &Outside) -> Result<Vec<Need>, Er
             .backup
             .and_then(|backup| no_backup(backup, review.now)),
     );
+    alerts_fail(review, &mut out)?;
     Ok(out)
 }
 
@@ -347,6 +383,17 @@ fn no_backup(backup: Backup, now: Timestamp) -> Option<Need> {
         Backup::Last(_) => return None,
     };
     Some(bare(Rule::NoBackup, says))
+}
+
+/// The program that should have told somebody of all this does not.
+fn alerts_fail(review: &Review<'_>, out: &mut Vec<Need>) -> Result<(), Error> {
+    let failing = review.reader.alerts()?.last.and_then(|last| last.failing);
+    if let Some((since, why)) = failing {
+        let since = clock(&since.to_string(), review);
+        let says = format!("alerts reach nobody since {since}: {why}");
+        out.push(bare(Rule::AlertsFail, says));
+    }
+    Ok(())
 }
 
 /// `3 h 10 m`, `41 m`, `3 days`.
