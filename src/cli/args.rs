@@ -189,7 +189,11 @@ pub enum Command {
     /// Have the receiver take the settings again
     Reload,
     /// Check settings, permissions, disk and providers
-    Doctor,
+    Doctor {
+        /// Try the alerts: run the command with a test, send a heartbeat
+        #[arg(long)]
+        alerts: bool,
+    },
     /// The settings
     #[command(subcommand)]
     Config(ConfigCommand),

@@ -22,6 +22,8 @@ pub mod start;
 
 pub mod service;
 
+pub mod alerts;
+
 pub mod serve;
 
 pub mod status;
@@ -100,7 +102,7 @@ pub fn run(cli: &Cli) -> Result<()> {
         Command::Status => status::run(&context()?, out),
         Command::Stop => status::stop(&context()?, out),
         Command::Reload => status::reload(&context()?, out),
-        Command::Doctor => doctor::run(global, out),
+        Command::Doctor { alerts } => doctor::run(global, *alerts, out),
         Command::Config(command) => settings::run(global, command, out),
         Command::Completions { shell } => Ok(words::completions(*shell, out)?),
         Command::Man => Ok(words::man(out)?),

@@ -10,6 +10,7 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::Notify;
 use tracing_subscriber::EnvFilter;
 
+use crate::cli::alerts::{self, Alerting};
 use crate::cli::args::Global;
 use crate::cli::context::{Context, create_directory_of};
 use crate::cli::failure::Failure;
@@ -130,12 +131,14 @@ fn receive(global: &Global, context: &Context, listener: TcpListener, store: &St
     let key = store.fingerprint_key();
     let doors = Doors::open(&context.config.accounts, key)?;
     let handle = ReloadHandle::new(live(&context.config, doors)?);
+    let alerting = Alerting::start(context, &store.writer())?;
     let reloader = Arc::new(Reloader {
         global: global.clone(),
         listen: context.listen(),
         database: context.database.clone(),
         key,
         handle: handle.clone(),
+        alerts: alerting.handle(),
     });
     let stop = Arc::new(Notify::new());
     let (stopping, reloading) = (Arc::clone(&stop), Arc::clone(&reloader));
@@ -162,6 +165,7 @@ fn receive(global: &Global, context: &Context, listener: TcpListener, store: &St
         tokio::spawn(reload_on(hang_up, reloader));
         receiver::serve(listener, setup, asked_to_stop(stop)?).await
     })?;
+    alerting.stop();
     Ok(())
 }
 
@@ -247,6 +251,7 @@ struct Reloader {
     database: PathBuf,
     key: [u8; 32],
     handle: ReloadHandle,
+    alerts: alerts::Handle,
 }
 
 impl Reloader {
@@ -278,6 +283,11 @@ impl Reloader {
         settings::lets_something_in(&fresh)?;
         let doors = Doors::open(&fresh.config.accounts, self.key)?;
         self.handle.set(live(&fresh.config, doors)?);
+        // The ledger that is open stays the one that is looked at.
+        self.alerts.set(Context {
+            database: self.database.clone(),
+            ..fresh.clone()
+        });
         Ok(fresh)
     }
 }
