@@ -42,6 +42,8 @@ const SAID_BYTES_MAX: usize = 4 << 10;
 const SAID_LINES_MAX: usize = 20;
 /// So often a heartbeat is sent.
 const BEAT_EVERY: Duration = Duration::from_mins(5);
+/// One that did not arrive is followed by another after this.
+const BEAT_FAILED: Duration = Duration::from_mins(1);
 /// While the ledger cannot be written it is looked again after this.
 const BEAT_AGAIN: Duration = Duration::from_secs(5);
 /// So long one may take.
@@ -282,12 +284,8 @@ fn tell(
     is_stopping: &dyn Fn() -> bool,
 ) -> Result<()> {
     let was_failing = alerts.last.as_ref().and_then(|last| last.failing.clone());
-    let ran = run(
-        command,
-        context,
-        &tame(&alerts.message(&sender(context), now)?),
-        is_stopping,
-    );
+    let object = alerts.message(&sender(context), now)?;
+    let ran = run(command, context, &object, RUN_MAX, is_stopping);
     for line in ran.said.lines().take(SAID_LINES_MAX) {
         tracing::info!("the alert command says: {}", Printable::line(line));
     }
@@ -319,14 +317,15 @@ pub struct Ran {
 /// Runs the program with a test for its object.
 pub fn try_out(command: &AlertCommand, context: &Context) -> Result<Ran> {
     let object = trial(&sender(context), context.clock.now())?;
-    Ok(run(command, context, &tame(&object), &|| false))
+    Ok(run(command, context, &object, RUN_MAX, &|| false))
 }
 
-/// Runs the program in a process group of its own, `object` on its stdin, until it ends or has taken too long.
+/// Runs the program in a process group of its own, `object` on its stdin, until it ends or has taken `run_max`.
 fn run(
     command: &AlertCommand,
     context: &Context,
     object: &str,
+    run_max: Duration,
     is_stopping: &dyn Fn() -> bool,
 ) -> Ran {
     let program = Printable::line(&command.program);
@@ -339,15 +338,15 @@ fn run(
             };
         }
     };
-    let (said, ends) = converse(&mut child, object);
-    let status = wait(&mut child, &ends, is_stopping);
+    let (said, ends) = converse(&mut child, format!("{}\n", tame(object)));
+    let status = wait(&mut child, &ends, run_max, is_stopping);
     let said = String::from_utf8_lossy(&held(&said)).into_owned();
     let why = match status {
         Some(status) if status.success() => None,
         Some(status) => Some(format!("{program} ended with {}", ending(status))),
         None => Some(format!(
             "{program} took longer than {} s and was killed",
-            RUN_MAX.as_secs()
+            run_max.as_secs()
         )),
     };
     let last = said.trim_end().lines().next_back().unwrap_or_default();
@@ -390,11 +389,10 @@ fn held(said: &Said) -> MutexGuard<'_, Vec<u8>> {
 
 /// Writes `object` and reads what is said, on threads that end when the program and its children let go of their ends.
 /// The receiver is closed when all of it was read.
-fn converse(child: &mut Child, object: &str) -> (Said, Receiver<()>) {
+fn converse(child: &mut Child, object: String) -> (Said, Receiver<()>) {
     let said = Said::default();
     let (to, ends) = channel();
     if let Some(mut stdin) = child.stdin.take() {
-        let object = object.to_owned();
         // Whoever does not want to read it all need not.
         std::thread::spawn(move || stdin.write_all(object.as_bytes()).ok());
     }
@@ -427,9 +425,10 @@ fn listen(mut from: impl Read + Send + 'static, said: &Said, until: &To<()>) {
 fn wait(
     child: &mut Child,
     ends: &Receiver<()>,
+    run_max: Duration,
     is_stopping: &dyn Fn() -> bool,
 ) -> Option<ExitStatus> {
-    let mut until = Instant::now() + RUN_MAX;
+    let mut until = Instant::now() + run_max;
     let mut silent = false;
     loop {
         let status = child.try_wait().ok().flatten();
@@ -467,10 +466,10 @@ fn beat(shared: &Shared, writer: Writer) {
     let mut heart = Heart::new(writer);
     loop {
         let context = shared.context();
-        let pause = if heart.turn(&context, context.clock.now()) {
-            BEAT_EVERY
-        } else {
-            BEAT_AGAIN
+        let pause = match heart.turn(&context, context.clock.now()) {
+            Some(true) => BEAT_EVERY,
+            Some(false) => BEAT_FAILED,
+            None => BEAT_AGAIN,
         };
         if !shared.rest(pause) {
             return;
@@ -490,18 +489,19 @@ impl Heart {
         Self { writer, last: None }
     }
 
-    /// Sends one at `now` if the settings ask for it and the ledger can be written; whether it was tried.
-    pub fn turn(&mut self, context: &Context, now: Timestamp) -> bool {
+    /// Sends one at `now` if the settings ask for it and the ledger can be written; whether it arrived, `None` if none
+    /// was sent.
+    pub fn turn(&mut self, context: &Context, now: Timestamp) -> Option<bool> {
         let health = self.writer.health();
         let is_alive = health.failing.is_none()
             && health.last_commit_at.is_some()
             && health.probe_age < COMMIT_AGE_MAX;
         let Some(url) = context.config.alerts.heartbeat_url.as_ref() else {
             self.last = None;
-            return false;
+            return None;
         };
         if !is_alive {
-            return false;
+            return None;
         }
         let failed = fetch(url.expose()).err();
         let last = self.last.get_or_insert_with(|| {
@@ -515,7 +515,7 @@ impl Heart {
             }
         }
         self.writer.keep_heartbeat(last);
-        true
+        Some(failed.is_none())
     }
 }
 
@@ -546,5 +546,159 @@ pub fn fetch(url: &str) -> Result<(), String> {
             "it answered {status}, and redirects are not followed: name the address that it leads to"
         )),
         status => Err(format!("it answered {status}")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cli::args::Global;
+
+    fn context() -> Context {
+        let nowhere = Some("/nowhere/at/all.db".into());
+        let global = Global {
+            db: nowhere,
+            ..Global::default()
+        };
+        let mut context = Context::read(&global).unwrap();
+        context.settings.exists = false;
+        context
+    }
+
+    fn ran(script: &str, object: &str, run_max: Duration) -> Ran {
+        let command = AlertCommand {
+            program: "sh".to_owned(),
+            args: ["-c", script].map(crate::config::Secret::new).to_vec(),
+        };
+        run(&command, &context(), object, run_max, &|| false)
+    }
+
+    const LONG: Duration = Duration::from_secs(20);
+
+    #[test]
+    fn the_object_arrives_whole_and_unread_is_no_error() {
+        let long = "x".repeat(300_000);
+        let read = ran("wc -c", &long, LONG);
+        assert_eq!(read.failed, None);
+        assert_eq!(read.said.trim(), "300001");
+        assert_eq!(ran("exec <&-; exit 0", &long, LONG).failed, None);
+        assert_eq!(ran("exit 0", &long, LONG).failed, None);
+    }
+
+    #[test]
+    fn what_it_says_is_bounded_and_its_end_is_told() {
+        let flood = ran(
+            "yes | head -c 1000000; echo gone wrong >&2; exit 3",
+            "",
+            LONG,
+        );
+        assert!(flood.said.len() <= SAID_BYTES_MAX, "{}", flood.said.len());
+        assert!(
+            flood
+                .failed
+                .unwrap()
+                .starts_with("sh ended with exit code 3")
+        );
+        let says = ran("printf '\\033[31mno such box' >&2; exit 1", "", LONG).failed;
+        assert_eq!(
+            says.as_deref(),
+            Some("sh ended with exit code 1: \\x1b[31mno such box")
+        );
+        let killed = ran("kill -9 $$", "", LONG).failed.unwrap();
+        assert!(killed.ends_with("signal 9"), "{killed}");
+    }
+
+    #[test]
+    fn what_hangs_is_killed_with_all_its_children() {
+        let begun = Instant::now();
+        let hung = ran(
+            "sleep 300 & echo $!; sleep 300",
+            "",
+            Duration::from_millis(300),
+        );
+        assert!(begun.elapsed() < LONG);
+        assert!(hung.failed.unwrap().contains("was killed"));
+        let child = hung.said.trim().to_owned();
+        let ended = running::wait(LONG, || {
+            let state = std::fs::read_to_string(format!("/proc/{child}/stat"));
+            state
+                .map_or(true, |stat| stat.contains(") Z "))
+                .then_some(())
+        });
+        assert!(ended.is_some(), "process {child} goes on");
+        // It ended well, and what it left behind keeps its output open.
+        let left = ran("sleep 300 & echo told", "", Duration::from_millis(300));
+        assert_eq!(left.failed, None);
+    }
+
+    #[test]
+    fn a_stopping_receiver_does_not_wait_long() {
+        let command = AlertCommand {
+            program: "sleep".to_owned(),
+            args: vec![crate::config::Secret::new("300")],
+        };
+        let begun = Instant::now();
+        let ran = run(&command, &context(), "", Duration::from_secs(300), &|| true);
+        assert!(ran.failed.is_some() && begun.elapsed() < LONG);
+    }
+
+    #[test]
+    fn a_program_that_cannot_be_run_is_named() {
+        for program in [
+            "/nowhere/at/all",
+            "/etc/passwd",
+            "/etc",
+            "no-such-program-here",
+        ] {
+            let command = AlertCommand {
+                program: program.to_owned(),
+                args: Vec::new(),
+            };
+            let why = run(&command, &context(), "", LONG, &|| false)
+                .failed
+                .unwrap();
+            assert!(why.starts_with(&format!("cannot run {program}: ")), "{why}");
+        }
+    }
+
+    #[test]
+    fn a_heartbeat_is_told_apart_from_answers_and_its_address_never_said() {
+        for (answer, says) in [
+            ("HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok", None),
+            ("HTTP/1.1 204 No Content\r\n\r\n", None),
+            (
+                "HTTP/1.1 301 M\r\nlocation: http://127.0.0.1:1/\r\ncontent-length: 0\r\n\r\n",
+                Some("answered 301"),
+            ),
+            (
+                "HTTP/1.1 500 E\r\ncontent-length: 0\r\n\r\n",
+                Some("answered 500"),
+            ),
+            ("no HTTP at all\r\n\r\n", Some("")),
+            ("", Some("")),
+        ] {
+            let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+            let port = listener.local_addr().unwrap().port();
+            let served = std::thread::spawn(move || {
+                let (mut stream, _) = listener.accept().unwrap();
+                let mut head = [0; 4096];
+                let count = stream.read(&mut head).unwrap();
+                stream.write_all(answer.as_bytes()).unwrap();
+                String::from_utf8_lossy(&head[..count]).into_owned()
+            });
+            let failed = fetch(&format!("http://127.0.0.1:{port}/token-of-mine")).err();
+            assert!(
+                served
+                    .join()
+                    .unwrap()
+                    .starts_with("GET /token-of-mine HTTP/1.1")
+            );
+            assert_eq!(failed.is_some(), says.is_some(), "{answer} {failed:?}");
+            let failed = failed.unwrap_or_default();
+            assert!(failed.contains(says.unwrap_or_default()), "{failed}");
+            assert!(!failed.contains("token"), "{failed}");
+        }
+        let closed = fetch("http://127.0.0.1:1/token-of-mine").unwrap_err();
+        assert_eq!(closed, "no connection: connection refused");
     }
 }

@@ -152,9 +152,10 @@ impl Page<'_> {
 
     fn head(&mut self, today: &Today) -> Result<()> {
         let from = today.period.from.as_deref();
-        let shown = from.map_or_else(|| "the beginning".to_owned(), |at| local(at, self.zone));
+        let shown = from.map_or_else(String::new, |at| format!(" {}", local(at, self.zone)));
         let word = match today.period.kind {
             "last-review" => "Since your review",
+            "beginning" => "Since the beginning",
             _ => "Since",
         };
         let length = from
@@ -163,7 +164,7 @@ impl Page<'_> {
             .map_or_else(String::new, |(from, to)| {
                 format!(" ({})", span(to.ms() - from.ms()))
             });
-        let line = format!("{word} {shown}{length}, {}", today.zone);
+        let line = format!("{word}{shown}{length}, {}", today.zone);
         if self.md {
             self.out.line(format!("# {line}"))?;
         } else {

@@ -180,7 +180,7 @@ impl Alerts {
             let lasted = duration(at.ms() - was.since.ms());
             lines.push(format!("over after {lasted}: {}", was.says));
         }
-        written(&Message {
+        serde_json::to_string(&Message {
             ledger: &sender.ledger,
             at: now.to_string(),
             public_url: sender.public_url.as_deref(),
@@ -231,7 +231,7 @@ impl Alerts {
 /// An object of the same shape to try the program with.
 pub fn trial(sender: &Sender, now: Timestamp) -> Result<String, serde_json::Error> {
     let says = "this is a test of subledger's alerts: nothing is the matter";
-    written(&Message {
+    serde_json::to_string(&Message {
         ledger: &sender.ledger,
         at: now.to_string(),
         public_url: sender.public_url.as_deref(),
@@ -250,10 +250,6 @@ pub fn trial(sender: &Sender, now: Timestamp) -> Result<String, serde_json::Erro
         }],
         ended: Vec::new(),
     })
-}
-
-fn written(message: &Message<'_>) -> Result<String, serde_json::Error> {
-    serde_json::to_string(message).map(|text| text + "\n")
 }
 
 impl Heartbeat {
