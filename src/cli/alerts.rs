@@ -260,7 +260,8 @@ fn needs(
 ) -> Result<(Vec<crate::store::today::Need>, bool)> {
     let outside = Outside {
         receiving: Some(true),
-        ..today::outside_but_receiver(context)
+        backup: Some(reader.backup_standing()?),
+        ..today::by_settings(context)
     };
     // Figures are taken away and folded again by a rebuild, which may begin or end meanwhile.
     let is_behind = || reader.status(now).map(|it| it.folded_seq < it.last_seq);
@@ -555,9 +556,9 @@ mod tests {
     use crate::cli::args::Global;
 
     fn context() -> Context {
-        let nowhere = Some("/nowhere/at/all.db".into());
         let global = Global {
-            db: nowhere,
+            db: Some("/nowhere/at/all.db".into()),
+            config: Some("/dev/null".into()),
             ..Global::default()
         };
         let mut context = Context::read(&global).unwrap();

@@ -16,7 +16,7 @@ use crate::domain::printable::Printable;
 use crate::domain::time::{DAY_MS, HOUR_MS, MINUTE_MS, Timestamp, Zone};
 use crate::providers::ALL;
 use crate::store::query::Reader;
-use crate::store::today::{Figure, Outside, Since, Sum, Today};
+use crate::store::today::{Figure, Outside, Since, Sum, Today, backup_words};
 
 /// Writes the review; with `--exit-code`, exit code 4 if something needs the publisher.
 pub fn run(context: &Context, args: &TodayArgs, out: &mut Out) -> Result<()> {
@@ -34,7 +34,7 @@ pub fn run(context: &Context, args: &TodayArgs, out: &mut Out) -> Result<()> {
             ..Outside::default()
         }
     } else {
-        outside(context)
+        outside(context, &reader)?
     };
     let today = reader.today_with(&since, now, &outside)?;
     if context.global.json {
@@ -55,17 +55,18 @@ pub fn run(context: &Context, args: &TodayArgs, out: &mut Out) -> Result<()> {
 }
 
 /// What the ledger does not know by itself.
-pub fn outside(context: &Context) -> Outside {
+pub fn outside(context: &Context, reader: &Reader) -> Result<Outside> {
     let receiving = running::receiver(&context.database)
         .is_some_and(|running| running::is_live(running.listen));
-    Outside {
+    Ok(Outside {
         receiving: Some(receiving),
-        ..outside_but_receiver(context)
-    }
+        backup: Some(reader.backup_standing()?),
+        ..by_settings(context)
+    })
 }
 
-/// The same for whoever knows by other means whether a receiver runs.
-pub fn outside_but_receiver(context: &Context) -> Outside {
+/// What settings and disk tell of it.
+pub fn by_settings(context: &Context) -> Outside {
     let expectation = |settings: &Settings| {
         let text = settings.text("expect_every")?;
         Some((
@@ -146,6 +147,10 @@ impl Page<'_> {
         if let Some(late) = today.late.as_ref().filter(|late| late.count > 0) {
             let says = format!("{} that happened before your last review", late.count);
             self.pair("Arrived late", &says)?;
+        }
+        let moments = [today.last_backup.as_deref(), Some(&today.now)];
+        if let [Some(at), Some(now)] = moments.map(|at| at.and_then(Timestamp::parse)) {
+            self.pair("Last backup", &backup_words(at, now, self.zone))?;
         }
         Ok(())
     }

@@ -11,8 +11,8 @@ use toml_edit::{Document, Item, TableLike, Value};
 
 use crate::config::alerts::{self, AlertCommand, AlertSettings};
 use crate::config::{
-    COMMON_KEYS, Config, Display, KeyShape, Known, KnownKey, OnQuit, ReceiverSettings, Secret,
-    Settings, SettingsError, Shown, values,
+    BackupSettings, COMMON_KEYS, Config, Display, KeyShape, Known, KnownKey, OnQuit,
+    ReceiverSettings, Secret, Settings, SettingsError, Shown, values,
 };
 use crate::domain::delivery::MAIN_ACCOUNT;
 use crate::domain::printable::Printable;
@@ -45,8 +45,7 @@ const fn plain(
     }
 }
 
-/// Every key outside the providers' tables. `backup` is read so that a file may hold it; asking for it is refused as
-/// long as this program cannot do it.
+/// Every key outside the providers' tables.
 const PLAIN: &[Plain] = &[
     plain("receiver", "listen", KeyShape::Text, r#""127.0.0.1:8484""#),
     plain("receiver", "public_url", KeyShape::Text, r#""""#),
@@ -70,6 +69,10 @@ const PLAIN: &[Plain] = &[
 
 const ALERT_COMMAND: &str = "alerts.command";
 const HEARTBEAT_URL: &str = "alerts.heartbeat_url";
+/// Backups that are kept where the file does not say.
+const BACKUPS_KEPT: i64 = 14;
+/// Nobody keeps more: one a day for 27 years.
+const BACKUPS_KEPT_MAX: usize = 10_000;
 
 /// The bits of a mode that everybody on the machine has.
 const OTHERS: u32 = 0o007;
@@ -85,7 +88,7 @@ pub fn load(path: &Path, known: &[Known]) -> Result<Config, SettingsError> {
     let text = std::fs::read_to_string(path)
         .map_err(|error| SettingsError(format!("cannot read {}: {error}", path.display())))?;
     let environment = |name: &str| std::env::var(name).ok();
-    let (config, secrets) = parse_counting(&text, path, known, &environment)?;
+    let (config, secrets) = parse_whole(&text, path, known, &environment)?;
     if secrets > 0 {
         refuse_readable_by_others(path)?;
     }
@@ -99,7 +102,23 @@ pub fn parse(
     known: &[Known],
     environment: Environment<'_>,
 ) -> Result<Config, SettingsError> {
-    parse_counting(text, path, known, environment).map(|(config, _)| config)
+    parse_whole(text, path, known, environment).map(|(config, _)| config)
+}
+
+/// The database that `text`, the settings of file `path`, names; whatever else stands in it is not looked at.
+pub fn store_path(text: &str, path: &Path) -> Result<Option<PathBuf>, SettingsError> {
+    let document: Document<&str> = Document::parse(text)
+        .map_err(|_| SettingsError(format!("{} is no settings file", path.display())))?;
+    let stated = document.get("store").and_then(|store| store.get("path"));
+    let stated = stated
+        .and_then(Item::as_str)
+        .filter(|text| !text.is_empty());
+    Ok(stated.map(|text| {
+        let beside = path
+            .parent()
+            .map_or_else(|| PathBuf::from(text), |dir| dir.join(text));
+        crate::config::places::absolute(&beside)
+    }))
 }
 
 /// What holds without any settings file.
@@ -132,7 +151,8 @@ pub fn plain_keys() -> impl Iterator<Item = String> {
         .map(|plain| format!("{}.{}", plain.section, plain.key))
 }
 
-fn refuse_readable_by_others(path: &Path) -> Result<(), SettingsError> {
+/// Refuses a file with secrets in it that everybody on the machine may read or write.
+pub(crate) fn refuse_readable_by_others(path: &Path) -> Result<(), SettingsError> {
     let mode = std::fs::metadata(path)
         .map_err(|error| SettingsError(format!("cannot read {}: {error}", path.display())))?
         .permissions()
@@ -147,7 +167,8 @@ fn refuse_readable_by_others(path: &Path) -> Result<(), SettingsError> {
     )))
 }
 
-fn parse_counting(
+/// Reads and checks `text`, and counts the secrets that stand in it as texts.
+pub(crate) fn parse_whole(
     text: &str,
     path: &Path,
     known: &[Known],
@@ -540,7 +561,8 @@ fn keys_of(provider: &Known) -> impl Iterator<Item = &KnownKey> {
     COMMON_KEYS.iter().chain(&provider.keys)
 }
 
-fn is_account_name(name: &str) -> bool {
+/// Whether an account may be called `name`.
+pub fn is_account_name(name: &str) -> bool {
     (1..=32).contains(&name.len())
         && name
             .bytes()
@@ -598,7 +620,7 @@ impl Found {
         let receiver = read.receiver(&mut warnings)?;
         let display = read.display()?;
         let alerts = read.alerts(&mut warnings)?;
-        read.refuse_what_is_not_there()?;
+        let backup = read.backup()?;
         let store_path = match read.text("store.path") {
             "" => None,
             text => Some(crate::config::places::absolute(&file.beside(text))),
@@ -627,6 +649,7 @@ impl Found {
             store_path,
             display,
             alerts,
+            backup,
             accounts,
             warnings,
             shown: shown.into_iter().chain(self.shown).collect(),
@@ -801,21 +824,17 @@ impl PlainValues<'_> {
             .fault(stated.and_then(|stated| stated.span.as_ref()), say)
     }
 
-    /// Nobody may believe that there are backups when there are none.
-    fn refuse_what_is_not_there(&self) -> Result<(), SettingsError> {
-        for (key, asked) in [("backup.dir", !self.text("backup.dir").is_empty())] {
-            if asked {
-                let span = self
-                    .found
-                    .plain
-                    .get(key)
-                    .and_then(|stated| stated.span.as_ref());
-                let say =
-                    format!("`{key}` is set, and this version cannot do that yet: leave it empty");
-                return Err(self.file.fault(span, &say));
-            }
-        }
-        Ok(())
+    fn backup(&self) -> Result<BackupSettings, SettingsError> {
+        let dir = match self.text("backup.dir") {
+            "" => None,
+            text => Some(crate::config::places::absolute(&self.file.beside(text))),
+        };
+        let keep = self.stated("backup.keep").and_then(Value::as_integer);
+        let keep = usize::try_from(keep.unwrap_or(BACKUPS_KEPT))
+            .ok()
+            .filter(|keep| (1..=BACKUPS_KEPT_MAX).contains(keep))
+            .ok_or_else(|| self.wrong("backup.keep", "a number of backups from 1 to 10000"))?;
+        Ok(BackupSettings { dir, keep })
     }
 
     fn shown(&self) -> Vec<Shown> {
