@@ -27,7 +27,8 @@ pub fn run(context: &Context, args: &TodayArgs, out: &mut Out) -> Result<()> {
         Some(text) => Since::parse(text, now, zone)?,
         None => Since::LastReview,
     };
-    let demo = reader.status(now)?.demo;
+    let status = reader.status(now)?;
+    let demo = status.demo;
     let outside = if demo {
         Outside {
             names: names(),
@@ -43,6 +44,11 @@ pub fn run(context: &Context, args: &TodayArgs, out: &mut Out) -> Result<()> {
         let mut page = Page {
             zone,
             md: args.md,
+            tests: if demo || status.connected {
+                0
+            } else {
+                status.tests
+            },
             out,
         };
         page.write(&today)?;
@@ -108,6 +114,8 @@ pub fn names() -> Vec<(String, String)> {
 struct Page<'o> {
     zone: Zone,
     md: bool,
+    /// How many tests arrived, where nothing else did.
+    tests: i64,
     out: &'o mut Out,
 }
 
@@ -115,12 +123,13 @@ impl Page<'_> {
     fn write(&mut self, today: &Today) -> Result<()> {
         self.head(today)?;
         self.needs(today)?;
-        self.rows(&[
+        let figures = [
             ("New readers", &today.new_readers),
             ("New subscriptions", &today.new_subscriptions),
             ("Cancelled", &today.cancelled),
             ("Ended", &today.ended),
-        ])?;
+        ];
+        self.rows(&figures, today.history.as_deref())?;
         if today.involuntary.count > 0 {
             let says = format!("{} of the ended", today.involuntary.count);
             self.pair("Payment failed", &says)?;
@@ -186,9 +195,13 @@ impl Page<'_> {
 
     fn needs(&mut self, today: &Today) -> Result<()> {
         let sign = if self.md { "- **needs you:** " } else { "! " };
-        if self.md && !today.needs_you.is_empty() {
+        if self.md {
             self.out.line("")?;
         }
+        if self.md && today.needs_you.is_empty() {
+            self.out.line("Nothing needs you.")?;
+        }
+        self.only_tests(today)?;
         for need in &today.needs_you {
             self.out
                 .line(format!("{sign}{}", self.text(&need.sentence)))?;
@@ -210,7 +223,25 @@ impl Page<'_> {
         Ok(())
     }
 
-    fn rows(&mut self, figures: &[(&str, &Figure)]) -> Result<()> {
+    /// Why nothing is shown yet.
+    fn only_tests(&mut self, today: &Today) -> Result<()> {
+        let says = match self.tests {
+            _ if today.seq == 0 => {
+                "Nothing has arrived yet: `subledger urls` prints the links to paste".to_owned()
+            }
+            0 => return Ok(()),
+            1 => "1 test arrived, and no real webhook yet; tests are in no figure".to_owned(),
+            many => {
+                format!("{many} tests arrived, and no real webhook yet; tests are in no figure")
+            }
+        };
+        if self.md {
+            self.out.line("")?;
+        }
+        Ok(self.out.line(says)?)
+    }
+
+    fn rows(&mut self, figures: &[(&str, &Figure)], history: Option<&str>) -> Result<()> {
         for (name, figure) in figures {
             let before = figure.before.map_or_else(String::new, |before| {
                 format!("{before} {}", difference(figure.count, before))
@@ -230,6 +261,9 @@ impl Page<'_> {
         }
         if self.md {
             self.out.line("")?;
+            if let Some(history) = history {
+                self.pair("History", history)?;
+            }
         }
         Ok(())
     }
@@ -247,18 +281,26 @@ impl Page<'_> {
     /// Foreign words in it are tame; in Markdown they are no markup either.
     fn text(&self, text: &str) -> String {
         let text = String::from(Printable::line(text));
-        if !self.md {
-            return text;
-        }
-        let mut out = String::with_capacity(text.len());
-        for c in text.chars() {
-            if matches!(c, '\\' | '`' | '*' | '_' | '[' | ']' | '<' | '|' | '#') {
-                out.push('\\');
-            }
-            out.push(c);
-        }
-        out
+        if self.md { plain_markdown(&text) } else { text }
     }
+}
+
+/// `text` as Markdown that shows it as it is: no emphasis, code, HTML, cell, entity, and no link, also where a mail
+/// client makes one of an address.
+fn plain_markdown(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some(c) = rest.chars().next() {
+        let is_address = c == '@' || rest.starts_with("://");
+        let is_host =
+            c == '.' && out.len() >= 3 && out[out.len() - 3..].eq_ignore_ascii_case("www");
+        if is_address || is_host || r"\`*_[]<>|#&~$".contains(c) {
+            out.push('\\');
+        }
+        out.push(c);
+        rest = &rest[c.len_utf8()..];
+    }
+    out
 }
 
 /// `+6 +17 %`, `same`.
@@ -331,6 +373,24 @@ mod tests {
         assert_eq!(difference(9, 11), "-2 -18 %");
         assert_eq!(difference(3, 3), "same");
         assert_eq!(difference(3, 0), "+3");
+    }
+
+    #[test]
+    fn foreign_words_are_no_markdown() {
+        for (text, shown) in [
+            ("Gold | plan", r"Gold \| plan"),
+            ("`rm` *x* _y_ ~z~ $1", r"\`rm\` \*x\* \_y\_ \~z\~ \$1"),
+            ("[a](https://b.example)", r"\[a\](https\://b.example)"),
+            ("<img src=x>&lt;", r"\<img src=x\>\&lt;"),
+            (
+                "see www.b.example or a@b.example",
+                r"see www\.b.example or a\@b.example",
+            ),
+            ("TRY 8,120.00  +12 -4", "TRY 8,120.00  +12 -4"),
+            ("Ayşe #1 \\", r"Ayşe \#1 \\"),
+        ] {
+            assert_eq!(plain_markdown(text), shown);
+        }
     }
 
     #[test]
