@@ -18,6 +18,7 @@ use rustix::process::{Pid, Signal, kill_process_group, nice};
 use crate::cli::context::Context;
 use crate::cli::table::tame;
 use crate::cli::{running, today};
+use crate::config::Secret;
 use crate::config::alerts::AlertCommand;
 use crate::domain::printable::Printable;
 use crate::domain::time::Timestamp;
@@ -41,9 +42,9 @@ const SAID_BYTES_MAX: usize = 4 << 10;
 /// So many lines of it are logged.
 const SAID_LINES_MAX: usize = 20;
 /// So often a heartbeat is sent.
-const BEAT_EVERY: Duration = Duration::from_mins(5);
+const BEAT_EVERY: Duration = Duration::from_secs(300);
 /// One that did not arrive is followed by another after this.
-const BEAT_FAILED: Duration = Duration::from_mins(1);
+const BEAT_FAILED: Duration = Duration::from_secs(60);
 /// While the ledger cannot be written it is looked again after this.
 const BEAT_AGAIN: Duration = Duration::from_secs(5);
 /// So long one may take.
@@ -361,7 +362,7 @@ fn run(
 fn prepared(command: &AlertCommand, context: &Context) -> Command {
     let mut prepared = Command::new(&command.program);
     prepared
-        .args(command.args.iter().map(|arg| arg.expose()))
+        .args(command.args.iter().map(Secret::expose))
         .env_clear()
         .envs(std::env::vars_os().filter(|(name, _)| {
             name.to_str().is_some_and(|name| {
@@ -510,9 +511,10 @@ impl Heart {
             kept.unwrap_or_default()
         });
         if last.take_in(now, failed.as_deref()) {
-            match &failed {
-                Some(why) => tracing::warn!("the heartbeat does not arrive: {why}"),
-                None => tracing::info!("the heartbeat arrives again"),
+            if let Some(why) = &failed {
+                tracing::warn!("the heartbeat does not arrive: {why}");
+            } else {
+                tracing::info!("the heartbeat arrives again");
             }
         }
         self.writer.keep_heartbeat(last);
@@ -569,7 +571,7 @@ mod tests {
     fn ran(script: &str, object: &str, run_max: Duration) -> Ran {
         let command = AlertCommand {
             program: "sh".to_owned(),
-            args: ["-c", script].map(crate::config::Secret::new).to_vec(),
+            args: ["-c", script].map(Secret::new).to_vec(),
         };
         run(&command, &context(), object, run_max, &|| false)
     }
@@ -636,7 +638,7 @@ mod tests {
     fn a_stopping_receiver_does_not_wait_long() {
         let command = AlertCommand {
             program: "sleep".to_owned(),
-            args: vec![crate::config::Secret::new("300")],
+            args: vec![Secret::new("300")],
         };
         let begun = Instant::now();
         let ran = run(&command, &context(), "", Duration::from_secs(300), &|| true);
