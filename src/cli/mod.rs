@@ -4,6 +4,8 @@ pub mod args;
 
 pub mod failure;
 
+pub mod interrupt;
+
 pub mod out;
 
 pub mod context;
@@ -11,6 +13,8 @@ pub mod context;
 pub mod table;
 
 pub mod links;
+
+pub mod address;
 
 pub mod running;
 
@@ -50,6 +54,8 @@ pub mod connect;
 
 pub mod keys;
 
+pub mod proxy;
+
 pub mod send;
 
 pub mod marks;
@@ -57,8 +63,6 @@ pub mod marks;
 pub mod rejected;
 
 pub mod upkeep;
-
-pub mod interrupt;
 
 pub mod backup;
 
@@ -106,9 +110,12 @@ pub fn run(cli: &Cli) -> Result<()> {
         Command::Today(args) => today::run(&context()?, args, out),
         Command::Show { seq, body } => show::run(&context()?, *seq, *body, out),
         Command::Sql(args) => sql::run(&context()?, args, out),
-        Command::Urls { provider } => urls::run(&context()?, provider.as_deref(), out),
         Command::Connect { provider } => connect::run(global, provider, out),
         Command::Keys(command) => keys::run(global, command, out),
+        Command::Urls {
+            proxy: Some(proxy), ..
+        } => proxy::run(&context()?, *proxy, out),
+        Command::Urls { provider, .. } => urls::run(&context()?, provider.as_deref(), out),
         Command::Send(args) => send::run(&context()?, args, out),
         Command::Tests(command) => marks::run(&context()?, command, out),
         Command::Rejected { command, list } => {
@@ -127,8 +134,13 @@ pub fn run(cli: &Cli) -> Result<()> {
         Command::Status => status::run(&context()?, out),
         Command::Stop => status::stop(&context()?, out),
         Command::Reload => status::reload(&context()?, out),
-        Command::Doctor { alerts } => doctor::run(global, *alerts, out),
         Command::Service(command) => service::run(global, command, out),
+        Command::Doctor {
+            public: true,
+            provider,
+            ..
+        } => doctor::public::run(&context()?, provider.as_deref(), out),
+        Command::Doctor { alerts, .. } => doctor::run(global, *alerts, out),
         Command::Config(command) => settings::run(global, command, out),
         Command::Completions { shell } => Ok(words::completions(*shell, out)?),
         Command::Man => Ok(words::man(out)?),

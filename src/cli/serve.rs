@@ -49,7 +49,7 @@ pub fn run(global: &Global, detached: bool, out: &mut Out) -> Result<()> {
     }
     let (context, sockets, store) = ready?;
     receive(global, &context, sockets, &store)?;
-    store.close()?;
+    store.stop()?;
     tracing::info!("stopped");
     Ok(())
 }

@@ -194,18 +194,18 @@ impl Page<'_> {
     }
 
     fn needs(&mut self, today: &Today) -> Result<()> {
-        let sign = if self.md { "- **needs you:** " } else { "! " };
         if self.md {
             self.out.line("")?;
+            if today.needs_you.is_empty() {
+                self.out.line("Nothing needs you.")?;
+            }
         }
-        if self.md && today.needs_you.is_empty() {
-            self.out.line("Nothing needs you.")?;
-        }
-        self.only_tests(today)?;
+        let sign = if self.md { "- **needs you:** " } else { "! " };
         for need in &today.needs_you {
             self.out
                 .line(format!("{sign}{}", self.text(&need.sentence)))?;
         }
+        self.only_tests(today)?;
         self.out.line("")?;
         if self.md {
             self.out.line("| | now | a week before | usual day |")?;
