@@ -3,6 +3,8 @@
 //! Imports domain only: what keys a provider takes is handed in. Never shows a secret: `Secret` has no way to be
 //! printed.
 
+pub mod alerts;
+
 pub mod edit;
 
 pub mod places;
@@ -19,6 +21,7 @@ use std::fmt;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
+use crate::config::alerts::AlertSettings;
 use crate::domain::time::Zone;
 
 /// One provider as the settings file knows it.
@@ -73,7 +76,7 @@ pub const COMMON_KEYS: &[KnownKey] = &[
     KnownKey {
         key: "expect_every",
         shape: KeyShape::Text,
-        help: "\"2h\": call it quiet after that",
+        help: "\"2h\": call it quiet after that; \"never\": never",
     },
 ];
 
@@ -88,6 +91,8 @@ pub struct Config {
     pub display: Display,
     /// The copies of each night.
     pub backup: BackupSettings,
+    /// Who is told.
+    pub alerts: AlertSettings,
     /// What each account was given, `main` of every provider among them.
     pub accounts: Vec<Settings>,
     /// Things that work but deserve a word: one sentence each.

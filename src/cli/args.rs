@@ -219,6 +219,9 @@ pub enum Command {
         /// Call the public address as the providers do; stores marked tests, which `tests clear` erases
         #[arg(long)]
         public: bool,
+        /// Try the alerts instead: run the command with a test, send a heartbeat
+        #[arg(long, conflicts_with = "public")]
+        alerts: bool,
         /// Only this provider
         #[arg(requires = "public")]
         provider: Option<String>,

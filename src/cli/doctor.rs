@@ -25,8 +25,7 @@ use crate::cli::failure::{FAILED, Failure};
 use crate::cli::links::{links, near_url};
 use crate::cli::out::Out;
 use crate::cli::table::{local, tame};
-
-use crate::cli::{keys, running, service, settings};
+use crate::cli::{alerts, keys, running, service, settings};
 use crate::config::Settings;
 use crate::domain::delivery::MAIN_ACCOUNT;
 use crate::domain::printable::Printable;
@@ -106,9 +105,10 @@ impl Findings {
 }
 
 /// Looks at everything; exit code 1 if anything is bad.
-pub fn run(global: &Global, out: &mut Out) -> Result<()> {
+pub fn run(global: &Global, try_alerts: bool, out: &mut Out) -> Result<()> {
     let mut findings = Findings::default();
     match Context::read(global) {
+        Ok(context) if try_alerts => try_out_alerts(&context, &mut findings),
         Ok(context) => examine(&context, &mut findings),
         Err(error) => findings.add("settings", Level::Bad, format!("{error:#}")),
     }
@@ -271,6 +271,86 @@ fn look_at_ledger(context: &Context, reader: &Reader, findings: &mut Findings) {
     }
     look_at_backup(context, reader, now, zone, findings);
     look_at_providers(context, reader, now, zone, findings);
+    look_at_alerts(context, reader, zone, findings);
+}
+
+/// Whether anybody would be told, and how that went the last time.
+fn look_at_alerts(context: &Context, reader: &Reader, zone: Zone, findings: &mut Findings) {
+    let settings = &context.config.alerts;
+    let when = |at: Timestamp| local(&at.to_string(), zone);
+    let last = reader.alerts().ok().and_then(|alerts| alerts.last);
+    match (&settings.command, last) {
+        (None, _) => findings.add(
+            "alerts",
+            Level::Note,
+            "nobody is told: alerts.command is empty",
+        ),
+        (Some(_), None) => findings.add(
+            "alerts",
+            Level::Ok,
+            "nothing had to be told yet; try it: subledger doctor --alerts",
+        ),
+        (Some(_), Some(last)) => match (last.failing, last.told_at) {
+            (Some((since, why)), _) => {
+                let says = format!("nobody is told since {}: {why}", when(since));
+                findings.add("alerts", Level::Bad, says);
+            }
+            (None, told_at) => {
+                let says = format!("last told {}", when(told_at.unwrap_or(last.at)));
+                findings.add("alerts", Level::Ok, says);
+            }
+        },
+    }
+    if settings.heartbeat_url.is_none() {
+        return;
+    }
+    let heartbeat = reader.heartbeat().unwrap_or_default();
+    match (heartbeat.failing, heartbeat.sent_at) {
+        (Some((since, why)), _) => {
+            let says = format!("none arrives since {}: {why}", when(since));
+            findings.add("heartbeat", Level::Bad, says);
+        }
+        (None, Some(at)) => findings.add("heartbeat", Level::Ok, format!("last {}", when(at))),
+        (None, None) => findings.add("heartbeat", Level::Note, "none was sent yet"),
+    }
+}
+
+/// Runs the command with a test for its object, and sends a heartbeat.
+fn try_out_alerts(context: &Context, findings: &mut Findings) {
+    let settings = &context.config.alerts;
+    match &settings.command {
+        None => {
+            let says = "nobody is told: name a program with `subledger config set alerts.command`";
+            findings.add("alerts", Level::Bad, says);
+        }
+        Some(command) => match alerts::try_out(command, context) {
+            Err(error) => findings.add("alerts", Level::Bad, format!("{error:#}")),
+            Ok(ran) => {
+                for line in ran.said.lines() {
+                    findings.add("alerts", Level::Note, format!("it says: {line}"));
+                }
+                match ran.failed {
+                    Some(why) => findings.add("alerts", Level::Bad, why),
+                    None => findings.add(
+                        "alerts",
+                        Level::Ok,
+                        "the command took a test; see whether it reached you",
+                    ),
+                }
+            }
+        },
+    }
+    match &settings.heartbeat_url {
+        None => findings.add(
+            "heartbeat",
+            Level::Note,
+            "none: alerts.heartbeat_url is empty",
+        ),
+        Some(url) => match alerts::fetch(url.expose()) {
+            Ok(()) => findings.add("heartbeat", Level::Ok, "it arrived"),
+            Err(why) => findings.add("heartbeat", Level::Bad, why),
+        },
+    }
 }
 
 fn look_at_backup(

@@ -26,6 +26,8 @@ pub mod start;
 
 pub mod service;
 
+pub mod alerts;
+
 pub mod notify;
 
 pub mod sockets;
@@ -136,8 +138,9 @@ pub fn run(cli: &Cli) -> Result<()> {
         Command::Doctor {
             public: true,
             provider,
+            ..
         } => doctor::public::run(&context()?, provider.as_deref(), out),
-        Command::Doctor { .. } => doctor::run(global, out),
+        Command::Doctor { alerts, .. } => doctor::run(global, *alerts, out),
         Command::Config(command) => settings::run(global, command, out),
         Command::Completions { shell } => Ok(words::completions(*shell, out)?),
         Command::Man => Ok(words::man(out)?),

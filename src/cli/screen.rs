@@ -7,9 +7,10 @@ use anyhow::Result;
 use crate::cli::context::Context;
 use crate::cli::links::links;
 use crate::cli::running::{self, Running};
-use crate::cli::{keys, settings, tasks};
+use crate::cli::{keys, settings, tasks, today};
 use crate::config;
 use crate::store::query::Reader;
+use crate::store::today::Outside;
 use crate::tui::{Leave, LinkCard, OnQuit, ReceiverLink, Setup, Watched, run};
 
 /// The receiver that the screen is shown with.
@@ -50,13 +51,17 @@ pub fn open(context: &Context, query: Option<String>, beside: Option<Beside<'_>>
 pub fn open_demo(context: &Context) -> Result<Leave> {
     Ok(run(Setup {
         demo: true,
+        outside: Box::new(|| Outside {
+            names: today::names(),
+            ..Outside::default()
+        }),
         ..bare(context)
     })?)
 }
 
 /// A screen without receiver and links.
 fn bare(context: &Context) -> Setup {
-    let writer = context.clone();
+    let (writer, known) = (context.clone(), context.clone());
     Setup {
         path: context.database.clone(),
         clock: context.clock,
@@ -70,6 +75,7 @@ fn bare(context: &Context) -> Setup {
         tasks: Box::new(move |task| {
             tasks::submit_quietly(&writer, task).map_err(|error| error.to_string())
         }),
+        outside: Box::new(move || today::by_settings(&known)),
     }
 }
 

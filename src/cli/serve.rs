@@ -11,6 +11,7 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::Notify;
 use tracing_subscriber::EnvFilter;
 
+use crate::cli::alerts::{self, Alerting};
 use crate::cli::args::Global;
 use crate::cli::backup::{Asked, Nightly, asked};
 use crate::cli::context::{Context, create_directory_of};
@@ -140,6 +141,7 @@ fn receive(global: &Global, context: &Context, sockets: Sockets, store: &Store) 
     let key = store.fingerprint_key();
     let doors = Doors::open(&context.config.accounts, key)?;
     let handle = ReloadHandle::new(live(&context.config, doors)?);
+    let alerting = Alerting::start(context, &store.writer())?;
     let teller = Teller::start(store.writer());
     let notice = teller.notice();
     let backup = Arc::new(Mutex::new(context.config.backup.clone()));
@@ -149,6 +151,7 @@ fn receive(global: &Global, context: &Context, sockets: Sockets, store: &Store) 
         database: context.database.clone(),
         key,
         handle: handle.clone(),
+        alerts: alerting.handle(),
         notice: notice.clone(),
         backup: Arc::clone(&backup),
     });
@@ -178,6 +181,7 @@ fn receive(global: &Global, context: &Context, sockets: Sockets, store: &Store) 
         tokio::spawn(reload_on(hang_up, reloader));
         receiver::serve(listeners, setup, asked_to_stop(stop, notice)?).await
     })?;
+    alerting.stop();
     teller.end();
     drop(nightly);
     Ok(())
@@ -266,6 +270,7 @@ struct Reloader {
     database: PathBuf,
     key: [u8; 32],
     handle: ReloadHandle,
+    alerts: alerts::Handle,
     notice: Notice,
     backup: Asked,
 }
@@ -306,6 +311,11 @@ impl Reloader {
         settings::lets_something_in(&fresh)?;
         let doors = Doors::open(&fresh.config.accounts, self.key)?;
         self.handle.set(live(&fresh.config, doors)?);
+        // The ledger that is open stays the one that is looked at.
+        self.alerts.set(Context {
+            database: self.database.clone(),
+            ..fresh.clone()
+        });
         *asked(&self.backup) = fresh.config.backup.clone();
         Ok(fresh)
     }

@@ -146,6 +146,9 @@ fn set(global: &Global, words: &[String], out: &mut Out) -> Result<()> {
         Printable::line(&keys.join(", ")),
         settings.path.display()
     ))?;
+    for warning in read::load(&settings.path, &known())?.warnings {
+        out.say(format!("warning: {warning}"))?;
+    }
     Ok(())
 }
 

@@ -9,10 +9,12 @@ use crate::cli::failure::{FOUND, Failure};
 use crate::cli::out::Out;
 use crate::cli::running;
 use crate::cli::table::{local, tame};
-use crate::config::values::span_ms;
+use crate::config::Settings;
+use crate::config::values::{NEVER, span_ms};
 use crate::domain::money::grouped;
 use crate::domain::printable::Printable;
 use crate::domain::time::{DAY_MS, HOUR_MS, MINUTE_MS, Timestamp, Zone};
+use crate::providers::ALL;
 use crate::store::query::Reader;
 use crate::store::today::{Figure, Outside, Since, Sum, Today, backup_words};
 
@@ -25,9 +27,13 @@ pub fn run(context: &Context, args: &TodayArgs, out: &mut Out) -> Result<()> {
         Some(text) => Since::parse(text, now, zone)?,
         None => Since::LastReview,
     };
-    let demo = reader.status(now)?.demo;
+    let status = reader.status(now)?;
+    let demo = status.demo;
     let outside = if demo {
-        Outside::default()
+        Outside {
+            names: names(),
+            ..Outside::default()
+        }
     } else {
         outside(context, &reader)?
     };
@@ -38,6 +44,11 @@ pub fn run(context: &Context, args: &TodayArgs, out: &mut Out) -> Result<()> {
         let mut page = Page {
             zone,
             md: args.md,
+            tests: if demo || status.connected {
+                0
+            } else {
+                status.tests
+            },
             out,
         };
         page.write(&today)?;
@@ -56,23 +67,55 @@ pub fn outside(context: &Context, reader: &Reader) -> Result<Outside> {
     Ok(Outside {
         receiving: Some(receiving),
         backup: Some(reader.backup_standing()?),
-        expected: context
-            .config
-            .accounts
-            .iter()
-            .filter_map(|settings| {
-                let ms = span_ms(settings.text("expect_every")?)?;
-                Some((settings.provider.clone(), settings.account.clone(), ms))
-            })
-            .collect(),
-        disk_low: disk_low(&context.database),
+        ..by_settings(context)
     })
+}
+
+/// What settings and disk tell of it.
+pub fn by_settings(context: &Context) -> Outside {
+    let expectation = |settings: &Settings| {
+        let text = settings.text("expect_every")?;
+        Some((
+            settings.provider.clone(),
+            settings.account.clone(),
+            text.to_owned(),
+        ))
+    };
+    let (never, every): (Vec<_>, Vec<_>) = context
+        .config
+        .accounts
+        .iter()
+        .filter_map(expectation)
+        .partition(|(.., text)| text == NEVER);
+    Outside {
+        receiving: None,
+        backup: None,
+        expected: every
+            .into_iter()
+            .filter_map(|(provider, account, text)| Some((provider, account, span_ms(&text)?)))
+            .collect(),
+        unexpected: never
+            .into_iter()
+            .map(|(provider, account, _)| (provider, account))
+            .collect(),
+        names: names(),
+        disk_low: disk_low(&context.database),
+    }
+}
+
+/// Every provider's id and name.
+pub fn names() -> Vec<(String, String)> {
+    ALL.iter()
+        .map(|provider| (provider.id().to_owned(), provider.name().to_owned()))
+        .collect()
 }
 
 /// The review as plain text or Markdown.
 struct Page<'o> {
     zone: Zone,
     md: bool,
+    /// How many tests arrived, where nothing else did.
+    tests: i64,
     out: &'o mut Out,
 }
 
@@ -80,12 +123,13 @@ impl Page<'_> {
     fn write(&mut self, today: &Today) -> Result<()> {
         self.head(today)?;
         self.needs(today)?;
-        self.rows(&[
+        let figures = [
             ("New readers", &today.new_readers),
             ("New subscriptions", &today.new_subscriptions),
             ("Cancelled", &today.cancelled),
             ("Ended", &today.ended),
-        ])?;
+        ];
+        self.rows(&figures, today.history.as_deref())?;
         if today.involuntary.count > 0 {
             let says = format!("{} of the ended", today.involuntary.count);
             self.pair("Payment failed", &says)?;
@@ -122,9 +166,10 @@ impl Page<'_> {
 
     fn head(&mut self, today: &Today) -> Result<()> {
         let from = today.period.from.as_deref();
-        let shown = from.map_or_else(|| "the beginning".to_owned(), |at| local(at, self.zone));
+        let shown = from.map_or_else(String::new, |at| format!(" {}", local(at, self.zone)));
         let word = match today.period.kind {
             "last-review" => "Since your review",
+            "beginning" => "Since the beginning",
             _ => "Since",
         };
         let length = from
@@ -133,7 +178,7 @@ impl Page<'_> {
             .map_or_else(String::new, |(from, to)| {
                 format!(" ({})", span(to.ms() - from.ms()))
             });
-        let line = format!("{word} {shown}{length}, {}", today.zone);
+        let line = format!("{word}{shown}{length}, {}", today.zone);
         if self.md {
             self.out.line(format!("# {line}"))?;
         } else {
@@ -149,14 +194,18 @@ impl Page<'_> {
     }
 
     fn needs(&mut self, today: &Today) -> Result<()> {
-        let sign = if self.md { "- **needs you:** " } else { "! " };
-        if self.md && !today.needs_you.is_empty() {
+        if self.md {
             self.out.line("")?;
+            if today.needs_you.is_empty() {
+                self.out.line("Nothing needs you.")?;
+            }
         }
+        let sign = if self.md { "- **needs you:** " } else { "! " };
         for need in &today.needs_you {
             self.out
                 .line(format!("{sign}{}", self.text(&need.sentence)))?;
         }
+        self.only_tests(today)?;
         self.out.line("")?;
         if self.md {
             self.out.line("| | now | a week before | usual day |")?;
@@ -174,7 +223,25 @@ impl Page<'_> {
         Ok(())
     }
 
-    fn rows(&mut self, figures: &[(&str, &Figure)]) -> Result<()> {
+    /// Why nothing is shown yet.
+    fn only_tests(&mut self, today: &Today) -> Result<()> {
+        let says = match self.tests {
+            _ if today.seq == 0 => {
+                "Nothing has arrived yet: `subledger urls` prints the links to paste".to_owned()
+            }
+            0 => return Ok(()),
+            1 => "1 test arrived, and no real webhook yet; tests are in no figure".to_owned(),
+            many => {
+                format!("{many} tests arrived, and no real webhook yet; tests are in no figure")
+            }
+        };
+        if self.md {
+            self.out.line("")?;
+        }
+        Ok(self.out.line(says)?)
+    }
+
+    fn rows(&mut self, figures: &[(&str, &Figure)], history: Option<&str>) -> Result<()> {
         for (name, figure) in figures {
             let before = figure.before.map_or_else(String::new, |before| {
                 format!("{before} {}", difference(figure.count, before))
@@ -194,6 +261,9 @@ impl Page<'_> {
         }
         if self.md {
             self.out.line("")?;
+            if let Some(history) = history {
+                self.pair("History", history)?;
+            }
         }
         Ok(())
     }
@@ -211,18 +281,26 @@ impl Page<'_> {
     /// Foreign words in it are tame; in Markdown they are no markup either.
     fn text(&self, text: &str) -> String {
         let text = String::from(Printable::line(text));
-        if !self.md {
-            return text;
-        }
-        let mut out = String::with_capacity(text.len());
-        for c in text.chars() {
-            if matches!(c, '\\' | '`' | '*' | '_' | '[' | ']' | '<' | '|' | '#') {
-                out.push('\\');
-            }
-            out.push(c);
-        }
-        out
+        if self.md { plain_markdown(&text) } else { text }
     }
+}
+
+/// `text` as Markdown that shows it as it is: no emphasis, code, HTML, cell, entity, and no link, also where a mail
+/// client makes one of an address.
+fn plain_markdown(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some(c) = rest.chars().next() {
+        let is_address = c == '@' || rest.starts_with("://");
+        let is_host =
+            c == '.' && out.len() >= 3 && out[out.len() - 3..].eq_ignore_ascii_case("www");
+        if is_address || is_host || r"\`*_[]<>|#&~$".contains(c) {
+            out.push('\\');
+        }
+        out.push(c);
+        rest = &rest[c.len_utf8()..];
+    }
+    out
 }
 
 /// `+6 +17 %`, `same`.
@@ -295,6 +373,24 @@ mod tests {
         assert_eq!(difference(9, 11), "-2 -18 %");
         assert_eq!(difference(3, 3), "same");
         assert_eq!(difference(3, 0), "+3");
+    }
+
+    #[test]
+    fn foreign_words_are_no_markdown() {
+        for (text, shown) in [
+            ("Gold | plan", r"Gold \| plan"),
+            ("`rm` *x* _y_ ~z~ $1", r"\`rm\` \*x\* \_y\_ \~z\~ \$1"),
+            ("[a](https://b.example)", r"\[a\](https\://b.example)"),
+            ("<img src=x>&lt;", r"\<img src=x\>\&lt;"),
+            (
+                "see www.b.example or a@b.example",
+                r"see www\.b.example or a\@b.example",
+            ),
+            ("TRY 8,120.00  +12 -4", "TRY 8,120.00  +12 -4"),
+            ("Ayşe #1 \\", r"Ayşe \#1 \\"),
+        ] {
+            assert_eq!(plain_markdown(text), shown);
+        }
     }
 
     #[test]

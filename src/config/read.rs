@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 
 use toml_edit::{Document, Item, TableLike, Value};
 
+use crate::config::alerts::{self, AlertCommand, AlertSettings};
 use crate::config::{
     BackupSettings, COMMON_KEYS, Config, Display, KeyShape, Known, KnownKey, OnQuit,
     ReceiverSettings, Secret, Settings, SettingsError, Shown, values,
@@ -44,8 +45,7 @@ const fn plain(
     }
 }
 
-/// Every key outside the providers' tables. `alerts` is read so that a file may hold it; asking for it is refused as
-/// long as this program cannot do it.
+/// Every key outside the providers' tables.
 const PLAIN: &[Plain] = &[
     plain("receiver", "listen", KeyShape::Text, r#""127.0.0.1:8484""#),
     plain("receiver", "public_url", KeyShape::Text, r#""""#),
@@ -67,6 +67,8 @@ const PLAIN: &[Plain] = &[
     plain("alerts", "heartbeat_url", KeyShape::Text, r#""""#),
 ];
 
+const ALERT_COMMAND: &str = "alerts.command";
+const HEARTBEAT_URL: &str = "alerts.heartbeat_url";
 /// Backups that are kept where the file does not say.
 const BACKUPS_KEPT: i64 = 14;
 /// Nobody keeps more: one a day for 27 years.
@@ -277,6 +279,9 @@ impl File<'_> {
             let Some(value) = item.as_value().filter(|value| fits(value, plain.shape)) else {
                 return Err(self.wrong_kind(key_span.as_ref(), &full, plain.shape));
             };
+            if full == HEARTBEAT_URL && value.as_str().is_some_and(|url| !url.is_empty()) {
+                found.literal_secrets += 1;
+            }
             found.plain.insert(
                 full,
                 Stated {
@@ -437,13 +442,17 @@ impl File<'_> {
                     text.as_str()
                 ),
             )),
-            "expect_every" if values::span_ms(text.as_str()).is_none() => Err(self.fault(
-                span,
-                &format!(
-                    "`{full}` wants a span such as \"30m\", \"2h\" or \"1d\", not {:?}",
-                    text.as_str()
-                ),
-            )),
+            "expect_every"
+                if text.as_str() != values::NEVER && values::span_ms(text.as_str()).is_none() =>
+            {
+                Err(self.fault(
+                    span,
+                    &format!(
+                        "`{full}` wants a span such as \"30m\", \"2h\" or \"1d\", or \"never\", not {:?}",
+                        text.as_str()
+                    ),
+                ))
+            }
             _ => Ok(()),
         }
     }
@@ -589,14 +598,29 @@ fn plain_text(value: &Value) -> String {
     Printable::line(value.to_string().trim()).into()
 }
 
+/// The value as it is shown: what may hold a token is not.
+fn shown_value(key: &str, value: &Value) -> String {
+    match key {
+        ALERT_COMMAND => match AlertCommand::read(&texts(value)) {
+            Ok(Some(command)) => command.shown(),
+            _ => plain_text(value),
+        },
+        HEARTBEAT_URL => match value.as_str() {
+            Some(url) if !url.is_empty() => alerts::shown_url(url),
+            _ => plain_text(value),
+        },
+        _ => plain_text(value),
+    }
+}
+
 impl Found {
     fn into_config(self, file: &File<'_>, known: &[Known]) -> Result<Config, SettingsError> {
         let mut warnings = Vec::new();
         let read = PlainValues { found: &self, file };
         let receiver = read.receiver(&mut warnings)?;
         let display = read.display()?;
+        let alerts = read.alerts(&mut warnings)?;
         let backup = read.backup()?;
-        read.refuse_what_is_not_there()?;
         let store_path = match read.text("store.path") {
             "" => None,
             text => Some(crate::config::places::absolute(&file.beside(text))),
@@ -624,6 +648,7 @@ impl Found {
             receiver,
             store_path,
             display,
+            alerts,
             backup,
             accounts,
             warnings,
@@ -753,6 +778,52 @@ impl PlainValues<'_> {
         })
     }
 
+    /// A program that is missing is no fault of the file: webhooks are received all the same.
+    fn alerts(&self, warnings: &mut Vec<String>) -> Result<AlertSettings, SettingsError> {
+        let words = self.stated(ALERT_COMMAND).map(texts).unwrap_or_default();
+        let command = AlertCommand::read(&words)
+            .map_err(|why| self.fault(ALERT_COMMAND, &format!("`{ALERT_COMMAND}` {why}")))?;
+        let path = (self.file.environment)("PATH").unwrap_or_default();
+        if let Some(lack) = command.as_ref().and_then(|command| command.lacks(&path)) {
+            warnings.push(format!(
+                "{ALERT_COMMAND}: {lack}; nobody is alerted until then"
+            ));
+        }
+        let heartbeat_url = match self.text(HEARTBEAT_URL) {
+            "" => None,
+            url => Some(self.heartbeat_url(url, warnings)?),
+        };
+        Ok(AlertSettings {
+            command,
+            heartbeat_url,
+        })
+    }
+
+    fn heartbeat_url(
+        &self,
+        url: &str,
+        warnings: &mut Vec<String>,
+    ) -> Result<Secret, SettingsError> {
+        let Some(origin) = alerts::origin(url) else {
+            let wants =
+                "an address such as \"https://ping.example.org/...\", without user and password";
+            return Err(self.fault(HEARTBEAT_URL, &format!("`{HEARTBEAT_URL}` wants {wants}")));
+        };
+        let host = origin.strip_prefix("http://");
+        if host.is_some_and(|host| !host.starts_with("127.") && !host.starts_with("localhost")) {
+            warnings.push(format!(
+                "{HEARTBEAT_URL} begins with http://: whoever listens can send it in your place"
+            ));
+        }
+        Ok(Secret::new(url))
+    }
+
+    fn fault(&self, key: &str, say: &str) -> SettingsError {
+        let stated = self.found.plain.get(key);
+        self.file
+            .fault(stated.and_then(|stated| stated.span.as_ref()), say)
+    }
+
     fn backup(&self) -> Result<BackupSettings, SettingsError> {
         let dir = match self.text("backup.dir") {
             "" => None,
@@ -766,30 +837,6 @@ impl PlainValues<'_> {
         Ok(BackupSettings { dir, keep })
     }
 
-    /// Nobody may believe that there are alerts when there are none.
-    fn refuse_what_is_not_there(&self) -> Result<(), SettingsError> {
-        let command = self.stated("alerts.command").map(texts).unwrap_or_default();
-        for (key, asked) in [
-            ("alerts.command", !command.is_empty()),
-            (
-                "alerts.heartbeat_url",
-                !self.text("alerts.heartbeat_url").is_empty(),
-            ),
-        ] {
-            if asked {
-                let span = self
-                    .found
-                    .plain
-                    .get(key)
-                    .and_then(|stated| stated.span.as_ref());
-                let say =
-                    format!("`{key}` is set, and this version cannot do that yet: leave it empty");
-                return Err(self.file.fault(span, &say));
-            }
-        }
-        Ok(())
-    }
-
     fn shown(&self) -> Vec<Shown> {
         PLAIN
             .iter()
@@ -799,7 +846,7 @@ impl PlainValues<'_> {
                 Shown {
                     value: stated.map_or_else(
                         || plain.default.to_owned(),
-                        |stated| plain_text(&stated.value),
+                        |stated| shown_value(&key, &stated.value),
                     ),
                     origin: self
                         .file

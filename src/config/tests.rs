@@ -330,6 +330,60 @@ fn setting_a_key_keeps_comments_and_mode_and_refuses_what_would_not_hold() {
     assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 1);
 }
 
+#[test]
+fn alerts_are_read_checked_and_not_shown_whole() {
+    let silent = read("").unwrap();
+    assert_eq!(
+        silent.alerts,
+        crate::config::alerts::AlertSettings::default()
+    );
+    let url = "https://ping.example.org/token-of-mine?x=1";
+    let text =
+        format!("[alerts]\ncommand = [\"/bin/sh\", \"token-of-mine\"]\nheartbeat_url = \"{url}\"");
+    let config = read(&text).unwrap();
+    assert_eq!(config.alerts.heartbeat_url.unwrap().expose(), url);
+    let command = config.alerts.command.unwrap();
+    assert_eq!(command.program, "/bin/sh");
+    assert_eq!(command.args[0].expose(), "token-of-mine");
+    assert!(config.warnings.is_empty());
+    let shown = |key: &str| config.shown.iter().find(|shown| shown.key == key).unwrap();
+    assert_eq!(shown("alerts.command").value, "[\"/bin/sh\", [secret]]");
+    assert_eq!(
+        shown("alerts.heartbeat_url").value,
+        "\"https://ping.example.org/[secret]\""
+    );
+    for (wrong, says) in [
+        ("command = [\"./token\"]", "absolute path"),
+        ("command = [\"\", \"token\"]", "empty text"),
+        ("command = \"/bin/sh\"", "a list of texts"),
+        ("heartbeat_url = \"token\"", "an address"),
+        (
+            "heartbeat_url = \"https://a:token@b.example/\"",
+            "an address",
+        ),
+        ("comand = []", "`command`"),
+    ] {
+        let message = refused(&format!("[alerts]\n{wrong}"));
+        assert!(message.starts_with("s.toml:2: "), "{message}");
+        assert!(
+            message.contains(says) && !message.contains("token"),
+            "{message}"
+        );
+    }
+    for (odd, says) in [
+        ("command = [\"/nowhere/at/all\"]", "No such file"),
+        ("command = [\"no-such-program-here\"]", "not found on PATH"),
+        (
+            "heartbeat_url = \"http://ping.example.org/token\"",
+            "http://",
+        ),
+    ] {
+        let config = read(&format!("[alerts]\n{odd}")).unwrap();
+        assert!(config.warnings[0].contains(says), "{:?}", config.warnings);
+        assert!(!config.warnings[0].contains("token"));
+    }
+}
+
 /// A settings file with `text` in a directory of its own.
 fn written(text: &str) -> (tempfile::TempDir, std::path::PathBuf) {
     let dir = tempfile::tempdir().unwrap();

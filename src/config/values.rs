@@ -12,6 +12,9 @@ pub const BODY_BYTES_CEILING: usize = 64 << 20;
 /// The smallest body limit that leaves room for a webhook, bytes.
 pub const BODY_BYTES_FLOOR: usize = 1 << 10;
 
+/// What `expect_every` says of a provider that is never called quiet.
+pub const NEVER: &str = "never";
+
 /// Bytes written as `1MiB`, `512KiB`, `2MB`, `65536`. `None` if it is none of these.
 pub fn size(text: &str) -> Option<usize> {
     let (number, unit) = split(text)?;

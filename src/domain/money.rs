@@ -133,7 +133,8 @@ fn to_minor(token: &str, digits: u8) -> (Option<i64>, Option<MoneyFlag>) {
 }
 
 /// `12,345.60`, grouped by thousands, as the screen shows minor units.
-pub fn grouped(minor: i64, exponent: u8) -> String {
+pub fn grouped(minor: impl Into<i128>, exponent: u8) -> String {
+    let minor = minor.into();
     let digits = minor.unsigned_abs().to_string();
     let exponent = usize::from(exponent);
     let padded = format!("{digits:0>width$}", width = exponent + 1);

@@ -61,6 +61,8 @@ pub(crate) struct Notes {
     pub(crate) rejects: Vec<Rejected>,
     pub(crate) lost: BTreeMap<Loss, i64>,
     pub(crate) checks: BTreeMap<Link, i64>,
+    /// Values of `meta` that the process around the ledger keeps there.
+    pub(crate) kept: BTreeMap<&'static str, String>,
 }
 
 impl Notes {
@@ -69,6 +71,7 @@ impl Notes {
             && self.rejects.is_empty()
             && self.lost.is_empty()
             && self.checks.is_empty()
+            && self.kept.is_empty()
     }
 
     /// Counts a request that the ring cannot hold.
@@ -90,6 +93,7 @@ impl Notes {
         for (link, count) in later.checks {
             *self.checks.entry(link).or_default() += count;
         }
+        self.kept.extend(later.kept);
     }
 }
 
@@ -171,6 +175,10 @@ impl Inbox {
 
     pub(crate) fn lose(&self, at: Timestamp, provider: &str, reason: &str) {
         self.note(|state| state.notes.lose(at, provider, reason));
+    }
+
+    pub(crate) fn keep(&self, key: &'static str, value: String) {
+        self.note(|state| drop(state.notes.kept.insert(key, value)));
     }
 
     fn note(&self, write: impl FnOnce(&mut State)) {

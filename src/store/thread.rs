@@ -467,6 +467,9 @@ impl Core {
                 )?
                 .execute(params![provider, account, hook, requests, now])?;
         }
+        for (key, value) in &notes.kept {
+            set_meta(&self.conn, key, value)?;
+        }
         let mut fallen = Notes::default();
         for rejected in &notes.rejects {
             self.ring.push(&self.conn, rejected, &mut fallen)?;

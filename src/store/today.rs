@@ -3,6 +3,8 @@
 //! Every figure is the count of a list under a filter, and is counted by that very filter, so that the list which it
 //! opens has as many rows as it says. Money is summed per currency and never across.
 
+pub mod alerts;
+
 mod monthly;
 mod needs;
 
@@ -163,7 +165,7 @@ pub struct Sum {
     /// Digits after the point.
     pub exponent: u8,
     /// Minor units, rounded once, half to even.
-    pub minor: i64,
+    pub minor: i128,
     /// Rows.
     pub count: u64,
     /// Of which list.
@@ -171,7 +173,7 @@ pub struct Sum {
     /// Under which filter.
     pub query: String,
     /// The same span a week earlier; `None` where that is not known.
-    pub before: Option<i64>,
+    pub before: Option<i128>,
 }
 
 /// Purposes with longer names, as they stand in a filter, are in no figure.
@@ -194,7 +196,12 @@ impl Reader {
         self.today_with(since, now, &Outside::default())
     }
 
-    /// The same, with what only the caller knows: receiver, backups, expectations.
+    /// What needs the publisher by now, without the figures.
+    pub fn needs(&self, now: Timestamp, outside: &Outside) -> Result<Vec<Need>, Error> {
+        needs::of(&Review::new(self, &Since::LastReview, now)?, outside)
+    }
+
+    /// The review with what only the caller knows: receiver, backups, expectations.
     pub fn today_with(
         &self,
         since: &Since,
@@ -278,9 +285,13 @@ struct Review<'a> {
 
 impl<'a> Review<'a> {
     fn new(reader: &'a Reader, since: &Since, now: Timestamp) -> Result<Self, Error> {
-        let event = reader.time("select at from events order by at, id limit 1", &[])?;
+        // A test may tell of any day, and is no history.
+        let event = reader.time(
+            "select at from events where test = 0 order by at, id limit 1",
+            &[],
+        )?;
         let delivery = reader.time(
-            "select received_at from deliveries order by received_at limit 1",
+            "select received_at from deliveries where test = 0 order by received_at limit 1",
             &[],
         )?;
         Ok(Self {

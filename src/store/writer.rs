@@ -18,6 +18,7 @@ use crate::store::schema::{self, meta, unhex};
 use crate::store::socket::Served;
 use crate::store::task::{AdmitFn, Hands, Progress, Task, TaskReport};
 use crate::store::thread::Core;
+use crate::store::today::alerts::{ALERTS, Alerts, HEARTBEAT, Heartbeat};
 use crate::store::vitals::{Figures, Vitals};
 use crate::store::{Error, ReadFn};
 
@@ -293,6 +294,23 @@ impl Writer {
         self.shared
             .inbox
             .check((provider.to_owned(), account.to_owned(), hook.to_owned()));
+    }
+
+    /// Keeps what was told, along with the next commit.
+    pub fn keep_alerts(&self, alerts: &Alerts) {
+        self.keep(ALERTS, serde_json::to_string(alerts));
+    }
+
+    /// Keeps the last heartbeat, along with the next commit.
+    pub fn keep_heartbeat(&self, heartbeat: &Heartbeat) {
+        self.keep(HEARTBEAT, serde_json::to_string(heartbeat));
+    }
+
+    fn keep(&self, key: &'static str, value: serde_json::Result<String>) {
+        match value {
+            Ok(value) => self.shared.inbox.keep(key, value),
+            Err(error) => tracing::error!("{key} cannot be kept: {error}"),
+        }
     }
 
     /// Does upkeep in bounded steps between deliveries, and waits for it. `progress` is called now and then, at

@@ -65,6 +65,7 @@ use signal_hook::consts::{SIGCONT, SIGHUP};
 
 use crate::domain::time::Clock;
 use crate::store::task::{Task, TaskReport};
+use crate::store::today::Outside;
 use crate::tui::app::{App, Effect, Msg, Receiver, Start, update};
 use crate::tui::curl::Curl;
 use crate::tui::input::{Incoming, Input};
@@ -105,6 +106,8 @@ pub struct Setup {
     pub query: Option<String>,
     /// Has something written to the ledger, wherever its writer is.
     pub tasks: Box<Tasks>,
+    /// What settings and disk tell of what needs the publisher.
+    pub outside: Box<Known>,
 }
 
 /// A settings file that may change while the screen is open.
@@ -117,6 +120,9 @@ pub struct Watched {
 
 /// Reads the settings again: the links as they are now, or why the file does not hold.
 pub type Reread = dyn Fn(&[u8; 32]) -> Result<Vec<LinkCard>, String> + Send;
+
+/// What the ledger does not know by itself; asked for each review.
+pub type Known = dyn Fn() -> Outside + Send;
 
 /// Has something written: a report, or why not.
 pub type Tasks = dyn Fn(Task) -> Result<TaskReport, String> + Send + Sync;
@@ -258,7 +264,13 @@ pub fn run(setup: Setup) -> Result<Leave, Error> {
     let theme = Theme::named(&setup.theme, colour && !dumb);
     let size = crossterm::terminal::size().map_err(Error::Terminal)?;
     let (sender, inbox) = channel();
-    let worker = Worker::start(setup.path, setup.clock, setup.settings, sender.clone());
+    let worker = Worker::start(
+        setup.path,
+        setup.clock,
+        setup.settings,
+        setup.outside,
+        sender.clone(),
+    );
     let input = Input::start(sender.clone()).map_err(Error::Terminal)?;
     let term = Term::take(!dumb).map_err(Error::Terminal)?;
     let app = App::new(Start {

@@ -15,8 +15,8 @@ use crate::tui::facts::{Arrived, Connection, Status};
 use crate::tui::picker::KEYS;
 use crate::tui::record::Raw;
 use crate::tui::theme::Meaning;
-use crate::tui::today;
 use crate::tui::window::Newer;
+use crate::tui::{Known, today};
 
 /// So many new rows are counted one by one.
 const NEWER_MAX: usize = 99;
@@ -62,6 +62,7 @@ pub fn answer(
     path: &Path,
     now: Timestamp,
     links: &[LinkCard],
+    known: &Known,
     effect: &Effect,
     tell: Tell<'_>,
 ) -> Result<(), Error> {
@@ -107,7 +108,7 @@ pub fn answer(
         }
         Effect::Today(period) => tell(Msg::Today(
             *period,
-            today::read(reader, path, *period, now)?,
+            today::read(reader, path, *period, now, known)?,
         )),
         Effect::Connections => {
             let when = When {

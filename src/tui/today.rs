@@ -10,10 +10,17 @@ use crate::domain::time::{DAY_MS, HOUR_MS, MINUTE_MS, Timestamp, Zone};
 use crate::store::query::Reader;
 use crate::store::today::{self, Figure, Outside, Since, Sum};
 use crate::store::{Error, lock};
+use crate::tui::Known;
 use crate::tui::facts::{Door, Period, Say, Today, TodayLine};
 
 /// Reads the review of `period` from the ledger at `path`.
-pub fn read(reader: &Reader, path: &Path, period: Period, now: Timestamp) -> Result<Today, Error> {
+pub fn read(
+    reader: &Reader,
+    path: &Path,
+    period: Period,
+    now: Timestamp,
+    known: &Known,
+) -> Result<Today, Error> {
     let zone = reader.zone()?;
     let since = since(period, now, zone);
     let status = reader.status(now)?;
@@ -25,7 +32,7 @@ pub fn read(reader: &Reader, path: &Path, period: Period, now: Timestamp) -> Res
         } else {
             Some(reader.backup_standing()?)
         },
-        ..Outside::default()
+        ..known()
     };
     let review = reader.today_with(&since, now, &outside)?;
     Ok(Today {

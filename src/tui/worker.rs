@@ -15,7 +15,7 @@ use crate::store::Error;
 use crate::store::query::Reader;
 use crate::tui::app::{Effect, Msg};
 use crate::tui::input::Incoming;
-use crate::tui::reading;
+use crate::tui::{Known, reading};
 use crate::tui::{LinkCard, Watched};
 
 /// So often is looked whether something was written.
@@ -87,6 +87,7 @@ impl Worker {
         path: PathBuf,
         clock: Clock,
         settings: Option<Watched>,
+        outside: Box<Known>,
         inbox: Sender<Incoming>,
     ) -> Self {
         let shared = Shared::default();
@@ -95,6 +96,7 @@ impl Worker {
             path,
             clock,
             settings,
+            outside,
             links: RefCell::default(),
             inbox: inbox.clone(),
         };
@@ -165,6 +167,7 @@ struct Job {
     settings: Option<Watched>,
     /// The links of the settings that held last.
     links: RefCell<Vec<LinkCard>>,
+    outside: Box<Known>,
     inbox: Sender<Incoming>,
 }
 
@@ -311,6 +314,7 @@ impl Job {
                 &self.path,
                 self.clock.now(),
                 &links,
+                &*self.outside,
                 &effect,
                 &mut |msg| self.tell(msg).map_err(|_| Error::Interrupted),
             )

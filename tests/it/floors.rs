@@ -49,6 +49,7 @@ const CRATES: &[(&[&str], &[&str])] = &[
             "indicatif",
             "comfy_table",
             "anyhow",
+            "ureq",
         ],
         &["cli"],
     ),

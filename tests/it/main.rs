@@ -9,6 +9,7 @@
 
 mod support;
 
+mod alerts;
 mod backup;
 mod cli;
 mod clients;

@@ -9,4 +9,5 @@ mod generated;
 mod lists;
 mod naive;
 mod publisher;
+mod quiet;
 mod today;

@@ -16,6 +16,9 @@ use crate::store::today::PeriodPrice;
 
 const ALL: u64 = u64::MAX;
 
+/// Sums of billions and of what is below them stay within 64 bits for nine billion rows.
+const BILLION: i128 = 1_000_000_000;
+
 impl Reader {
     /// Rows by the day of the time that `key` filters.
     pub(crate) fn per_day(
@@ -57,11 +60,21 @@ impl Reader {
         Ok(out.into_iter().collect())
     }
 
-    /// The sum of the amounts, in minor units.
-    pub(crate) fn total(&self, list: List, query: &Query) -> Result<i64, Error> {
+    /// The sum of the amounts, in minor units. A single one may be near the end of 64 bits, where SQLite gives up on a
+    /// sum: billions and what is below them are summed apart.
+    pub(crate) fn total(&self, list: List, query: &Query) -> Result<i128, Error> {
         let found = plan::scan(self, list, query, |_| "r.amount_minor".to_owned(), ALL)?;
-        let sql = format!("select coalesce(sum(value), 0) from ({})", found.sql);
-        Ok(self.number(&sql, found.bound.values())?.unwrap_or_default())
+        let sql = format!(
+            "select coalesce(sum(value / {BILLION}), 0), coalesce(sum(value % {BILLION}), 0) from ({})",
+            found.sql
+        );
+        let mut total = 0;
+        self.each(&sql, found.bound.values(), |row| {
+            let (billions, rest): (i64, i64) = (row.get(0)?, row.get(1)?);
+            total = i128::from(billions) * BILLION + i128::from(rest);
+            Ok(())
+        })?;
+        Ok(total)
     }
 
     /// Prices and periods of subscriptions, each with how many have it.

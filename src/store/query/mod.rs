@@ -274,7 +274,7 @@ impl Reader {
     }
 
     /// Every provider and account that sent something, by skipping through an index.
-    fn accounts(&self) -> Result<Vec<(String, String)>, Error> {
+    pub(crate) fn accounts(&self) -> Result<Vec<(String, String)>, Error> {
         // A comparison of both columns at once would read every entry of the provider.
         const SAME: &str = "select provider, account from deliveries \
             indexed by deliveries_provider where provider = ?1 and account > ?2 \

@@ -1,10 +1,11 @@
 //! How receiving goes: the header line, and per provider and account who sent what, when, and what was refused.
 
+use chrono::Offset as _;
 use rusqlite::types::Value as Sql;
 use serde::Serialize;
 
 use crate::domain::credential::{self, Came};
-use crate::domain::time::{DAY_MS, MINUTE_MS, Timestamp};
+use crate::domain::time::{DAY_MS, MINUTE_MS, SECOND_MS, Timestamp};
 use crate::store::Error;
 use crate::store::query::Reader;
 use crate::store::schema::{meta, unhex};
@@ -13,12 +14,16 @@ use crate::store::schema::{meta, unhex};
 const PROOFS_OF: i64 = 100;
 /// A gap can only be unusual against so many deliveries.
 const DELIVERIES_MIN: i64 = 20;
-/// Gaps are compared with those of so many days.
+/// Gaps are compared with those of so many days before the last delivery.
 const GAP_DAYS: i64 = 28;
 /// What has not come for so many days is taken to come no more.
 const OLD_DAYS: i64 = 7;
 /// Nobody wants to hear of a shorter one.
 const GAP_MS_MIN: i64 = 10 * MINUTE_MS;
+/// Gaps before it that are shorter than this are all the same.
+const GAP_MS_FLOOR: i64 = MINUTE_MS;
+/// So many tests and imported deliveries in a row are passed over in search of one that the provider sent.
+const PASSED_MAX: i64 = 20_000;
 
 /// What the header of every screen says.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -70,6 +75,8 @@ pub struct Connection {
     pub lost: Vec<Lost>,
     /// GETs with the right secret link.
     pub checks: Vec<Checked>,
+    /// When the provider itself was last heard: neither a test nor imported.
+    pub heard: Option<Timestamp>,
     /// It has been quiet for longer than ever in 28 days.
     pub quiet: Option<Quiet>,
 }
@@ -112,7 +119,7 @@ pub struct Checked {
 pub struct Quiet {
     /// How long it has lasted, in milliseconds.
     pub gap_ms: i64,
-    /// The longest before it in 28 days.
+    /// The longest in the 28 days before it, in milliseconds; a minute where all were shorter.
     pub longest_ms: i64,
 }
 
@@ -265,9 +272,10 @@ impl Reader {
         let last = last.and_then(|(seq, at, hook)| Some((seq, Timestamp::parse(&at)?, hook)));
         let day = now.plus_ms(-DAY_MS).to_string();
         let month = now.plus_ms(-GAP_DAYS * DAY_MS).to_string();
-        let quiet = self.quiet(&who, now)?;
         Ok(Connection {
             last,
+            heard: self.heard((&provider, &account))?,
+            quiet: self.quiet((&provider, &account), now)?,
             day: self.number(COUNT, &since(&day))?.unwrap_or_default(),
             month: self.number(COUNT, &since(&month))?.unwrap_or_default(),
             deliveries: self.number(ALL, &who)?.unwrap_or_default(),
@@ -275,7 +283,6 @@ impl Reader {
             refusals: self.refusals(&who[..1])?,
             lost: self.lost(&who[..1])?,
             checks: self.checks(&who)?,
-            quiet: quiet.filter(|quiet| quiet.gap_ms > quiet.longest_ms),
             provider,
             account,
         })
@@ -385,38 +392,87 @@ impl Reader {
         Ok(out)
     }
 
-    /// The gap since the last delivery and the longest before it in 28 days, if there were at least 20 deliveries,
-    /// tests aside. The look back ends at the first gap that is not shorter than the present one.
-    pub(crate) fn quiet(&self, who: &[Sql], now: Timestamp) -> Result<Option<Quiet>, Error> {
-        const TIMES: &str = "select received_at from deliveries indexed by deliveries_provider \
-            where provider = ?1 and account = ?2 and received_at >= ?3 \
-            and seq not in (select seq from deliveries indexed by deliveries_test where test = 1) \
-            order by received_at desc";
-        let from = now.plus_ms(-GAP_DAYS * DAY_MS).to_string();
-        let values: Vec<Sql> = who.iter().cloned().chain([Sql::from(from)]).collect();
-        let conn = self.conn.borrow();
-        let mut times = conn.prepare_cached(TIMES)?;
-        super::bind(&mut times, &values)?;
-        let mut rows = times.raw_query();
-        let mut later: Option<i64> = None;
-        let mut gap_ms = 0;
-        let (mut longest_ms, mut count) = (0, 0_i64);
-        while let Some(row) = rows.next()? {
-            let at = Timestamp::parse(row.get_ref(0)?.as_str().unwrap_or_default());
-            let Some(at) = at.map(Timestamp::ms) else {
-                continue;
-            };
-            match later {
-                None => gap_ms = now.ms() - at,
-                Some(later) => longest_ms = longest_ms.max(later - at),
-            }
-            if gap_ms < GAP_MS_MIN || (count > 0 && longest_ms >= gap_ms) {
-                return Ok(None);
-            }
-            later = Some(at);
-            count += 1;
+    /// When the provider itself was last heard.
+    pub(crate) fn heard(&self, who: (&str, &str)) -> Result<Option<Timestamp>, Error> {
+        let sql = format!(
+            "select received_at from (select received_at, origin, test from deliveries \
+             indexed by deliveries_provider where provider = ?1 and account = ?2 \
+             order by received_at desc limit {PASSED_MAX}) \
+             where origin <> 'import' and test = 0 limit 1"
+        );
+        self.time(&sql, &[who.0, who.1].map(|word| Sql::from(word.to_owned())))
+    }
+
+    /// The gap since the provider was last `heard`, where it is longer than every one of the 28 days before and these
+    /// hold at least 20 deliveries; tests and imports aside. The days end with the last delivery and not now, so that
+    /// a provider that is gone stays quiet.
+    ///
+    /// Deliveries may be millions, so they are not read one by one: from one of them it goes back as far as the
+    /// longest gap known to the oldest within, between which no longer one has room, and where there is none within,
+    /// a longer one is found.
+    pub(crate) fn quiet(&self, who: (&str, &str), now: Timestamp) -> Result<Option<Quiet>, Error> {
+        let Some(heard) = self.heard(who)? else {
+            return Ok(None);
+        };
+        let gap_ms = now.ms() - heard.ms();
+        // Where clocks were put back meanwhile the night is an hour longer, and nobody is late.
+        let put_back_ms = (self.offset_ms(heard) - self.offset_ms(now)).max(0);
+        let usual_ms = gap_ms - put_back_ms;
+        let from = heard.plus_ms(-GAP_DAYS * DAY_MS);
+        if usual_ms < GAP_MS_MIN || !self.is_known(who, from, heard)? {
+            return Ok(None);
         }
-        Ok((count >= DELIVERIES_MIN).then_some(Quiet { gap_ms, longest_ms }))
+        let mut longest_ms = GAP_MS_FLOOR;
+        let mut at = heard;
+        while longest_ms < usual_ms {
+            let reach = at.plus_ms(-longest_ms).max(from);
+            if let Some(oldest) = self.delivered(who, reach, at, "asc")? {
+                at = oldest;
+            } else if let Some(before) = self.delivered(who, from, at, "desc")? {
+                longest_ms = longest_ms.max(at.ms() - before.ms());
+                at = before;
+            } else {
+                break;
+            }
+        }
+        Ok((longest_ms < usual_ms).then_some(Quiet { gap_ms, longest_ms }))
+    }
+
+    fn offset_ms(&self, at: Timestamp) -> i64 {
+        let local = at.utc().with_timezone(&self.zone.0);
+        i64::from(local.offset().fix().local_minus_utc()) * SECOND_MS
+    }
+
+    /// Whether enough was delivered between `from` and `to` for habits to show.
+    fn is_known(&self, who: (&str, &str), from: Timestamp, to: Timestamp) -> Result<bool, Error> {
+        let sql = format!(
+            "select count(*) from (select 1 from (select origin, test from deliveries \
+             indexed by deliveries_provider where provider = ?1 and account = ?2 \
+             and received_at >= ?3 and received_at <= ?4 \
+             order by received_at desc limit {PASSED_MAX}) \
+             where origin <> 'import' and test = 0 limit {DELIVERIES_MIN})"
+        );
+        let values = within(who, from, to);
+        Ok(self.number(&sql, &values)? == Some(DELIVERIES_MIN))
+    }
+
+    /// The first delivery (`asc`) or the last (`desc`) from `from` on and before `to`.
+    fn delivered(
+        &self,
+        who: (&str, &str),
+        from: Timestamp,
+        to: Timestamp,
+        order: &str,
+    ) -> Result<Option<Timestamp>, Error> {
+        let sql = format!(
+            "select received_at from (select received_at, origin, test from deliveries \
+             indexed by deliveries_provider where provider = ?1 and account = ?2 \
+             and received_at >= ?3 and received_at < ?4 \
+             order by received_at {order} limit {PASSED_MAX}) \
+             where origin <> 'import' and test = 0 limit 1"
+        );
+        let values = within(who, from, to);
+        self.time(&sql, &values)
     }
 
     pub(crate) fn time(&self, sql: &str, values: &[Sql]) -> Result<Option<Timestamp>, Error> {
@@ -427,6 +483,12 @@ impl Reader {
         })?;
         Ok(out.as_deref().and_then(Timestamp::parse))
     }
+}
+
+/// Provider, account and a stretch of time, as statements take them.
+fn within(who: (&str, &str), from: Timestamp, to: Timestamp) -> [Sql; 4] {
+    let (from, to) = (from.to_string(), to.to_string());
+    [who.0, who.1, &from, &to].map(|word| Sql::from(word.to_owned()))
 }
 
 const EPOCH: Timestamp = Timestamp::from_ms(0);

@@ -18,7 +18,7 @@ pub(crate) struct PeriodPrice {
 }
 
 /// Minor units a month, half to even.
-pub(super) fn value(periods: &[PeriodPrice]) -> i64 {
+pub(super) fn value(periods: &[PeriodPrice]) -> i128 {
     let sum = periods.iter().try_fold(Fraction::ZERO, |sum, period| {
         let (months, per) = months(period)?;
         let paid = i128::from(period.price_minor).checked_mul(period.subscriptions.into())?;
@@ -48,7 +48,7 @@ fn months(period: &PeriodPrice) -> Option<(i128, i128)> {
     })
 }
 
-fn approximate(periods: &[PeriodPrice]) -> i64 {
+fn approximate(periods: &[PeriodPrice]) -> i128 {
     let sum: Decimal = periods
         .iter()
         .filter_map(|period| {
@@ -60,7 +60,7 @@ fn approximate(periods: &[PeriodPrice]) -> i64 {
                 .checked_div(months)
         })
         .sum();
-    i64::try_from(sum.round().mantissa()).unwrap_or(i64::MAX)
+    sum.round().mantissa()
 }
 
 #[derive(Clone, Copy)]
@@ -89,7 +89,7 @@ impl Fraction {
         Self::new(over, self.under.checked_mul(other.under)?)
     }
 
-    fn rounded(self) -> i64 {
+    fn rounded(self) -> i128 {
         let whole = self.over.div_euclid(self.under);
         let rest = self.over.rem_euclid(self.under);
         let up = match (2 * rest).cmp(&self.under) {
@@ -97,7 +97,7 @@ impl Fraction {
             std::cmp::Ordering::Equal => whole.rem_euclid(2),
             std::cmp::Ordering::Greater => 1,
         };
-        i64::try_from(whole + up).unwrap_or(i64::MAX)
+        whole + up
     }
 }
 

@@ -1,7 +1,8 @@
 //! What needs the publisher: rules, each with a sentence and the list behind it.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
+use crate::domain::delivery::MAIN_ACCOUNT;
 use crate::domain::page::List;
 use crate::domain::query::{Key, literal_text, value_text};
 use crate::domain::time::{DAY_MS, HOUR_MS, MINUTE_MS, Timestamp};
@@ -24,6 +25,10 @@ pub struct Outside {
     pub backup: Option<Backup>,
     /// Provider, account and the longest silence, in milliseconds, that the settings expect (`expect_every`).
     pub expected: Vec<(String, String, i64)>,
+    /// Providers and accounts that are never called quiet: `expect_every = "never"`.
+    pub unexpected: Vec<(String, String)>,
+    /// Provider ids and the names that the publisher knows them by; one without a name is called by its id.
+    pub names: Vec<(String, String)>,
     /// The disk is nearly full: bytes left.
     pub disk_low: Option<u64>,
 }
@@ -60,7 +65,7 @@ impl Backup {
 }
 
 /// Which rule.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Rule {
     /// No receiver runs.
@@ -87,6 +92,56 @@ pub enum Rule {
     ExpiringSoon,
     /// No backup, or an old one.
     NoBackup,
+    /// Nobody can be told of all this.
+    AlertsFail,
+}
+
+impl Rule {
+    /// The word that it is called by in JSON.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::NotReceiving => "not_receiving",
+            Self::DiskLow => "disk_low",
+            Self::Quiet => "quiet",
+            Self::TurnedAway => "turned_away",
+            Self::Quarantined => "quarantined",
+            Self::Differing => "differing",
+            Self::CancelSpike => "cancel_spike",
+            Self::WithdrawnPaying => "withdrawn_paying",
+            Self::MoneyUnannounced => "money_unannounced",
+            Self::RefundUnrevoked => "refund_unrevoked",
+            Self::ExpiringSoon => "expiring_soon",
+            Self::NoBackup => "no_backup",
+            Self::AlertsFail => "alerts_fail",
+        }
+    }
+
+    /// Whether it counts what is folded out of deliveries: while that lags, it may hold for no reason.
+    pub const fn is_folded(self) -> bool {
+        matches!(
+            self,
+            Self::CancelSpike
+                | Self::WithdrawnPaying
+                | Self::MoneyUnannounced
+                | Self::RefundUnrevoked
+                | Self::ExpiringSoon
+        )
+    }
+}
+
+impl Outside {
+    /// What the publisher calls `account` at `provider`: `Zotlo`, `Zotlo weekly`.
+    fn name(&self, provider: &str, account: &str) -> String {
+        let name = self
+            .names
+            .iter()
+            .find(|(id, _)| id == provider)
+            .map_or(provider, |(_, name)| name);
+        match account {
+            "" | MAIN_ACCOUNT => name.to_owned(),
+            account => format!("{name} {account}"),
+        }
+    }
 }
 
 /// Something that needs the publisher.
@@ -94,7 +149,13 @@ pub enum Rule {
 pub struct Need {
     /// Which rule.
     pub rule: Rule,
-    /// What is the matter, in one sentence; provider ids, reasons and accounts in it are as stored.
+    /// At which provider; `None` where the rule is about none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub provider: Option<String>,
+    /// In which account; `None` where the rule is about none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub account: Option<String>,
+    /// What is the matter, in one sentence; reasons and accounts in it are as stored. No reader is named in it.
     pub sentence: String,
     /// How many rows; 0 where there is no list.
     pub count: u64,
@@ -116,7 +177,7 @@ pub(super) fn of(review: &Review<'_>, outside: &Outside) -> Result<Vec<Need>, Er
         out.push(bare(Rule::DiskLow, says));
     }
     quiet(review, outside, &mut out)?;
-    turned_away(review, &mut out)?;
+    turned_away(review, outside, &mut out)?;
     counted(review, &mut out)?;
     out.extend(
         outside
@@ -124,12 +185,15 @@ pub(super) fn of(review: &Review<'_>, outside: &Outside) -> Result<Vec<Need>, Er
             .as_ref()
             .and_then(|backup| no_backup(backup, review.now)),
     );
+    alerts_fail(review, &mut out)?;
     Ok(out)
 }
 
 fn bare(rule: Rule, sentence: String) -> Need {
     Need {
         rule,
+        provider: None,
+        account: None,
         sentence,
         count: 0,
         list: None,
@@ -139,44 +203,56 @@ fn bare(rule: Rule, sentence: String) -> Need {
 
 /// Quiet by its own habit, or by what the settings expect; one never heard from is not connected, never quiet.
 fn quiet(review: &Review<'_>, outside: &Outside, out: &mut Vec<Need>) -> Result<(), Error> {
-    for one in review.reader.connections(review.now)? {
-        let Some((_, last, _)) = one.last else {
+    for (provider, account) in review.reader.accounts()? {
+        let who = (provider.as_str(), account.as_str());
+        let is_who = |one: (&String, &String)| (one.0.as_str(), one.1.as_str()) == who;
+        if outside.unexpected.iter().any(|(p, a)| is_who((p, a))) {
             continue;
-        };
-        let gap_ms = review.now.ms() - last.ms();
-        let expected = outside
-            .expected
-            .iter()
-            .find(|(provider, account, _)| *provider == one.provider && *account == one.account)
-            .map(|(.., ms)| *ms);
-        let (than, longest_ms) = match (expected, one.quiet) {
-            (Some(ms), _) if gap_ms > ms => ("it is expected every", ms),
-            (None, Some(quiet)) => ("its longest gap in 28 days was", quiet.longest_ms),
-            _ => continue,
-        };
-        let who = match one.account.as_str() {
-            "main" => one.provider.clone(),
-            account => format!("{}/{account}", one.provider),
+        }
+        let expected = outside.expected.iter().find(|(p, a, _)| is_who((p, a)));
+        let Some((gap_ms, than, longest_ms)) = silence(review, who, expected.map(|e| e.2))? else {
+            continue;
         };
         let query = format!(
             "provider:{} account:{}",
-            value_text(&one.provider),
-            value_text(&one.account)
+            value_text(&provider),
+            value_text(&account)
         );
+        let name = outside.name(&provider, &account);
         let gap = duration(gap_ms);
         out.push(Need {
             rule: Rule::Quiet,
-            sentence: format!("{who} quiet for {gap}; {than} {}", duration(longest_ms)),
+            sentence: format!("{name} quiet for {gap}; {than} {}", duration(longest_ms)),
             count: review.count(List::Deliveries, &query)?,
             list: Some(List::Deliveries),
             query: Some(query),
+            provider: Some(provider),
+            account: Some(account),
         });
     }
     Ok(())
 }
 
+/// How long it has been silent, and longer than what.
+fn silence(
+    review: &Review<'_>,
+    who: (&str, &str),
+    expected_ms: Option<i64>,
+) -> Result<Option<(i64, &'static str, i64)>, Error> {
+    let Some(expected_ms) = expected_ms else {
+        let quiet = review.reader.quiet(who, review.now)?;
+        let than = "its longest gap in 28 days was";
+        return Ok(quiet.map(|quiet| (quiet.gap_ms, than, quiet.longest_ms)));
+    };
+    let heard = review.reader.heard(who)?;
+    let gap_ms = heard.map(|heard| review.now.ms() - heard.ms());
+    Ok(gap_ms
+        .filter(|gap_ms| *gap_ms > expected_ms)
+        .map(|gap_ms| (gap_ms, "it is expected every", expected_ms)))
+}
+
 /// By provider and reason; a path that names no provider of ours is somebody else's business.
-fn turned_away(review: &Review<'_>, out: &mut Vec<Need>) -> Result<(), Error> {
+fn turned_away(review: &Review<'_>, outside: &Outside, out: &mut Vec<Need>) -> Result<(), Error> {
     let list = List::Deliveries;
     let text = review.fresh("is:rejected", Key::At);
     for (provider, reason, first) in review.reader.refused(&review.parse(list, &text)?)? {
@@ -191,9 +267,12 @@ fn turned_away(review: &Review<'_>, out: &mut Vec<Need>) -> Result<(), Error> {
         let count = review.count(list, &query)?;
         let since = clock(&first, review);
         let noun = plural(count, "webhook", "webhooks");
+        let name = outside.name(&provider, "");
         out.push(Need {
             rule: Rule::TurnedAway,
-            sentence: format!("{provider}: {count} {noun} turned away since {since}, {reason}"),
+            sentence: format!("{name}: {count} {noun} turned away since {since}, {reason}"),
+            provider: Some(provider),
+            account: None,
             count,
             list: Some(list),
             query: Some(query),
@@ -217,6 +296,8 @@ fn counted(review: &Review<'_>, out: &mut Vec<Need>) -> Result<(), Error> {
         if count > 0 {
             out.push(Need {
                 rule: rule.rule,
+                provider: None,
+                account: None,
                 sentence: format!("{count} {}", plural(count, rule.one, rule.many)),
                 count,
                 list: Some(rule.list),
@@ -302,6 +383,8 @@ fn cancel_spike(review: &Review<'_>) -> Result<Option<Need>, Error> {
     let usual = before.copied().unwrap_or_default();
     Ok((count > usual).then(|| Need {
         rule: Rule::CancelSpike,
+        provider: None,
+        account: None,
         sentence: format!(
             "{count} cancellations in 24 hours; the most on a day of the 4 weeks before was {usual}"
         ),
@@ -332,6 +415,17 @@ fn no_backup(backup: &Backup, now: Timestamp) -> Option<Need> {
         Backup::Last(_) => return None,
     };
     Some(bare(Rule::NoBackup, says))
+}
+
+/// The program that should have told somebody of all this does not.
+fn alerts_fail(review: &Review<'_>, out: &mut Vec<Need>) -> Result<(), Error> {
+    let failing = review.reader.alerts()?.last.and_then(|last| last.failing);
+    if let Some((since, why)) = failing {
+        let since = clock(&since.to_string(), review);
+        let says = format!("alerts reach nobody since {since}: {why}");
+        out.push(bare(Rule::AlertsFail, says));
+    }
+    Ok(())
 }
 
 /// `3 h 10 m`, `41 m`, `3 days`.

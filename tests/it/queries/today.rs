@@ -319,10 +319,106 @@ fn figures_since_a_review_are_what_a_plain_count_over_rows_gives() {
                 "select sum(amount_minor) from payments where kind = 'payment' and currency = '{}' and test = 0 and {fresh}",
                 sum.currency
             );
-            assert_eq!(sum.minor, life.number(&sql), "seed {seed}: {}", sum.query);
+            assert_eq!(
+                sum.minor,
+                life.number(&sql).into(),
+                "seed {seed}: {}",
+                sum.query
+            );
         }
         assert_eq!(today.seq, 200);
     }
+}
+
+#[test]
+fn sums_leave_64_bits_without_harm() {
+    let (_dir, path, conn) = empty();
+    let largest = 999_999_999_999_999_999_i64;
+    conn.execute_batch("pragma foreign_keys = off; begin")
+        .unwrap();
+    for id in 1..=20 {
+        let kind = if id > 15 { "refund" } else { "payment" };
+        let minor = if id > 15 { -largest } else { largest };
+        conn.execute(
+            "insert into deliveries (seq, received_at, provider, account, hook, outcome, credential, remote_ip, origin, \
+             test, provider_type, reader_version, body_bytes, commitment, link, headers) values \
+             (?1, ?2, 'zotlo', 'main', 'events', 'stored', 'path_key', '::1', 'live', 0, 'x', 1, 2, x'00', x'00', '[]')",
+            params![id, now().to_string()],
+        )
+        .unwrap();
+        conn.execute(
+            "insert into payments (id, seq, provider, account, payment_id, user_id, at, day, kind, amount_minor, currency, \
+             exponent, status, for_subscription, test) values (?1 * 10000, ?1, 'zotlo', 'main', ?1, 'u', ?2, '2026-11-04', ?3, ?4, \
+             'TRY', 2, 'x', 0, 0)",
+            params![id, now().to_string(), kind, minor],
+        )
+        .unwrap();
+    }
+    conn.execute_batch("commit").unwrap();
+    let reader = Reader::open(&path).unwrap();
+    let today = reader.today(&Since::LastReview, now()).unwrap();
+    assert_eq!(today.payments[0].minor, 15 * i128::from(largest));
+    assert_eq!(today.refunds[0].minor, -5 * i128::from(largest));
+    let json = serde_json::to_string(&today).unwrap();
+    assert!(json.contains("\"minor\":14999999999999999985"), "{json}");
+    for (file, column, wanted) in [
+        ("payments-by-month.sql", "paid_minor", 1.5e19),
+        ("payments-by-month.sql", "refunded_minor", -5e18),
+        ("best-readers.sql", "paid_minor", 1e19),
+    ] {
+        let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/assets/queries");
+        let sql = std::fs::read_to_string(format!("{folder}/{file}")).unwrap();
+        let sql = format!(
+            "select {column} from ({})",
+            sql.trim().trim_end_matches(';')
+        );
+        let found: f64 = conn
+            .query_row(&sql, [], |row| {
+                Ok(match row.get_ref(0)? {
+                    rusqlite::types::ValueRef::Integer(exact) => {
+                        assert_eq!(exact, -5 * largest, "{file}: within 64 bits it is exact");
+                        wanted
+                    }
+                    other => other.as_f64()?,
+                })
+            })
+            .unwrap();
+        assert!(
+            (found / wanted - 1.0).abs() < 1e-12,
+            "{file} {column} {found}"
+        );
+    }
+}
+
+#[test]
+fn a_test_is_no_beginning() {
+    let (_dir, path, conn) = empty();
+    let put = |seq: i64, at: &str, test: bool| {
+        conn.execute(
+            "insert into deliveries (seq, received_at, provider, account, hook, outcome, credential, remote_ip, origin, \
+             test, provider_type, reader_version, body_bytes, commitment, link, headers) values \
+             (?1, ?2, 'zotlo', 'main', 'events', 'stored', 'path_key', '::1', 'live', ?3, 'x', 1, 2, x'00', x'00', '[]')",
+            params![seq, at, test],
+        )
+        .unwrap();
+        conn.execute(
+            "insert into events (id, seq, n, provider, account, app, type, provider_type, at, day, occurred_at_source, \
+             received_at, test, data) values (?1 * 10000, ?1, 0, 'zotlo', 'main', '', 'user.updated', 'x', ?2, \
+             substr(?2, 1, 10), 'body', ?2, ?3, '{}')",
+            params![seq, at, test],
+        )
+        .unwrap();
+    };
+    let from = || {
+        let today = Reader::open(&path)
+            .unwrap()
+            .today(&Since::LastReview, now());
+        today.unwrap().period.from
+    };
+    put(1, "2021-05-01T00:00:00.000Z", true);
+    assert_eq!(from(), None);
+    put(2, "2026-11-02T00:00:00.000Z", false);
+    assert_eq!(from().as_deref(), Some("2026-11-02T00:00:00.000Z"));
 }
 
 #[test]
@@ -350,14 +446,14 @@ fn monthly_value_is_summed_exactly_per_currency() {
             *wanted.entry(row.get(0).unwrap()).or_default() += monthly;
             priced += 1;
         }
-        let wanted: Vec<(String, i64)> = wanted
+        let wanted: Vec<(String, i128)> = wanted
             .into_iter()
             .map(|(currency, sum)| {
                 let whole = sum.round_dp_with_strategy(0, RoundingStrategy::MidpointNearestEven);
-                (currency, whole.to_i64().unwrap())
+                (currency, whole.to_i128().unwrap())
             })
             .collect();
-        let found: Vec<(String, i64)> = today
+        let found: Vec<(String, i128)> = today
             .monthly
             .iter()
             .map(|sum| (sum.currency.clone(), sum.minor))
