@@ -24,6 +24,10 @@ pub mod start;
 
 pub mod service;
 
+pub mod notify;
+
+pub mod sockets;
+
 pub mod serve;
 
 pub mod status;
@@ -42,6 +46,12 @@ pub mod urls;
 
 pub mod proxy;
 
+pub mod ask;
+
+pub mod connect;
+
+pub mod keys;
+
 pub mod send;
 
 pub mod marks;
@@ -49,6 +59,15 @@ pub mod marks;
 pub mod rejected;
 
 pub mod upkeep;
+
+pub mod interrupt;
+
+pub mod backup;
+
+pub mod import;
+pub mod restore;
+
+pub mod export;
 
 pub mod demo;
 
@@ -93,6 +112,8 @@ pub fn run(cli: &Cli) -> Result<()> {
             proxy: Some(proxy), ..
         } => proxy::run(&context()?, *proxy, out),
         Command::Urls { provider, .. } => urls::run(&context()?, provider.as_deref(), out),
+        Command::Connect { provider } => connect::run(global, provider, out),
+        Command::Keys(command) => keys::run(global, command, out),
         Command::Send(args) => send::run(&context()?, args, out),
         Command::Tests(command) => marks::run(&context()?, command, out),
         Command::Rejected { command, list } => {
@@ -101,9 +122,13 @@ pub fn run(cli: &Cli) -> Result<()> {
         Command::Quarantine { command, list } => {
             upkeep::quarantine(&context()?, command.as_ref(), list, out)
         }
+        Command::Import(args) => import::run(&context()?, args, out),
+        Command::Export(args) => export::run(&context()?, args, out),
         Command::Demo(args) => demo::run(global, args, out),
         Command::Rebuild { check } => upkeep::rebuild(&context()?, *check, out),
         Command::Verify => upkeep::verify(&context()?, out),
+        Command::Backup(args) => backup::run(&context()?, args, out),
+        Command::Restore(args) => restore::run(global, args, out),
         Command::Status => status::run(&context()?, out),
         Command::Stop => status::stop(&context()?, out),
         Command::Reload => status::reload(&context()?, out),
@@ -112,6 +137,7 @@ pub fn run(cli: &Cli) -> Result<()> {
             provider,
         } => doctor::public::run(&context()?, provider.as_deref(), out),
         Command::Doctor { .. } => doctor::run(global, out),
+        Command::Service(command) => service::run(global, command, out),
         Command::Config(command) => settings::run(global, command, out),
         Command::Completions { shell } => Ok(words::completions(*shell, out)?),
         Command::Man => Ok(words::man(out)?),
