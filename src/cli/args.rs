@@ -211,6 +211,9 @@ pub enum Command {
     Stop,
     /// Have the receiver take the settings again
     Reload,
+    /// The receiver as a service of systemd's: starts with the machine
+    #[command(subcommand)]
+    Service(ServiceCommand),
     /// Check settings, permissions, disk and providers; --public: the address from outside
     Doctor {
         /// Call the public address as the providers do; stores marked tests, which `tests clear` erases
@@ -220,9 +223,6 @@ pub enum Command {
         #[arg(requires = "public")]
         provider: Option<String>,
     },
-    /// The receiver as a service that systemd starts with the machine, and again when it fails
-    #[command(subcommand)]
-    Service(ServiceCommand),
     /// The settings
     #[command(subcommand)]
     Config(ConfigCommand),
