@@ -14,6 +14,8 @@ pub mod table;
 
 pub mod links;
 
+pub mod address;
+
 pub mod running;
 
 pub mod tasks;
@@ -49,6 +51,8 @@ pub mod ask;
 pub mod connect;
 
 pub mod keys;
+
+pub mod proxy;
 
 pub mod send;
 
@@ -104,9 +108,12 @@ pub fn run(cli: &Cli) -> Result<()> {
         Command::Today(args) => today::run(&context()?, args, out),
         Command::Show { seq, body } => show::run(&context()?, *seq, *body, out),
         Command::Sql(args) => sql::run(&context()?, args, out),
-        Command::Urls { provider } => urls::run(&context()?, provider.as_deref(), out),
         Command::Connect { provider } => connect::run(global, provider, out),
         Command::Keys(command) => keys::run(global, command, out),
+        Command::Urls {
+            proxy: Some(proxy), ..
+        } => proxy::run(&context()?, *proxy, out),
+        Command::Urls { provider, .. } => urls::run(&context()?, provider.as_deref(), out),
         Command::Send(args) => send::run(&context()?, args, out),
         Command::Tests(command) => marks::run(&context()?, command, out),
         Command::Rejected { command, list } => {
@@ -126,7 +133,11 @@ pub fn run(cli: &Cli) -> Result<()> {
         Command::Stop => status::stop(&context()?, out),
         Command::Reload => status::reload(&context()?, out),
         Command::Service(command) => service::run(global, command, out),
-        Command::Doctor => doctor::run(global, out),
+        Command::Doctor {
+            public: true,
+            provider,
+        } => doctor::public::run(&context()?, provider.as_deref(), out),
+        Command::Doctor { .. } => doctor::run(global, out),
         Command::Config(command) => settings::run(global, command, out),
         Command::Completions { shell } => Ok(words::completions(*shell, out)?),
         Command::Man => Ok(words::man(out)?),

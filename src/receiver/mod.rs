@@ -251,7 +251,8 @@ async fn calm<T>(work: impl Future<Output = T>) -> Option<T> {
     .await
 }
 
-fn hex(bytes: &[u8]) -> String {
+/// `bytes` as lower-case digits.
+pub(crate) fn hex(bytes: &[u8]) -> String {
     let mut hex = String::with_capacity(2 * bytes.len());
     for byte in bytes {
         // Writing to a String cannot fail.

@@ -24,5 +24,6 @@ mod metrics;
 mod mutations;
 mod oracle;
 mod queries;
+mod reach;
 mod screen;
 mod service;
