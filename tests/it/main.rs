@@ -20,3 +20,4 @@ mod mutations;
 mod oracle;
 mod queries;
 mod screen;
+mod upgrade;
