@@ -249,7 +249,24 @@ fn look_at_ledger(context: &Context, reader: &Reader, findings: &mut Findings) {
         }
         Err(error) => findings.add("database", Level::Bad, error.to_string()),
     }
+    look_at_upgrade(reader, findings);
     look_at_providers(context, reader, now, zone, findings);
+}
+
+fn look_at_upgrade(reader: &Reader, findings: &mut Findings) {
+    if let Some(pid) = reader.older_writer() {
+        let says =
+            format!("process {pid} is an older version: `subledger stop`, then start it again");
+        findings.add("receiver", Level::Note, says);
+    }
+    match reader.upgrade() {
+        Ok(Some(upgrade)) if upgrade.lost > 0 => {
+            findings.add("upgrade", Level::Note, upgrade.sentence());
+        }
+        Ok(Some(upgrade)) => findings.add("upgrade", Level::Ok, upgrade.sentence()),
+        Ok(None) => {}
+        Err(error) => findings.add("upgrade", Level::Bad, error.to_string()),
+    }
 }
 
 fn look_at_last(last: Option<Timestamp>, now: Timestamp, findings: &mut Findings) {

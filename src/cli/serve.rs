@@ -15,7 +15,7 @@ use crate::cli::context::{Context, create_directory_of};
 use crate::cli::failure::Failure;
 use crate::cli::links::near_url;
 use crate::cli::out::Out;
-use crate::cli::tasks::open_store;
+use crate::cli::tasks::{self, open_store};
 use crate::cli::{running, settings};
 use crate::config::{Config, SettingsError};
 use crate::domain::delivery::Delivery;
@@ -54,6 +54,7 @@ pub fn run(global: &Global, detached: bool, out: &mut Out) -> Result<()> {
     let listener = bind(&context)?;
     let listen = listener.local_addr().context("the port has no address")?;
     let store = open_store(&context, listen.to_string())?;
+    tasks::say_upgraded(&store, out)?;
     say_where(&context, listen, &store, out)?;
     receive(global, &context, listener, &store)?;
     store.close()?;

@@ -153,6 +153,11 @@ impl Page<'_> {
             self.out
                 .line(format!("{sign}{}", self.text(&need.sentence)))?;
         }
+        if let Some(upgrade) = &today.upgraded {
+            let sign = if self.md { "- " } else { "" };
+            let says = self.text(&upgrade.sentence());
+            self.out.line(format!("{sign}{says}"))?;
+        }
         self.out.line("")?;
         if self.md {
             self.out.line("| | now | a week before | usual day |")?;

@@ -47,6 +47,18 @@ pub struct Upgraded {
     pub copy: PathBuf,
 }
 
+impl Upgraded {
+    /// What was done and what is left of it, in a sentence without a full stop.
+    pub fn sentence(&self) -> String {
+        let Self { from, to, copy } = self;
+        let copy = copy.display();
+        format!(
+            "the database was upgraded from schema {from} to {to}; as it was before it stands in {copy}, for the way back: \
+             delete it when you do not need it"
+        )
+    }
+}
+
 /// What a newer version made of the ledger, as it is written down.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Upgrade {
@@ -89,6 +101,11 @@ impl Upgrade {
             })
         });
         Ok(upgrade.optional()?)
+    }
+
+    /// Whether it changed what is understood, or looked for it.
+    pub const fn is_news(&self) -> bool {
+        self.looked_at > 0 || self.lost > 0
     }
 
     /// What it brought, in a sentence without a full stop. The types in it are as the providers say them.

@@ -159,6 +159,8 @@ struct Job {
 enum Stop {
     /// The screen is closed.
     Closed,
+    /// It was upgraded: it is opened again at once.
+    Upgraded,
     /// Something is wrong with the ledger: it is opened again.
     Trouble(String),
 }
@@ -173,6 +175,7 @@ impl Job {
             self.shared.desk().interrupt = None;
             match stop {
                 Stop::Closed => return,
+                Stop::Upgraded => {}
                 Stop::Trouble(why) => {
                     if self.tell(Msg::Trouble(why)).is_err() || self.rest(RETRY).is_err() {
                         return;
@@ -239,6 +242,9 @@ impl Job {
                 let now = reader.version().map_err(trouble)?;
                 if now != version {
                     version = now;
+                    if reader.is_outdated().map_err(trouble)? {
+                        return Err(Stop::Upgraded);
+                    }
                     self.tell(Msg::Changed)?;
                 }
             }

@@ -7,8 +7,10 @@
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::process::Stdio;
 use std::sync::mpsc;
+use std::sync::{Arc, Barrier};
+use std::time::{Duration, Instant};
 
 use rusqlite::Connection;
 use subledger::domain::delivery::{Delivery, IdentityProof, Origin, ProviderId};
@@ -16,12 +18,16 @@ use subledger::domain::page::List;
 use subledger::domain::time::{Clock, Timestamp, Zone};
 use subledger::providers::{self, door};
 use subledger::store::append::Ack;
+use subledger::store::lock::Lock;
 use subledger::store::ring::Rejected;
 use subledger::store::schema::SCHEMA_VERSION;
 use subledger::store::task::{Task, Which};
 use subledger::store::upkeep::import::Parcel;
+use subledger::store::upkeep::verify::verify;
 use subledger::store::writer::{Options, Store};
-use subledger::store::{Mode, connect};
+use subledger::store::{Error, Mode, connect};
+
+use crate::support::{Home, PATIENCE};
 
 /// When the first webhook of every such ledger came.
 const BEGIN: &str = "2026-03-01T08:00:00Z";
@@ -111,14 +117,17 @@ fn at(text: &str) -> Timestamp {
     Timestamp::parse(text).unwrap()
 }
 
-fn open(path: &Path) -> Store {
-    let options = Options {
+fn options() -> Options {
+    Options {
         read: Arc::new(door::read),
         zone: Zone::UTC,
         clock: Clock::Fixed(at(THEN)),
         listen: String::new(),
-    };
-    Store::open(path, options).unwrap()
+    }
+}
+
+fn open(path: &Path) -> Store {
+    Store::open(path, options()).unwrap()
 }
 
 fn delivery(provider: &str, hook: &str, body: &[u8], minute: i64) -> Delivery {
@@ -284,4 +293,300 @@ fn write_the_ledger_of_this_version() {
     let mut text = serde_json::to_string_pretty(&figures).unwrap();
     text.push('\n');
     fs::write(path.with_extension("json"), text).unwrap();
+}
+
+/// The ledgers of all versions: schema, file and what was counted in it.
+fn kept() -> Vec<(i64, PathBuf, Figures)> {
+    let mut found = Vec::new();
+    for entry in fs::read_dir(ledgers()).unwrap() {
+        let path = entry.unwrap().path();
+        if path.extension().is_some_and(|ending| ending == "json") {
+            let stem = path.file_stem().unwrap().to_string_lossy();
+            let version = stem.trim_start_matches('v').parse().unwrap();
+            let figures = serde_json::from_slice(&fs::read(&path).unwrap()).unwrap();
+            found.push((version, path.with_extension("db"), figures));
+        }
+    }
+    assert!(!found.is_empty());
+    found
+}
+
+/// A ledger of schema 1 where `home` has its ledger.
+fn old_ledger(home: &Home) -> PathBuf {
+    let path = home.ledger();
+    fs::create_dir_all(path.parent().unwrap()).unwrap();
+    fs::copy(ledgers().join("v1.db"), &path).unwrap();
+    path
+}
+
+fn schema(path: &Path) -> i64 {
+    let conn = connect(path, Mode::Read).unwrap();
+    conn.pragma_query_value(None, "user_version", |row| row.get(0))
+        .unwrap()
+}
+
+/// What stands in the folder of `path`, by name.
+fn beside(path: &Path) -> Vec<String> {
+    let entries = fs::read_dir(path.parent().unwrap()).unwrap();
+    let mut names: Vec<String> = entries
+        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+        .collect();
+    names.sort();
+    names
+}
+
+fn copies(path: &Path) -> Vec<String> {
+    let mut names = beside(path);
+    names.retain(|name| name.contains(".before-upgrade-"));
+    names
+}
+
+/// Exit code, stdout and stderr of a command.
+fn says(home: &Home, args: &[&str]) -> (Option<i32>, String, String) {
+    let done = home.command(args).output().unwrap();
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    (done.status.code(), text(&done.stdout), text(&done.stderr))
+}
+
+#[test]
+fn every_earlier_ledger_opens_upgrades_and_counts_as_it_did() {
+    for (version, file, figures_then) in kept() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("subledger.db");
+        fs::copy(&file, &path).unwrap();
+        let before = verify(&path).unwrap();
+        assert!(before.is_sound(), "{version}: {:?}", before.damage);
+        let store = open(&path);
+        let upgraded = store
+            .upgraded()
+            .map(|upgraded| (upgraded.from, upgraded.to));
+        assert_eq!(
+            upgraded,
+            (version < SCHEMA_VERSION).then_some((version, SCHEMA_VERSION))
+        );
+        let writer = store.writer();
+        let check = writer
+            .run(Task::Rebuild { check: true }, &mut |_| {})
+            .unwrap();
+        assert_eq!(check.findings, Vec::<String>::new(), "version {version}");
+        let conn = connect(&path, Mode::Read).unwrap();
+        assert_eq!(figures(&conn), figures_then, "version {version}");
+        let after = verify(&path).unwrap();
+        assert_eq!(
+            (after.is_sound(), after.last_seq, &after.head),
+            (true, before.last_seq, &before.head)
+        );
+        let ack = send(
+            &store,
+            delivery("zotlo", "events", b"not JSON either", 5_000),
+        );
+        assert_eq!(ack.seq, before.last_seq + 1);
+        // Folded from the first delivery on, it is the same once more.
+        run(&store, Task::Rebuild { check: false });
+        let mut again = figures(&conn);
+        for (name, then) in &figures_then {
+            if name != "deliveries" {
+                assert_eq!(again.remove(name).as_ref(), Some(then), "version {version}");
+            }
+        }
+        store.close().unwrap();
+    }
+}
+
+#[test]
+fn what_an_upgrade_brought_is_told_by_serve_status_doctor_and_today() {
+    let home = Home::new();
+    let path = old_ledger(&home);
+    // As if the version before had not known what the present one knows.
+    Connection::open(&path)
+        .unwrap()
+        .execute_batch(
+            "insert into upkeep values ('quarantine');
+             update deliveries set reader_version = 0;
+             update deliveries set outcome = 'quarantined', reason = 'an unknown list' where seq = 5;
+             delete from upkeep;
+             update events set type = 'unknown' where seq = 8;
+             update meta set value = '0' where key = 'reader_version'",
+        )
+        .unwrap();
+    let waiting: i64 = home.number(
+        "select count(*) from deliveries d where erased_at is null and (outcome = 'quarantined'
+         or outcome = 'stored' and exists (select 1 from events e where e.seq = d.seq and e.type = 'unknown'))",
+    );
+    let serving = home.serve();
+    let deadline = Instant::now() + PATIENCE;
+    while home
+        .number("select count(*) from upgrades where what = 'reading' and finished_at is not null")
+        == 0
+    {
+        assert!(Instant::now() < deadline, "the upgrade does not end");
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    let version = env!("CARGO_PKG_VERSION");
+    let wanted = format!(
+        "upgraded to {version}: 2 of {waiting} webhooks that were not understood are now, a new type: "
+    );
+    for args in [&["status"] as &[&str], &["doctor"], &["today"]] {
+        let (_, stdout, _) = says(&home, args);
+        assert!(stdout.contains(&wanted), "{args:?}: {stdout}");
+    }
+    let (_, json, _) = says(&home, &["today", "--json"]);
+    assert!(json.contains("\"understood\":2"), "{json}");
+    assert_eq!(serving.terminate(), Some(0));
+    assert_eq!(says(&home, &["verify"]).0, Some(0));
+}
+
+#[test]
+fn a_newer_ledger_is_refused_by_every_command_and_left_untouched() {
+    let home = Home::new();
+    let path = old_ledger(&home);
+    Connection::open(&path)
+        .unwrap()
+        .execute_batch("pragma journal_mode = delete; pragma user_version = 99")
+        .unwrap();
+    fs::write(
+        path.with_file_name("subledger.db.before-upgrade-98-20270101T000000Z"),
+        "",
+    )
+    .unwrap();
+    let copy = path.with_file_name("subledger.db.before-upgrade-1-20260101T000000Z");
+    fs::write(&copy, "").unwrap();
+    let (bytes, names) = (fs::read(&path).unwrap(), beside(&path));
+    let commands: &[&[&str]] = &[
+        &["serve"],
+        &["events"],
+        &["users"],
+        &["subscriptions"],
+        &["cancellations"],
+        &["consents"],
+        &["changes"],
+        &["payments"],
+        &["deliveries"],
+        &["events", "--follow", "--format", "csv"],
+        &["today"],
+        &["show", "1"],
+        &["sql", "select 1"],
+        &["status"],
+        &["doctor"],
+        &["verify"],
+        &["rebuild"],
+        &["rebuild", "--check"],
+        &["tests", "clear"],
+        &["quarantine", "retry"],
+        &["rejected", "admit", "1"],
+    ];
+    for args in commands {
+        let (code, stdout, stderr) = says(&home, args);
+        assert_eq!(code, Some(1), "{args:?}: {stderr}");
+        let said = format!("{stdout}{stderr}");
+        assert!(
+            said.contains("was written by a newer subledger (schema 99"),
+            "{args:?}: {said}"
+        );
+        let way_back = format!("subledger restore {}", copy.display());
+        assert!(said.contains(&way_back), "{args:?}: {said}");
+        assert_eq!(
+            (fs::read(&path).unwrap() == bytes, beside(&path)),
+            (true, names.clone()),
+            "{args:?}"
+        );
+    }
+}
+
+#[test]
+fn an_older_ledger_is_read_as_it_stands_while_an_older_receiver_holds_it() {
+    let home = Home::new();
+    let path = old_ledger(&home);
+    let pid = std::process::id();
+    let held = Lock::take(&path, "127.0.0.1:1", at(THEN)).unwrap();
+    let (code, stdout, _) = says(&home, &["events", "--format", "csv"]);
+    assert_eq!(
+        (code, stdout.lines().count() > 20),
+        (Some(0), true),
+        "{stdout}"
+    );
+    let older =
+        format!("(process {pid}) is an older version: `subledger stop`, then start it again");
+    let (code, stdout, _) = says(&home, &["today"]);
+    assert!(code == Some(0) && stdout.contains(&older), "{stdout}");
+    let (_, stdout, _) = says(&home, &["status"]);
+    assert!(
+        stdout.contains(&format!("process {pid} is an older version")),
+        "{stdout}"
+    );
+    assert_eq!(says(&home, &["tests", "clear"]).0, Some(3));
+    assert_eq!(says(&home, &["serve"]).0, Some(3));
+    assert_eq!((schema(&path), copies(&path).len()), (1, 0));
+    // Reading alone never upgrades, whoever holds it.
+    drop(held);
+    assert_eq!(says(&home, &["users"]).0, Some(0));
+    assert_eq!((schema(&path), copies(&path).len()), (1, 0));
+    // A command that writes does, and says where the ledger stands as it was.
+    let (code, stdout, _) = says(&home, &["tests", "clear"]);
+    let copies = copies(&path);
+    assert_eq!(
+        (code, schema(&path), copies.len()),
+        (Some(0), SCHEMA_VERSION, 1)
+    );
+    assert!(stdout.contains(&copies[0]), "{stdout}");
+    assert_eq!(schema(&path.with_file_name(&copies[0])), 1);
+}
+
+#[test]
+fn an_upgrade_that_is_killed_leaves_the_old_ledger_or_the_new_one() {
+    let home = Home::new();
+    let path = old_ledger(&home);
+    let last = verify(&path).unwrap().head;
+    for round in 0..16 {
+        for name in beside(&path) {
+            fs::remove_file(path.with_file_name(name)).unwrap();
+        }
+        fs::copy(ledgers().join("v1.db"), &path).unwrap();
+        let mut child = home
+            .command(&["serve"])
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        // Wherever that falls, what is left must hold.
+        std::thread::sleep(Duration::from_millis(round * 5));
+        child.kill().unwrap();
+        child.wait().unwrap();
+        let found = schema(&path);
+        assert!(found == 1 || found == SCHEMA_VERSION, "schema {found}");
+        let verified = verify(&path).unwrap();
+        assert!(
+            verified.is_sound() && verified.head == last,
+            "{:?}",
+            verified.damage
+        );
+        let store = open(&path);
+        run(&store, Task::RetryQuarantine);
+        store.close().unwrap();
+        assert_eq!(schema(&path), SCHEMA_VERSION);
+        let left = copies(&path);
+        assert!(left.len() == 1 && !left[0].contains(".part"), "{left:?}");
+    }
+}
+
+#[test]
+fn of_two_that_start_at_once_one_upgrades() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("subledger.db");
+    fs::copy(ledgers().join("v1.db"), &path).unwrap();
+    let start = Barrier::new(2);
+    let opened = std::thread::scope(|scope| {
+        let one = || {
+            start.wait();
+            Store::open(&path, options())
+        };
+        let both = [scope.spawn(one), scope.spawn(one)];
+        both.map(|thread| thread.join().unwrap())
+    });
+    let locked = opened
+        .iter()
+        .filter(|one| matches!(one, Err(Error::Locked { .. })))
+        .count();
+    assert_eq!((opened.iter().flatten().count(), locked), (1, 1));
+    assert_eq!((schema(&path), copies(&path).len()), (SCHEMA_VERSION, 1));
 }
