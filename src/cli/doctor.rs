@@ -3,7 +3,7 @@
 use std::fs::{self, OpenOptions};
 use std::io::Write as _;
 use std::net::TcpListener;
-use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::Path;
 use std::time::{Duration, Instant};
 
@@ -11,16 +11,21 @@ use anyhow::Result;
 use serde::Serialize;
 
 use crate::cli::args::Global;
+use crate::cli::backup::size;
 use crate::cli::context::Context;
 use crate::cli::failure::{FAILED, Failure};
 use crate::cli::links::{links, near_url};
 use crate::cli::out::Out;
 use crate::cli::table::{local, tame};
-use crate::cli::{running, settings};
+
+use crate::cli::{keys, running, service, settings};
+use crate::config::Settings;
 use crate::domain::delivery::MAIN_ACCOUNT;
 use crate::domain::printable::Printable;
 use crate::domain::time::{DAY_MS, HOUR_MS, MINUTE_MS, Timestamp, Zone};
 use crate::store::query::Reader;
+use crate::store::today::{BACKUP_MS_MAX, backup_words};
+use crate::tui::cell::When;
 
 /// Below so many free bytes something must be done now.
 const DISK_BAD: u64 = 64 << 20;
@@ -117,6 +122,7 @@ fn examine(context: &Context, findings: &mut Findings) {
         Err(error) => findings.add("database", Level::Bad, error.to_string()),
     }
     look_at_receiver(context, findings);
+    look_at_service(findings);
 }
 
 fn look_at_settings(context: &Context, findings: &mut Findings) {
@@ -250,6 +256,7 @@ fn look_at_ledger(context: &Context, reader: &Reader, findings: &mut Findings) {
         Err(error) => findings.add("database", Level::Bad, error.to_string()),
     }
     look_at_upgrade(reader, findings);
+    look_at_backup(context, reader, now, zone, findings);
     look_at_providers(context, reader, now, zone, findings);
 }
 
@@ -266,6 +273,48 @@ fn look_at_upgrade(reader: &Reader, findings: &mut Findings) {
         Ok(Some(upgrade)) => findings.add("upgrade", Level::Ok, upgrade.sentence()),
         Ok(None) => {}
         Err(error) => findings.add("upgrade", Level::Bad, error.to_string()),
+    }
+}
+
+fn look_at_backup(
+    context: &Context,
+    reader: &Reader,
+    now: Timestamp,
+    zone: Zone,
+    findings: &mut Findings,
+) {
+    let record = match reader.backups() {
+        Ok(record) => record,
+        Err(error) => return findings.add("backup", Level::Bad, error.to_string()),
+    };
+    if let Some(failed) = &record.failed {
+        let at = local(&failed.at.to_string(), zone);
+        findings.add("backup", Level::Bad, format!("failed {at}: {}", failed.why));
+    }
+    match record.last() {
+        Some(last) => {
+            let old = now.ms() - last.at.ms() > BACKUP_MS_MAX;
+            let level = if old { Level::Bad } else { Level::Ok };
+            let words = backup_words(last.at, now, zone);
+            let says = format!("{words}, {}, {}", size(last.bytes), last.file.display());
+            findings.add("backup", level, says);
+        }
+        None if context.config.backup.dir.is_none() => {
+            let says = "none is made: set dir under [backup]";
+            findings.add("backup", Level::Note, says);
+        }
+        None => findings.add("backup", Level::Note, "none was made yet"),
+    }
+    let dir = context.config.backup.dir.as_deref();
+    let disk = |path: &Path| fs::metadata(path).ok().map(|there| there.dev());
+    if let Some(dir) = dir
+        && disk(dir).is_some_and(|found| Some(found) == disk(&context.database))
+    {
+        let says = format!(
+            "{} is on the disk of the database: take copies elsewhere too",
+            dir.display()
+        );
+        findings.add("backup", Level::Note, says);
     }
 }
 
@@ -305,6 +354,12 @@ fn look_at_receiver(context: &Context, findings: &mut Findings) {
     }
 }
 
+fn look_at_service(findings: &mut Findings) {
+    let (is_lacking, says) = service::brief();
+    let level = if is_lacking { Level::Note } else { Level::Ok };
+    findings.add("service", level, says);
+}
+
 /// The links of this provider and account, for what they lack.
 fn lacks(context: &Context, provider: &str, account: &str) -> Vec<String> {
     links(&context.config, context.listen(), context.clock.now())
@@ -312,6 +367,39 @@ fn lacks(context: &Context, provider: &str, account: &str) -> Vec<String> {
         .find(|link| link.provider == provider && link.account == account)
         .map(|link| link.add.iter().map(ToString::to_string).collect())
         .unwrap_or_default()
+}
+
+/// What still comes on old secrets, while they are being changed.
+fn look_at_old_secrets(
+    context: &Context,
+    reader: &Reader,
+    settings: &Settings,
+    check: &str,
+    findings: &mut Findings,
+) {
+    let who = (settings.provider.as_str(), settings.account.as_str());
+    let now = context.clock.now();
+    let zone = reader.zone().unwrap_or(Zone::UTC);
+    let said = reader.fingerprint_key().and_then(|key| {
+        let several = keys::several_of(context, who.0, who.1, &key);
+        if several.is_empty() {
+            return Ok(Vec::new());
+        }
+        let came = reader.came(who.0, who.1, now)?;
+        let when = When { now, zone };
+        Ok(several
+            .iter()
+            .map(|key| key.said(who, &came, when))
+            .collect())
+    });
+    match said {
+        Ok(said) => {
+            for (title, text, _) in said {
+                findings.add(check, Level::Note, format!("{title}: {text}"));
+            }
+        }
+        Err(error) => findings.add(check, Level::Bad, error.to_string()),
+    }
 }
 
 fn look_at_providers(
@@ -351,6 +439,7 @@ fn look_at_providers(
             );
             findings.add(&check, Level::Bad, says);
         }
+        look_at_old_secrets(context, reader, settings, &check, findings);
         for lack in lacks(context, provider, account) {
             findings.add(&check, Level::Note, format!("could add {lack}"));
         }

@@ -22,6 +22,10 @@ pub mod start;
 
 pub mod service;
 
+pub mod notify;
+
+pub mod sockets;
+
 pub mod serve;
 
 pub mod status;
@@ -38,6 +42,12 @@ pub mod today;
 
 pub mod urls;
 
+pub mod ask;
+
+pub mod connect;
+
+pub mod keys;
+
 pub mod send;
 
 pub mod marks;
@@ -45,6 +55,15 @@ pub mod marks;
 pub mod rejected;
 
 pub mod upkeep;
+
+pub mod interrupt;
+
+pub mod backup;
+
+pub mod import;
+pub mod restore;
+
+pub mod export;
 
 pub mod demo;
 
@@ -86,6 +105,8 @@ pub fn run(cli: &Cli) -> Result<()> {
         Command::Show { seq, body } => show::run(&context()?, *seq, *body, out),
         Command::Sql(args) => sql::run(&context()?, args, out),
         Command::Urls { provider } => urls::run(&context()?, provider.as_deref(), out),
+        Command::Connect { provider } => connect::run(global, provider, out),
+        Command::Keys(command) => keys::run(global, command, out),
         Command::Send(args) => send::run(&context()?, args, out),
         Command::Tests(command) => marks::run(&context()?, command, out),
         Command::Rejected { command, list } => {
@@ -94,12 +115,17 @@ pub fn run(cli: &Cli) -> Result<()> {
         Command::Quarantine { command, list } => {
             upkeep::quarantine(&context()?, command.as_ref(), list, out)
         }
+        Command::Import(args) => import::run(&context()?, args, out),
+        Command::Export(args) => export::run(&context()?, args, out),
         Command::Demo(args) => demo::run(global, args, out),
         Command::Rebuild { check } => upkeep::rebuild(&context()?, *check, out),
         Command::Verify => upkeep::verify(&context()?, out),
+        Command::Backup(args) => backup::run(&context()?, args, out),
+        Command::Restore(args) => restore::run(global, args, out),
         Command::Status => status::run(&context()?, out),
         Command::Stop => status::stop(&context()?, out),
         Command::Reload => status::reload(&context()?, out),
+        Command::Service(command) => service::run(global, command, out),
         Command::Doctor => doctor::run(global, out),
         Command::Config(command) => settings::run(global, command, out),
         Command::Completions { shell } => Ok(words::completions(*shell, out)?),

@@ -129,7 +129,7 @@ pub enum Error {
 fn or_back(copy: Option<&Path>) -> String {
     copy.map_or_else(String::new, |copy| {
         format!(
-            ", or go back to the ledger as it was before: subledger restore {}",
+            ", or go back to the ledger as it was before: subledger restore {} --replace",
             copy.display()
         )
     })

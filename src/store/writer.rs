@@ -264,6 +264,7 @@ impl Writer {
             delivery,
             reading,
             admits: None,
+            repeats_at: None,
             reply: Some(reply),
         })
     }

@@ -9,15 +9,19 @@
 
 mod support;
 
+mod backup;
 mod cli;
 mod clients;
 mod crash;
 mod floors;
 mod hooks;
 mod hostile;
+mod import;
+mod keys;
 mod leaks;
 mod mutations;
 mod oracle;
 mod queries;
 mod screen;
+mod service;
 mod upgrade;

@@ -95,6 +95,11 @@ const FIGURES: &[(&str, &str)] = &[
     ),
 ];
 
+/// A reader who came long before.
+const REGISTERED: &[u8] =
+    br#"{"clientUuid":"c-1","country":"TR","storeRegister":false,"subscriberId":"imported@example.org",
+    "subscriberName":"Reader","appId":1,"registerDate":"2025-02-03 04:05:06"}"#;
+
 type Figures = BTreeMap<String, BTreeMap<String, i64>>;
 
 fn figures(conn: &Connection) -> Figures {
@@ -245,12 +250,13 @@ fn fill(store: &Store) {
             test: true,
         },
     );
-    let mut old = delivery("zotlo", "events", br#"{"clientUuid":"c-1","country":"TR","storeRegister":false,"subscriberId":"imported@example.org","subscriberName":"Reader","appId":1,"registerDate":"2025-02-03 04:05:06"}"#, -100_000);
+    let mut old = delivery("zotlo", "events", REGISTERED, -100_000);
     old.origin = Origin::Import;
     run(
         store,
         Task::Import {
             parcels: vec![Parcel::from(&old)],
+            before: 0,
         },
     );
     let writer = store.writer();
@@ -452,6 +458,13 @@ fn a_newer_ledger_is_refused_by_every_command_and_left_untouched() {
     let copy = path.with_file_name("subledger.db.before-upgrade-1-20260101T000000Z");
     fs::write(&copy, "").unwrap();
     let (bytes, names) = (fs::read(&path).unwrap(), beside(&path));
+    let since = home.path().join("since.ndjson");
+    fs::write(
+        &since,
+        r#"{"provider":"zotlo","hook":"events","received_at":"2026-03-01T09:00:00Z","body":"{}"}"#,
+    )
+    .unwrap();
+    let since = since.to_string_lossy().into_owned();
     let commands: &[&[&str]] = &[
         &["serve"],
         &["events"],
@@ -474,6 +487,9 @@ fn a_newer_ledger_is_refused_by_every_command_and_left_untouched() {
         &["tests", "clear"],
         &["quarantine", "retry"],
         &["rejected", "admit", "1"],
+        &["backup", "copy.db"],
+        &["export", "--deliveries"],
+        &["import", &since],
     ];
     for args in commands {
         let (code, stdout, stderr) = says(&home, args);
@@ -483,7 +499,7 @@ fn a_newer_ledger_is_refused_by_every_command_and_left_untouched() {
             said.contains("was written by a newer subledger (schema 99"),
             "{args:?}: {said}"
         );
-        let way_back = format!("subledger restore {}", copy.display());
+        let way_back = format!("subledger restore {} --replace", copy.display());
         assert!(said.contains(&way_back), "{args:?}: {said}");
         assert_eq!(
             (fs::read(&path).unwrap() == bytes, beside(&path)),
@@ -589,4 +605,49 @@ fn of_two_that_start_at_once_one_upgrades() {
         .count();
     assert_eq!((opened.iter().flatten().count(), locked), (1, 1));
     assert_eq!((schema(&path), copies(&path).len()), (SCHEMA_VERSION, 1));
+}
+
+#[test]
+fn the_way_back_loses_nothing_that_came_since() {
+    let home = Home::new();
+    let path = old_ledger(&home);
+    let before = verify(&path).unwrap().last_seq;
+    let serving = home.serve();
+    for n in 0..3 {
+        let body = format!("{{\"came\":\"since {n}\"}}");
+        let answer = serving.post("zotlo", "events", body.as_bytes());
+        assert_eq!(answer.map(|(status, _)| status), Some(200));
+    }
+    assert_eq!(serving.terminate(), Some(0));
+    let copy = path.with_file_name(&copies(&path)[0]);
+    let copy = copy.to_string_lossy().into_owned();
+    let (_, stdout, _) = says(&home, &["status", "--db", &copy]);
+    assert!(stdout.contains(&format!("{before} deliveries")), "{stdout}");
+    let query = format!("seq:>{before}");
+    let (code, exported, stderr) = says(&home, &["export", "--deliveries", &query]);
+    assert_eq!((code, exported.lines().count()), (Some(0), 3), "{stderr}");
+    let since = home.path().join("since.ndjson");
+    fs::write(&since, exported).unwrap();
+    // From here on this program is the older one.
+    Connection::open(&path)
+        .unwrap()
+        .execute_batch("pragma user_version = 99; pragma wal_checkpoint(truncate)")
+        .unwrap();
+    let (code, _, stderr) = says(&home, &["users"]);
+    assert!(
+        code == Some(1) && stderr.contains(&format!("restore {copy}")),
+        "{stderr}"
+    );
+    let (code, _, stderr) = says(&home, &["restore", &copy, "--replace"]);
+    assert_eq!(code, Some(0), "{stderr}");
+    assert_eq!(schema(&path), 1);
+    let (code, _, stderr) = says(&home, &["import", &since.to_string_lossy()]);
+    assert_eq!(code, Some(0), "{stderr}");
+    let found = verify(&path).unwrap();
+    assert!(
+        found.is_sound() && found.last_seq == before + 3,
+        "{found:?}"
+    );
+    let came = "select count(*) from deliveries where body like '%since%' and origin = 'import'";
+    assert_eq!(home.number(came), 3);
 }

@@ -90,7 +90,7 @@ fn an_upgrade_leaves_a_checked_copy_of_the_ledger_as_it_was() {
     let before = fs::read(&ledger.path).unwrap();
     let error = schema::look(&ledger.path).unwrap_err();
     assert!(matches!(&error, Error::Newer { way_back: Some(copy), .. } if *copy == upgraded.copy));
-    let says = format!("subledger restore {}", upgraded.copy.display());
+    let says = format!("subledger restore {} --replace", upgraded.copy.display());
     assert!(error.to_string().ends_with(&says), "{error}");
     assert!(crate::store::writer::Store::open(&ledger.path, ledger.options()).is_err());
     assert_eq!(fs::read(&ledger.path).unwrap(), before);

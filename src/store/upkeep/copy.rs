@@ -205,7 +205,7 @@ impl Drop for Part {
 }
 
 /// Removes the unfinished copy at `path` if nobody works on it any more.
-fn clear_stale(path: &Path) -> Result<(), Error> {
+pub(crate) fn clear_stale(path: &Path) -> Result<(), Error> {
     match File::open(path) {
         Ok(file) => match file.try_lock() {
             Ok(()) => remove_all(path),

@@ -16,6 +16,10 @@ pub mod verify;
 
 pub mod copy;
 
+pub mod backup;
+
+pub mod restore;
+
 use rusqlite::Connection;
 
 use crate::store::Error;
