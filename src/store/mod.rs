@@ -74,7 +74,7 @@ pub enum Error {
         way_back: Option<PathBuf>,
     },
     /// Written by an earlier version, and the upgrade failed.
-    #[error("{} is of an older subledger (schema {from}) and could not be upgraded to schema {to}: it was left as it was; {source}", path.display())]
+    #[error("{} is of an older subledger (schema {from}) and could not be upgraded to schema {to}, so it was left as it was: {cause}", path.display())]
     NotUpgraded {
         /// The file.
         path: PathBuf,
@@ -83,7 +83,7 @@ pub enum Error {
         /// The version of this program.
         to: i64,
         /// What went wrong.
-        source: Box<Error>,
+        cause: Box<Error>,
     },
     /// The file is damaged.
     #[error("{} is damaged ({what}): it was left untouched; run `subledger doctor`, or restore a backup", path.display())]

@@ -174,11 +174,11 @@ pub(crate) fn run(
     now: Timestamp,
 ) -> Result<Upgraded, Error> {
     let to = 1 + i64::try_from(steps.len()).unwrap_or(i64::MAX);
-    let failed = |source: Error| Error::NotUpgraded {
+    let failed = |cause: Error| Error::NotUpgraded {
         path: path.to_owned(),
         from,
         to,
-        source: Box::new(source),
+        cause: Box::new(cause),
     };
     let before = save(path, from, now).map_err(failed)?;
     if let Err(error) = step_through(conn, path, (from, to), steps, now, &before) {

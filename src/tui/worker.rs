@@ -178,12 +178,22 @@ enum Stop {
     Trouble(String),
 }
 
+fn trouble(error: Error) -> Stop {
+    Stop::Trouble(match error {
+        // The path alone would fill the line.
+        Error::Newer { .. } => {
+            "a newer subledger has upgraded this file: `q`, then start that one".to_owned()
+        }
+        other => other.to_string(),
+    })
+}
+
 impl Job {
     fn run(&self) {
         loop {
             let stop = match Reader::open(&self.path) {
                 Ok(reader) => self.serve(&reader),
-                Err(error) => Stop::Trouble(error.to_string()),
+                Err(error) => trouble(error),
             };
             self.shared.desk().interrupt = None;
             match stop {
@@ -230,7 +240,6 @@ impl Job {
     }
 
     fn answer_all(&self, reader: &Reader) -> Result<std::convert::Infallible, Stop> {
-        let trouble = |error: Error| Stop::Trouble(error.to_string());
         let opened = reading::opened(reader, &self.path, self.clock.now()).map_err(trouble)?;
         self.tell(Msg::Opened(opened))?;
         let file = identity(&self.path);

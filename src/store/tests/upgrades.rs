@@ -155,10 +155,10 @@ fn a_full_disk_in_the_middle_of_a_step_leaves_the_old_ledger() {
         MORNING,
     )
     .unwrap_err();
-    let Error::NotUpgraded { source, .. } = &error else {
+    let Error::NotUpgraded { cause, .. } = &error else {
         panic!("{error}");
     };
-    assert!(matches!(**source, Error::Unwritable(_)), "{error}");
+    assert!(matches!(**cause, Error::Unwritable(_)), "{error}");
     assert_eq!(version(&ledger.path), SCHEMA_VERSION);
     assert!(beside_ledger(&ledger).is_empty());
 }
