@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+use crate::cli::proxy::Proxy;
 use crate::cli::table::Format;
 
 /// Receives a publisher's webhooks into one SQLite file, and shows the day.
@@ -146,6 +147,9 @@ pub enum Command {
     Urls {
         /// Only this provider
         provider: Option<String>,
+        /// Instead: what a proxy or tunnel is told so that it forwards /hooks/* and nothing else
+        #[arg(long, value_enum, value_name = "PROXY", conflicts_with = "provider")]
+        proxy: Option<Proxy>,
     },
     /// Ask for what the provider's dashboard shows, store it, print the links
     ///
@@ -207,11 +211,18 @@ pub enum Command {
     Stop,
     /// Have the receiver take the settings again
     Reload,
-    /// The receiver as a service that systemd starts with the machine, and again when it fails
+    /// The receiver as a service of systemd's: starts with the machine
     #[command(subcommand)]
     Service(ServiceCommand),
-    /// Check settings, permissions, disk and providers
-    Doctor,
+    /// Check settings, permissions, disk and providers; --public: the address from outside
+    Doctor {
+        /// Call the public address as the providers do; stores marked tests, which `tests clear` erases
+        #[arg(long)]
+        public: bool,
+        /// Only this provider
+        #[arg(requires = "public")]
+        provider: Option<String>,
+    },
     /// The settings
     #[command(subcommand)]
     Config(ConfigCommand),

@@ -1,5 +1,13 @@
 //! `doctor`: what could keep webhooks from being received and kept, one line each.
 
+mod growth;
+
+pub mod public;
+
+mod answer;
+
+mod certificate;
+
 use std::fs::{self, OpenOptions};
 use std::io::Write as _;
 use std::net::TcpListener;
@@ -68,6 +76,33 @@ impl Findings {
             says: says.into(),
         });
     }
+
+    /// Writes them all; the error is exit code 1 if anything is bad.
+    fn write(&self, json: bool, out: &mut Out) -> Result<()> {
+        let bad = self.0.iter().any(|finding| finding.level == Level::Bad);
+        if json {
+            out.line(tame(&serde_json::to_string(&self.0)?))?;
+        } else {
+            for finding in &self.0 {
+                let word = match finding.level {
+                    Level::Ok => "ok  ",
+                    Level::Note => "note",
+                    Level::Bad => "BAD ",
+                };
+                out.line(format!(
+                    "{word}  {:<22} {}",
+                    finding.check,
+                    Printable::line(&finding.says)
+                ))?;
+            }
+        }
+        out.flush()?;
+        if bad {
+            Err(Failure::silent(FAILED).into())
+        } else {
+            Ok(())
+        }
+    }
 }
 
 /// Looks at everything; exit code 1 if anything is bad.
@@ -77,29 +112,7 @@ pub fn run(global: &Global, out: &mut Out) -> Result<()> {
         Ok(context) => examine(&context, &mut findings),
         Err(error) => findings.add("settings", Level::Bad, format!("{error:#}")),
     }
-    let bad = findings.0.iter().any(|finding| finding.level == Level::Bad);
-    if global.json {
-        out.line(tame(&serde_json::to_string(&findings.0)?))?;
-    } else {
-        for finding in &findings.0 {
-            let word = match finding.level {
-                Level::Ok => "ok  ",
-                Level::Note => "note",
-                Level::Bad => "BAD ",
-            };
-            out.line(format!(
-                "{word}  {:<22} {}",
-                finding.check,
-                Printable::line(&finding.says)
-            ))?;
-        }
-    }
-    out.flush()?;
-    if bad {
-        Err(Failure::silent(FAILED).into())
-    } else {
-        Ok(())
-    }
+    findings.write(global.json, out)
 }
 
 fn examine(context: &Context, findings: &mut Findings) {
@@ -252,6 +265,7 @@ fn look_at_ledger(context: &Context, reader: &Reader, findings: &mut Findings) {
             );
             findings.add("database", Level::Ok, says);
             look_at_last(status.last_received_at, now, findings);
+            growth::look(&context.database, reader, now, findings);
         }
         Err(error) => findings.add("database", Level::Bad, error.to_string()),
     }

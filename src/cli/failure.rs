@@ -2,6 +2,7 @@
 
 use std::io;
 
+use crate::cli::interrupt;
 use crate::config::SettingsError;
 use crate::domain::query::QueryError;
 use crate::store;
@@ -43,6 +44,11 @@ impl Failure {
         Self::new(FAILED, message)
     }
 
+    /// Somebody pressed Ctrl-C.
+    pub fn interrupted() -> Self {
+        Self::new(INTERRUPTED, "interrupted")
+    }
+
     /// This exit code and nothing to say.
     pub fn silent(code: u8) -> Self {
         Self::new(code, "")
@@ -63,15 +69,22 @@ pub fn exit_code(error: &anyhow::Error) -> Option<u8> {
             return Some(failure.code);
         }
         if let Some(error) = cause.downcast_ref::<store::Error>() {
+            if matches!(error, store::Error::Interrupted) && interrupt::seen() {
+                return Some(INTERRUPTED);
+            }
             return Some(of_store(error));
         }
         if cause.is::<SettingsError>() || cause.is::<QueryError>() {
             return Some(USAGE);
         }
-        if let Some(error) = cause.downcast_ref::<io::Error>()
-            && error.kind() == io::ErrorKind::BrokenPipe
-        {
-            return None;
+        if let Some(error) = cause.downcast_ref::<io::Error>() {
+            if error.kind() == io::ErrorKind::BrokenPipe {
+                return None;
+            }
+            let within = error.get_ref().and_then(|error| error.downcast_ref());
+            if let Some(Failure { code, .. }) = within {
+                return Some(*code);
+            }
         }
     }
     Some(FAILED)

@@ -7,6 +7,7 @@ use anyhow::Result;
 use crate::cli::args::ListArgs;
 use crate::cli::context::Context;
 use crate::cli::failure::Failure;
+use crate::cli::interrupt;
 use crate::cli::out::Out;
 use crate::cli::table::{Format, Head, Sheet};
 use crate::domain::page::{Cell, Count, Cursor, List, Row};
@@ -51,6 +52,7 @@ pub fn list(
 ) -> Result<()> {
     let reader = Reader::open(&context.database)?;
     let query = parse(context, &reader, list, &args.query)?;
+    interrupt::watch(&reader)?;
     let format = context.format(args.format);
     let (heads, places) = heads(list, shown, format);
     let mut sheet = Sheet::new(out, format, heads, reader.zone()?)?;
@@ -63,7 +65,13 @@ pub fn list(
     let mut left = limit;
     let mut more = true;
     while more && left > 0 {
-        let page = reader.page(list, &query, &cursor, left.min(PAGE_ROWS))?;
+        let page = match reader.page(list, &query, &cursor, left.min(PAGE_ROWS)) {
+            Ok(page) => page,
+            Err(error) => {
+                sheet.flush()?;
+                return Err(error.into());
+            }
+        };
         for row in &page.rows {
             let cells: Vec<Cell> = places
                 .iter()
@@ -191,6 +199,7 @@ pub fn follow(context: &Context, args: &ListArgs, out: &mut Out) -> Result<()> {
     let mut reader = Reader::open(&context.database)?;
     // A query that does not parse is refused at once.
     parse(context, &reader, List::Events, &args.query)?;
+    interrupt::watch(&reader)?;
     let mut seen = reader.status(context.clock.now())?.folded_seq;
     let heads = columns(List::Events).iter().map(Head::from).collect();
     let mut sheet = Sheet::new(out, format, heads, reader.zone()?)?;
@@ -211,6 +220,7 @@ pub fn follow(context: &Context, args: &ListArgs, out: &mut Out) -> Result<()> {
             sheet.flush()?;
         }
         std::thread::sleep(LOOK_EVERY);
+        interrupt::check()?;
     }
 }
 

@@ -4,6 +4,8 @@ pub mod args;
 
 pub mod failure;
 
+pub mod interrupt;
+
 pub mod out;
 
 pub mod context;
@@ -11,6 +13,8 @@ pub mod context;
 pub mod table;
 
 pub mod links;
+
+pub mod address;
 
 pub mod running;
 
@@ -48,6 +52,8 @@ pub mod connect;
 
 pub mod keys;
 
+pub mod proxy;
+
 pub mod send;
 
 pub mod marks;
@@ -55,8 +61,6 @@ pub mod marks;
 pub mod rejected;
 
 pub mod upkeep;
-
-pub mod interrupt;
 
 pub mod backup;
 
@@ -104,9 +108,12 @@ pub fn run(cli: &Cli) -> Result<()> {
         Command::Today(args) => today::run(&context()?, args, out),
         Command::Show { seq, body } => show::run(&context()?, *seq, *body, out),
         Command::Sql(args) => sql::run(&context()?, args, out),
-        Command::Urls { provider } => urls::run(&context()?, provider.as_deref(), out),
         Command::Connect { provider } => connect::run(global, provider, out),
         Command::Keys(command) => keys::run(global, command, out),
+        Command::Urls {
+            proxy: Some(proxy), ..
+        } => proxy::run(&context()?, *proxy, out),
+        Command::Urls { provider, .. } => urls::run(&context()?, provider.as_deref(), out),
         Command::Send(args) => send::run(&context()?, args, out),
         Command::Tests(command) => marks::run(&context()?, command, out),
         Command::Rejected { command, list } => {
@@ -126,7 +133,11 @@ pub fn run(cli: &Cli) -> Result<()> {
         Command::Stop => status::stop(&context()?, out),
         Command::Reload => status::reload(&context()?, out),
         Command::Service(command) => service::run(global, command, out),
-        Command::Doctor => doctor::run(global, out),
+        Command::Doctor {
+            public: true,
+            provider,
+        } => doctor::public::run(&context()?, provider.as_deref(), out),
+        Command::Doctor { .. } => doctor::run(global, out),
         Command::Config(command) => settings::run(global, command, out),
         Command::Completions { shell } => Ok(words::completions(*shell, out)?),
         Command::Man => Ok(words::man(out)?),

@@ -13,6 +13,7 @@ use serde::Deserialize;
 use crate::cli::args::{Corrupt, SendArgs};
 use crate::cli::context::{Context, provider};
 use crate::cli::failure::Failure;
+use crate::cli::interrupt;
 use crate::cli::links::{near, tail};
 use crate::cli::out::Out;
 use crate::cli::running;
@@ -51,7 +52,10 @@ pub fn run(context: &Context, args: &SendArgs, out: &mut Out) -> Result<()> {
             listen,
             corrupt: args.corrupt,
         };
-        sender.send_all(&samples, args, &mut report).await
+        tokio::select! {
+            done = sender.send_all(&samples, args, &mut report) => done,
+            _ = tokio::signal::ctrl_c() => Err(interrupt::failure().into()),
+        }
     })?;
     report.end()?;
     if failed > 0 {

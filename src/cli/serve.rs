@@ -48,7 +48,7 @@ pub fn run(global: &Global, detached: bool, out: &mut Out) -> Result<()> {
     }
     let (context, sockets, store) = ready?;
     receive(global, &context, sockets, &store)?;
-    store.close()?;
+    store.stop()?;
     tracing::info!("stopped");
     Ok(())
 }

@@ -8,6 +8,7 @@ use anyhow::{Context as _, Result};
 use crate::cli::args::SqlArgs;
 use crate::cli::context::Context;
 use crate::cli::failure::Failure;
+use crate::cli::interrupt;
 use crate::cli::out::Out;
 use crate::cli::queries::{QUERIES, title};
 use crate::cli::table::{Head, Sheet};
@@ -27,6 +28,7 @@ pub fn run(context: &Context, args: &SqlArgs, out: &mut Out) -> Result<()> {
     }
     let sql = statement(args)?;
     let reader = Reader::open(&context.database)?;
+    interrupt::watch(&reader)?;
     let format = context.format(args.format);
     let limit = (args.limit > 0).then_some(args.limit);
     let time_limit = Duration::from_secs(args.time_limit);
@@ -45,6 +47,9 @@ pub fn run(context: &Context, args: &SqlArgs, out: &mut Out) -> Result<()> {
     });
     if let Some(error) = broken {
         return Err(error.into());
+    }
+    if let (Err(_), Some(sheet)) = (&outcome, &mut sheet) {
+        sheet.flush()?;
     }
     let outcome = outcome?;
     begun(&mut sheet, &mut slot, &outcome.names, format)?;

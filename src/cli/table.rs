@@ -3,6 +3,7 @@
 //! JSON is exact, with what could act on a terminal as `\u` escapes; all other formats spell it out. Cells of CSV and
 //! TSV are defused for spreadsheets.
 
+use std::borrow::Cow;
 use std::io::{self, Write};
 
 use base64::Engine;
@@ -13,6 +14,7 @@ use comfy_table::{CellAlignment, ColumnConstraint, Table, Width};
 use serde_json::value::RawValue;
 use unicode_width::UnicodeWidthStr;
 
+use crate::cli::interrupt;
 use crate::cli::out::Out;
 use crate::domain::money::grouped;
 use crate::domain::page::{Cell, Column, Shape};
@@ -27,7 +29,7 @@ pub enum Format {
     Table,
     /// Comma separated, RFC 4180.
     Csv,
-    /// Tab separated.
+    /// Tab separated, for cut and awk: a line feed ends a line, and nothing is quoted.
     Tsv,
     /// One array of objects.
     Json,
@@ -116,6 +118,10 @@ impl<'o> Sheet<'o> {
 
     /// One row.
     pub fn row(&mut self, cells: &[Cell]) -> io::Result<()> {
+        if let Err(interrupted) = interrupt::check() {
+            self.flush()?;
+            return Err(interrupted);
+        }
         self.written += 1;
         match self.format {
             Format::Table => {
@@ -296,13 +302,11 @@ impl<'o> Sheet<'o> {
     }
 
     fn delimited(&mut self, cells: &[String]) -> io::Result<()> {
-        let delimiter = if self.format == Format::Tsv {
-            b'\t'
-        } else {
-            b','
-        };
+        if self.format == Format::Tsv {
+            let cells: Vec<_> = cells.iter().map(|cell| unquoted(cell)).collect();
+            return self.out.line(cells.join("\t"));
+        }
         let mut writer = csv::WriterBuilder::new()
-            .delimiter(delimiter)
             .terminator(csv::Terminator::CRLF)
             .from_writer(self.out.data());
         writer.write_record(cells)?;
@@ -421,6 +425,15 @@ fn flat(cell: &Cell) -> String {
     }
 }
 
+/// A cell of TSV. A spreadsheet would take a quotation mark at its start for the start of a quotation, over tabs and
+/// lines up to the next one.
+fn unquoted(cell: &str) -> Cow<'_, str> {
+    if cell.starts_with('"') {
+        return format!("'{cell}").into();
+    }
+    cell.into()
+}
+
 fn json(cell: &Cell, shape: Shape) -> io::Result<String> {
     Ok(match cell {
         Cell::Null => "null".to_owned(),
@@ -500,6 +513,13 @@ mod tests {
         assert_eq!(flat(&Cell::Text("=1+1".to_owned())), "'=1+1");
         assert_eq!(flat(&Cell::Text("a\r\nb".to_owned())), "a\\r\\nb");
         assert_eq!(flat(&Cell::Int(-5)), "-5");
+    }
+
+    #[test]
+    fn cells_of_tsv_stand_between_tabs_as_they_are() {
+        assert_eq!(unquoted("say \"no\""), "say \"no\"");
+        assert_eq!(unquoted("\"no\""), "'\"no\"");
+        assert_eq!(flat(&Cell::Text("a\tb".to_owned())), "a\\tb");
     }
 
     #[test]

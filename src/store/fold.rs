@@ -14,7 +14,7 @@ use rusqlite::{Connection, ErrorCode, params};
 use crate::domain::delivery::{Content, Delivery, Outcome, Reading};
 use crate::domain::time::{Timestamp, Zone};
 use crate::store::append::{Stored, stored_after};
-use crate::store::project::{self, Projector, Read};
+use crate::store::project::{Projector, Read};
 use crate::store::reread::{self, Again, Gain, Rereading};
 use crate::store::schema::{READER_VERSION, meta, set_meta};
 use crate::store::{Error, ReadFn, upkeep};
@@ -363,7 +363,7 @@ impl Folder {
     /// that there are some.
     fn clear_some(&mut self, conn: &Connection) -> Result<i64, Error> {
         conn.prepare_cached("begin immediate")?.execute([])?;
-        let cleared = project::clear(conn, CLEAR_ROWS)?;
+        let cleared = self.projector.clear(conn, CLEAR_ROWS)?;
         if cleared == 0 {
             conn.prepare_cached("delete from meta where key = ?1")?
                 .execute([CLEARING])?;

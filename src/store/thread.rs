@@ -37,6 +37,8 @@ const FOLD_EVERY: Duration = Duration::from_millis(200);
 const SLOW_FOLD: Duration = Duration::from_millis(25);
 /// So many deliveries are folded in one transaction at most.
 const FOLD_MAX: i64 = 256;
+/// Folding goes on for so many transactions when there is a hurry to end; the next start takes it up from there.
+const LAST_STEPS: u32 = 4;
 /// After folding failed because of the disk.
 const FOLD_AGAIN: Duration = Duration::from_secs(1);
 /// A checkpoint after so many commits.
@@ -114,6 +116,7 @@ impl Core {
             next_probe: now,
         };
         core.take_over()?;
+        core.shared.vitals.look(&core.conn)?;
         core.show();
         Ok(core)
     }
@@ -285,6 +288,7 @@ impl Core {
             Ok(acks)
         })?;
         self.pending = Notes::default();
+        self.count(jobs, &acks);
         if !folded {
             for (job, ack) in jobs.iter_mut().zip(&acks) {
                 if let Ok(ack) = ack {
@@ -295,6 +299,18 @@ impl Core {
         }
         self.show();
         Ok(acks)
+    }
+
+    fn count(&self, jobs: &[Job], acks: &[Result<Ack, Error>]) {
+        let kept = jobs.iter().zip(acks).filter_map(|(job, ack)| {
+            let (delivery, ack) = (&job.delivery, ack.as_ref().ok()?);
+            Some((
+                delivery.provider.as_str(),
+                delivery.received_at,
+                ack.outcome,
+            ))
+        });
+        self.shared.vitals.kept(kept);
     }
 
     /// One delivery behind a savepoint: what is wrong with it alone fails alone.
@@ -378,7 +394,9 @@ impl Core {
     }
 
     fn commit(&self) -> Result<(), Error> {
+        let begun = Instant::now();
         self.conn.prepare_cached("commit")?.execute([])?;
+        self.shared.vitals.committed(begun.elapsed());
         Ok(())
     }
 
@@ -430,6 +448,9 @@ impl Core {
 
     fn fail(&mut self, error: &Error) {
         // What was asked for makes no sense: the disk is not to blame.
+        if matches!(error, Error::Busy) {
+            self.shared.vitals.busy();
+        }
         if !matches!(error, Error::Refused(_)) {
             self.failed(&error.to_string());
         }
@@ -583,6 +604,9 @@ impl Core {
             Ok(rows)
         });
         let more = ticked.is_ok_and(|rows| rows > 0);
+        if !more && let Err(error) = self.shared.vitals.look(&self.conn) {
+            self.fail(&error);
+        }
         self.next_tick = Instant::now() + if more { TICK_AGAIN } else { TICK_EVERY };
     }
 
@@ -629,7 +653,9 @@ impl Core {
         if self.stale {
             self.reload()?;
         }
-        while self.behind() && !self.shared.hurry.load(Atomic::Relaxed) {
+        let mut steps = 0;
+        while self.behind() && (steps < LAST_STEPS || !self.shared.hurry.load(Atomic::Relaxed)) {
+            steps += 1;
             if self.catch_up(FOLD_MAX, &|| false)? == 0 {
                 break;
             }
@@ -683,5 +709,65 @@ fn again(error: &Error) -> Error {
         Error::Interrupted => Error::Interrupted,
         Error::Unwritable(what) => Error::Unwritable(what.clone()),
         other => Error::Unwritable(other.to_string()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc::channel;
+
+    use super::*;
+    use crate::store::tests::{Ledger, MORNING, delivery};
+    use crate::store::{Mode, connect, schema};
+
+    /// A ledger with so many deliveries, none of them folded.
+    fn unfolded(count: i64) -> Ledger {
+        let mut ledger = Ledger::new();
+        let (acks, answers) = channel();
+        for n in 0..count {
+            let delivery = delivery(&format!("id:{n} a"), n);
+            let reading = (ledger.options().read)(&delivery);
+            let acks = acks.clone();
+            let reply = Box::new(move |ack: Result<Ack, Error>| acks.send(ack.is_ok()).unwrap());
+            let writer = ledger.store().writer();
+            writer.append(delivery, reading, reply).unwrap();
+            if n % 100 == 99 {
+                assert!((0..100).all(|_| answers.recv().unwrap()));
+            }
+        }
+        ledger.close();
+        let conn = connect(&ledger.path, Mode::Write).unwrap();
+        let mut projector = crate::store::project::Projector::new(Zone::UTC);
+        projector.clear(&conn, u32::MAX).unwrap();
+        set_meta(&conn, "folded_seq", "0").unwrap();
+        ledger
+    }
+
+    fn end(ledger: &Ledger, hurry: bool) -> String {
+        let shared = Arc::new(Shared::new(Zone::UTC, PathBuf::new()));
+        shared.hurry.store(hurry, Atomic::Relaxed);
+        let (conn, _) = schema::open(&ledger.path, Zone::UTC, MORNING).unwrap();
+        let path = ledger.path.clone();
+        let core = Core::load(conn, path, ledger.options(), Zone::UTC, shared).unwrap();
+        core.finish().unwrap();
+        ledger.text("select value from meta where key = 'folded_seq'")
+    }
+
+    #[test]
+    fn a_stop_leaves_a_long_backlog_to_the_next_start() {
+        let few = FOLD_MAX * i64::from(LAST_STEPS);
+        let ledger = unfolded(few + 100);
+        assert_eq!(end(&ledger, true), few.to_string());
+        assert_eq!(end(&ledger, true), (few + 100).to_string());
+        assert_eq!(
+            ledger.text("select count(*) from events"),
+            (few + 100).to_string()
+        );
+    }
+
+    #[test]
+    fn a_close_leaves_nothing() {
+        let all = FOLD_MAX * i64::from(LAST_STEPS) + 100;
+        assert_eq!(end(&unfolded(all), false), all.to_string());
     }
 }

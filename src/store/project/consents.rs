@@ -10,9 +10,10 @@ use crate::domain::event::{ConsentFacts, ConsentKind, ConsentState, EventType, S
 use crate::domain::time::{Timestamp, Zone};
 use crate::store::Error;
 use crate::store::project::order::{Data, EVENTS_MAX, Place, Scope, counted, instant, json, kind};
+use crate::store::project::recent::Recent;
 
 /// One entity.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(super) struct Entity {
     /// Whose it is.
     pub(super) scope: Scope,
@@ -253,8 +254,92 @@ pub(super) fn facts_of(index: usize, data: &str) -> rusqlite::Result<Option<Cons
     data.consent.map(|raw| json(index, raw.get())).transpose()
 }
 
+const ONE: &str = "\
+select e.seq, e.n, e.type, e.at, e.test, e.email, e.data, d.dedupe_key
+from events e cross join deliveries d on d.seq = e.seq
+where e.id = ?1";
+
+/// An entity of so many events is kept in memory once it has been folded: fewer are read again as fast. Tests
+/// keep every one, so that short streams take the same path.
+const KEPT_FROM: usize = if cfg!(test) { 1 } else { 16 };
+/// Purposes kept so, of some 300 bytes each.
+const KEPT_MAX: usize = 8192;
+
+/// Entities that were folded lately, so that later events are added to what there is.
+#[derive(Debug)]
+pub(super) struct Kept(Recent<Entity, Present>);
+
+impl Default for Kept {
+    fn default() -> Self {
+        Self(Recent::new(KEPT_MAX))
+    }
+}
+
+impl Kept {
+    fn put(&mut self, entity: &Entity, present: Present) {
+        let weight = 1 + present.state.purposes.len();
+        self.0.put(entity.clone(), present, weight);
+    }
+}
+
+/// An entity as far as it has been folded; its changes stand in their table alone.
+#[derive(Debug)]
+struct Present {
+    state: State,
+    /// Made of tests only.
+    test: bool,
+    /// Where the latest event that counts stands.
+    last: Place,
+}
+
+/// Folds an entity on which the events `fresh` bear and writes what differs; whether it did.
+pub(super) fn fold_on(
+    conn: &Connection,
+    zone: Zone,
+    entity: &Entity,
+    fresh: &BTreeSet<i64>,
+    kept: &mut Kept,
+) -> Result<bool, Error> {
+    let Some(mut present) = kept.0.take(entity) else {
+        return refold(conn, zone, entity, kept);
+    };
+    let mut events = Vec::new();
+    for id in fresh {
+        events.extend(conn.prepare_cached(ONE)?.query_row([id], told)?);
+    }
+    if present.test && events.iter().any(|told| !told.test) {
+        return refold(conn, zone, entity, kept);
+    }
+    events.retain(|told| present.test || !told.test);
+    events.sort_by(|a, b| a.place.cmp(&b.place));
+    if events
+        .first()
+        .is_some_and(|told| told.place <= present.last)
+    {
+        return refold(conn, zone, entity, kept);
+    }
+    let before = present.state.purposes.clone();
+    for told in &events {
+        present.state.add(told);
+        present.last.clone_from(&told.place);
+    }
+    let changes = std::mem::take(&mut present.state.changes);
+    for change in &changes {
+        put_change(conn, zone, entity, change, present.test)?;
+    }
+    let mut wrote = !changes.is_empty();
+    for (purpose, now) in &present.state.purposes {
+        if before.get(purpose) != Some(now) {
+            put_purpose(conn, entity, purpose, now, present.test)?;
+            wrote = true;
+        }
+    }
+    kept.put(entity, present);
+    Ok(wrote)
+}
+
 /// Folds an entity again and writes what differs; whether it did.
-pub(super) fn refold(conn: &Connection, zone: Zone, entity: &Entity) -> Result<bool, Error> {
+fn refold(conn: &Connection, zone: Zone, entity: &Entity, kept: &mut Kept) -> Result<bool, Error> {
     let Scope { provider, account } = &entity.scope;
     let word = family(entity.kind);
     let mut statement = conn.prepare_cached(TOLD)?;
@@ -274,9 +359,14 @@ pub(super) fn refold(conn: &Connection, zone: Zone, entity: &Entity) -> Result<b
     }
     let (mut events, test) = counted(events, |told| told.test);
     events.sort_by(|a, b| a.place.cmp(&b.place));
-    let state = fold(&events);
+    let mut state = fold(&events);
     let history = write_changes(conn, zone, entity, &state.changes, test)?;
     let present = write_purposes(conn, entity, &state.purposes, test)?;
+    if let Some(last) = events.last().filter(|_| events.len() >= KEPT_FROM) {
+        state.changes = Vec::new();
+        let last = last.place.clone();
+        kept.put(entity, Present { state, test, last });
+    }
     Ok(history | present)
 }
 
@@ -311,6 +401,32 @@ fn purpose(row: &Row<'_>) -> rusqlite::Result<(String, (Option<Purpose>, bool))>
     Ok((row.get(0)?, (known, row.get(8)?)))
 }
 
+fn put_purpose(
+    conn: &Connection,
+    entity: &Entity,
+    purpose: &str,
+    now: &Purpose,
+    test: bool,
+) -> Result<(), Error> {
+    conn.prepare_cached(PUT_PURPOSE)?.execute(params![
+        entity.scope.provider,
+        entity.scope.account,
+        entity.user_id,
+        entity.kind.as_str(),
+        entity.app,
+        purpose,
+        now.state.as_str(),
+        now.since.to_string(),
+        now.method,
+        now.version,
+        now.evidence,
+        now.seq,
+        now.id,
+        test,
+    ])?;
+    Ok(())
+}
+
 fn write_purposes(
     conn: &Connection,
     entity: &Entity,
@@ -332,22 +448,7 @@ fn write_purposes(
             continue;
         }
         wrote = true;
-        conn.prepare_cached(PUT_PURPOSE)?.execute(params![
-            provider,
-            account,
-            user_id,
-            kind,
-            app,
-            purpose,
-            now.state.as_str(),
-            now.since.to_string(),
-            now.method,
-            now.version,
-            now.evidence,
-            now.seq,
-            now.id,
-            test,
-        ])?;
+        put_purpose(conn, entity, purpose, now, test)?;
     }
     for purpose in before.keys() {
         wrote = true;
@@ -393,6 +494,34 @@ fn change(row: &Row<'_>) -> rusqlite::Result<(i64, (Option<Change>, bool))> {
     Ok((id, (known, row.get(9)?)))
 }
 
+fn put_change(
+    conn: &Connection,
+    zone: Zone,
+    entity: &Entity,
+    now: &Change,
+    test: bool,
+) -> Result<(), Error> {
+    conn.prepare_cached(PUT_CHANGE)?.execute(params![
+        now.id,
+        now.seq,
+        now.at.to_string(),
+        now.at.day(zone),
+        entity.scope.provider,
+        entity.scope.account,
+        entity.app,
+        entity.user_id,
+        now.email,
+        entity.kind.as_str(),
+        now.purpose,
+        now.before.map(ConsentState::as_str),
+        now.after.as_str(),
+        now.method,
+        now.version,
+        test,
+    ])?;
+    Ok(())
+}
+
 fn write_changes(
     conn: &Connection,
     zone: Zone,
@@ -421,28 +550,11 @@ fn write_changes(
         conn.prepare_cached(DELETE_CHANGE)?.execute([id])?;
     }
     for now in &wanted {
-        conn.prepare_cached(PUT_CHANGE)?.execute(params![
-            now.id,
-            now.seq,
-            now.at.to_string(),
-            now.at.day(zone),
-            provider,
-            account,
-            app,
-            user_id,
-            now.email,
-            kind,
-            now.purpose,
-            now.before.map(ConsentState::as_str),
-            now.after.as_str(),
-            now.method,
-            now.version,
-            test,
-        ])?;
+        put_change(conn, zone, entity, now, test)?;
     }
     Ok(!before.is_empty() || !wanted.is_empty())
 }
 
 /// Every statement here that looks rows up, for the test of query plans.
 #[cfg(test)]
-pub(super) const LOOKUPS: &[&str] = &[TOLD, PURPOSES, DELETE_PURPOSE, CHANGES, DELETE_CHANGE];
+pub(super) const LOOKUPS: &[&str] = &[TOLD, ONE, PURPOSES, DELETE_PURPOSE, CHANGES, DELETE_CHANGE];

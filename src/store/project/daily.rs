@@ -9,6 +9,7 @@ use rusqlite::{Connection, params};
 use crate::domain::time::{DAY_MS, HOUR_MS, Timestamp};
 use crate::store::Error;
 use crate::store::project::order::Scope;
+use crate::store::project::recent::Recent;
 
 /// One row's key.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -33,6 +34,29 @@ pub(super) struct Counted<'a> {
     pub(super) reader: Option<(&'a str, i64)>,
 }
 
+/// Readers, days and types kept in memory, of some 150 bytes each.
+const KEPT_MAX: usize = 8192;
+
+/// Readers lately counted on a day, by type: they have an event that counts there, so none is looked for again.
+#[derive(Debug)]
+pub(super) struct Kept(Recent<(i64, Cell), ()>);
+
+impl Default for Kept {
+    fn default() -> Self {
+        Self(Recent::new(KEPT_MAX))
+    }
+}
+
+impl Kept {
+    /// Whether the reader is known to have been counted there; from now on it is.
+    fn meet(&mut self, users_id: i64, cell: &Cell) -> bool {
+        let key = (users_id, cell.clone());
+        let known = self.0.take(&key).is_some();
+        self.0.put(key, (), 1);
+        known
+    }
+}
+
 /// What a batch adds or takes away.
 #[derive(Default)]
 pub(super) struct Daily {
@@ -48,11 +72,13 @@ impl Daily {
         conn: &Connection,
         event: Counted<'_>,
         is_first: bool,
+        kept: &mut Kept,
     ) -> Result<(), Error> {
         let cell = event.cell();
         let mut users = 0;
         if let Some((user_id, users_id)) = event.reader
             && self.met.insert((users_id, cell.clone()))
+            && !kept.meet(users_id, &cell)
             && (is_first || !stands(conn, event, user_id)?)
         {
             users = 1;

@@ -3,7 +3,7 @@
 //! Imports domain. A group is what shares a subscription id or, where the provider's cancels and refunds may name
 //! none, a reader (MAPPING.md rule 11.4).
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use rusqlite::types::Value;
 use rusqlite::{Connection, Row, params, params_from_iter};
@@ -14,13 +14,14 @@ use crate::domain::time::{Timestamp, Zone};
 use crate::store::Error;
 use crate::store::project::clock;
 use crate::store::project::events::currency;
-use crate::store::project::order::{Data, Place, Scope, facts, instant, json, kind};
+use crate::store::project::order::{Data, EVENTS_MAX, Place, Scope, facts, instant, json, kind};
 use crate::store::project::payments;
-use crate::store::project::subscriptions::{Paid, Spell, Standing, Told, fold_all, months};
+use crate::store::project::recent::Recent;
+use crate::store::project::subscriptions::{Paid, Spell, Standing, Sum, Told, months};
 use crate::store::project::users::{Readers, UserKey};
 
 /// Where a group is entered.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(super) enum Seed {
     /// A subscription id.
     Id(String),
@@ -37,12 +38,123 @@ pub(super) struct Moment {
     pub(super) zone: Zone,
 }
 
+impl Seed {
+    /// The statement that finds its events, and what it looks for.
+    fn events(&self) -> (&'static str, &str) {
+        match self {
+            Self::Id(id) => (BY_ID, id),
+            Self::Reader(reader) => (BY_READER, reader),
+        }
+    }
+}
+
+/// Where groups are entered, and the new events of each entry.
+pub(super) type Seeds = BTreeMap<(Scope, Seed), BTreeSet<i64>>;
+
+/// A group of so many events is kept in memory once it has been folded: fewer are read again as fast. Tests
+/// keep every one, so that short streams take the same path.
+const KEPT_FROM: usize = if cfg!(test) { 1 } else { 16 };
+/// Subscriptions kept so, of some 700 bytes each.
+const KEPT_MAX: usize = 8192;
+
+/// Groups that were folded lately, so that later events are added to what there is.
+#[derive(Debug)]
+pub(super) struct Kept {
+    groups: Recent<u64, Group>,
+    /// The group that each of its entries leads to.
+    entries: HashMap<(Scope, Seed), u64>,
+    latest: u64,
+}
+
+impl Default for Kept {
+    fn default() -> Self {
+        Self {
+            groups: Recent::new(KEPT_MAX),
+            entries: HashMap::new(),
+            latest: 0,
+        }
+    }
+}
+
+/// What is folded together, and what it adds up to.
+#[derive(Debug)]
+struct Group {
+    scope: Scope,
+    seeds: BTreeSet<Seed>,
+    sum: Sum,
+}
+
+impl Kept {
+    fn knows(&self, entry: &(Scope, Seed)) -> bool {
+        self.entries.contains_key(entry)
+    }
+
+    /// Takes a group out, to be put back or left.
+    fn take(&mut self, entry: &(Scope, Seed)) -> Option<(u64, Group)> {
+        let number = *self.entries.get(entry)?;
+        Some((number, self.groups.take(&number)?))
+    }
+
+    /// Puts a group back that was taken out, now entered by `seeds` too.
+    fn put_back(&mut self, number: u64, mut group: Group, seeds: BTreeSet<Seed>) {
+        for seed in seeds {
+            if group.seeds.insert(seed.clone()) {
+                self.entries.insert((group.scope.clone(), seed), number);
+            }
+        }
+        let weight = group.sum.weight() + group.seeds.len();
+        for gone in self.groups.put(number, group, weight) {
+            self.leave(gone);
+        }
+    }
+
+    fn put(&mut self, group: Group) {
+        self.latest += 1;
+        for seed in &group.seeds {
+            let entry = (group.scope.clone(), seed.clone());
+            self.entries.insert(entry, self.latest);
+        }
+        self.put_back(self.latest, group, BTreeSet::new());
+    }
+
+    fn leave(&mut self, group: Group) {
+        let Group { scope, seeds, .. } = group;
+        for seed in seeds {
+            self.entries.remove(&(scope.clone(), seed));
+        }
+    }
+
+    /// Has the group behind an entry folded again from the beginning.
+    pub(super) fn forget(&mut self, entry: &(Scope, Seed)) {
+        if let Some((_, group)) = self.take(entry) {
+            self.leave(group);
+        }
+    }
+}
+
 /// All that is folded together.
 #[derive(Default)]
 struct Members {
-    ids: BTreeSet<String>,
-    readers: BTreeSet<String>,
+    seeds: BTreeSet<Seed>,
     events: BTreeMap<i64, Told>,
+}
+
+impl Members {
+    /// Takes an event in that was found by `seed`, if it is folded with what else is; what it leads to.
+    fn meet(&mut self, seed: &Seed, told: Told) -> [Option<Seed>; 2] {
+        let with_reader = told.grouping() == Grouping::Reader;
+        if matches!(seed, Seed::Reader(_)) && !with_reader {
+            return [None, None];
+        }
+        let reader = told.user_id.clone().filter(|_| with_reader);
+        let id = told.subscription_id.clone();
+        self.events.insert(told.place.id(), told);
+        [reader.map(Seed::Reader), id.map(Seed::Id)]
+    }
+
+    fn has_reader(&self, reader: &str) -> bool {
+        self.seeds.contains(&Seed::Reader(reader.to_owned()))
+    }
 }
 
 pub(super) const BY_ID: &str = "\
@@ -94,29 +206,66 @@ fn gather(conn: &Connection, scope: &Scope, seed: Seed) -> Result<Members, Error
     let mut members = Members::default();
     let mut seeds = vec![seed];
     while let Some(seed) = seeds.pop() {
-        let (is_id, name) = match seed {
-            Seed::Id(id) if members.ids.insert(id.clone()) => (true, id),
-            Seed::Reader(reader) if members.readers.insert(reader.clone()) => (false, reader),
-            _ => continue,
-        };
-        let mut statement = conn.prepare_cached(if is_id { BY_ID } else { BY_READER })?;
+        if !members.seeds.insert(seed.clone()) {
+            continue;
+        }
+        let (sql, name) = seed.events();
+        let mut statement = conn.prepare_cached(sql)?;
         let rows = statement.query_map(params![scope.provider, scope.account, name], told)?;
         for row in rows {
-            let told = row?;
-            let with_reader = told.grouping() == Grouping::Reader;
-            if !is_id && !with_reader {
-                continue;
-            }
-            if with_reader && let Some(reader) = &told.user_id {
-                seeds.push(Seed::Reader(reader.clone()));
-            }
-            if let Some(id) = &told.subscription_id {
-                seeds.push(Seed::Id(id.clone()));
-            }
-            members.events.insert(told.place.id(), told);
+            seeds.extend(members.meet(&seed, row?).into_iter().flatten());
         }
     }
     Ok(members)
+}
+
+const ONE: &str = "\
+select e.seq, e.n, e.type, e.at, e.test, e.app, e.user_id, e.email, e.name, e.subscription_id, e.plan, e.data,
+  d.dedupe_key
+from events e cross join deliveries d on d.seq = e.seq
+where e.id = ?1";
+
+/// The new events that are folded with `group`; `None` if they bring earlier ones with them.
+fn gather_fresh(conn: &Connection, group: &Group, all: &Seeds) -> Result<Option<Members>, Error> {
+    let mut members = Members::default();
+    let mine = |(scope, seed): &&(Scope, Seed)| *scope == group.scope && group.seeds.contains(seed);
+    let entries = all.keys().filter(mine);
+    let mut seeds: Vec<Seed> = entries.map(|(_, seed)| seed.clone()).collect();
+    while let Some(seed) = seeds.pop() {
+        if !members.seeds.insert(seed.clone()) {
+            continue;
+        }
+        let entry = (group.scope.clone(), seed);
+        let fresh = all.get(&entry);
+        let (scope, seed) = entry;
+        for id in fresh.into_iter().flatten() {
+            let told = conn.prepare_cached(ONE)?.query_row([id], told)?;
+            seeds.extend(members.meet(&seed, told).into_iter().flatten());
+        }
+        if !group.seeds.contains(&seed) && has_others(conn, &scope, &seed, fresh)? {
+            return Ok(None);
+        }
+    }
+    Ok(Some(members))
+}
+
+/// Whether `seed` has events other than those of `fresh`.
+fn has_others(
+    conn: &Connection,
+    scope: &Scope,
+    seed: &Seed,
+    fresh: Option<&BTreeSet<i64>>,
+) -> Result<bool, Error> {
+    let (sql, name) = seed.events();
+    let mut statement = conn.prepare_cached(sql)?;
+    let mut rows = statement.query(params![scope.provider, scope.account, name])?;
+    while let Some(row) = rows.next()? {
+        let id = row.get::<_, i64>(0)? * EVENTS_MAX + row.get::<_, i64>(1)?;
+        if !fresh.is_some_and(|fresh| fresh.contains(&id)) {
+            return Ok(true);
+        }
+    }
+    Ok(false)
 }
 
 /// The payments that the group's refunds give back.
@@ -134,7 +283,7 @@ fn paid(conn: &Connection, scope: &Scope, members: &Members) -> Result<Vec<Paid>
                 && part
                     .user_id
                     .as_ref()
-                    .is_none_or(|reader| members.readers.contains(reader))
+                    .is_none_or(|reader| members.has_reader(reader))
         });
         paid.extend(mine.map(|part| Paid {
             transaction_id: transaction_id.to_owned(),
@@ -150,47 +299,112 @@ fn paid(conn: &Connection, scope: &Scope, members: &Members) -> Result<Vec<Paid>
 pub(super) fn refold(
     conn: &Connection,
     moment: Moment,
-    seeds: &BTreeSet<(Scope, Seed)>,
+    seeds: &Seeds,
+    kept: &mut Kept,
     readers: &mut Readers,
 ) -> Result<usize, Error> {
     let mut done: BTreeSet<(Scope, Seed)> = BTreeSet::new();
     let mut writes = Writes::default();
-    for entry in seeds {
+    // A new subscription of a known reader is found from the reader.
+    let (known, fresh): (Vec<_>, Vec<_>) = seeds.keys().partition(|entry| kept.knows(entry));
+    for entry in known.into_iter().chain(fresh) {
         if done.contains(entry) {
             continue;
         }
-        let (scope, seed) = entry;
-        let members = gather(conn, scope, seed.clone())?;
-        let paid = paid(conn, scope, &members)?;
-        let Members {
-            ids,
-            readers: people,
-            events,
-        } = members;
-        let folded = fold_all(events.into_values().collect(), &paid);
-        for (id, subscription_id) in &folded.refunds {
-            payments::attach(conn, *id, subscription_id.as_deref())?;
-        }
-        writes.compare(conn, moment, scope, &ids, &folded.standings, readers)?;
-        done.extend(ids.into_iter().map(|id| (scope.clone(), Seed::Id(id))));
-        done.extend(
-            people
-                .into_iter()
-                .map(|id| (scope.clone(), Seed::Reader(id))),
-        );
+        let met = match add(conn, moment, entry, seeds, kept, &mut writes, readers)? {
+            Some(met) => met,
+            None => refold_one(conn, moment, entry, kept, &mut writes, readers)?,
+        };
+        done.extend(met.into_iter().map(|seed| (entry.0.clone(), seed)));
     }
     writes.apply(conn)
+}
+
+/// Adds the new events of the group behind `entry` to what it is known to add up to; the entries that this serves.
+/// `None` if all of the group must be folded again.
+fn add(
+    conn: &Connection,
+    moment: Moment,
+    entry: &(Scope, Seed),
+    seeds: &Seeds,
+    kept: &mut Kept,
+    writes: &mut Writes,
+    readers: &mut Readers,
+) -> Result<Option<BTreeSet<Seed>>, Error> {
+    let Some((number, mut group)) = kept.take(entry) else {
+        return Ok(None);
+    };
+    let scope = &entry.0;
+    let mut found = None;
+    if let Some(members) = gather_fresh(conn, &group, seeds)? {
+        let changed = group.sum.add(members.events.into_values().collect());
+        found = changed.map(|changed| (members.seeds, changed));
+    }
+    let Some((met, mut changed)) = found else {
+        kept.leave(group);
+        return Ok(None);
+    };
+    // What the clock changes, it changes without an event.
+    changed.extend(ids(&met).cloned());
+    for id in &changed {
+        let standing = group.sum.standing(id);
+        writes.compare_latest_spells(conn, moment.zone, scope, id, standing)?;
+        writes.compare(conn, moment, scope, id, standing, readers)?;
+    }
+    group.sum.settle(changed.iter());
+    kept.put_back(number, group, met.clone());
+    Ok(Some(met))
+}
+
+/// Folds all of the group behind `entry`; the entries that this serves.
+fn refold_one(
+    conn: &Connection,
+    moment: Moment,
+    entry: &(Scope, Seed),
+    kept: &mut Kept,
+    writes: &mut Writes,
+    readers: &mut Readers,
+) -> Result<BTreeSet<Seed>, Error> {
+    let (scope, seed) = entry;
+    let members = gather(conn, scope, seed.clone())?;
+    let paid = paid(conn, scope, &members)?;
+    let Members { seeds, events } = members;
+    for seed in &seeds {
+        kept.forget(&(scope.clone(), seed.clone()));
+    }
+    let is_long = events.len() >= KEPT_FROM;
+    let mut sum = Sum::of(events.into_values().collect(), &paid);
+    for (id, subscription_id) in sum.refunds() {
+        payments::attach(conn, id, subscription_id)?;
+    }
+    for id in ids(&seeds) {
+        let standing = sum.standing(id);
+        writes.compare_spells(conn, moment.zone, scope, id, standing)?;
+        writes.compare(conn, moment, scope, id, standing, readers)?;
+    }
+    if is_long {
+        sum.settle(ids(&seeds));
+        kept.put(Group {
+            scope: scope.clone(),
+            seeds: seeds.clone(),
+            sum,
+        });
+    }
+    Ok(seeds)
+}
+
+fn ids(seeds: &BTreeSet<Seed>) -> impl Iterator<Item = &String> {
+    seeds.iter().filter_map(|seed| match seed {
+        Seed::Id(id) => Some(id),
+        Seed::Reader(_) => None,
+    })
 }
 
 pub(super) const DUE: &str = "\
 select provider, account, subscription_id from subscriptions where clock_at <= ?1 order by clock_at limit ?2";
 
 /// Where the clock has changed something, at most `limit` of them.
-pub(super) fn due(
-    conn: &Connection,
-    now: Timestamp,
-    limit: usize,
-) -> Result<BTreeSet<(Scope, Seed)>, Error> {
+pub(super) fn due(conn: &Connection, now: Timestamp, limit: usize) -> Result<Seeds, Error> {
     let limit = i64::try_from(limit).unwrap_or(i64::MAX);
     let mut statement = conn.prepare_cached(DUE)?;
     let rows = statement.query_map(params![now.to_string(), limit], |row| {
@@ -198,7 +412,7 @@ pub(super) fn due(
             provider: row.get(0)?,
             account: row.get(1)?,
         };
-        Ok((scope, Seed::Id(row.get(2)?)))
+        Ok(((scope, Seed::Id(row.get(2)?)), BTreeSet::new()))
     })?;
     Ok(rows.collect::<Result<_, _>>()?)
 }
@@ -314,59 +528,84 @@ struct Writes {
 }
 
 impl Writes {
+    /// One row of `subscriptions`.
     fn compare(
         &mut self,
         conn: &Connection,
         moment: Moment,
         scope: &Scope,
-        ids: &BTreeSet<String>,
-        standings: &BTreeMap<String, Standing>,
+        id: &str,
+        standing: Option<&Standing>,
         readers: &mut Readers,
     ) -> Result<(), Error> {
-        for id in ids {
-            let mut now = None;
-            let mut spells = Vec::new();
-            if let Some(standing) = standings.get(id) {
+        let now = match standing {
+            Some(standing) => {
                 let users_id = reader(conn, scope, standing.user_id.as_ref(), readers)?;
-                now = Some(row_of(scope, id, standing, users_id, moment));
-                let rows = standing.spells.iter();
-                spells.extend(rows.map(|spell| spell_row(scope, id, standing, spell, moment.zone)));
+                Some(row_of(scope, id, standing, users_id, moment))
             }
-            self.compare_spells(conn, scope, id, spells)?;
-            let before = stored(conn, scope, id)?;
-            if before == now {
-                continue;
+            None => None,
+        };
+        let before = stored(conn, scope, id)?;
+        if before == now {
+            return Ok(());
+        }
+        self.changed += 1;
+        touch(conn, scope, before.as_deref(), now.as_deref(), readers)?;
+        match (before, now) {
+            (Some(before), Some(now)) if before[ID] == now[ID] => {
+                self.wanted.push((UPDATE, now));
             }
-            self.changed += 1;
-            touch(conn, scope, before.as_deref(), now.as_deref(), readers)?;
-            match (before, now) {
-                (Some(before), Some(now)) if before[ID] == now[ID] => {
-                    self.wanted.push((UPDATE, now));
-                }
-                (before, now) => {
-                    self.gone
-                        .extend(before.map(|mut before| before.swap_remove(ID)));
-                    self.wanted.extend(now.map(|now| (INSERT, now)));
-                }
+            (before, now) => {
+                self.gone
+                    .extend(before.map(|mut before| before.swap_remove(ID)));
+                self.wanted.extend(now.map(|now| (INSERT, now)));
             }
         }
         Ok(())
     }
 
+    /// All cancellations of a subscription.
     fn compare_spells(
         &mut self,
         conn: &Connection,
+        zone: Zone,
         scope: &Scope,
         id: &str,
-        spells: Vec<Vec<Value>>,
+        standing: Option<&Standing>,
     ) -> Result<(), Error> {
         let mut statement = conn.prepare_cached(SPELLS)?;
-        let mut before: Vec<Vec<Value>> = statement
+        let before = statement
             .query_map(params![scope.provider, scope.account, id], |row| {
                 values(row, SPELL_WIDTH)
             })?
             .collect::<Result<_, _>>()?;
-        for now in spells {
+        self.replace_spells(before, spell_rows(scope, id, standing, zone));
+        Ok(())
+    }
+
+    /// The cancellations that were not settled before: the first of them may stand already.
+    fn compare_latest_spells(
+        &mut self,
+        conn: &Connection,
+        zone: Zone,
+        scope: &Scope,
+        id: &str,
+        standing: Option<&Standing>,
+    ) -> Result<(), Error> {
+        let wanted = spell_rows(scope, id, standing, zone);
+        let Some(first) = wanted.first() else {
+            return Ok(());
+        };
+        let mut statement = conn.prepare_cached(SPELL)?;
+        let before = statement
+            .query_map([&first[ID]], |row| values(row, SPELL_WIDTH))?
+            .collect::<Result<_, _>>()?;
+        self.replace_spells(before, wanted);
+        Ok(())
+    }
+
+    fn replace_spells(&mut self, mut before: Vec<Vec<Value>>, wanted: Vec<Vec<Value>>) {
+        for now in wanted {
             match before.iter().position(|row| *row == now) {
                 Some(same) => {
                     before.swap_remove(same);
@@ -376,7 +615,6 @@ impl Writes {
         }
         self.spells_gone
             .extend(before.into_iter().map(|mut row| row.swap_remove(ID)));
-        Ok(())
     }
 
     /// Writes; how many rows of `subscriptions` changed.
@@ -417,7 +655,7 @@ fn reader(
     readers.id(conn, &key)
 }
 
-/// Has readers counted again whose subscriptions with access this changes.
+/// Counts the subscriptions with access of readers whom this changes.
 fn touch(
     conn: &Connection,
     scope: &Scope,
@@ -425,22 +663,32 @@ fn touch(
     now: Option<&[Value]>,
     readers: &mut Readers,
 ) -> Result<(), Error> {
-    let counts = |row: Option<&[Value]>| {
-        row.map(|row| [USER_ID, HAS_ACCESS, TEST].map(|index| row[index].clone()))
+    let counted = |row: Option<&[Value]>| {
+        row.filter(|row| row[HAS_ACCESS] == Value::Integer(1))
+            .map(|row| [USER_ID, TEST].map(|index| row[index].clone()))
     };
-    if counts(before) == counts(now) {
+    let (before, now) = (counted(before), counted(now));
+    if before == now {
         return Ok(());
     }
-    for row in [before, now].into_iter().flatten() {
-        if let Value::Text(user_id) = &row[USER_ID] {
+    for (row, change) in [(before, -1), (now, 1)] {
+        if let Some([Value::Text(user_id), test]) = row {
             let key = UserKey {
                 scope: scope.clone(),
-                user_id: user_id.clone(),
+                user_id,
             };
-            readers.recount(conn, &key)?;
+            readers.count_access(conn, &key, test == Value::Integer(1), change)?;
         }
     }
     Ok(())
+}
+
+fn spell_rows(scope: &Scope, id: &str, standing: Option<&Standing>, zone: Zone) -> Vec<Vec<Value>> {
+    let rows = standing.into_iter().flat_map(|standing| {
+        let spells = standing.spells.iter();
+        spells.map(move |spell| spell_row(scope, id, standing, spell, zone))
+    });
+    rows.collect()
 }
 
 /// One row of `cancellations`, in the order of its columns.
@@ -484,6 +732,11 @@ select id, seq, provider, account, subscription_id, gateway_id, user_id, email, 
   code, actor, matched, access_until, price_minor, currency, exponent, price, reactivated_at, test
 from cancellations where provider = ?1 and account = ?2 and subscription_id = ?3";
 
+const SPELL: &str = "\
+select id, seq, provider, account, subscription_id, gateway_id, user_id, email, name, plan, cancelled_at, day, reason,
+  code, actor, matched, access_until, price_minor, currency, exponent, price, reactivated_at, test
+from cancellations where id = ?1";
+
 const INSERT_SPELL: &str = "\
 insert into cancellations (id, seq, provider, account, subscription_id, gateway_id, user_id, email, name, plan,
   cancelled_at, day, reason, code, actor, matched, access_until, price_minor, currency, exponent, price,
@@ -499,10 +752,12 @@ const SPELL_WIDTH: usize = 23;
 pub(super) const LOOKUPS: &[&str] = &[
     BY_ID,
     BY_READER,
+    ONE,
     DUE,
     STORED,
     UPDATE,
     DELETE,
     SPELLS,
+    SPELL,
     DELETE_SPELL,
 ];

@@ -3,7 +3,8 @@
 //! Imports domain. Works inside the caller's transaction. What it leaves depends on the deliveries alone and on the
 //! present moment: one by one, in batches or all at once, live or rebuilt, the rows are the same. An entity is folded
 //! from its stored events, never from bodies, and only where something touched it; rows that stay the same are not
-//! written.
+//! written. What was folded lately is kept in memory: an event that stands after all of it is added to it, and only
+//! a late one has everything read again.
 //!
 //! ```text
 //! Read -> events -> users, user_aliases
@@ -19,12 +20,13 @@ mod events;
 mod groups;
 mod order;
 mod payments;
+mod recent;
 mod subscriptions;
 #[cfg(test)]
 mod tests;
 mod users;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use rusqlite::Connection;
 
@@ -35,7 +37,7 @@ use crate::store::Error;
 use crate::store::project::consents::Entity;
 use crate::store::project::daily::{Counted, Daily};
 use crate::store::project::events::{Fresh, Stored};
-use crate::store::project::groups::{Moment, Seed};
+use crate::store::project::groups::{Moment, Seed, Seeds};
 use crate::store::project::order::Scope;
 use crate::store::project::users::{Readers, UserKey};
 
@@ -56,12 +58,25 @@ pub struct Read<'a> {
 #[derive(Debug)]
 pub struct Projector {
     zone: Zone,
+    groups: groups::Kept,
+    consents: consents::Kept,
+    met: daily::Kept,
 }
 
 impl Projector {
     /// One for a ledger whose days are counted in `zone`.
     pub fn new(zone: Zone) -> Self {
-        Self { zone }
+        Self {
+            zone,
+            groups: groups::Kept::default(),
+            consents: consents::Kept::default(),
+            met: daily::Kept::default(),
+        }
+    }
+
+    /// Lets go of what is kept in memory: events that it was folded from are about to change.
+    fn forget(&mut self) {
+        *self = Self::new(self.zone);
     }
 
     /// Stores the events of `batch` and folds what they touch, as of `now`. Deliveries may be given once each, in any
@@ -85,13 +100,14 @@ impl Projector {
         readers.greet(conn)?;
         let mut daily = Daily::default();
         let mut touched = Touched::default();
+        let met = &mut self.met;
         for (fresh, is_first) in fresh.iter().zip(known) {
             let users_id = match reader_of(fresh) {
                 Some(key) => readers.id(conn, &key)?,
                 None => None,
             };
             if !fresh.is_test() {
-                daily.add(conn, counted(fresh, users_id), is_first)?;
+                daily.add(conn, counted(fresh, users_id), is_first, met)?;
             }
             events::insert(conn, fresh, users_id)?;
             touched.note(conn, fresh, users_id)?;
@@ -124,6 +140,7 @@ impl Projector {
         seqs: &[i64],
         now: Timestamp,
     ) -> Result<(), Error> {
+        self.forget();
         let mut readers = Readers::default();
         let mut daily = Daily::default();
         let mut touched = Touched::default();
@@ -154,6 +171,7 @@ impl Projector {
         test: bool,
         now: Timestamp,
     ) -> Result<(), Error> {
+        self.forget();
         let mut readers = Readers::default();
         let mut daily = Daily::default();
         let mut touched = Touched::default();
@@ -165,7 +183,7 @@ impl Projector {
         for stored in &changed {
             touched.note_stored(conn, stored, &mut readers)?;
             if !test {
-                daily.add(conn, counted_stored(stored), false)?;
+                daily.add(conn, counted_stored(stored), false, &mut self.met)?;
             }
         }
         for stored in &changed {
@@ -180,9 +198,25 @@ impl Projector {
         Ok(())
     }
 
+    /// Takes at most `limit` rows of the projections away, inside the caller's transaction, to be folded again from the
+    /// deliveries; how many it took. They are empty when it is 0.
+    pub fn clear(&mut self, conn: &Connection, limit: u32) -> Result<u32, Error> {
+        self.forget();
+        let mut taken = 0;
+        for (table, few) in CLEAR {
+            let sql = format!("delete from {table} where {few}");
+            let rows = conn.prepare_cached(&sql)?.execute([limit - taken])?;
+            taken += u32::try_from(rows).unwrap_or(limit).min(limit - taken);
+            if taken == limit {
+                break;
+            }
+        }
+        Ok(taken)
+    }
+
     /// Folds all that was touched; how many rows of `subscriptions` changed.
     fn settle(
-        &self,
+        &mut self,
         conn: &Connection,
         touched: &mut Touched,
         readers: &mut Readers,
@@ -191,21 +225,23 @@ impl Projector {
         readers.fold(conn)?;
         for (scope, transaction_id) in &touched.transactions {
             for reader in payments::check(conn, scope, transaction_id)? {
-                touched.seeds.insert((scope.clone(), Seed::Reader(reader)));
+                let entry = (scope.clone(), Seed::Reader(reader));
+                self.groups.forget(&entry);
+                touched.seeds.entry(entry).or_default();
             }
         }
         let moment = Moment {
             now,
             zone: self.zone,
         };
-        let changed = groups::refold(conn, moment, &touched.seeds, readers)?;
-        for entity in &touched.consents {
-            if consents::refold(conn, self.zone, entity)? {
+        let changed = groups::refold(conn, moment, &touched.seeds, &mut self.groups, readers)?;
+        for (entity, fresh) in &touched.consents {
+            if consents::fold_on(conn, self.zone, entity, fresh, &mut self.consents)? {
                 let key = UserKey {
                     scope: entity.scope.clone(),
                     user_id: entity.user_id.clone(),
                 };
-                readers.recount(conn, &key)?;
+                readers.recount_consents(conn, &key)?;
             }
         }
         readers.count(conn)?;
@@ -259,21 +295,6 @@ const CLEAR: [(&str, &str); 9] = [
     ("users", "id in (select id from users limit ?1)"),
 ];
 
-/// Takes at most `limit` rows of the projections away, inside the caller's transaction, to be folded again from the
-/// deliveries; how many it took. They are empty when it is 0.
-pub fn clear(conn: &Connection, limit: u32) -> Result<u32, Error> {
-    let mut taken = 0;
-    for (table, few) in CLEAR {
-        let sql = format!("delete from {table} where {few}");
-        let rows = conn.prepare_cached(&sql)?.execute([limit - taken])?;
-        taken += u32::try_from(rows).unwrap_or(limit).min(limit - taken);
-        if taken == limit {
-            break;
-        }
-    }
-    Ok(taken)
-}
-
 fn reader_of(fresh: &Fresh<'_>) -> Option<UserKey> {
     let user_id = fresh.user_id.clone().filter(|_| fresh.is_person())?;
     Some(UserKey {
@@ -306,8 +327,8 @@ fn counted_stored(stored: &Stored) -> Counted<'_> {
 #[derive(Default)]
 struct Touched {
     transactions: BTreeSet<(Scope, String)>,
-    seeds: BTreeSet<(Scope, Seed)>,
-    consents: BTreeSet<Entity>,
+    seeds: Seeds,
+    consents: BTreeMap<Entity, BTreeSet<i64>>,
 }
 
 impl Touched {
@@ -321,6 +342,7 @@ impl Touched {
         let event = fresh.event;
         let transaction_id = payments::insert(conn, fresh, users_id)?;
         let scope = || fresh.scope.clone();
+        let fresh_id = fresh.place.id();
         self.transactions
             .extend(transaction_id.map(|id| (scope(), id)));
         let (is_told, with_reader) = match &event.facts {
@@ -335,19 +357,24 @@ impl Touched {
         if is_told {
             let id = fresh.subscription_id.clone();
             let reader = fresh.user_id.clone().filter(|_| with_reader);
-            self.seeds.extend(id.map(|id| (scope(), Seed::Id(id))));
-            self.seeds
-                .extend(reader.map(|reader| (scope(), Seed::Reader(reader))));
+            for seed in [id.map(Seed::Id), reader.map(Seed::Reader)]
+                .into_iter()
+                .flatten()
+            {
+                let fresh = self.seeds.entry((scope(), seed)).or_default();
+                fresh.insert(fresh_id);
+            }
         }
         if let (Facts::Consent(facts), Some(kind), Some(user_id)) =
             (&event.facts, consents::kind_of(event.kind), &fresh.user_id)
         {
-            self.consents.insert(Entity {
+            let entity = Entity {
                 scope: scope(),
                 user_id: user_id.clone(),
                 kind,
                 app: order::text(&facts.app).into_owned(),
-            });
+            };
+            self.consents.entry(entity).or_default().insert(fresh_id);
         }
         Ok(())
     }
@@ -375,19 +402,23 @@ impl Touched {
         }
         if family == "subscription" || stored.kind == EventType::PaymentRefunded {
             let (id, reader) = (stored.subscription_id.clone(), stored.user_id.clone());
-            self.seeds.extend(id.map(|id| (scope(), Seed::Id(id))));
-            self.seeds
-                .extend(reader.map(|reader| (scope(), Seed::Reader(reader))));
+            for seed in [id.map(Seed::Id), reader.map(Seed::Reader)]
+                .into_iter()
+                .flatten()
+            {
+                self.seeds.entry((scope(), seed)).or_default();
+            }
         }
         if let (Some(kind), Some(user_id)) = (consents::kind_of(stored.kind), &stored.user_id)
             && let Some(facts) = consents::facts_of(0, &stored.data)?
         {
-            self.consents.insert(Entity {
+            let entity = Entity {
                 scope: scope(),
                 user_id: user_id.clone(),
                 kind,
                 app: facts.app,
-            });
+            };
+            self.consents.entry(entity).or_default();
         }
         Ok(())
     }

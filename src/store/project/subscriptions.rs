@@ -545,62 +545,130 @@ pub(super) struct Folded {
     pub(super) refunds: BTreeMap<i64, Option<String>>,
 }
 
-/// Folds the events of one group. Those of tests are folded by themselves, and a row of theirs stands where no other
+/// The events of one group, folded. Those of tests are folded by themselves, and a row of theirs stands where no other
 /// has its id.
-pub(super) fn fold_all(events: Vec<Told>, paid: &[Paid]) -> Folded {
-    let (mut tests, mut real): (Vec<_>, Vec<_>) = events.into_iter().partition(|told| told.test);
-    let mut folded = Folded::default();
-    for (events, test) in [(&mut real, false), (&mut tests, true)] {
-        events.sort_by(|a, b| a.place.cmp(&b.place));
-        let paid: Vec<&Paid> = paid.iter().filter(|paid| paid.test == test).collect();
-        let Folded { standings, refunds } = fold(events, &paid);
-        for (id, standing) in standings {
-            folded.standings.entry(id).or_insert(standing);
-        }
-        folded.refunds.extend(refunds);
-    }
-    folded
+#[derive(Debug, Default)]
+pub(super) struct Sum {
+    real: Group,
+    tests: Group,
 }
 
-/// Folds events in their order.
-pub(super) fn fold(events: &[Told], paid: &[&Paid]) -> Folded {
-    let mut group = Group::of(events, paid);
-    for told in events {
-        match told.kind {
-            EventType::PaymentRefunded => group.refund(told),
-            EventType::SubscriptionCancelled => {
-                if let Some((id, matched)) = group.find(told) {
-                    group.add(id, told, matched);
-                }
+impl Sum {
+    /// Folds all events of a group.
+    pub(super) fn of(events: Vec<Told>, paid: &[Paid]) -> Self {
+        let mut sum = Self::default();
+        for (events, group) in sum.halves(events) {
+            let paid: Vec<&Paid> = paid.iter().filter(|paid| paid.test == group.test).collect();
+            // Nothing was decided before that could have been decided otherwise.
+            let _ = group.learn(&events);
+            group.fold(&events, &paid);
+        }
+        sum
+    }
+
+    /// Adds events; the subscriptions that this is about. `None` if all of the group must be folded again: an event
+    /// stands before one that was folded, or bears on what was decided by then.
+    pub(super) fn add(&mut self, events: Vec<Told>) -> Option<BTreeSet<String>> {
+        for (events, group) in self.halves(events) {
+            let is_later = match (&group.last, events.first()) {
+                (Some(last), Some(first)) => *last < first.place,
+                _ => true,
+            };
+            let refunds = events
+                .iter()
+                .any(|told| told.kind == EventType::PaymentRefunded);
+            if !is_later || refunds || !group.learn(&events) {
+                return None;
             }
-            _ => {
-                if let Some(id) = told.subscription_id.clone() {
-                    group.add(id, told, Matched::Exact);
+            group.fold(&events, &[]);
+        }
+        let met = std::mem::take(&mut self.real.met);
+        let of_tests = std::mem::take(&mut self.tests.met);
+        let tests = &self.tests.folded.standings;
+        if met.iter().any(|id| tests.contains_key(id)) {
+            return None;
+        }
+        let real = &self.real.folded.standings;
+        let shown = of_tests.into_iter().filter(|id| !real.contains_key(id));
+        Some(met.into_iter().chain(shown).collect())
+    }
+
+    /// What is to be shown of the subscription `id`.
+    pub(super) fn standing(&self, id: &str) -> Option<&Standing> {
+        let real = self.real.folded.standings.get(id);
+        real.or_else(|| self.tests.folded.standings.get(id))
+    }
+
+    /// The subscription of each refund, by the id of its event.
+    pub(super) fn refunds(&self) -> impl Iterator<Item = (i64, Option<&str>)> {
+        let real = self.real.folded.refunds.iter();
+        real.chain(&self.tests.folded.refunds)
+            .map(|(id, subscription_id)| (*id, subscription_id.as_deref()))
+    }
+
+    /// Lets go of what no later event can change: all but the latest cancellation of these subscriptions, and what
+    /// refunds gave back.
+    pub(super) fn settle<'a>(&mut self, ids: impl Iterator<Item = &'a String>) {
+        for id in ids {
+            for group in [&mut self.real, &mut self.tests] {
+                if let Some(standing) = group.folded.standings.get_mut(id) {
+                    let settled = standing.spells.len().saturating_sub(1);
+                    standing.spells.drain(..settled);
                 }
             }
         }
+        for group in [&mut self.real, &mut self.tests] {
+            group.folded.refunds.clear();
+            group.met.clear();
+        }
     }
-    group.folded
+
+    /// How many subscriptions and loose ids it keeps, and one.
+    pub(super) fn weight(&self) -> usize {
+        let halves = [&self.real, &self.tests];
+        let kept = halves.map(|group| group.folded.standings.len() + group.missed.len());
+        1 + kept.iter().sum::<usize>()
+    }
+
+    fn halves(&mut self, events: Vec<Told>) -> [(Vec<Told>, &mut Group); 2] {
+        self.tests.test = true;
+        let (mut tests, mut real): (Vec<_>, Vec<_>) =
+            events.into_iter().partition(|told| told.test);
+        for events in [&mut tests, &mut real] {
+            events.sort_by(|a, b| a.place.cmp(&b.place));
+        }
+        [(real, &mut self.real), (tests, &mut self.tests)]
+    }
 }
 
-struct Group<'a> {
-    events: &'a [Told],
-    paid: &'a [&'a Paid],
+/// One half of a group: all its tests, or all the rest.
+#[derive(Debug, Default)]
+struct Group {
+    test: bool,
+    /// Where the latest event stands.
+    last: Option<Place>,
     /// Ids that something other than a cancel names.
-    purchases: BTreeSet<&'a str>,
+    purchases: BTreeSet<String>,
     /// The ids of purchases by their gateway's id.
-    gateways: BTreeMap<&'a str, BTreeSet<&'a str>>,
+    gateways: BTreeMap<String, BTreeSet<String>>,
+    /// Ids of cancels that were not among the purchases, and gateways that cancels were looked for by: what joins
+    /// either of them later decides anew.
+    missed: BTreeSet<String>,
+    searched: BTreeSet<String>,
     /// Where cancels of an id that no purchase has went.
     attached: BTreeMap<String, (String, Matched)>,
     /// How many cancellations an event opened.
     opened: BTreeMap<i64, i64>,
+    /// Subscriptions that events were added to.
+    met: BTreeSet<String>,
     folded: Folded,
 }
 
-impl<'a> Group<'a> {
-    fn of(events: &'a [Told], paid: &'a [&'a Paid]) -> Self {
-        let mut purchases = BTreeSet::new();
-        let mut gateways: BTreeMap<&str, BTreeSet<&str>> = BTreeMap::new();
+impl Group {
+    /// Takes in what cancels are told by, wherever in the order it stands; false if what was decided before would have
+    /// been decided otherwise.
+    fn learn(&mut self, events: &[Told]) -> bool {
+        let mut holds = true;
         for told in events {
             if matches!(
                 told.kind,
@@ -608,26 +676,47 @@ impl<'a> Group<'a> {
             ) {
                 continue;
             }
-            let Some(id) = told.subscription_id.as_deref() else {
+            let Some(id) = &told.subscription_id else {
                 continue;
             };
-            purchases.insert(id);
-            if let Some(gateway) = told.facts.gateway_id.as_deref() {
-                gateways.entry(gateway).or_default().insert(id);
+            if self.purchases.insert(id.clone()) {
+                holds &= !self.missed.contains(id);
+            }
+            if let Some(gateway) = &told.facts.gateway_id {
+                let ids = self.gateways.entry(gateway.clone()).or_default();
+                if ids.insert(id.clone()) {
+                    holds &= !self.searched.contains(gateway);
+                }
             }
         }
-        Self {
-            events,
-            paid,
-            purchases,
-            gateways,
-            attached: BTreeMap::new(),
-            opened: BTreeMap::new(),
-            folded: Folded::default(),
+        holds
+    }
+
+    /// Folds events in their order, which stand after all that were folded before.
+    fn fold(&mut self, events: &[Told], paid: &[&Paid]) {
+        for told in events {
+            match told.kind {
+                EventType::PaymentRefunded => self.refund(told, events, paid),
+                EventType::SubscriptionCancelled => {
+                    if let Some((id, matched)) = self.find(told) {
+                        self.add(id, told, matched);
+                    }
+                }
+                _ => {
+                    if let Some(id) = told.subscription_id.clone() {
+                        self.add(id, told, Matched::Exact);
+                    }
+                }
+            }
+            self.opened.clear();
+        }
+        if let Some(last) = events.last() {
+            self.last = Some(last.place.clone());
         }
     }
 
     fn add(&mut self, id: String, told: &Told, matched: Matched) {
+        self.met.insert(id.clone());
         let standing = self
             .folded
             .standings
@@ -648,9 +737,11 @@ impl<'a> Group<'a> {
         {
             return Some((id.to_owned(), Matched::Exact));
         }
+        self.missed.extend(own.map(str::to_owned));
         if let Some(found) = own.and_then(|id| self.attached.get(id)) {
             return Some(found.clone());
         }
+        self.searched.extend(told.facts.gateway_id.clone());
         let found = self
             .by_gateway(told)
             .map(|id| (id, Matched::Gateway))
@@ -668,7 +759,8 @@ impl<'a> Group<'a> {
                 && told.subscription_id.as_ref() != Some(id)
         });
         let mut found: BTreeSet<&str> = learnt.map(|(id, _)| id.as_str()).collect();
-        found.extend(self.gateways.get(gateway).into_iter().flatten());
+        let stated = self.gateways.get(gateway).into_iter().flatten();
+        found.extend(stated.map(String::as_str));
         sole(found.into_iter()).map(str::to_owned)
     }
 
@@ -698,9 +790,8 @@ impl<'a> Group<'a> {
         sole(candidates.map(|(id, _)| id.clone()))
     }
 
-    fn refund(&mut self, told: &Told) {
-        let (shown, mut meant, mut matched) = self.refunded(told);
-        let mut shown = shown;
+    fn refund(&mut self, told: &Told, events: &[Told], paid: &[&Paid]) {
+        let (mut shown, mut meant, mut matched) = refunded(told, events, paid);
         if meant.is_none() && told.refund.cancels_access {
             let at = told.place.at;
             let with_access = self.folded.standings.iter().filter(|(_, standing)| {
@@ -718,6 +809,7 @@ impl<'a> Group<'a> {
             let Some(standing) = self.folded.standings.get_mut(&id) else {
                 continue;
             };
+            self.met.insert(id);
             let spells = standing.spells.len();
             standing.revoke(told, matched);
             if standing.spells.len() > spells {
@@ -725,36 +817,38 @@ impl<'a> Group<'a> {
             }
         }
     }
+}
 
-    /// What a refund gives back: the subscription to show, and those it may revoke; `None` if its payment is unknown.
-    /// The payment of a bundle has no subscription, its delivery has.
-    fn refunded(&self, told: &Told) -> (Option<String>, Option<Vec<String>>, Matched) {
-        if let Some(id) = &told.subscription_id {
-            return (Some(id.clone()), Some(vec![id.clone()]), Matched::Exact);
-        }
-        let transaction = told.refund.transaction_id.as_deref();
-        let mut mine = self
-            .paid
-            .iter()
-            .filter(|paid| Some(paid.transaction_id.as_str()) == transaction);
-        let Some(first) = mine.next() else {
-            return (None, None, Matched::None);
-        };
-        let shown = first
-            .subscription_id
-            .clone()
-            .or_else(|| mine.find_map(|paid| paid.subscription_id.clone()));
-        let meant = match &shown {
-            Some(id) => vec![id.clone()],
-            None => self
-                .events
-                .iter()
-                .filter(|event| event.place.seq == first.seq)
-                .filter_map(|event| event.subscription_id.clone())
-                .collect(),
-        };
-        (shown, Some(meant), Matched::Exact)
+/// What a refund gives back: the subscription to show, and those it may revoke; `None` if its payment is unknown. The
+/// payment of a bundle has no subscription, its delivery has.
+fn refunded(
+    told: &Told,
+    events: &[Told],
+    paid: &[&Paid],
+) -> (Option<String>, Option<Vec<String>>, Matched) {
+    if let Some(id) = &told.subscription_id {
+        return (Some(id.clone()), Some(vec![id.clone()]), Matched::Exact);
     }
+    let transaction = told.refund.transaction_id.as_deref();
+    let mut mine = paid
+        .iter()
+        .filter(|paid| Some(paid.transaction_id.as_str()) == transaction);
+    let Some(first) = mine.next() else {
+        return (None, None, Matched::None);
+    };
+    let shown = first
+        .subscription_id
+        .clone()
+        .or_else(|| mine.find_map(|paid| paid.subscription_id.clone()));
+    let meant = match &shown {
+        Some(id) => vec![id.clone()],
+        None => events
+            .iter()
+            .filter(|event| event.place.seq == first.seq)
+            .filter_map(|event| event.subscription_id.clone())
+            .collect(),
+    };
+    (shown, Some(meant), Matched::Exact)
 }
 
 /// Gives the newest spell an id that no other has: a refund may revoke several parts of a bundle at once. The further

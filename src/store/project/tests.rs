@@ -1,5 +1,6 @@
 //! A ledger in memory, and what every fold must hold: order of arrival, batches, tests and taking away.
 
+mod cost;
 mod generated;
 mod named;
 mod plans;
@@ -13,7 +14,7 @@ use rusqlite::{Connection, params};
 use crate::domain::delivery::{Content, Delivery, IdentityProof, Origin, ProviderId, Reading};
 use crate::domain::event::{Event, EventType, Facts, Occurred, OccurredSource, Subject};
 use crate::domain::time::{Timestamp, Zone};
-use crate::store::project::{Projector, Read, clear};
+use crate::store::project::{Projector, Read};
 
 /// 2026-01-01T00:00:00Z.
 const START: Timestamp = Timestamp::from_ms(1_767_225_600_000);
@@ -177,7 +178,7 @@ impl Ledger {
     }
 
     fn rebuild(&mut self, seqs: &[i64]) {
-        self.within(|_, conn| assert!(clear(conn, u32::MAX).is_ok()));
+        self.within(|projector, conn| assert!(projector.clear(conn, u32::MAX).is_ok()));
         self.project(seqs);
     }
 

@@ -308,6 +308,10 @@ struct Slot {
     refold: bool,
     /// Count subscriptions and consents again.
     recount: bool,
+    /// Count consents again.
+    recount_consents: bool,
+    /// Subscriptions with access, more or fewer: those that are no tests, and tests.
+    with_access: [i64; 2],
 }
 
 /// The readers that one batch is about.
@@ -361,9 +365,25 @@ impl Readers {
         Ok(())
     }
 
-    /// Has the reader's subscriptions and consents counted again.
-    pub(super) fn recount(&mut self, conn: &Connection, key: &UserKey) -> Result<(), Error> {
-        self.slot(conn, key)?.recount = true;
+    /// Has the reader's consents counted again.
+    pub(super) fn recount_consents(
+        &mut self,
+        conn: &Connection,
+        key: &UserKey,
+    ) -> Result<(), Error> {
+        self.slot(conn, key)?.recount_consents = true;
+        Ok(())
+    }
+
+    /// Counts the reader's subscriptions with access up or down.
+    pub(super) fn count_access(
+        &mut self,
+        conn: &Connection,
+        key: &UserKey,
+        test: bool,
+        change: i64,
+    ) -> Result<(), Error> {
+        self.slot(conn, key)?.with_access[usize::from(test)] += change;
         Ok(())
     }
 
@@ -411,11 +431,7 @@ impl Readers {
     /// Counts again whom it concerns: to be called when subscriptions and consents stand as they shall.
     pub(super) fn count(&mut self, conn: &Connection) -> Result<(), Error> {
         for (key, slot) in &mut self.slots {
-            if std::mem::take(&mut slot.recount)
-                && let Some(stored) = &mut slot.stored
-            {
-                count(conn, key, stored)?;
-            }
+            count(conn, key, slot)?;
         }
         Ok(())
     }
@@ -665,7 +681,13 @@ where provider = ?1 and account = ?2 and user_id = ?3 and kind in ('consent', 'e
 const UPDATE_COUNTS: &str =
     "update users set active_subscriptions = ?2, consents_given = ?3 where id = ?1";
 
-fn count(conn: &Connection, key: &UserKey, stored: &mut Stored) -> Result<(), Error> {
+fn count(conn: &Connection, key: &UserKey, slot: &mut Slot) -> Result<(), Error> {
+    let all = std::mem::take(&mut slot.recount);
+    let consents = std::mem::take(&mut slot.recount_consents);
+    let with_access = std::mem::take(&mut slot.with_access);
+    let Some(stored) = &mut slot.stored else {
+        return Ok(());
+    };
     let who = params![
         key.scope.provider,
         key.scope.account,
@@ -675,7 +697,15 @@ fn count(conn: &Connection, key: &UserKey, stored: &mut Stored) -> Result<(), Er
     let count = |sql| -> Result<i64, Error> {
         Ok(conn.prepare_cached(sql)?.query_row(who, |row| row.get(0))?)
     };
-    let counts = (count(COUNT_SUBSCRIPTIONS)?, count(COUNT_CONSENTS)?);
+    let mut counts = (stored.active_subscriptions, stored.consents_given);
+    if all {
+        counts.0 = count(COUNT_SUBSCRIPTIONS)?;
+    } else {
+        counts.0 += with_access[usize::from(stored.test)];
+    }
+    if all || consents {
+        counts.1 = count(COUNT_CONSENTS)?;
+    }
     if counts != (stored.active_subscriptions, stored.consents_given) {
         (stored.active_subscriptions, stored.consents_given) = counts;
         conn.prepare_cached(UPDATE_COUNTS)?

@@ -35,7 +35,7 @@ pub use detail::{Alias, Detail, RejectedDetail, UserDetail};
 pub use export::{Stretch, exported};
 pub use lists::columns;
 pub use sql::{EachRow, SqlOutcome};
-pub use status::{Checked, Connection as Connected, Lost, Quiet, Refusals, Status};
+pub use status::{Checked, Connection as Connected, Growth, Lost, Quiet, Refusals, Status};
 
 use plan::{Statement, Values};
 use vocabulary::Plans;

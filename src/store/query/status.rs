@@ -116,7 +116,52 @@ pub struct Quiet {
     pub longest_ms: i64,
 }
 
+/// What the ledger grew by of late.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Growth {
+    /// Bytes of the file that are in use.
+    pub bytes: u64,
+    /// Deliveries in all.
+    pub deliveries: u64,
+    /// Deliveries of the last 28 days.
+    pub recent: u64,
+    /// The days that those came in: 28, or as many as there have been, at least 1.
+    pub days: u64,
+}
+
+impl Growth {
+    /// Bytes a day: what a delivery costs with all that is read out of it, as often as they came. `None` without any.
+    pub fn bytes_a_day(&self) -> Option<u64> {
+        let of_each = self.bytes.checked_div(self.deliveries)?;
+        of_each.saturating_mul(self.recent).checked_div(self.days)
+    }
+}
+
 impl Reader {
+    /// How fast the file grows, by the deliveries of the last 28 days.
+    pub fn growth(&self, now: Timestamp) -> Result<Growth, Error> {
+        const BYTES: &str = "select (p.page_count - f.freelist_count) * s.page_size from pragma_page_count p, \
+            pragma_freelist_count f, pragma_page_size s";
+        const RECENT: &str = "select count(*) from deliveries indexed by deliveries_received \
+            where received_at >= ?1";
+        let count = |sql: &str, values: &[Sql]| {
+            let found = self.number(sql, values)?.unwrap_or_default();
+            Ok::<u64, Error>(u64::try_from(found).unwrap_or_default())
+        };
+        let first = self.time(
+            "select received_at from deliveries order by seq limit 1",
+            &[],
+        )?;
+        let days = first.map_or(0, |first| (now.ms() - first.ms()) / DAY_MS + 1);
+        let from = now.plus_ms(-GAP_DAYS * DAY_MS).to_string();
+        Ok(Growth {
+            bytes: count(BYTES, &[])?,
+            deliveries: u64::try_from(self.last_seq()?).unwrap_or_default(),
+            recent: count(RECENT, &[Sql::from(from)])?,
+            days: u64::try_from(days.clamp(1, GAP_DAYS)).unwrap_or(1),
+        })
+    }
+
     /// The header line.
     pub fn status(&self, now: Timestamp) -> Result<Status, Error> {
         // Not the last in line: imports keep their own times.

@@ -4,6 +4,8 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt;
 
 use crate::domain::delivery::Outcome;
+use crate::domain::time::Zone;
+use crate::store::project::Projector;
 use crate::store::schema::{APPLICATION_ID, beside};
 use crate::store::tests::{Ledger, MORNING, delivery, eventually, raw};
 use crate::store::upkeep::verify::verify;
@@ -92,7 +94,7 @@ fn what_was_acknowledged_survives_a_crash_and_is_folded_afterwards() {
     assert_eq!((verified.deliveries, verified.is_sound()), (100, true));
     // As a crash right after the commits would leave it: nothing folded.
     let conn = connect(&image.path, Mode::Write).unwrap();
-    crate::store::project::clear(&conn, u32::MAX).unwrap();
+    Projector::new(Zone::UTC).clear(&conn, u32::MAX).unwrap();
     conn.execute_batch("update meta set value = '0' where key = 'folded_seq'")
         .unwrap();
     drop(conn);

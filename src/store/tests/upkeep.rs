@@ -12,6 +12,7 @@ use crate::domain::page::{Cursor, List};
 use crate::domain::query::{Query, Vocabulary, Words};
 use crate::domain::time::Zone;
 use crate::store::inbox::Notes;
+use crate::store::project::Projector;
 use crate::store::query::Reader;
 use crate::store::ring::{Bounds, Rejected, Ring};
 use crate::store::task::{Task, Which, submit};
@@ -515,7 +516,9 @@ fn a_crash_while_the_lists_are_emptied_for_a_rebuild_leaves_nothing_behind() {
         .query_row("select count(*) from daily", [], |row| row.get::<_, u32>(0))
         .unwrap();
     assert_eq!(
-        crate::store::project::clear(&conn, of_others + 25).unwrap(),
+        Projector::new(Zone::UTC)
+            .clear(&conn, of_others + 25)
+            .unwrap(),
         of_others + 25
     );
     drop(conn);
