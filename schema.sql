@@ -354,6 +354,21 @@ create table views ( -- saved filters
   saved_at text not null
 ) strict, without rowid;
 
+create table upgrades ( -- what newer versions of subledger made of this ledger
+  id          integer primary key,
+  at          text not null,                -- when it began
+  program     text not null,                -- the version of subledger that did it
+  what        text not null check (what in ('schema', 'reading')), -- the tables, or what is read out of webhooks
+  before      integer not null,             -- schema version or reader version
+  after       integer not null,
+  copy        text,                         -- file beside the ledger: as it was before
+  looked_at   integer not null default 0,   -- webhooks not understood before: each is read again
+  understood  integer not null default 0,   -- of them, understood now
+  lost        integer not null default 0,   -- understood before, not understood any more
+  types       text not null default '[]',   -- JSON array: what was understood now, in the providers' words
+  finished_at text                          -- null: lists are still catching up
+) strict;
+
 create table meta ( -- schema_version, ledger_id, zone, created_at, folded_seq, reader_version, fingerprint_key, clearing
   key   text primary key,
   value text not null

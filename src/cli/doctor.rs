@@ -269,6 +269,7 @@ fn look_at_ledger(context: &Context, reader: &Reader, findings: &mut Findings) {
         }
         Err(error) => findings.add("database", Level::Bad, error.to_string()),
     }
+    look_at_upgrade(reader, findings);
     look_at_backup(context, reader, now, zone, findings);
     look_at_providers(context, reader, now, zone, findings);
     look_at_alerts(context, reader, zone, findings);
@@ -350,6 +351,22 @@ fn try_out_alerts(context: &Context, findings: &mut Findings) {
             Ok(()) => findings.add("heartbeat", Level::Ok, "it arrived"),
             Err(why) => findings.add("heartbeat", Level::Bad, why),
         },
+    }
+}
+
+fn look_at_upgrade(reader: &Reader, findings: &mut Findings) {
+    if let Some(pid) = reader.older_writer() {
+        let says =
+            format!("process {pid} is an older version: `subledger stop`, then start it again");
+        findings.add("receiver", Level::Note, says);
+    }
+    match reader.upgrade() {
+        Ok(Some(upgrade)) if upgrade.lost > 0 => {
+            findings.add("upgrade", Level::Note, upgrade.sentence());
+        }
+        Ok(Some(upgrade)) => findings.add("upgrade", Level::Ok, upgrade.sentence()),
+        Ok(None) => {}
+        Err(error) => findings.add("upgrade", Level::Bad, error.to_string()),
     }
 }
 

@@ -93,6 +93,7 @@ pub fn exit_code(error: &anyhow::Error) -> Option<u8> {
 fn of_store(error: &store::Error) -> u8 {
     use store::Error;
     match error {
+        Error::NotUpgraded { cause, .. } => of_store(cause),
         Error::Absent(_)
         | Error::Locked { .. }
         | Error::Busy

@@ -196,7 +196,7 @@ pub fn follow(context: &Context, args: &ListArgs, out: &mut Out) -> Result<()> {
             Failure::usage("an array that never ends is no JSON: use --format ndjson").into(),
         );
     }
-    let reader = Reader::open(&context.database)?;
+    let mut reader = Reader::open(&context.database)?;
     // A query that does not parse is refused at once.
     parse(context, &reader, List::Events, &args.query)?;
     interrupt::watch(&reader)?;
@@ -208,6 +208,12 @@ pub fn follow(context: &Context, args: &ListArgs, out: &mut Out) -> Result<()> {
         let now = reader.version()?;
         if now != version {
             version = now;
+            if reader.is_outdated()? {
+                // The next look is at the upgraded ledger.
+                reader = Reader::open(&context.database)?;
+                version = 0;
+                continue;
+            }
             for row in news(context, &reader, &args.query, &mut seen)? {
                 sheet.row(&row.cells)?;
             }

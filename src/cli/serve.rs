@@ -20,7 +20,7 @@ use crate::cli::notify::{self, Notice, Teller};
 use crate::cli::out::Out;
 use crate::cli::settings;
 use crate::cli::sockets::Sockets;
-use crate::cli::tasks::open_store;
+use crate::cli::tasks::{self, open_store};
 use crate::config::{Config, SettingsError};
 use crate::domain::delivery::Delivery;
 use crate::providers::door::{Doors, RejectedAgain};
@@ -97,6 +97,7 @@ fn prepare(
     // The one that others on this machine are told to speak to.
     let listen = addresses.first().copied().unwrap_or(context.listen());
     let store = open_store(&context, listen.to_string())?;
+    tasks::say_upgraded(&store, out)?;
     for address in addresses {
         say_where(&context, address, &store, out)?;
     }

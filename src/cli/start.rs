@@ -20,10 +20,14 @@ use crate::cli::screen::{self, Beside};
 use crate::cli::{notify, serve, service, settings};
 use crate::config::edit::create_private_dir;
 use crate::domain::printable::Printable;
+use crate::store::query::Reader;
 use crate::tui::Leave;
 
 /// So long a receiver may take to answer.
 const START_TIMEOUT: Duration = Duration::from_secs(20);
+
+/// So often is said that it is upgrading.
+const UPGRADE_WORD: Duration = Duration::from_secs(60);
 
 /// So long a receiver may take to stop: what it accepted is answered first.
 pub const STOP_TIMEOUT: Duration = Duration::from_secs(30);
@@ -93,18 +97,25 @@ pub fn start(context: &Context, out: &mut Out) -> Result<(Running, Option<Child>
         .stderr(file)
         .spawn()
         .context("cannot start the receiver")?;
+    let pid = child.id();
     out.say(format!(
         "starting the receiver on {}; its log: {}",
         context.listen(),
         log.display()
     ))?;
     let mut ended: Option<ExitStatus> = None;
-    let found = running::wait(START_TIMEOUT, || {
+    let mut look = || {
         ended = child.try_wait().ok().flatten();
         let up =
             running::receiver(&context.database).filter(|running| running::is_live(running.listen));
         (up.is_some() || ended.is_some()).then_some(up)
-    });
+    };
+    let mut found = running::wait(START_TIMEOUT, &mut look);
+    // It copies and upgrades the ledger before it answers, which takes as long as the disk takes.
+    while found.is_none() && upgrades(&context.database, pid) {
+        out.say("the receiver is upgrading the database; its log says how far it is")?;
+        found = running::wait(UPGRADE_WORD, &mut look);
+    }
     match (found.flatten(), ended) {
         (Some(running), None) => Ok((running, Some(child))),
         // Another process was quicker: its receiver is as good.
@@ -120,6 +131,11 @@ pub fn start(context: &Context, out: &mut Out) -> Result<(Running, Option<Child>
             .into())
         }
     }
+}
+
+/// Whether process `pid` holds a ledger that is not upgraded yet.
+fn upgrades(database: &Path, pid: u32) -> bool {
+    Reader::open(database).is_ok_and(|reader| reader.older_writer() == Some(pid))
 }
 
 fn open_log(log: &Path) -> Result<(File, u64)> {

@@ -71,6 +71,14 @@ pub fn run(context: &Context, out: &mut Out) -> Result<()> {
         if behind > 0 {
             out.line(format!("catching up {behind}"))?;
         }
+        if let Some(pid) = reader.older_writer() {
+            out.line(format!(
+                "process {pid} is an older version: `subledger stop`, then start it again"
+            ))?;
+        }
+        if let Some(upgrade) = reader.upgrade()? {
+            out.line(Printable::line(&upgrade.sentence()))?;
+        }
     }
     out.flush()?;
     if live {

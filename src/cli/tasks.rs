@@ -15,6 +15,7 @@ use crate::providers::door::{self, Doors};
 use crate::store;
 use crate::store::query::Reader;
 use crate::store::task::{Progress, Task, TaskReport, submit_with};
+use crate::store::upgrade::Upgraded;
 use crate::store::writer::{Options, Store};
 
 /// Does `task` on the ledger of `context`, showing how far it has come where somebody watches.
@@ -25,11 +26,27 @@ pub fn submit(context: &Context, task: Task) -> Result<TaskReport> {
         settings::check(&context.config)?;
     }
     let bar = Bar::new();
-    let report = submit_with(&context.database, task, || open(context), &mut |progress| {
+    let mut upgraded = None;
+    let opened = || {
+        let store = open(context)?;
+        upgraded = store.upgraded().map(Upgraded::sentence);
+        Ok(store)
+    };
+    let report = submit_with(&context.database, task, opened, &mut |progress| {
         bar.show(progress);
     });
     bar.clear();
-    Ok(report?)
+    let mut report = report?;
+    report.findings.extend(upgraded);
+    Ok(report)
+}
+
+/// Says where the ledger stands as it was before, if opening it upgraded it.
+pub fn say_upgraded(store: &Store, out: &mut Out) -> Result<()> {
+    match store.upgraded() {
+        Some(upgraded) => Ok(out.say(upgraded.sentence())?),
+        None => Ok(()),
+    }
 }
 
 /// Does `task` without a word: for the screen.

@@ -206,6 +206,11 @@ impl Page<'_> {
                 .line(format!("{sign}{}", self.text(&need.sentence)))?;
         }
         self.only_tests(today)?;
+        if let Some(upgrade) = &today.upgraded {
+            let sign = if self.md { "- " } else { "" };
+            let says = self.text(&upgrade.sentence());
+            self.out.line(format!("{sign}{says}"))?;
+        }
         self.out.line("")?;
         if self.md {
             self.out.line("| | now | a week before | usual day |")?;

@@ -151,7 +151,7 @@ pub(crate) fn body_bytes(value: ValueRef<'_>) -> Option<&[u8]> {
     }
 }
 
-fn without_nul(text: &str) -> String {
+pub(crate) fn without_nul(text: &str) -> String {
     text.replace('\0', "\u{fffd}")
 }
 
@@ -584,6 +584,18 @@ pub(crate) fn forget_keys(
         conn.prepare_cached(delete)?
             .execute(params![import_hash(delivery), seq])?;
     }
+    Ok(())
+}
+
+/// Takes out the key that the delivery at `seq` says it was recognised by.
+pub(crate) fn forget_key(
+    conn: &Connection,
+    seq: i64,
+    delivery: &Delivery,
+    key: &str,
+) -> Result<(), Error> {
+    conn.prepare_cached("delete from delivery_keys where hash = ?1 and seq = ?2")?
+        .execute(params![key_hash(delivery, key, KeyRule::Natural), seq])?;
     Ok(())
 }
 

@@ -2,7 +2,8 @@
 //!
 //! `folded_seq` in `meta` is that position: every delivery up to it has been folded. A delivery that cannot be folded
 //! is set aside, so that it never holds up the others. To fold everything again, `clearing` is set beside it: then the
-//! projections are emptied first, a few rows at a time, so that nobody waits for an answer meanwhile.
+//! projections are emptied first, a few rows at a time, so that nobody waits for an answer meanwhile. While
+//! `reader_version` in `meta` is below that of this program, what was not understood is read again before all that.
 
 use std::collections::VecDeque;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -10,11 +11,12 @@ use std::sync::Arc;
 
 use rusqlite::{Connection, ErrorCode, params};
 
-use crate::domain::delivery::{Delivery, Outcome, Reading};
+use crate::domain::delivery::{Content, Delivery, Outcome, Reading};
 use crate::domain::time::{Timestamp, Zone};
 use crate::store::append::{Stored, stored_after};
 use crate::store::project::{Projector, Read};
-use crate::store::schema::{meta, set_meta};
+use crate::store::reread::{self, Again, Gain, Rereading};
+use crate::store::schema::{READER_VERSION, meta, set_meta};
 use crate::store::{Error, ReadFn, upkeep};
 
 /// So many deliveries are folded at once, before the writer looks at its queue again.
@@ -38,6 +40,14 @@ pub(crate) struct Unfolded {
 impl Unfolded {
     fn bytes(&self) -> usize {
         self.delivery.body.len()
+    }
+
+    /// One that was stored and cannot be read any more is kept where the publisher sees it.
+    fn set_aside_if_lost(&self, conn: &Connection) -> Result<(), Error> {
+        match &self.reading.content {
+            Content::Events(_) => Ok(()),
+            Content::Unreadable(why) => reread::set_aside(conn, self.seq, why),
+        }
     }
 
     pub(crate) fn read(&self) -> Read<'_> {
@@ -101,6 +111,8 @@ pub(crate) struct Folded {
     pub(crate) set_aside: i64,
     /// Rows of the projections taken away instead.
     pub(crate) cleared: i64,
+    /// Deliveries read again instead.
+    pub(crate) reread: i64,
 }
 
 /// Folds, and knows how far that has come.
@@ -114,6 +126,10 @@ pub(crate) struct Folder {
     pub(crate) seq: i64,
     /// The projections hold rows of an earlier folding, which go before anything is folded.
     clearing: bool,
+    /// What an earlier version did not understand is read again before that.
+    rereading: Option<Rereading>,
+    /// The row in `upgrades` of the reading that is being upgraded.
+    upgrade: Option<i64>,
 }
 
 impl Folder {
@@ -126,6 +142,8 @@ impl Folder {
             recent_bytes: 0,
             seq: 0,
             clearing: false,
+            rereading: None,
+            upgrade: None,
         };
         folder.reload(conn)?;
         Ok(folder)
@@ -138,12 +156,25 @@ impl Folder {
             .and_then(|seq| seq.parse().ok())
             .unwrap_or(0);
         self.clearing = meta(conn, CLEARING)?.is_some();
+        self.upgrade = reread::unfinished(conn)?;
+        let older = read_by(conn)? < READER_VERSION;
+        self.rereading = older.then(Rereading::default);
         Ok(())
     }
 
     /// Whether anything up to `last` is still to be folded.
     pub(crate) const fn behind(&self, last: i64) -> bool {
-        self.clearing || self.seq < last
+        self.rereading.is_some() || self.clearing || self.seq < last
+    }
+
+    /// Whether what an earlier version did not understand is still being read again.
+    pub(crate) const fn is_rereading(&self) -> bool {
+        self.rereading.is_some()
+    }
+
+    /// The upgrade of reading that is done once nothing is behind.
+    pub(crate) const fn upgrade(&self) -> Option<i64> {
+        self.upgrade
     }
 
     /// Whether rows of an earlier folding are still being taken away.
@@ -174,12 +205,7 @@ impl Folder {
 
     /// Reads a delivery; one on which reading itself breaks is unreadable.
     pub(crate) fn read(&self, delivery: &Delivery) -> Reading {
-        catch_unwind(AssertUnwindSafe(|| (self.read)(delivery))).unwrap_or_else(|_| {
-            Reading::unreadable(
-                "",
-                "the program failed while reading it: please report this",
-            )
-        })
+        reading(&self.read, delivery)
     }
 
     /// Keeps a reading that is to be folded soon, if there is room; `None` stands for a delivery without events.
@@ -249,6 +275,9 @@ impl Folder {
         pause: &dyn Fn() -> bool,
     ) -> Result<Folded, Error> {
         let start = self.seq;
+        if self.rereading.is_some() {
+            return self.read_again(conn, start);
+        }
         if self.clearing {
             return match self.clear_some(conn) {
                 Ok(cleared) => Ok(Folded {
@@ -275,6 +304,59 @@ impl Folder {
                 self.one_by_one(conn, now)
             }
         }
+    }
+
+    /// Reads a few deliveries again that an earlier version did not understand, in a transaction of its own; after the
+    /// last everything is to be folded again.
+    fn read_again(&mut self, conn: &Connection, start: i64) -> Result<Folded, Error> {
+        let done = self.read_some_again(conn);
+        if done.is_err() {
+            self.roll_back(conn, start);
+            // Those that were decided say so themselves.
+            self.rereading = Some(Rereading::default());
+        }
+        Ok(Folded {
+            reread: done?,
+            ..Folded::default()
+        })
+    }
+
+    fn read_some_again(&mut self, conn: &Connection) -> Result<i64, Error> {
+        conn.prepare_cached("begin immediate")?.execute([])?;
+        let seqs = match &mut self.rereading {
+            Some(rereading) => rereading.next(conn, self.seq)?,
+            None => Vec::new(),
+        };
+        let Some(upgrade) = self.upgrade.filter(|_| !seqs.is_empty()) else {
+            start_over(conn)?;
+            conn.prepare_cached("commit")?.execute([])?;
+            self.reload(conn)?;
+            return Ok(1);
+        };
+        let mut gain = Gain::default();
+        for seq in &seqs {
+            match self.read_one_again(conn, *seq) {
+                Ok(again) => gain.add(again),
+                Err(Trouble::Passing(error)) => return Err(error),
+                Err(Trouble::Lasting(why)) => {
+                    tracing::error!(
+                        seq,
+                        why,
+                        "a delivery could not be read again and stays as it is"
+                    );
+                }
+            }
+        }
+        gain.write(conn, upgrade)?;
+        conn.prepare_cached("commit")?.execute([])?;
+        Ok(i64::try_from(seqs.len()).unwrap_or(i64::MAX))
+    }
+
+    fn read_one_again(&mut self, conn: &Connection, seq: i64) -> Result<Again, Trouble> {
+        let read = self.reader();
+        self.guarded(conn, |_| {
+            reread::decide_again(conn, &|delivery| reading(&read, delivery), seq)
+        })
     }
 
     /// Takes a few rows of the projections away, in a transaction of its own; how many, and at the end one for the note
@@ -314,6 +396,9 @@ impl Folder {
                 break;
             };
             passed += last - self.seq;
+            for lost in &batch {
+                lost.set_aside_if_lost(conn)?;
+            }
             let reads: Vec<_> = batch.iter().map(Unfolded::read).collect();
             self.fold(conn, &reads, last, now)?;
             if pause() {
@@ -412,6 +497,9 @@ impl Folder {
         now: Timestamp,
     ) -> Result<(), Trouble> {
         conn.prepare_cached("begin immediate")?.execute([])?;
+        if let Some(lost) = unfolded {
+            lost.set_aside_if_lost(conn)?;
+        }
         let reads: Vec<_> = unfolded.into_iter().map(Unfolded::read).collect();
         self.fold(conn, &reads, seq, now)?;
         conn.prepare_cached("commit")?.execute([])?;
@@ -419,10 +507,27 @@ impl Folder {
     }
 }
 
-/// Notes that everything is to be folded again, inside the caller's transaction. `Folder::reload` takes it up.
+fn reading(read: &ReadFn, delivery: &Delivery) -> Reading {
+    catch_unwind(AssertUnwindSafe(|| read(delivery))).unwrap_or_else(|_| {
+        Reading::unreadable(
+            "",
+            "the program failed while reading it: please report this",
+        )
+    })
+}
+
+/// Notes that everything is to be folded again by this version, inside the caller's transaction. `Folder::reload` takes
+/// it up.
 pub(crate) fn start_over(conn: &Connection) -> Result<(), Error> {
     set_meta(conn, CLEARING, "1")?;
-    set_meta(conn, "folded_seq", "0")
+    set_meta(conn, "folded_seq", "0")?;
+    set_meta(conn, "reader_version", &READER_VERSION.to_string())
+}
+
+/// The version that the ledger was last read by; 0 if it does not say.
+pub(crate) fn read_by(conn: &Connection) -> Result<i64, Error> {
+    let version = meta(conn, "reader_version")?;
+    Ok(version.and_then(|text| text.parse().ok()).unwrap_or(0))
 }
 
 /// Marks the delivery at `seq` as one that could not be folded and moves the position past it.

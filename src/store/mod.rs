@@ -7,11 +7,15 @@ pub mod lock;
 
 pub mod schema;
 
+pub mod upgrade;
+
 pub mod append;
 
 pub mod project;
 
 mod fold;
+
+mod reread;
 
 mod inbox;
 
@@ -60,7 +64,7 @@ pub enum Error {
     #[error("{} is not a subledger database: it was left untouched; name another file with --db", .0.display())]
     Foreign(PathBuf),
     /// Written by a later version.
-    #[error("{} was written by a newer subledger (schema {found}, this one knows {known}): it was left untouched; upgrade subledger", path.display())]
+    #[error("{} was written by a newer subledger (schema {found}, this one knows {known}): it was left untouched; upgrade subledger{}", path.display(), or_back(way_back.as_deref()))]
     Newer {
         /// The file.
         path: PathBuf,
@@ -68,6 +72,20 @@ pub enum Error {
         found: i64,
         /// The newest version that this program knows.
         known: i64,
+        /// The ledger as it was before it was upgraded, where that stands beside it and this program knows it.
+        way_back: Option<PathBuf>,
+    },
+    /// Written by an earlier version, and the upgrade failed.
+    #[error("{} is of an older subledger (schema {from}) and could not be upgraded to schema {to}, so it was left as it was: {cause}", path.display())]
+    NotUpgraded {
+        /// The file.
+        path: PathBuf,
+        /// Its schema version.
+        from: i64,
+        /// The version of this program.
+        to: i64,
+        /// What went wrong.
+        cause: Box<Error>,
     },
     /// The file is damaged.
     #[error("{} is damaged ({what}): it was left untouched; run `subledger doctor`, or restore a backup", path.display())]
@@ -108,6 +126,15 @@ pub enum Error {
         /// What the system said.
         source: io::Error,
     },
+}
+
+fn or_back(copy: Option<&Path>) -> String {
+    copy.map_or_else(String::new, |copy| {
+        format!(
+            ", or go back to the ledger as it was before: subledger restore {} --replace",
+            copy.display()
+        )
+    })
 }
 
 impl From<rusqlite::Error> for Error {

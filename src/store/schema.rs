@@ -11,6 +11,7 @@ use std::path::{Path, PathBuf};
 use rusqlite::{Connection, ErrorCode, OptionalExtension, params};
 
 use crate::domain::time::{Timestamp, Zone};
+use crate::store::upgrade::{self, Upgraded};
 use crate::store::{Error, Mode, connect};
 
 /// The whole schema.
@@ -19,11 +20,12 @@ const SCHEMA: &str = include_str!("../../schema.sql");
 /// `PRAGMA application_id` of every ledger: `SubL` in ASCII.
 pub const APPLICATION_ID: i64 = 0x5375_624c;
 
-/// `PRAGMA user_version`: how many upgrade steps a ledger has behind it.
-pub const SCHEMA_VERSION: i64 = 1;
+/// `PRAGMA user_version` of a new ledger: the first schema and the steps of `upgrade` since.
+pub const SCHEMA_VERSION: i64 = 2;
 
-/// Version of the code that reads and folds deliveries. One that is greater than the ledger's own empties the
-/// projections and folds them again when the ledger is opened for writing.
+/// Version of the code that reads and folds deliveries, raised whenever it reads or folds anything differently. A
+/// ledger that is opened for writing with a smaller one has what was not understood read again, then everything folded
+/// again; with a greater one, only the latter.
 pub const READER_VERSION: i64 = 1;
 
 /// What stands at a path.
@@ -80,6 +82,7 @@ fn newer(path: &Path, found: i64) -> Error {
         path: path.to_owned(),
         found,
         known: SCHEMA_VERSION,
+        way_back: upgrade::way_back(path, SCHEMA_VERSION),
     }
 }
 
@@ -90,15 +93,23 @@ fn io_error(path: &Path, source: io::Error) -> Error {
     }
 }
 
-/// Opens the ledger at `path` for writing, making it if there is none. Whoever calls holds the ledger's lock. A new
-/// ledger is made whole under another name and then renamed, so that no crash leaves half of one.
-pub fn open(path: &Path, zone: Zone, now: Timestamp) -> Result<Connection, Error> {
+/// Opens the ledger at `path` for writing, making it if there is none and upgrading an older one. Whoever calls holds
+/// the ledger's lock. A new ledger is made whole under another name and then renamed, so that no crash leaves half of
+/// one.
+pub fn open(
+    path: &Path,
+    zone: Zone,
+    now: Timestamp,
+) -> Result<(Connection, Option<Upgraded>), Error> {
     if look(path)? != Found::Ledger {
         make(path, zone, now)?;
     }
     let mut conn = connect(path, Mode::Write).map_err(|error| judge(path, error))?;
-    create_or_check(&mut conn, path, zone, now)?;
-    Ok(conn)
+    let found = check(&conn, path)?;
+    let upgraded = (found < SCHEMA_VERSION)
+        .then(|| upgrade::run(&mut conn, path, found, upgrade::STEPS, now))
+        .transpose()?;
+    Ok((conn, upgraded))
 }
 
 fn make(path: &Path, zone: Zone, now: Timestamp) -> Result<(), Error> {
@@ -108,7 +119,7 @@ fn make(path: &Path, zone: Zone, now: Timestamp) -> Result<(), Error> {
     }
     private_file(&unfinished)?;
     let mut conn = connect(&unfinished, Mode::Write)?;
-    create_or_check(&mut conn, path, zone, now)?;
+    create(&mut conn, zone, now)?;
     conn.close().map_err(|(_, error)| error)?;
     let renamed = File::open(&unfinished)
         .and_then(|file| file.sync_all())
@@ -162,16 +173,8 @@ pub(crate) fn remove(path: &Path) -> Result<(), Error> {
     }
 }
 
-/// Makes the schema in an empty database, in one transaction; checks any other. `path` is for messages only.
-pub fn create_or_check(
-    conn: &mut Connection,
-    path: &Path,
-    zone: Zone,
-    now: Timestamp,
-) -> Result<(), Error> {
-    if !blank(conn).map_err(|error| judge(path, error.into()))? {
-        return check(conn, path);
-    }
+/// Makes the present schema in an empty database, in one transaction.
+pub fn create(conn: &mut Connection, zone: Zone, now: Timestamp) -> Result<(), Error> {
     let tx = conn.transaction_with_behavior(rusqlite::TransactionBehavior::Immediate)?;
     tx.execute_batch(SCHEMA)?;
     tx.pragma_update(None, "application_id", APPLICATION_ID)?;
@@ -193,15 +196,9 @@ pub fn create_or_check(
     Ok(())
 }
 
-fn blank(conn: &Connection) -> rusqlite::Result<bool> {
-    let id: i64 = conn.pragma_query_value(None, "application_id", |row| row.get(0))?;
-    let tables: i64 = conn.query_row("select count(*) from sqlite_schema", [], |row| row.get(0))?;
-    Ok(id == 0 && tables == 0)
-}
-
-/// Whether an open connection stands on a ledger that this program can use: `Error::Foreign`, `Error::Newer` or
-/// `Error::Damaged` if not. `path` is for messages only.
-pub fn check(conn: &Connection, path: &Path) -> Result<(), Error> {
+/// The schema of the ledger that an open connection stands on; `Error::Foreign`, `Error::Newer` or `Error::Damaged` if
+/// this program cannot use it. `path` is for messages only.
+pub fn check(conn: &Connection, path: &Path) -> Result<i64, Error> {
     let judged = |error: rusqlite::Error| judge(path, error.into());
     let id: i64 = conn
         .pragma_query_value(None, "application_id", |row| row.get(0))
@@ -223,7 +220,7 @@ pub fn check(conn: &Connection, path: &Path) -> Result<(), Error> {
             what: "its schema version is missing".to_owned(),
         });
     }
-    Ok(())
+    Ok(found)
 }
 
 /// What SQLite says of a file that it cannot read, in our words.

@@ -4,23 +4,27 @@
 //! follow the commit, checkpoints follow the answers, folding follows those unless the queue was short. Never looks
 //! inside a body.
 
+use std::cmp::Ordering;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::Ordering as Atomic;
 use std::time::{Duration, Instant};
 
 use rusqlite::{Connection, ErrorCode, params};
 
 use crate::domain::delivery::{Delivery, Outcome, Reading};
+use crate::domain::printable::Printable;
 use crate::domain::time::{Clock, Timestamp, Zone};
 use crate::store::append::{self, Ack, Head};
-use crate::store::fold::{Folder, Trouble, Unfolded};
+use crate::store::fold::{self, Folder, Trouble, Unfolded};
 use crate::store::inbox::{Job, Notes, Taken};
 use crate::store::project::Read;
+use crate::store::reread;
 use crate::store::ring::{RING, Ring, count_lost};
-use crate::store::schema::{READER_VERSION, meta, set_meta};
+use crate::store::schema::{READER_VERSION, set_meta};
 use crate::store::task::Running;
+use crate::store::upgrade::Upgrade;
 use crate::store::writer::{Options, Shared, held};
 use crate::store::{BUSY_TIMEOUT, Error, upkeep};
 
@@ -111,15 +115,33 @@ impl Core {
             next_tick: now,
             next_probe: now,
         };
-        let read_by: i64 = meta(&core.conn, "reader_version")?
-            .and_then(|version| version.parse().ok())
-            .unwrap_or(0);
-        if read_by < READER_VERSION {
-            upkeep::rebuild::start_over(&mut core)?;
-        }
+        core.take_over()?;
         core.shared.vitals.look(&core.conn)?;
         core.show();
         Ok(core)
+    }
+
+    /// Has what another version of the reading code read taken up by this one, behind everything else.
+    fn take_over(&mut self) -> Result<(), Error> {
+        let before = fold::read_by(&self.conn)?;
+        match before.cmp(&READER_VERSION) {
+            Ordering::Equal => Ok(()),
+            Ordering::Less => {
+                tracing::info!(
+                    "this version reads webhooks anew: what was not understood is read again, then lists catch up; \
+                     receiving goes on"
+                );
+                let now = self.now();
+                self.transact(|core| reread::begin(&core.conn, before, now))?;
+                self.folder.reload(&self.conn)
+            }
+            Ordering::Greater => {
+                tracing::warn!(
+                    "a newer version has read this ledger: lists are made again by this one"
+                );
+                upkeep::rebuild::start_over(self)
+            }
+        }
     }
 
     pub(crate) fn now(&self) -> Timestamp {
@@ -406,11 +428,11 @@ impl Core {
         self.next_probe = self.last_commit + PROBE_EVERY;
         shared
             .committed_ms
-            .store(shared.uptime_ms(), Ordering::Relaxed);
+            .store(shared.uptime_ms(), Atomic::Relaxed);
         shared
             .last_commit_at
-            .store(self.clock.now().ms(), Ordering::Relaxed);
-        shared.commits.fetch_add(1, Ordering::Relaxed);
+            .store(self.clock.now().ms(), Atomic::Relaxed);
+        shared.commits.fetch_add(1, Atomic::Relaxed);
         if held(&shared.failing).take().is_some() {
             tracing::info!("the ledger can be written again");
         }
@@ -419,8 +441,8 @@ impl Core {
     /// Shows how far this has come.
     pub(crate) fn show(&self) {
         let shared = &self.shared;
-        shared.last_seq.store(self.head.seq, Ordering::Relaxed);
-        shared.folded_seq.store(self.folder.seq, Ordering::Relaxed);
+        shared.last_seq.store(self.head.seq, Atomic::Relaxed);
+        shared.folded_seq.store(self.folder.seq, Atomic::Relaxed);
         *held(&shared.zone) = self.folder.zone();
     }
 
@@ -507,11 +529,18 @@ impl Core {
         let folded = self.folder.catch_up(&self.conn, now, limit, pause);
         self.last_fold = Instant::now();
         let folded = folded?;
-        let done = folded.passed + folded.cleared;
+        let done = folded.passed + folded.cleared + folded.reread;
         if done > 0 {
             self.committed();
             self.show();
             self.after_commit();
+        }
+        if let Some(upgrade) = self.folder.upgrade().filter(|_| !self.behind()) {
+            self.transact(|core| reread::finish(&core.conn, upgrade, now))?;
+            self.folder.reload(&self.conn)?;
+            if let Some(upgrade) = Upgrade::of_reading(&self.conn)? {
+                tracing::info!("{}", Printable::line(&upgrade.sentence()));
+            }
         }
         Ok(done)
     }
@@ -524,7 +553,7 @@ impl Core {
             self.commits = 0;
             let all = self.checkpoint("passive", Duration::ZERO);
             // While a long reader is in the way there is nothing to wait for.
-            if all && self.shared.wal_bytes.load(Ordering::Relaxed) > WAL_BYTES_LARGE {
+            if all && self.shared.wal_bytes.load(Atomic::Relaxed) > WAL_BYTES_LARGE {
                 self.checkpoint("truncate", WAL_PATIENCE);
             }
         }
@@ -547,7 +576,7 @@ impl Core {
         match done {
             Ok((all, frames)) => {
                 let bytes = u64::try_from(frames).unwrap_or(0) * FRAME_BYTES;
-                self.shared.wal_bytes.store(bytes, Ordering::Relaxed);
+                self.shared.wal_bytes.store(bytes, Atomic::Relaxed);
                 all
             }
             // Another one is checkpointing or reading: the next attempt gets further.
@@ -628,7 +657,7 @@ impl Core {
             self.reload()?;
         }
         let mut steps = 0;
-        while self.behind() && (steps < LAST_STEPS || !self.shared.hurry.load(Ordering::Relaxed)) {
+        while self.behind() && (steps < LAST_STEPS || !self.shared.hurry.load(Atomic::Relaxed)) {
             steps += 1;
             if self.catch_up(FOLD_MAX, &|| false)? == 0 {
                 break;
@@ -719,8 +748,8 @@ mod tests {
 
     fn end(ledger: &Ledger, hurry: bool) -> String {
         let shared = Arc::new(Shared::new(Zone::UTC, PathBuf::new()));
-        shared.hurry.store(hurry, Ordering::Relaxed);
-        let conn = schema::open(&ledger.path, Zone::UTC, MORNING).unwrap();
+        shared.hurry.store(hurry, Atomic::Relaxed);
+        let (conn, _) = schema::open(&ledger.path, Zone::UTC, MORNING).unwrap();
         let path = ledger.path.clone();
         let core = Core::load(conn, path, ledger.options(), Zone::UTC, shared).unwrap();
         core.finish().unwrap();

@@ -20,6 +20,7 @@ use crate::domain::query::{
 use crate::domain::time::{DAY_MS, Timestamp, Zone};
 use crate::store::Error;
 use crate::store::query::Reader;
+use crate::store::upgrade::Upgrade;
 
 pub(crate) use monthly::PeriodPrice;
 pub use needs::{BACKUP_MS_MAX, Backup, Need, Outside, Rule};
@@ -87,6 +88,8 @@ pub struct Today {
     pub history: Option<String>,
     /// What needs the publisher, the most urgent first.
     pub needs_you: Vec<Need>,
+    /// What a new version of subledger brought in this period, if anything.
+    pub upgraded: Option<Upgrade>,
     /// Readers who registered.
     pub new_readers: Figure,
     /// Subscriptions that began, paid or on trial.
@@ -225,6 +228,7 @@ impl Reader {
             folded_seq: status.folded_seq,
             history: review.history(),
             needs_you: needs::of(&review, outside)?,
+            upgraded: review.upgraded()?,
             new_readers: review.compared(List::Users, "is:registered", Key::Registered)?,
             new_subscriptions: review.compared(
                 List::Subscriptions,
@@ -310,6 +314,13 @@ impl<'a> Review<'a> {
             Since::LastReview => (self.last.map(|(_, at)| at).or(self.first), self.now),
             Since::Span { from, to } => (Some(from), to),
         }
+    }
+
+    /// What was gained or lost by reading anew since the period began.
+    fn upgraded(&self) -> Result<Option<Upgrade>, Error> {
+        let from = self.period().from.unwrap_or_default();
+        let upgrade = self.reader.upgrade()?;
+        Ok(upgrade.filter(|upgrade| upgrade.is_news() && upgrade.at >= from))
     }
 
     fn period(&self) -> Period {

@@ -19,6 +19,7 @@ use crate::store::socket::Served;
 use crate::store::task::{AdmitFn, Hands, Progress, Task, TaskReport};
 use crate::store::thread::Core;
 use crate::store::today::alerts::{ALERTS, Alerts, HEARTBEAT, Heartbeat};
+use crate::store::upgrade::Upgraded;
 use crate::store::vitals::{Figures, Vitals};
 use crate::store::{Error, ReadFn};
 
@@ -115,12 +116,13 @@ pub struct Store {
     fingerprint_key: [u8; 32],
     thread: Option<JoinHandle<Result<(), Error>>>,
     served: Mutex<Option<Served>>,
+    upgraded: Option<Upgraded>,
     // Last: the lock is let go of after the thread has ended.
     _lock: Lock,
 }
 
 impl Store {
-    /// Takes the lock, makes or checks the file, and goes on folding where it was left. `Error::Locked` if another
+    /// Takes the lock, makes, upgrades or checks the file, and goes on folding where it was left. `Error::Locked` if another
     /// process holds it; the other errors of `schema::open` leave the file untouched.
     pub fn open(path: &Path, options: Options) -> Result<Self, Error> {
         let path = &real_path(path);
@@ -128,7 +130,7 @@ impl Store {
         schema::look(path)?;
         schema::make_folder(path)?;
         let lock = Lock::take(path, &options.listen, now)?;
-        let conn = schema::open(path, options.zone, now)?;
+        let (conn, upgraded) = schema::open(path, options.zone, now)?;
         let damaged = |what: &str| Error::Damaged {
             path: path.clone(),
             what: what.to_owned(),
@@ -155,6 +157,7 @@ impl Store {
             fingerprint_key,
             thread: Some(thread),
             served: Mutex::new(None),
+            upgraded,
             _lock: lock,
         })
     }
@@ -169,6 +172,11 @@ impl Store {
     /// The file, links resolved.
     pub fn path(&self) -> &Path {
         &self.path
+    }
+
+    /// What opening it upgraded, if anything.
+    pub const fn upgraded(&self) -> Option<&Upgraded> {
+        self.upgraded.as_ref()
     }
 
     /// The zone that days are counted in.

@@ -96,6 +96,12 @@ fn lines(review: &today::Today, zone: Zone, tests: i64) -> Vec<TodayLine> {
                 .map(|(list, query)| Door { list, query }),
         })
         .collect();
+    if let Some(upgrade) = &review.upgraded {
+        out.push(TodayLine {
+            say: Say::Remark(upgrade.sentence()),
+            door: None,
+        });
+    }
     if review.seq == 0 {
         let says = "Nothing has arrived yet: 9 shows the links to paste".to_owned();
         out.push(TodayLine {

@@ -175,8 +175,20 @@ struct Job {
 enum Stop {
     /// The screen is closed.
     Closed,
+    /// It was upgraded: it is opened again at once.
+    Upgraded,
     /// Something is wrong with the ledger: it is opened again.
     Trouble(String),
+}
+
+fn trouble(error: Error) -> Stop {
+    Stop::Trouble(match error {
+        // The path alone would fill the line.
+        Error::Newer { .. } => {
+            "a newer subledger has upgraded this file: `q`, then start that one".to_owned()
+        }
+        other => other.to_string(),
+    })
 }
 
 impl Job {
@@ -184,11 +196,12 @@ impl Job {
         loop {
             let stop = match Reader::open(&self.path) {
                 Ok(reader) => self.serve(&reader),
-                Err(error) => Stop::Trouble(error.to_string()),
+                Err(error) => trouble(error),
             };
             self.shared.desk().interrupt = None;
             match stop {
                 Stop::Closed => return,
+                Stop::Upgraded => {}
                 Stop::Trouble(why) => {
                     if self.tell(Msg::Trouble(why)).is_err() || self.rest(RETRY).is_err() {
                         return;
@@ -230,7 +243,6 @@ impl Job {
     }
 
     fn answer_all(&self, reader: &Reader) -> Result<std::convert::Infallible, Stop> {
-        let trouble = |error: Error| Stop::Trouble(error.to_string());
         let opened = reading::opened(reader, &self.path, self.clock.now()).map_err(trouble)?;
         self.tell(Msg::Opened(opened))?;
         let file = identity(&self.path);
@@ -258,6 +270,9 @@ impl Job {
                 let now = reader.version().map_err(trouble)?;
                 if now != version {
                     version = now;
+                    if reader.is_outdated().map_err(trouble)? {
+                        return Err(Stop::Upgraded);
+                    }
                     self.tell(Msg::Changed)?;
                 }
             }

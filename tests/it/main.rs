@@ -28,3 +28,4 @@ mod queries;
 mod reach;
 mod screen;
 mod service;
+mod upgrade;

@@ -18,7 +18,7 @@ mod status;
 mod vocabulary;
 
 use std::cell::RefCell;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use rusqlite::types::{Value as Sql, ValueRef};
 use rusqlite::{Connection, OptionalExtension, Statement as Prepared};
@@ -26,7 +26,9 @@ use rusqlite::{Connection, OptionalExtension, Statement as Prepared};
 use crate::domain::page::{Cell, Count, Cursor, List, Page, Row, RowKey};
 use crate::domain::query::{Bounds, Query, Span};
 use crate::domain::time::Zone;
-use crate::store::Error;
+use crate::store::schema::{self, SCHEMA_VERSION};
+use crate::store::upgrade::Upgrade;
+use crate::store::{Error, lock};
 
 pub use choices::CHOICE_KEYS;
 pub use detail::{Alias, Detail, RejectedDetail, UserDetail};
@@ -42,6 +44,9 @@ use vocabulary::Plans;
 pub struct Reader {
     /// Only `sql` needs it mutable, to put up its guards.
     conn: RefCell<Connection>,
+    path: PathBuf,
+    /// As it was when the ledger was opened.
+    schema: i64,
     zone: Zone,
     plans: RefCell<Plans>,
 }
@@ -58,10 +63,12 @@ impl Reader {
     /// Opens the ledger at `path`. `Error::Absent`, `Foreign`, `Newer` or `Damaged` where that cannot be done; the
     /// file is not touched.
     pub fn open(path: &Path) -> Result<Self, Error> {
-        let (conn, zone) = open::open(path)?;
+        let (conn, schema, zone) = open::open(path)?;
         functions::add(&conn, zone)?;
         Ok(Self {
             conn: RefCell::new(conn),
+            path: path.to_owned(),
+            schema,
             zone,
             plans: RefCell::default(),
         })
@@ -86,6 +93,30 @@ impl Reader {
             .conn
             .borrow()
             .pragma_query_value(None, "data_version", |row| row.get(0))?)
+    }
+
+    /// Whether the ledger was upgraded under this reader, which is of no use then and is opened again; `Error::Newer` if a
+    /// newer version of subledger did it.
+    pub fn is_outdated(&self) -> Result<bool, Error> {
+        Ok(schema::check(&self.conn.borrow(), &self.path)? != self.schema)
+    }
+
+    /// The process that writes to the ledger, where it is of an older version than this one: a newer would have
+    /// upgraded the schema. It holds the lock, so nobody else upgrades it either.
+    pub fn older_writer(&self) -> Option<u32> {
+        if self.schema >= SCHEMA_VERSION {
+            return None;
+        }
+        lock::holder(&self.path).map(|holder| holder.pid)
+    }
+
+    /// What the newest version that read webhooks anew made of this ledger, if one ever did.
+    pub fn upgrade(&self) -> Result<Option<Upgrade>, Error> {
+        // The first schema had no place for it.
+        if self.schema < 2 {
+            return Ok(None);
+        }
+        Upgrade::of_reading(&self.conn.borrow())
     }
 
     /// The zone of days, as it was when the ledger was opened.

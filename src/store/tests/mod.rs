@@ -3,6 +3,7 @@
 mod copies;
 mod duplicates;
 mod durability;
+mod upgrades;
 mod upkeep;
 
 use std::path::{Path, PathBuf};
@@ -31,7 +32,7 @@ pub(super) const MORNING: Timestamp = Timestamp::from_ms(1_767_603_600_000);
 pub(super) struct Ledger {
     dir: TempDir,
     pub(super) path: PathBuf,
-    /// Whether bodies that begin with `later` can be read.
+    /// Whether bodies with `later` can be read and what is `unheard-of` is known.
     upgraded: Arc<AtomicBool>,
     store: Option<Store>,
 }
@@ -76,6 +77,10 @@ impl Ledger {
 
     pub(super) fn upgrade(&self) {
         self.upgraded.store(true, Ordering::Relaxed);
+    }
+
+    pub(super) fn downgrade(&self) {
+        self.upgraded.store(false, Ordering::Relaxed);
     }
 
     pub(super) fn store(&self) -> &Store {
@@ -178,27 +183,39 @@ fn reader(upgraded: &Arc<AtomicBool>) -> ReadFn {
     Arc::new(move |delivery| {
         let text = String::from_utf8_lossy(&delivery.body).into_owned();
         assert!(!text.contains("trap"), "reading breaks on this one");
-        let keys = text.split(' ').map_while(|word| key(word, &text)).collect();
-        let unreadable = text.contains("garbage")
-            || (text.contains("later") && !upgraded.load(Ordering::Relaxed));
+        let upgraded = upgraded.load(Ordering::Relaxed);
+        let keys = match (text.split_once(" unheard-of "), upgraded) {
+            (Some((before, _)), false) => vec![key(before, &text).unwrap()],
+            (Some((_, after)), true) => after
+                .split(' ')
+                .map_while(|word| key(word, &text))
+                .collect(),
+            (None, _) => text.split(' ').map_while(|word| key(word, &text)).collect(),
+        };
+        let unreadable = text.contains("garbage") || (text.contains("later") && !upgraded);
+        let unknown = text.contains("unheard-of") && !upgraded;
         Reading {
             label: text.split(' ').next_back().unwrap_or_default().to_owned(),
             keys,
             content: if unreadable {
                 Content::Unreadable("no JSON object".to_owned())
             } else {
-                Content::Events(vec![signed_in()])
+                Content::Events(vec![event(if unknown {
+                    EventType::Unknown
+                } else {
+                    EventType::UserSignedIn
+                })])
             },
         }
     })
 }
 
-fn signed_in() -> Event {
+fn event(kind: EventType) -> Event {
     let subject = Subject {
         user_id: Some("reader".to_owned()),
         ..Subject::default()
     };
-    Event::new(EventType::UserSignedIn, Occurred::NOT_TOLD, subject)
+    Event::new(kind, Occurred::NOT_TOLD, subject)
 }
 
 fn key(word: &str, text: &str) -> Option<DeliveryKey> {

@@ -70,6 +70,8 @@ impl Backup {
 pub enum Rule {
     /// No receiver runs.
     NotReceiving,
+    /// The receiver is of an older version than this program.
+    OlderReceiver,
     /// The disk is nearly full.
     DiskLow,
     /// A provider is quiet for longer than ever.
@@ -171,6 +173,12 @@ pub(super) fn of(review: &Review<'_>, outside: &Outside) -> Result<Vec<Need>, Er
     if outside.receiving == Some(false) {
         let says = "no receiver runs: webhooks are not kept; `subledger serve` starts one";
         out.push(bare(Rule::NotReceiving, says.to_owned()));
+    }
+    if let Some(pid) = review.reader.older_writer() {
+        let says = format!(
+            "the receiver (process {pid}) is an older version: `subledger stop`, then start it again"
+        );
+        out.push(bare(Rule::OlderReceiver, says));
     }
     if let Some(bytes) = outside.disk_low {
         let says = format!("the disk has {} MiB left", bytes >> 20);

@@ -1,15 +1,12 @@
-//! Reading again what could not be read or folded, after an upgrade of the reading code.
-
-use rusqlite::params;
+//! Reading again what could not be read or folded, when the publisher asks. An upgrade does it by itself (`reread`).
 
 use crate::domain::delivery::{Content, Outcome};
 use crate::store::Error;
-use crate::store::append::{Verdict, find_twin, remember_keys, stored_at};
+use crate::store::append::stored_at;
 use crate::store::fold::{Trouble, Unfolded};
-use crate::store::schema::READER_VERSION;
+use crate::store::reread::settle;
 use crate::store::task::{Progress, Step, Steps, TaskReport};
 use crate::store::thread::Core;
-use crate::store::upkeep::{Reason, guard};
 
 /// So many deliveries per step.
 const STEP: i64 = 16;
@@ -55,41 +52,21 @@ fn quarantined_after(core: &Core, last: i64) -> Result<Vec<i64>, Error> {
 
 /// Whether delivery `seq` can be read now; then it is stored or a duplicate, once and for all.
 fn retry_one(core: &mut Core, seq: i64) -> Result<bool, Error> {
-    let Some(delivery) = stored_at(&core.conn, seq)?.and_then(|row| row.delivery) else {
+    let Some(stored) = stored_at(&core.conn, seq)? else {
         return Ok(false);
     };
-    let reading = core.folder.read(&delivery);
+    let Some(delivery) = &stored.delivery else {
+        return Ok(false);
+    };
+    let reading = core.folder.read(delivery);
     if !matches!(reading.content, Content::Events(_)) {
         return Ok(false);
     }
-    let twin = find_twin(
-        &core.conn,
-        &delivery,
-        &reading,
-        delivery.received_at,
-        Some(seq),
-    )?;
-    let verdict = Verdict::of(&reading, twin.as_ref());
-    guard(&core.conn, Reason::Quarantine, || {
-        core.conn
-            .prepare_cached(
-                "update deliveries set outcome = ?2, duplicate_of = ?3, reason = ?4, dedupe_key = ?5,
-                 provider_type = ?6, reader_version = ?7 where seq = ?1",
-            )?
-            .execute(params![
-                seq,
-                verdict.outcome.as_str(),
-                verdict.duplicate_of,
-                verdict.reason,
-                reading.keys.first().map(|key| key.key.replace('\0', "\u{fffd}")),
-                reading.label.replace('\0', "\u{fffd}"),
-                READER_VERSION,
-            ])?;
-        Ok(())
-    })?;
-    remember_keys(&core.conn, seq, &delivery, &reading, twin.as_ref())?;
+    let outcome = settle(&core.conn, &stored, &reading)?;
     // One that is not folded yet is folded in its turn.
-    if verdict.outcome == Outcome::Stored && seq <= core.folder.seq {
+    if let (Outcome::Stored, Some(delivery)) = (outcome, stored.delivery)
+        && seq <= core.folder.seq
+    {
         let unfolded = Unfolded {
             seq,
             delivery,

@@ -17,7 +17,7 @@ use rusqlite::{Connection, Rows, Statement};
 use crate::domain::time::{Timestamp, Zone};
 use crate::store::append::stored_after;
 use crate::store::fold::{self, Folder, Trouble, Unfolded};
-use crate::store::schema::{self, READER_VERSION, beside, remove, set_meta};
+use crate::store::schema::{self, beside, remove, set_meta};
 use crate::store::task::{Progress, Step, Steps, TaskReport};
 use crate::store::thread::{Core, TICK_ROWS};
 use crate::store::{Error, Mode, ReadFn, connect};
@@ -37,6 +37,7 @@ const KEPT: &[&str] = &[
     "checks",
     "reviews",
     "views",
+    "upgrades",
     "meta",
 ];
 
@@ -45,8 +46,7 @@ pub(crate) fn start_over(core: &mut Core) -> Result<(), Error> {
     let zone = core.folder.zone();
     core.transact(|core| {
         fold::start_over(&core.conn)?;
-        set_meta(&core.conn, "zone", zone.name())?;
-        set_meta(&core.conn, "reader_version", &READER_VERSION.to_string())
+        set_meta(&core.conn, "zone", zone.name())
     })?;
     core.folder.reload(&core.conn)
 }
@@ -54,6 +54,10 @@ pub(crate) fn start_over(core: &mut Core) -> Result<(), Error> {
 pub(crate) fn rebuild(mut zone: Option<Zone>) -> Steps {
     let mut end = None;
     Box::new(move |core| {
+        // What an earlier version did not understand is known only as long as its lists are there.
+        if core.folder.is_rereading() && core.catch_up(STEP, &|| false)? > 0 {
+            return Ok(Step::More(Progress::default()));
+        }
         let Some(end) = end else {
             let before = core.folder.zone();
             if let Some(zone) = zone.take() {
@@ -181,7 +185,7 @@ impl Comparison {
     fn fold_again(&self, report: &mut TaskReport) -> Result<Connection, Error> {
         schema::private_file(&self.beside)?;
         let mut conn = connect(&self.beside, Mode::Write)?;
-        schema::create_or_check(&mut conn, &self.beside, self.zone, self.now)?;
+        schema::create(&mut conn, self.zone, self.now)?;
         // This file is thrown away: nothing in it needs to last, and deliveries stand in it without what they name.
         conn.execute_batch("pragma foreign_keys = off; pragma synchronous = off")?;
         let mut folder = Folder::load(&conn, Arc::clone(&self.read), self.zone)?;
