@@ -201,9 +201,9 @@ pub enum Command {
     },
     /// Check chain, sequence and file
     Verify,
-    /// A verified copy of the database, while the receiver runs or not
+    /// A verified copy of the database, at any time
     Backup(BackupArgs),
-    /// Put a backup in the place of the database; verified first, the old one kept
+    /// Put a verified backup in the place of the database
     Restore(RestoreArgs),
     /// Whether a receiver runs on this database, and what it has
     Status,

@@ -184,7 +184,7 @@ impl SettingsBack {
         Ok(Self {
             database: places.database(&named(global), by_settings.as_deref())?,
             text,
-            to: settings.path,
+            to: settings.path.canonicalize().unwrap_or(settings.path),
             replaces: settings.exists,
         })
     }

@@ -1,8 +1,9 @@
 //! A whole, checked copy of a ledger file, made while others write to it.
 //!
 //! All pages are copied under one snapshot, so a writer that never pauses does not make it begin again; what is
-//! written meanwhile waits in the write-ahead log until the pages are through. (`vacuum into` takes several times as
-//! long under the same snapshot, a copy without one begins again at every commit.) The copy stands under a name of
+//! written meanwhile waits in the write-ahead log until the pages are through. (A copy without a snapshot begins again
+//! at every commit; `vacuum into` holds the same one, for four times the processor time, and can neither pause nor
+//! sync as it goes.) The copy stands under a name of
 //! its own beside its target until it is synced and verified, and only then takes the name: on any failure nothing is
 //! left. Reads the ledger only, and needs no lock.
 
