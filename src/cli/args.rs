@@ -187,7 +187,7 @@ pub enum Command {
         #[command(flatten)]
         list: ListArgs,
     },
-    /// Take deliveries in from a file, as if they had arrived; a second time changes nothing
+    /// Take deliveries in from a file, as if they had arrived
     Import(ImportArgs),
     /// Events, or whole deliveries for another ledger, oldest first
     Export(ExportArgs),
