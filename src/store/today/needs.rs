@@ -103,6 +103,7 @@ impl Rule {
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::NotReceiving => "not_receiving",
+            Self::OlderReceiver => "older_receiver",
             Self::DiskLow => "disk_low",
             Self::Quiet => "quiet",
             Self::TurnedAway => "turned_away",
