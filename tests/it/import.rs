@@ -13,12 +13,16 @@ use subledger::providers;
 use crate::support::{Home, PATIENCE, Serving};
 
 fn run(home: &Home, args: &[&str]) -> Output {
-    home.command(args).stdin(Stdio::null()).output().unwrap()
+    let mut command = home.command(args);
+    // Side files of stdin stand where the command runs.
+    command.current_dir(home.path());
+    command.stdin(Stdio::null()).output().unwrap()
 }
 
 fn run_with(home: &Home, args: &[&str], stdin: &[u8]) -> Output {
     let mut child = home
         .command(args)
+        .current_dir(home.path())
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())

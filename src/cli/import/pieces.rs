@@ -132,10 +132,10 @@ impl<R: BufRead> Pieces<R> {
             let buffer = self.from.fill_buf()?;
             if buffer.is_empty() {
                 self.form = Some(Form::End);
-                // Nothing behind the last line ending is no line.
-                piece.is_cut_off = piece.length > 0;
+                // Nothing, or only blanks, behind the last line ending is no line.
                 piece.trim();
-                return Ok((piece.length > 0).then_some(piece));
+                piece.is_cut_off = !piece.bytes.is_empty();
+                return Ok(piece.is_cut_off.then_some(piece));
             }
             let end = buffer.iter().position(|byte| *byte == b'\n');
             piece.push(&buffer[..end.unwrap_or(buffer.len())], self.bytes_max);
@@ -290,6 +290,7 @@ mod tests {
         );
         assert_eq!(pieces(b""), []);
         assert_eq!(pieces(b" \n\n"), []);
+        assert_eq!(pieces(b"{}\n \t"), [one(1, "{}", false)]);
     }
 
     #[test]
