@@ -6,7 +6,7 @@
 
 create table deliveries ( -- one authenticated request each, kept as received; UPDATE and DELETE are refused
   seq             integer primary key,  -- 1, 2, 3 ... without gaps: the order of record
-  received_at     text not null,        -- when it had arrived, by our clock; never decreases
+  received_at     text not null,        -- when it had arrived, by our clock; never decreases with seq, imports aside, which keep their own
   provider        text not null,        -- conscent, klustr, expressconsent, zotlo
   account         text not null,        -- whose credential matched; main unless named
   hook            text not null,        -- last word of the URL that the provider was given
@@ -59,7 +59,7 @@ when new.seq <= (select max(seq) from deliveries)
 begin select raise(abort, 'deliveries are append-only'); end;
 
 create table delivery_keys ( -- what a delivery that was here before is recognised by
-  hash blob primary key,                -- first 16 bytes of SHA-256 over provider, account and key
+  hash blob primary key,                -- first 16 bytes of SHA-256 over provider, account and key; an import also has one of itself
   seq  integer not null                 -- the first delivery with it; for keys with a window the last stored one
 ) strict, without rowid;
 

@@ -86,6 +86,8 @@ pub struct Config {
     pub store_path: Option<PathBuf>,
     /// The screen.
     pub display: Display,
+    /// The copies of each night.
+    pub backup: BackupSettings,
     /// What each account was given, `main` of every provider among them.
     pub accounts: Vec<Settings>,
     /// Things that work but deserve a word: one sentence each.
@@ -138,6 +140,15 @@ pub struct Display {
     pub theme: String,
     /// What closing the screen means.
     pub on_quit: OnQuit,
+}
+
+/// `[backup]`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BackupSettings {
+    /// Where a verified copy is written each night, absolute; `None`: none is.
+    pub dir: Option<PathBuf>,
+    /// So many are kept, at least 1.
+    pub keep: usize,
 }
 
 /// What closing the screen means when this process is also the receiver.

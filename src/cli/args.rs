@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+use crate::cli::proxy::Proxy;
 use crate::cli::table::Format;
 
 /// Receives a publisher's webhooks into one SQLite file, and shows the day.
@@ -146,7 +147,21 @@ pub enum Command {
     Urls {
         /// Only this provider
         provider: Option<String>,
+        /// Instead: what a proxy or tunnel is told so that it forwards /hooks/* and nothing else
+        #[arg(long, value_enum, value_name = "PROXY", conflicts_with = "provider")]
+        proxy: Option<Proxy>,
     },
+    /// Ask for what the provider's dashboard shows, store it, print the links
+    ///
+    /// Without a terminal, stdin holds a line KEY=VALUE for each (`subledger connect conscent <answers`); keys that are
+    /// not there stay as they are. Secrets are never arguments.
+    Connect {
+        /// Whom; another account of theirs: --account NAME
+        provider: String,
+    },
+    /// Secret links and other secrets: changed without losing a webhook
+    #[command(subcommand)]
+    Keys(KeysCommand),
     /// Send a correctly signed sample, marked as a test, to the running receiver
     Send(SendArgs),
     /// Mark deliveries or a user as tests; erase all tests
@@ -172,6 +187,10 @@ pub enum Command {
         #[command(flatten)]
         list: ListArgs,
     },
+    /// Take deliveries in from a file, as if they had arrived; a second time changes nothing
+    Import(ImportArgs),
+    /// Events, or whole deliveries for another ledger, oldest first
+    Export(ExportArgs),
     /// A throw-away year of made-up data
     Demo(DemoArgs),
     /// Everything that is folded, folded again from the deliveries
@@ -182,14 +201,28 @@ pub enum Command {
     },
     /// Check chain, sequence and file
     Verify,
+    /// A verified copy of the database, while the receiver runs or not
+    Backup(BackupArgs),
+    /// Put a backup in the place of the database; verified first, the old one kept
+    Restore(RestoreArgs),
     /// Whether a receiver runs on this database, and what it has
     Status,
     /// Stop the receiver; what was accepted is answered first
     Stop,
     /// Have the receiver take the settings again
     Reload,
-    /// Check settings, permissions, disk and providers
-    Doctor,
+    /// The receiver as a service that systemd starts with the machine, and again when it fails
+    #[command(subcommand)]
+    Service(ServiceCommand),
+    /// Check settings, permissions, disk and providers; --public: the address from outside
+    Doctor {
+        /// Call the public address as the providers do; stores marked tests, which `tests clear` erases
+        #[arg(long)]
+        public: bool,
+        /// Only this provider
+        #[arg(requires = "public")]
+        provider: Option<String>,
+    },
     /// The settings
     #[command(subcommand)]
     Config(ConfigCommand),
@@ -301,6 +334,33 @@ pub enum TestsCommand {
     Clear,
 }
 
+/// What `keys` does.
+#[derive(Clone, Debug, Subcommand)]
+pub enum KeysCommand {
+    /// Which secrets are in force, and what came on each in the last 7 days
+    List {
+        /// Only this provider
+        provider: Option<String>,
+    },
+    /// A new secret link, the old one valid until dropped
+    Rotate {
+        /// Whose
+        provider: String,
+        /// Another secret than the link, such as `api_secret`: its new value is asked for (or read from stdin)
+        secret: Option<String>,
+    },
+    /// Take the old ones out: only the newest stays valid
+    Drop {
+        /// Whose
+        provider: String,
+        /// Another secret than the link, such as `api_secret`
+        secret: Option<String>,
+        /// Even if the old one is still used
+        #[arg(long)]
+        yes: bool,
+    },
+}
+
 /// What `rejected` does.
 #[derive(Clone, Debug, Subcommand)]
 pub enum RejectedCommand {
@@ -328,6 +388,88 @@ pub enum QuarantineCommand {
     Retry,
 }
 
+/// What `backup` takes.
+#[derive(Args, Clone, Debug)]
+pub struct BackupArgs {
+    /// The file to write; a folder: subledger-<today>.db in it
+    #[arg(value_name = "FILE")]
+    pub file: PathBuf,
+    /// The settings too, secrets among them, as FILE.settings.toml
+    #[arg(long)]
+    pub with_settings: bool,
+    /// Replace files that are there
+    #[arg(long)]
+    pub force: bool,
+}
+
+/// What `restore` takes.
+#[derive(Args, Clone, Debug)]
+pub struct RestoreArgs {
+    /// The backup
+    #[arg(value_name = "FILE")]
+    pub file: PathBuf,
+    /// The settings too, from FILE.settings.toml
+    #[arg(long)]
+    pub with_settings: bool,
+    /// Replace a database that has deliveries, and settings; the old files are kept under other names
+    #[arg(long)]
+    pub replace: bool,
+    /// Verify the backup and change nothing
+    #[arg(long, conflicts_with_all = ["replace", "with_settings"])]
+    pub check: bool,
+}
+
+/// What `import` takes.
+#[derive(Args, Clone, Debug)]
+pub struct ImportArgs {
+    /// Deliveries, one JSON object a line (or one array of them), as `export --deliveries` writes; `-`: stdin
+    pub file: PathBuf,
+    /// The lines are bare bodies of this provider
+    #[arg(long, value_name = "PROVIDER", requires = "hook", requires = "as_of")]
+    pub provider: Option<String>,
+    /// ... that would have gone to this hook
+    #[arg(long, value_name = "HOOK", requires = "provider")]
+    pub hook: Option<String>,
+    /// ... and count as received at this time: 2026-11-01, 2026-11-01T09:00:00Z
+    #[arg(long, value_name = "TIME", requires = "provider")]
+    pub as_of: Option<String>,
+    /// Where lines go that cannot be taken in; nothing: beside FILE, as FILE.rejected.ndjson
+    #[arg(long, value_name = "FILE")]
+    pub rejects: Option<PathBuf>,
+    /// Only tell what would happen
+    #[arg(long)]
+    pub dry_run: bool,
+}
+
+/// What `export` takes.
+#[derive(Args, Clone, Debug)]
+pub struct ExportArgs {
+    /// Filter, as on screen: provider:zotlo since:7d
+    #[arg(value_name = "QUERY", num_args = 0..)]
+    pub query: Vec<String>,
+    /// Whole deliveries, headers and bodies too, as `import` takes them
+    #[arg(long)]
+    pub deliveries: bool,
+    /// How to write it; nothing: ndjson
+    #[arg(long, value_enum, value_name = "FORMAT", conflicts_with = "json")]
+    pub format: Option<ExportFormat>,
+    /// Into this file, which appears once it is whole; nothing: stdout
+    #[arg(long, value_name = "FILE")]
+    pub out: Option<PathBuf>,
+    /// Replace the file if it is there
+    #[arg(long, requires = "out")]
+    pub force: bool,
+}
+
+/// How an export is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum ExportFormat {
+    /// One JSON object a line.
+    Ndjson,
+    /// For spreadsheets: formulas are defused, so this is not exact.
+    Csv,
+}
+
 /// What `demo` takes.
 #[derive(Args, Clone, Debug)]
 pub struct DemoArgs {
@@ -343,6 +485,38 @@ pub struct DemoArgs {
     /// Write the database here and keep it; opens no screen
     #[arg(long, value_name = "FILE")]
     pub out: Option<PathBuf>,
+}
+
+/// What `service` does.
+#[derive(Clone, Debug, Subcommand)]
+pub enum ServiceCommand {
+    /// Place a unit of this user and start it; done again, it is written again
+    Install {
+        /// Print a script that does it, and do nothing
+        #[arg(long)]
+        print: bool,
+        /// Print a script, for root, with a hardened unit of the machine's and its socket; do nothing
+        #[arg(long)]
+        system: bool,
+        /// The program that the unit starts, where it is not to be this one
+        #[arg(long, value_name = "FILE")]
+        program: Option<PathBuf>,
+    },
+    /// How the service stands; exit 3 if it is not active
+    Status {
+        /// The machine's instead of this user's
+        #[arg(long)]
+        system: bool,
+    },
+    /// Stop the service and remove what install wrote
+    Uninstall {
+        /// Print the commands, and do nothing
+        #[arg(long)]
+        print: bool,
+        /// Print those for the machine's units
+        #[arg(long)]
+        system: bool,
+    },
 }
 
 /// What `config` does.

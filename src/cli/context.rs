@@ -48,11 +48,8 @@ impl Context {
     /// did.
     pub fn read_or_create(global: &Global) -> Result<(Self, bool)> {
         let (places, mut settings) = find(global)?;
-        let fresh = !settings.exists;
-        if fresh {
-            edit::write_first(&settings.path, &known())?;
-            settings.exists = true;
-        }
+        let fresh = !settings.exists && edit::write_first(&settings.path, &known())?;
+        settings.exists = true;
         Ok((Self::with(global, places, settings)?, fresh))
     }
 

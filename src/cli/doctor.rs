@@ -1,9 +1,17 @@
 //! `doctor`: what could keep webhooks from being received and kept, one line each.
 
+mod growth;
+
+pub mod public;
+
+mod answer;
+
+mod certificate;
+
 use std::fs::{self, OpenOptions};
 use std::io::Write as _;
 use std::net::TcpListener;
-use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::Path;
 use std::time::{Duration, Instant};
 
@@ -11,16 +19,21 @@ use anyhow::Result;
 use serde::Serialize;
 
 use crate::cli::args::Global;
+use crate::cli::backup::size;
 use crate::cli::context::Context;
 use crate::cli::failure::{FAILED, Failure};
 use crate::cli::links::{links, near_url};
 use crate::cli::out::Out;
 use crate::cli::table::{local, tame};
-use crate::cli::{running, settings};
+
+use crate::cli::{keys, running, service, settings};
+use crate::config::Settings;
 use crate::domain::delivery::MAIN_ACCOUNT;
 use crate::domain::printable::Printable;
 use crate::domain::time::{DAY_MS, HOUR_MS, MINUTE_MS, Timestamp, Zone};
 use crate::store::query::Reader;
+use crate::store::today::{BACKUP_MS_MAX, backup_words};
+use crate::tui::cell::When;
 
 /// Below so many free bytes something must be done now.
 const DISK_BAD: u64 = 64 << 20;
@@ -63,6 +76,33 @@ impl Findings {
             says: says.into(),
         });
     }
+
+    /// Writes them all; the error is exit code 1 if anything is bad.
+    fn write(&self, json: bool, out: &mut Out) -> Result<()> {
+        let bad = self.0.iter().any(|finding| finding.level == Level::Bad);
+        if json {
+            out.line(tame(&serde_json::to_string(&self.0)?))?;
+        } else {
+            for finding in &self.0 {
+                let word = match finding.level {
+                    Level::Ok => "ok  ",
+                    Level::Note => "note",
+                    Level::Bad => "BAD ",
+                };
+                out.line(format!(
+                    "{word}  {:<22} {}",
+                    finding.check,
+                    Printable::line(&finding.says)
+                ))?;
+            }
+        }
+        out.flush()?;
+        if bad {
+            Err(Failure::silent(FAILED).into())
+        } else {
+            Ok(())
+        }
+    }
 }
 
 /// Looks at everything; exit code 1 if anything is bad.
@@ -72,29 +112,7 @@ pub fn run(global: &Global, out: &mut Out) -> Result<()> {
         Ok(context) => examine(&context, &mut findings),
         Err(error) => findings.add("settings", Level::Bad, format!("{error:#}")),
     }
-    let bad = findings.0.iter().any(|finding| finding.level == Level::Bad);
-    if global.json {
-        out.line(tame(&serde_json::to_string(&findings.0)?))?;
-    } else {
-        for finding in &findings.0 {
-            let word = match finding.level {
-                Level::Ok => "ok  ",
-                Level::Note => "note",
-                Level::Bad => "BAD ",
-            };
-            out.line(format!(
-                "{word}  {:<22} {}",
-                finding.check,
-                Printable::line(&finding.says)
-            ))?;
-        }
-    }
-    out.flush()?;
-    if bad {
-        Err(Failure::silent(FAILED).into())
-    } else {
-        Ok(())
-    }
+    findings.write(global.json, out)
 }
 
 fn examine(context: &Context, findings: &mut Findings) {
@@ -117,6 +135,7 @@ fn examine(context: &Context, findings: &mut Findings) {
         Err(error) => findings.add("database", Level::Bad, error.to_string()),
     }
     look_at_receiver(context, findings);
+    look_at_service(findings);
 }
 
 fn look_at_settings(context: &Context, findings: &mut Findings) {
@@ -254,10 +273,54 @@ fn look_at_ledger(context: &Context, reader: &Reader, findings: &mut Findings) {
                 );
                 findings.add("turned away", Level::Note, says);
             }
+            growth::look(&context.database, reader, now, findings);
         }
         Err(error) => findings.add("database", Level::Bad, error.to_string()),
     }
+    look_at_backup(context, reader, now, zone, findings);
     look_at_providers(context, reader, now, zone, findings);
+}
+
+fn look_at_backup(
+    context: &Context,
+    reader: &Reader,
+    now: Timestamp,
+    zone: Zone,
+    findings: &mut Findings,
+) {
+    let record = match reader.backups() {
+        Ok(record) => record,
+        Err(error) => return findings.add("backup", Level::Bad, error.to_string()),
+    };
+    if let Some(failed) = &record.failed {
+        let at = local(&failed.at.to_string(), zone);
+        findings.add("backup", Level::Bad, format!("failed {at}: {}", failed.why));
+    }
+    match record.last() {
+        Some(last) => {
+            let old = now.ms() - last.at.ms() > BACKUP_MS_MAX;
+            let level = if old { Level::Bad } else { Level::Ok };
+            let words = backup_words(last.at, now, zone);
+            let says = format!("{words}, {}, {}", size(last.bytes), last.file.display());
+            findings.add("backup", level, says);
+        }
+        None if context.config.backup.dir.is_none() => {
+            let says = "none is made: set dir under [backup]";
+            findings.add("backup", Level::Note, says);
+        }
+        None => findings.add("backup", Level::Note, "none was made yet"),
+    }
+    let dir = context.config.backup.dir.as_deref();
+    let disk = |path: &Path| fs::metadata(path).ok().map(|there| there.dev());
+    if let Some(dir) = dir
+        && disk(dir).is_some_and(|found| Some(found) == disk(&context.database))
+    {
+        let says = format!(
+            "{} is on the disk of the database: take copies elsewhere too",
+            dir.display()
+        );
+        findings.add("backup", Level::Note, says);
+    }
 }
 
 fn look_at_last(last: Option<Timestamp>, now: Timestamp, findings: &mut Findings) {
@@ -296,6 +359,12 @@ fn look_at_receiver(context: &Context, findings: &mut Findings) {
     }
 }
 
+fn look_at_service(findings: &mut Findings) {
+    let (is_lacking, says) = service::brief();
+    let level = if is_lacking { Level::Note } else { Level::Ok };
+    findings.add("service", level, says);
+}
+
 /// The links of this provider and account, for what they lack.
 fn lacks(context: &Context, provider: &str, account: &str) -> Vec<String> {
     links(&context.config, context.listen(), context.clock.now())
@@ -303,6 +372,39 @@ fn lacks(context: &Context, provider: &str, account: &str) -> Vec<String> {
         .find(|link| link.provider == provider && link.account == account)
         .map(|link| link.add.iter().map(ToString::to_string).collect())
         .unwrap_or_default()
+}
+
+/// What still comes on old secrets, while they are being changed.
+fn look_at_old_secrets(
+    context: &Context,
+    reader: &Reader,
+    settings: &Settings,
+    check: &str,
+    findings: &mut Findings,
+) {
+    let who = (settings.provider.as_str(), settings.account.as_str());
+    let now = context.clock.now();
+    let zone = reader.zone().unwrap_or(Zone::UTC);
+    let said = reader.fingerprint_key().and_then(|key| {
+        let several = keys::several_of(context, who.0, who.1, &key);
+        if several.is_empty() {
+            return Ok(Vec::new());
+        }
+        let came = reader.came(who.0, who.1, now)?;
+        let when = When { now, zone };
+        Ok(several
+            .iter()
+            .map(|key| key.said(who, &came, when))
+            .collect())
+    });
+    match said {
+        Ok(said) => {
+            for (title, text, _) in said {
+                findings.add(check, Level::Note, format!("{title}: {text}"));
+            }
+        }
+        Err(error) => findings.add(check, Level::Bad, error.to_string()),
+    }
 }
 
 fn look_at_providers(
@@ -342,6 +444,7 @@ fn look_at_providers(
             );
             findings.add(&check, Level::Bad, says);
         }
+        look_at_old_secrets(context, reader, settings, &check, findings);
         for lack in lacks(context, provider, account) {
             findings.add(&check, Level::Note, format!("could add {lack}"));
         }

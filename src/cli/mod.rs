@@ -14,6 +14,8 @@ pub mod table;
 
 pub mod links;
 
+pub mod address;
+
 pub mod running;
 
 pub mod tasks;
@@ -23,6 +25,10 @@ pub mod screen;
 pub mod start;
 
 pub mod service;
+
+pub mod notify;
+
+pub mod sockets;
 
 pub mod serve;
 
@@ -40,6 +46,14 @@ pub mod today;
 
 pub mod urls;
 
+pub mod ask;
+
+pub mod connect;
+
+pub mod keys;
+
+pub mod proxy;
+
 pub mod send;
 
 pub mod marks;
@@ -47,6 +61,13 @@ pub mod marks;
 pub mod rejected;
 
 pub mod upkeep;
+
+pub mod backup;
+
+pub mod import;
+pub mod restore;
+
+pub mod export;
 
 pub mod demo;
 
@@ -87,7 +108,12 @@ pub fn run(cli: &Cli) -> Result<()> {
         Command::Today(args) => today::run(&context()?, args, out),
         Command::Show { seq, body } => show::run(&context()?, *seq, *body, out),
         Command::Sql(args) => sql::run(&context()?, args, out),
-        Command::Urls { provider } => urls::run(&context()?, provider.as_deref(), out),
+        Command::Connect { provider } => connect::run(global, provider, out),
+        Command::Keys(command) => keys::run(global, command, out),
+        Command::Urls {
+            proxy: Some(proxy), ..
+        } => proxy::run(&context()?, *proxy, out),
+        Command::Urls { provider, .. } => urls::run(&context()?, provider.as_deref(), out),
         Command::Send(args) => send::run(&context()?, args, out),
         Command::Tests(command) => marks::run(&context()?, command, out),
         Command::Rejected { command, list } => {
@@ -96,13 +122,22 @@ pub fn run(cli: &Cli) -> Result<()> {
         Command::Quarantine { command, list } => {
             upkeep::quarantine(&context()?, command.as_ref(), list, out)
         }
+        Command::Import(args) => import::run(&context()?, args, out),
+        Command::Export(args) => export::run(&context()?, args, out),
         Command::Demo(args) => demo::run(global, args, out),
         Command::Rebuild { check } => upkeep::rebuild(&context()?, *check, out),
         Command::Verify => upkeep::verify(&context()?, out),
+        Command::Backup(args) => backup::run(&context()?, args, out),
+        Command::Restore(args) => restore::run(global, args, out),
         Command::Status => status::run(&context()?, out),
         Command::Stop => status::stop(&context()?, out),
         Command::Reload => status::reload(&context()?, out),
-        Command::Doctor => doctor::run(global, out),
+        Command::Service(command) => service::run(global, command, out),
+        Command::Doctor {
+            public: true,
+            provider,
+        } => doctor::public::run(&context()?, provider.as_deref(), out),
+        Command::Doctor { .. } => doctor::run(global, out),
         Command::Config(command) => settings::run(global, command, out),
         Command::Completions { shell } => Ok(words::completions(*shell, out)?),
         Command::Man => Ok(words::man(out)?),

@@ -1,15 +1,19 @@
-//! The one door to stdout and stderr: data on stdout, talk on stderr.
+//! The one door to stdout and stderr: data on stdout or in a file, talk on stderr.
 //!
 //! Whoever writes text from data passes it through `Printable` first.
 
 use std::fmt::Display;
-use std::io::{self, BufWriter, IsTerminal, Stdout, Write};
+use std::fs::File;
+use std::io::{self, BufWriter, IsTerminal, Write};
 
 use crate::cli::args::{Colour, Global};
 
+/// So much is gathered before it is written.
+const BUFFER_BYTES: usize = 64 << 10;
+
 /// Where a command writes.
 pub struct Out {
-    stdout: BufWriter<Stdout>,
+    stdout: BufWriter<Box<dyn Write>>,
     terminal: bool,
     colour: bool,
 }
@@ -28,9 +32,18 @@ impl Out {
             }
         };
         Self {
-            stdout: BufWriter::with_capacity(64 << 10, io::stdout()),
+            stdout: BufWriter::with_capacity(BUFFER_BYTES, Box::new(io::stdout())),
             terminal,
             colour,
+        }
+    }
+
+    /// `file` in the place of stdout.
+    pub fn file(file: File) -> Self {
+        Self {
+            stdout: BufWriter::with_capacity(BUFFER_BYTES, Box::new(file)),
+            terminal: false,
+            colour: false,
         }
     }
 

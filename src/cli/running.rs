@@ -11,6 +11,7 @@ use rustix::process::{Pid, Signal, kill_process};
 use crate::cli::context::Context;
 use crate::cli::failure::Failure;
 use crate::cli::links::near;
+use crate::cli::service::systemd::{self, Scope};
 use crate::store::lock::{Holder, holder};
 
 /// So long `/livez` may take.
@@ -28,6 +29,61 @@ pub struct Running {
     pub listen: SocketAddr,
     /// Since when, as stored.
     pub started_at: String,
+}
+
+/// Who keeps a receiver running.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Keeper {
+    /// systemd, which starts it again.
+    Service(Scope),
+    /// Nobody: a process without a terminal.
+    Background,
+    /// Whoever typed `subledger serve`.
+    Hand,
+}
+
+impl Keeper {
+    /// For scripts.
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Service(Scope::User) => "service",
+            Self::Service(Scope::System) => "system-service",
+            Self::Background => "background",
+            Self::Hand => "hand",
+        }
+    }
+
+    /// For people.
+    pub const fn says(self) -> &'static str {
+        match self {
+            Self::Service(Scope::User) => {
+                "as a service of this user: subledger service status tells more"
+            }
+            Self::Service(Scope::System) => {
+                "as the machine's service: subledger service status --system tells more"
+            }
+            Self::Background => {
+                "in the background: it does not start with the machine; subledger service install"
+            }
+            Self::Hand => {
+                "started by hand: it does not start with the machine; subledger service install"
+            }
+        }
+    }
+}
+
+/// Who keeps the receiver of process `pid` running.
+pub fn keeper(pid: u32) -> Keeper {
+    if let Some((scope, _)) = systemd::keeper(pid) {
+        return Keeper::Service(scope);
+    }
+    let process = i32::try_from(pid).ok().and_then(Pid::from_raw);
+    // A receiver that a screen started leads a session of its own.
+    if process.is_some() && rustix::process::getsid(process).ok() == process {
+        Keeper::Background
+    } else {
+        Keeper::Hand
+    }
 }
 
 /// The receiver that runs on the database at `path`, if one does.
@@ -54,12 +110,22 @@ pub fn is_live(listen: SocketAddr) -> bool {
 }
 
 fn live(address: SocketAddr) -> std::io::Result<bool> {
+    get(address, "/livez")
+}
+
+/// Whether the receiver at `listen` takes the link that ends in `tail`. It is not counted as tried.
+pub fn takes(listen: SocketAddr, tail: &str) -> bool {
+    get(near(listen), tail).unwrap_or(false)
+}
+
+/// Whether a GET is answered with 200.
+fn get(address: SocketAddr, path: &str) -> std::io::Result<bool> {
     let mut stream = TcpStream::connect_timeout(&address, LIVE_TIMEOUT)?;
     stream.set_read_timeout(Some(LIVE_TIMEOUT))?;
     stream.set_write_timeout(Some(LIVE_TIMEOUT))?;
     write!(
         stream,
-        "GET /livez HTTP/1.1\r\nhost: {address}\r\nconnection: close\r\n\r\n"
+        "GET {path} HTTP/1.1\r\nhost: {address}\r\nsubledger-test: 1\r\nconnection: close\r\n\r\n"
     )?;
     let mut start = [0; 12];
     stream.read_exact(&mut start)?;

@@ -6,11 +6,11 @@ use anyhow::Result;
 
 use crate::cli::context::Context;
 use crate::cli::links::links;
-use crate::cli::running::Running;
-use crate::cli::tasks;
+use crate::cli::running::{self, Running};
+use crate::cli::{keys, settings, tasks};
 use crate::config;
 use crate::store::query::Reader;
-use crate::tui::{Leave, LinkCard, OnQuit, ReceiverLink, Setup, run};
+use crate::tui::{Leave, LinkCard, OnQuit, ReceiverLink, Setup, Watched, run};
 
 /// The receiver that the screen is shown with.
 #[derive(Clone, Copy)]
@@ -37,7 +37,8 @@ pub fn open(context: &Context, query: Option<String>, beside: Option<Beside<'_>>
         config::OnQuit::Stop => OnQuit::Stop,
     };
     Ok(run(Setup {
-        links: cards(context, listen),
+        links: cards(context, listen, None),
+        settings: Some(watched(context)),
         receiver,
         on_quit,
         query,
@@ -62,6 +63,7 @@ fn bare(context: &Context) -> Setup {
         theme: context.config.display.theme.clone(),
         receiver: ReceiverLink::default(),
         links: Vec::new(),
+        settings: None,
         demo: false,
         on_quit: OnQuit::Stop,
         query: None,
@@ -71,10 +73,30 @@ fn bare(context: &Context) -> Setup {
     }
 }
 
-fn cards(context: &Context, listen: SocketAddr) -> Vec<LinkCard> {
+/// The settings, so that links and warnings are those of today however long the screen is open.
+fn watched(context: &Context) -> Watched {
+    let global = context.global.clone();
+    let database = context.database.clone();
+    Watched {
+        path: context.settings.path.clone(),
+        read: Box::new(move |key| {
+            let context = Context::read(&global).map_err(|error| format!("{error:#}"))?;
+            settings::check(&context.config).map_err(|error| format!("{error:#}"))?;
+            let running = running::receiver(&database);
+            let listen = running.map_or(context.listen(), |running| running.listen);
+            Ok(cards(&context, listen, Some(key)))
+        }),
+    }
+}
+
+/// The links, with what tells secrets apart in the ledger that has this fingerprint `key`.
+fn cards(context: &Context, listen: SocketAddr, key: Option<&[u8; 32]>) -> Vec<LinkCard> {
     links(&context.config, listen, context.clock.now())
         .into_iter()
         .map(|link| LinkCard {
+            several: key.map_or_else(Vec::new, |key| {
+                keys::several_of(context, link.provider, &link.account, key)
+            }),
             provider: link.provider.to_owned(),
             account: link.account,
             name: link.name,

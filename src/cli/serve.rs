@@ -1,9 +1,10 @@
 //! `serve`: takes the lock, opens the port, receives until it is told to stop.
 
 use std::io::{self, IsTerminal, stderr};
-use std::net::{SocketAddr, TcpListener};
-use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use anyhow::{Context as _, Result};
 use tokio::signal::unix::{Signal, SignalKind, signal};
@@ -11,24 +12,54 @@ use tokio::sync::Notify;
 use tracing_subscriber::EnvFilter;
 
 use crate::cli::args::Global;
+use crate::cli::backup::{Asked, Nightly, asked};
 use crate::cli::context::{Context, create_directory_of};
-use crate::cli::failure::Failure;
 use crate::cli::links::near_url;
+use crate::cli::notify::{self, Notice, Teller};
 use crate::cli::out::Out;
+use crate::cli::settings;
+use crate::cli::sockets::Sockets;
 use crate::cli::tasks::open_store;
-use crate::cli::{running, settings};
 use crate::config::{Config, SettingsError};
 use crate::domain::delivery::Delivery;
 use crate::providers::door::{Doors, RejectedAgain};
 use crate::receiver::limits::Limits;
+use crate::receiver::listeners::Listeners;
 use crate::receiver::peer::Proxies;
 use crate::receiver::{self, Live, ReloadHandle, Setup};
 use crate::store::ring::RejectedRow;
 use crate::store::task::Task;
 use crate::store::writer::Store;
 
+/// Who passes sockets starts a receiver that ended with the next connection at once: one that cannot start takes its time.
+const PAUSE: Duration = Duration::from_secs(3);
+
 /// Serves until SIGTERM or SIGINT. `detached`: a screen started it, and may go away without it.
 pub fn run(global: &Global, detached: bool, out: &mut Out) -> Result<()> {
+    // First of all: it takes variables out of the environment.
+    let passed = Sockets::passed()?;
+    let was_passed = passed.is_some();
+    let ready = prepare(global, detached, passed, out);
+    if let Err(error) = &ready {
+        notify::failed(error);
+        if was_passed {
+            std::thread::sleep(PAUSE);
+        }
+    }
+    let (context, sockets, store) = ready?;
+    receive(global, &context, sockets, &store)?;
+    store.stop()?;
+    tracing::info!("stopped");
+    Ok(())
+}
+
+/// Everything up to the point from which webhooks are answered.
+fn prepare(
+    global: &Global,
+    detached: bool,
+    passed: Option<Sockets>,
+    out: &mut Out,
+) -> Result<(Context, Sockets, Store)> {
     if detached {
         // The child of a shell's job leads no group yet, so this cannot fail; if it did, only the hang-up would reach us.
         rustix::process::setsid().ok();
@@ -51,14 +82,27 @@ pub fn run(global: &Global, detached: bool, out: &mut Out) -> Result<()> {
         tracing::warn!("{error}");
     }
     create_directory_of(&context.database)?;
-    let listener = bind(&context)?;
-    let listen = listener.local_addr().context("the port has no address")?;
+    let sockets = match passed {
+        Some(sockets) => sockets,
+        None => Sockets::open(&context)?,
+    };
+    let addresses = sockets.addresses()?;
+    if sockets.passed && !addresses.contains(&context.listen()) {
+        tracing::warn!(
+            "receiver.listen = \"{}\" is not used: whoever started this receiver passed its sockets",
+            context.listen()
+        );
+    }
+    // The one that others on this machine are told to speak to.
+    let listen = addresses.first().copied().unwrap_or(context.listen());
     let store = open_store(&context, listen.to_string())?;
-    say_where(&context, listen, &store, out)?;
-    receive(global, &context, listener, &store)?;
-    store.stop()?;
-    tracing::info!("stopped");
-    Ok(())
+    for address in addresses {
+        say_where(&context, address, &store, out)?;
+    }
+    out.say(
+        "the links to paste: subledger urls; the screen: subledger tui; the end: subledger stop",
+    )?;
+    Ok((context, sockets, store))
 }
 
 fn log_to_stderr(global: &Global) {
@@ -82,37 +126,6 @@ fn log_to_stderr(global: &Global) {
         .ok();
 }
 
-fn bind(context: &Context) -> Result<TcpListener> {
-    let listen = context.listen();
-    let listener = TcpListener::bind(listen)
-        .map_err(|error| cannot_listen(&context.database, listen, &error))?;
-    listener.set_nonblocking(true).context("cannot listen")?;
-    Ok(listener)
-}
-
-fn cannot_listen(database: &Path, listen: SocketAddr, error: &io::Error) -> Failure {
-    let port = listen.port();
-    if error.kind() != io::ErrorKind::AddrInUse {
-        return Failure::unreachable(format!(
-            "cannot listen on {listen}: {error}; choose another with `subledger config set receiver.listen ADDRESS:PORT`"
-        ));
-    }
-    match running::receiver(database) {
-        Some(running) => Failure::unreachable(format!(
-            "a receiver runs on {} already: process {} on {}; `subledger stop` ends it",
-            database.display(),
-            running.pid,
-            running.listen
-        )),
-        None => Failure::unreachable(format!(
-            "port {port} is in use by another program: stop that, or choose another with \
-             `subledger config set receiver.listen {}:{}`",
-            listen.ip(),
-            port.checked_add(1).unwrap_or(8484)
-        )),
-    }
-}
-
 fn say_where(context: &Context, listen: SocketAddr, store: &Store, out: &mut Out) -> Result<()> {
     out.say(format!(
         "receiving on {} into {}, days in {}",
@@ -120,22 +133,24 @@ fn say_where(context: &Context, listen: SocketAddr, store: &Store, out: &mut Out
         context.database.display(),
         store.zone().name()
     ))?;
-    out.say(
-        "the links to paste: subledger urls; the screen: subledger tui; the end: subledger stop",
-    )?;
     Ok(())
 }
 
-fn receive(global: &Global, context: &Context, listener: TcpListener, store: &Store) -> Result<()> {
+fn receive(global: &Global, context: &Context, sockets: Sockets, store: &Store) -> Result<()> {
     let key = store.fingerprint_key();
     let doors = Doors::open(&context.config.accounts, key)?;
     let handle = ReloadHandle::new(live(&context.config, doors)?);
+    let teller = Teller::start(store.writer());
+    let notice = teller.notice();
+    let backup = Arc::new(Mutex::new(context.config.backup.clone()));
     let reloader = Arc::new(Reloader {
         global: global.clone(),
         listen: context.listen(),
         database: context.database.clone(),
         key,
         handle: handle.clone(),
+        notice: notice.clone(),
+        backup: Arc::clone(&backup),
     });
     let stop = Arc::new(Notify::new());
     let (stopping, reloading) = (Arc::clone(&stop), Arc::clone(&reloader));
@@ -146,6 +161,7 @@ fn receive(global: &Global, context: &Context, listener: TcpListener, store: &St
         move |row| admit_again(&handle.get().doors, row)
     }))?;
     count_days_in(context, store);
+    let nightly = Nightly::start(store, context.clock, backup)?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
         .enable_all()
@@ -157,11 +173,13 @@ fn receive(global: &Global, context: &Context, listener: TcpListener, store: &St
         clock: context.clock,
     };
     runtime.block_on(async {
-        let listener = tokio::net::TcpListener::from_std(listener)?;
+        let listeners = Listeners::new(sockets.listeners, sockets.passed)?;
         let hang_up = signal(SignalKind::hangup())?;
         tokio::spawn(reload_on(hang_up, reloader));
-        receiver::serve(listener, setup, asked_to_stop(stop)?).await
+        receiver::serve(listeners, setup, asked_to_stop(stop, notice)?).await
     })?;
+    teller.end();
+    drop(nightly);
     Ok(())
 }
 
@@ -215,7 +233,7 @@ pub fn admit_again(doors: &Doors, row: &RejectedRow) -> Result<Delivery, String>
 }
 
 /// Resolves at SIGTERM, SIGINT or when another process asks.
-fn asked_to_stop(asked: Arc<Notify>) -> io::Result<impl Future<Output = ()>> {
+fn asked_to_stop(asked: Arc<Notify>, notice: Notice) -> io::Result<impl Future<Output = ()>> {
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
     Ok(async move {
@@ -224,6 +242,7 @@ fn asked_to_stop(asked: Arc<Notify>) -> io::Result<impl Future<Output = ()>> {
             _ = interrupt.recv() => {}
             () = asked.notified() => {}
         }
+        notice.stopping();
         tracing::info!("stopping: answering what was accepted");
     })
 }
@@ -247,11 +266,20 @@ struct Reloader {
     database: PathBuf,
     key: [u8; 32],
     handle: ReloadHandle,
+    notice: Notice,
+    backup: Asked,
 }
 
 impl Reloader {
     /// What was taken over; settings that do not hold leave the old ones in force.
     fn take(&self) -> Result<String, String> {
+        self.notice.reloading();
+        let taken = self.take_and_say();
+        self.notice.reloaded();
+        taken
+    }
+
+    fn take_and_say(&self) -> Result<String, String> {
         match self.try_take() {
             Ok(fresh) => {
                 for warning in &fresh.config.warnings {
@@ -278,6 +306,7 @@ impl Reloader {
         settings::lets_something_in(&fresh)?;
         let doors = Doors::open(&fresh.config.accounts, self.key)?;
         self.handle.set(live(&fresh.config, doors)?);
+        *asked(&self.backup) = fresh.config.backup.clone();
         Ok(fresh)
     }
 }

@@ -1,15 +1,17 @@
 //! `config print|paths|check|set`. Never shows a secret.
 
-use std::io::{BufRead, IsTerminal, Write as _, stdin};
+use std::io::{BufRead, stdin};
 
 use anyhow::Result;
 
 use crate::cli::args::{ConfigCommand, Global};
+use crate::cli::ask::Person;
 use crate::cli::context::{self, Context, known};
 use crate::cli::failure::Failure;
 use crate::cli::out::Out;
 use crate::cli::table::{Format, Head, Sheet, tame};
-use crate::config::{Config, edit, read};
+use crate::config::edit::{Change, Edit};
+use crate::config::{Config, edit, places, read};
 use crate::domain::page::Cell;
 use crate::domain::printable::Printable;
 use crate::domain::time::Zone;
@@ -122,25 +124,23 @@ fn paths(global: &Global, out: &mut Out) -> Result<()> {
 
 fn set(global: &Global, words: &[String], out: &mut Out) -> Result<()> {
     let (_, settings) = context::find(global)?;
-    let mut pairs = Vec::new();
+    let edit = |key: &str, value| Edit {
+        key: key.to_owned(),
+        change: Change::Set(value),
+    };
+    let mut edits = Vec::new();
     for pair in words.chunks(2) {
         // Nobody is asked for the value of a key that is none.
         pair.first()
             .map_or(Ok(()), |key| edit::check_key(key, &known()))?;
         match pair {
-            [key, value] => pairs.push((key.clone(), value.clone())),
-            [key] => pairs.push((key.clone(), ask(key, out)?)),
+            [key, value] => edits.push(edit(key, value.clone())),
+            [key] => edits.push(edit(key, ask(key)?)),
             _ => {}
         }
     }
-    if !settings.exists {
-        edit::write_first(&settings.path, &known())?;
-        out.say(format!("wrote the settings: {}", settings.path.display()))?;
-    }
-    edit::set(&settings.path, &pairs, &known(), &|config| {
-        Doors::open(&config.accounts, [0; 32]).map(drop)
-    })?;
-    let keys: Vec<&str> = pairs.iter().map(|(key, _)| key.as_str()).collect();
+    write(&settings, &edits, out)?;
+    let keys: Vec<&str> = edits.iter().map(|edit| edit.key.as_str()).collect();
     out.say(format!(
         "set {} in {}; a running receiver takes it at `subledger reload`",
         Printable::line(&keys.join(", ")),
@@ -149,10 +149,24 @@ fn set(global: &Global, words: &[String], out: &mut Out) -> Result<()> {
     Ok(())
 }
 
-fn ask(key: &str, out: &mut Out) -> Result<String> {
-    if stdin().is_terminal() {
-        write!(std::io::stderr(), "{}: ", Printable::line(key)).ok();
-        out.flush()?;
+/// Changes the settings, which are made first where there are none. What no provider takes is not written.
+pub fn write(settings: &places::Settings, edits: &[Edit], out: &mut Out) -> Result<()> {
+    if !settings.exists && edit::write_first(&settings.path, &known())? {
+        out.say(format!("wrote the settings: {}", settings.path.display()))?;
+    }
+    Ok(edit::apply(&settings.path, edits, &known(), &|config| {
+        Doors::open(&config.accounts, [0; 32]).map(drop)
+    })?)
+}
+
+fn ask(key: &str) -> Result<String> {
+    if let Some(person) = Person::at_terminal()? {
+        return Ok(if edit::is_secret(key, &known()) {
+            let secret = person.secret(key)?;
+            secret.map_or_else(String::new, |secret| secret.expose().to_owned())
+        } else {
+            person.text(key)?.unwrap_or_default()
+        });
     }
     let mut line = String::new();
     stdin().lock().read_line(&mut line)?;

@@ -75,7 +75,7 @@ pub fn screen(context: &Context, query: &[String]) -> Result<()> {
 }
 
 /// Starts a receiver in a session of its own and waits until it answers.
-fn start(context: &Context, out: &mut Out) -> Result<(Running, Option<Child>)> {
+pub fn start(context: &Context, out: &mut Out) -> Result<(Running, Option<Child>)> {
     let log = context.places.log()?;
     let (file, from) = open_log(&log)?;
     let mut child = Command::new(std::env::current_exe().context("cannot find this program")?)
@@ -160,7 +160,7 @@ fn leaving(
 ) -> Result<()> {
     match leave {
         Leave::StopReceiver => stop(context, running, child, out),
-        Leave::InstallService => service::install(context, running, child, out),
+        Leave::InstallService => service::install(context, None, child, out),
         Leave::HangUp => Ok(()),
         Leave::Quit if child.is_none() => Ok(()),
         _ => {
@@ -182,6 +182,16 @@ pub fn stop(
     out: &mut Out,
 ) -> Result<()> {
     running::signal(running, Signal::TERM)?;
+    stopped(context, running, child, out)
+}
+
+/// Waits until the receiver, which was asked to stop, has answered everything.
+pub fn stopped(
+    context: &Context,
+    running: &Running,
+    child: Option<Child>,
+    out: &mut Out,
+) -> Result<()> {
     // A child that is not waited for stays in the table of processes.
     if let Some(mut child) = child {
         running::wait(STOP_TIMEOUT, || child.try_wait().ok().flatten());

@@ -8,7 +8,7 @@ use crate::cli::links::near_url;
 use crate::cli::out::Out;
 use crate::cli::running::{self, Running};
 use crate::cli::table::{json_text, local};
-use crate::cli::{settings, start};
+use crate::cli::{service, settings, start};
 use crate::domain::printable::Printable;
 use crate::store;
 use crate::store::query::Reader;
@@ -23,16 +23,18 @@ pub fn run(context: &Context, out: &mut Out) -> Result<()> {
     let live = running
         .as_ref()
         .is_some_and(|running| running::is_live(running.listen));
+    let keeper = running.as_ref().map(|running| running::keeper(running.pid));
     let last = status.last_received_at.map(|at| at.to_string());
     if context.global.json {
         let text =
             |text: Option<String>| text.map_or(Ok("null".to_owned()), |text| json_text(&text));
         out.line(format!(
-            "[{{\"running\":{live},\"pid\":{},\"listen\":{},\"started_at\":{},\"database\":{},\"last_seq\":{},\
+            "[{{\"running\":{live},\"pid\":{},\"listen\":{},\"started_at\":{},\"as\":{},\"database\":{},\"last_seq\":{},\
              \"folded_seq\":{},\"last_received_at\":{}}}]",
             running.as_ref().map_or("null".to_owned(), |running| running.pid.to_string()),
             text(running.as_ref().map(|running| running.listen.to_string()))?,
             text(running.as_ref().map(|running| running.started_at.clone()))?,
+            text(keeper.map(|keeper| keeper.word().to_owned()))?,
             json_text(&context.database.display().to_string())?,
             status.last_seq,
             status.folded_seq,
@@ -56,8 +58,11 @@ pub fn run(context: &Context, out: &mut Out) -> Result<()> {
                     near_url(*listen),
                     zone.name()
                 ))?;
+                if let Some(keeper) = keeper {
+                    out.line(keeper.says())?;
+                }
             }
-            None => out.line("no receiver runs: start one with `subledger serve`")?,
+            None => out.line(service::absent())?,
         }
         out.line(format!("database {}", context.database.display()))?;
         let last = last.map_or("none yet".to_owned(), |at| local(&at, zone));
@@ -78,7 +83,10 @@ pub fn run(context: &Context, out: &mut Out) -> Result<()> {
 /// Stops the receiver; what was accepted is answered first. Nothing to stop is no failure.
 pub fn stop(context: &Context, out: &mut Out) -> Result<()> {
     match running::receiver(&context.database) {
-        Some(running) => start::stop(context, &running, None, out),
+        Some(running) => match service::systemd::keeper(running.pid) {
+            Some((scope, state)) => service::stop(context, &running, scope, &state, out),
+            None => start::stop(context, &running, None, out),
+        },
         None => Ok(out.say(format!(
             "no receiver runs on {}",
             context.database.display()

@@ -14,7 +14,7 @@ use crate::domain::money::grouped;
 use crate::domain::printable::Printable;
 use crate::domain::time::{DAY_MS, HOUR_MS, MINUTE_MS, Timestamp, Zone};
 use crate::store::query::Reader;
-use crate::store::today::{Figure, Outside, Since, Sum, Today};
+use crate::store::today::{Figure, Outside, Since, Sum, Today, backup_words};
 
 /// Writes the review; with `--exit-code`, exit code 4 if something needs the publisher.
 pub fn run(context: &Context, args: &TodayArgs, out: &mut Out) -> Result<()> {
@@ -29,7 +29,7 @@ pub fn run(context: &Context, args: &TodayArgs, out: &mut Out) -> Result<()> {
     let outside = if demo {
         Outside::default()
     } else {
-        outside(context)
+        outside(context, &reader)?
     };
     let today = reader.today_with(&since, now, &outside)?;
     if context.global.json {
@@ -50,12 +50,12 @@ pub fn run(context: &Context, args: &TodayArgs, out: &mut Out) -> Result<()> {
 }
 
 /// What the ledger does not know by itself.
-pub fn outside(context: &Context) -> Outside {
+pub fn outside(context: &Context, reader: &Reader) -> Result<Outside> {
     let receiving = running::receiver(&context.database)
         .is_some_and(|running| running::is_live(running.listen));
-    Outside {
+    Ok(Outside {
         receiving: Some(receiving),
-        backup: None,
+        backup: Some(reader.backup_standing()?),
         expected: context
             .config
             .accounts
@@ -66,7 +66,7 @@ pub fn outside(context: &Context) -> Outside {
             })
             .collect(),
         disk_low: disk_low(&context.database),
-    }
+    })
 }
 
 /// The review as plain text or Markdown.
@@ -112,6 +112,10 @@ impl Page<'_> {
         if let Some(late) = today.late.as_ref().filter(|late| late.count > 0) {
             let says = format!("{} that happened before your last review", late.count);
             self.pair("Arrived late", &says)?;
+        }
+        let moments = [today.last_backup.as_deref(), Some(&today.now)];
+        if let [Some(at), Some(now)] = moments.map(|at| at.and_then(Timestamp::parse)) {
+            self.pair("Last backup", &backup_words(at, now, self.zone))?;
         }
         Ok(())
     }

@@ -93,7 +93,8 @@ pub fn verify(context: &Context, out: &mut Out) -> Result<()> {
     }
 }
 
-fn tell(verified: &Verified, out: &mut Out) -> Result<()> {
+/// What verifying found, in words.
+pub fn tell(verified: &Verified, out: &mut Out) -> Result<()> {
     let Verified {
         deliveries,
         erased,
@@ -126,7 +127,8 @@ fn tell(verified: &Verified, out: &mut Out) -> Result<()> {
     Ok(())
 }
 
-fn json(verified: &Verified, drift: &str) -> Result<String> {
+/// The same as JSON; `drift` is what comparing the lists found, as JSON.
+pub fn json(verified: &Verified, drift: &str) -> Result<String> {
     let damage: Vec<String> = verified
         .damage
         .iter()

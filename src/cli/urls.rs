@@ -7,6 +7,7 @@ use crate::cli::failure::Failure;
 use crate::cli::links::{Link, links};
 use crate::cli::out::Out;
 use crate::cli::{running, table};
+use crate::config::Settings;
 
 /// Writes the links of one provider or of all.
 pub fn run(context: &Context, wanted: Option<&str>, out: &mut Out) -> Result<()> {
@@ -15,9 +16,7 @@ pub fn run(context: &Context, wanted: Option<&str>, out: &mut Out) -> Result<()>
         context.account(id)?;
     }
     let account = context.global.account.as_deref();
-    let listen = running::listen(context);
-    let links: Vec<Link> = links(&context.config, listen, context.clock.now())
-        .into_iter()
+    let links: Vec<Link> = all(context)
         .filter(|link| wanted.is_none_or(|id| link.provider == id))
         .filter(|link| account.is_none_or(|name| link.account == name))
         .collect();
@@ -25,6 +24,23 @@ pub fn run(context: &Context, wanted: Option<&str>, out: &mut Out) -> Result<()>
         let name = account.unwrap_or_default();
         return Err(Failure::usage(format!("no provider has an account {name:?}")).into());
     }
+    write(context, &links, out)
+}
+
+/// Writes the links of one account.
+pub fn of_account(context: &Context, settings: &Settings, out: &mut Out) -> Result<()> {
+    let links: Vec<Link> = all(context)
+        .filter(|link| (link.provider, &link.account) == (&settings.provider, &settings.account))
+        .collect();
+    write(context, &links, out)
+}
+
+fn all(context: &Context) -> impl Iterator<Item = Link> {
+    let listen = running::listen(context);
+    links(&context.config, listen, context.clock.now()).into_iter()
+}
+
+fn write(context: &Context, links: &[Link], out: &mut Out) -> Result<()> {
     if context.global.json {
         out.line(table::tame(&serde_json::to_string(&links)?))?;
         return Ok(out.flush()?);

@@ -1,18 +1,21 @@
-//! The settings file written: once at first start, later one key at a time, comments kept.
+//! The settings file written: once at first start, later a few keys at a time, comments kept.
 //!
-//! A file is only ever replaced whole, by one that has been read and checked.
+//! A file is only ever replaced whole, by one that has been read and checked, while a lock on its directory keeps other
+//! writers of this program waiting.
 
-use std::fs::{self, DirBuilder, OpenOptions};
+use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io::{self, Write};
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt, fchown};
 use std::path::{Path, PathBuf};
 
+use rustix::fs::{CWD, FlockOperation, RenameFlags, flock, renameat_with};
+use rustix::io::Errno;
 use toml_edit::{Array, DocumentMut, Item, Table, Value};
 
-use crate::config::read::{TEMPLATE, load, nearest, parse};
-use crate::config::{COMMON_KEYS, Config, KeyShape, Known, SettingsError};
+use crate::config::read::{TEMPLATE, load, nearest, parse_whole, refuse_readable_by_others};
+use crate::config::{COMMON_KEYS, Config, KeyShape, Known, Secret, SettingsError};
 
-/// Letters of a path key after `k_`: 160 bits.
+/// Letters of a path key after `k_`: 130 bits.
 const PATH_KEY_LETTERS: usize = 26;
 
 const ALPHABET: &[u8; 32] = b"abcdefghijklmnopqrstuvwxyz234567";
@@ -42,8 +45,9 @@ pub fn first_text(known: &[Known]) -> Result<String, SettingsError> {
     Ok(document.to_string())
 }
 
-/// Writes the file of a first start, 0600 in a directory of 0700. Never replaces a file.
-pub fn write_first(path: &Path, known: &[Known]) -> Result<(), SettingsError> {
+/// Writes the file of a first start, 0600 in a directory of 0700, whole or not at all. Never replaces a file: `false`
+/// if another process wrote one meanwhile.
+pub fn write_first(path: &Path, known: &[Known]) -> Result<bool, SettingsError> {
     let text = first_text(known)?;
     let cannot = |error: io::Error| {
         SettingsError(format!(
@@ -51,18 +55,16 @@ pub fn write_first(path: &Path, known: &[Known]) -> Result<(), SettingsError> {
             path.display()
         ))
     };
-    if let Some(dir) = path.parent() {
-        create_private_dir(dir).map_err(cannot)?;
+    let dir = directory_of(path);
+    create_private_dir(dir).map_err(cannot)?;
+    let lock = lock(dir).map_err(cannot)?;
+    if path.exists() {
+        return Ok(false);
     }
-    let mut file = OpenOptions::new()
-        .write(true)
-        .create_new(true)
-        .mode(0o600)
-        .open(path)
-        .map_err(cannot)?;
-    file.write_all(text.as_bytes())
-        .and_then(|()| file.sync_all())
-        .map_err(cannot)
+    let fresh = Fresh::write(path, &text, |_| Ok(())).map_err(cannot)?;
+    fresh.put_where_nothing_is().map_err(cannot)?;
+    lock.sync_all().ok();
+    Ok(true)
 }
 
 /// Makes a directory that only this user can enter, and what is missing above it. One that is there is left as it is.
@@ -73,27 +75,122 @@ pub fn create_private_dir(dir: &Path) -> io::Result<()> {
     DirBuilder::new().recursive(true).mode(0o700).create(dir)
 }
 
-/// Sets keys, such as `receiver.public_url` or `providers.zotlo.accounts.weekly.path_key`, to texts. The result is read
-/// and checked first, at last by `holds`; a file that would not hold is not written.
-pub fn set(
+/// What becomes of one key.
+#[derive(Clone, Debug)]
+pub enum Change {
+    /// It gets this value, as typed: `true`, `10.0.0.0/8, 192.0.2.1`, `{ env = "NAME" }`.
+    Set(String),
+    /// This secret is the newest from now on; those that are there stay valid behind it.
+    PutFirst(Secret),
+    /// Only the newest secret stays.
+    KeepNewest,
+}
+
+/// A key, such as `receiver.public_url` or `providers.zotlo.accounts.weekly.path_key`, and what becomes of it.
+#[derive(Clone, Debug)]
+pub struct Edit {
+    /// The key with its tables.
+    pub key: String,
+    /// What becomes of it.
+    pub change: Change,
+}
+
+/// So many secrets may be valid under one key: each is tried on every request.
+pub const SECRETS_MAX: usize = 5;
+
+/// How a secret stands in the file.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Standing {
+    /// How many there are, empty ones aside.
+    pub secrets: usize,
+    /// Where the newest comes from if it is no text: `{ env = "NAME" }`.
+    pub elsewhere: Option<String>,
+    /// The key stands in the file, perhaps empty.
+    pub stated: bool,
+}
+
+/// What the file at `path` says of secrets, before any is read from elsewhere.
+pub struct Standings(DocumentMut);
+
+impl Standings {
+    /// Reads the file; one that is not there says nothing.
+    pub fn read(path: &Path) -> Result<Self, SettingsError> {
+        if !path.exists() {
+            return Ok(Self(DocumentMut::new()));
+        }
+        document(path).map(|(document, _)| Self(document))
+    }
+
+    /// How the secret `key` (with its tables) stands.
+    pub fn of(&self, key: &str) -> Standing {
+        let value = self.item(key).and_then(Item::as_value);
+        let parts = value.map(secrets_in).unwrap_or_default();
+        Standing {
+            secrets: parts.len(),
+            elsewhere: parts
+                .first()
+                .and_then(Value::as_inline_table)
+                .map(|table| plain(&Value::from(table.clone()))),
+            stated: value.is_some(),
+        }
+    }
+
+    /// Whether there is a table of this name: `providers.zotlo.accounts.weekly`.
+    pub fn has_table(&self, name: &str) -> bool {
+        self.item(name).is_some_and(Item::is_table_like)
+    }
+
+    fn item(&self, key: &str) -> Option<&Item> {
+        key.split('.').try_fold(self.0.as_item(), |item, part| {
+            item.as_table_like()?.get(part)
+        })
+    }
+}
+
+/// Changes keys, all or none. The result is read and checked first, at last by `holds`; a file that would not hold is
+/// not written.
+pub fn apply(
     path: &Path,
-    pairs: &[(String, String)],
+    edits: &[Edit],
     known: &[Known],
     holds: &dyn Fn(&Config) -> Result<(), SettingsError>,
 ) -> Result<(), SettingsError> {
-    let old = fs::read_to_string(path)
+    let cannot =
+        |error: io::Error| SettingsError(format!("cannot write {}: {error}", path.display()));
+    let real = fs::canonicalize(path)
         .map_err(|error| SettingsError(format!("cannot read {}: {error}", path.display())))?;
-    let mut document: DocumentMut = old.parse().map_err(|error: toml_edit::TomlError| {
-        SettingsError(format!("{}: {}", path.display(), error.message()))
-    })?;
-    for (key, text) in pairs {
-        set_one(&mut document, key, text, known)?;
+    let lock = lock(directory_of(&real)).map_err(cannot)?;
+    let (mut document, old) = document(path)?;
+    for edit in edits {
+        apply_one(&mut document, edit, known)?;
     }
     let new = document.to_string();
     let environment = |name: &str| std::env::var(name).ok();
-    holds(&parse(&new, path, known, &environment)?)?;
-    replace(path, &new)?;
+    let (config, secrets) = parse_whole(&new, path, known, &environment)?;
+    if secrets > 0 {
+        refuse_readable_by_others(path)?;
+    }
+    holds(&config)?;
+    if new != old {
+        replace(&real, &new)?;
+        lock.sync_all().ok();
+    }
     load(path, known).map(drop)
+}
+
+fn document(path: &Path) -> Result<(DocumentMut, String), SettingsError> {
+    let text = fs::read_to_string(path)
+        .map_err(|error| SettingsError(format!("cannot read {}: {error}", path.display())))?;
+    match text.parse::<DocumentMut>() {
+        Ok(document) => Ok((document, text)),
+        // Its Display quotes the line, which may hold a secret.
+        Err(error) => {
+            let upto = error.span().and_then(|span| text.get(..span.start));
+            let line = upto.unwrap_or_default().matches('\n').count() + 1;
+            let path = path.display();
+            Err(SettingsError(format!("{path}:{line}: {}", error.message())))
+        }
+    }
 }
 
 /// Whether there is a setting called `key`; the error names the nearest.
@@ -103,34 +200,111 @@ pub fn check_key(key: &str, known: &[Known]) -> Result<(), SettingsError> {
         .ok_or_else(|| unknown(key, known))
 }
 
-fn set_one(
+/// Whether what stands under `key` is a secret.
+pub fn is_secret(key: &str, known: &[Known]) -> bool {
+    shape_of(key, known) == Some(KeyShape::Secret)
+}
+
+fn apply_one(
     document: &mut DocumentMut,
-    key: &str,
-    text: &str,
+    edit: &Edit,
     known: &[Known],
 ) -> Result<(), SettingsError> {
+    let key = edit.key.as_str();
     let (head, last) = key.rsplit_once('.').ok_or_else(|| unknown(key, known))?;
     let shape = shape_of(key, known).ok_or_else(|| unknown(key, known))?;
-    let value = value_of(key, text, shape)?;
+    let item = table_at(document, head, key)?;
+    let there = item.get(last).and_then(Item::as_value);
+    let value = match &edit.change {
+        Change::Set(text) => value_of(key, text, shape)?,
+        Change::PutFirst(secret) => with_newest(key, there, secret)?,
+        Change::KeepNewest => match there.map(secrets_in).unwrap_or_default().into_iter().next() {
+            Some(newest) => newest,
+            None => return Ok(()),
+        },
+    };
+    put(item, last, value);
+    Ok(())
+}
+
+/// The table called `head`, made where it is not there yet.
+fn table_at<'d>(
+    document: &'d mut DocumentMut,
+    head: &str,
+    key: &str,
+) -> Result<&'d mut Item, SettingsError> {
+    let no_table = |part: &str| SettingsError(format!("`{part}` of `{key}` is no table"));
     let mut item = document.as_item_mut();
     for part in head.split('.') {
-        let table = item
-            .as_table_like_mut()
-            .ok_or_else(|| SettingsError(format!("`{part}` of `{key}` is no table")))?;
+        let table = item.as_table_like_mut().ok_or_else(|| no_table(part))?;
         if !table.contains_key(part) {
             let mut fresh = Table::new();
             fresh.set_implicit(true);
             table.insert(part, Item::Table(fresh));
         }
-        item = table
-            .get_mut(part)
-            .ok_or_else(|| SettingsError(format!("`{part}` of `{key}` is no table")))?;
+        item = table.get_mut(part).ok_or_else(|| no_table(part))?;
     }
-    if !item.is_table_like() {
-        return Err(SettingsError(format!("`{head}` is no table")));
+    if item.is_table_like() {
+        Ok(item)
+    } else {
+        Err(SettingsError(format!("`{head}` is no table")))
     }
-    put(item, last, value);
-    Ok(())
+}
+
+/// The secrets of a value, newest first, each as it stands without the blanks around it.
+fn secrets_in(value: &Value) -> Vec<Value> {
+    let parts: Vec<&Value> = match value.as_array() {
+        Some(array) => array.iter().collect(),
+        None => vec![value],
+    };
+    parts
+        .into_iter()
+        .filter(|part| part.as_str() != Some(""))
+        .map(|part| {
+            let mut part = part.clone();
+            part.decor_mut().clear();
+            part
+        })
+        .collect()
+}
+
+/// `there` with `secret` in front; one that is among the older ones moves. Comments between the others stay.
+fn with_newest(key: &str, there: Option<&Value>, secret: &Secret) -> Result<Value, SettingsError> {
+    let mut others = match there {
+        Some(Value::Array(array)) => array.clone(),
+        Some(value) => secrets_in(value).into_iter().collect(),
+        None => Array::new(),
+    };
+    others.retain(
+        |part| !matches!(part.as_str(), Some(text) if text.is_empty() || text == secret.expose()),
+    );
+    if others.len() >= SECRETS_MAX {
+        return Err(SettingsError(format!(
+            "`{key}` has {SECRETS_MAX} values in force already: drop the old ones with `subledger keys drop` first"
+        )));
+    }
+    if others.is_empty() {
+        return Ok(Value::from(secret.expose()));
+    }
+    if let Some(second) = others.get_mut(0) {
+        let decor = second.decor_mut();
+        if decor
+            .prefix()
+            .and_then(|prefix| prefix.as_str())
+            .is_none_or(str::is_empty)
+        {
+            decor.set_prefix(" ");
+        }
+    }
+    others.insert(0, secret.expose());
+    Ok(others.into())
+}
+
+/// The form of a value that says where a secret is, without the blanks around it.
+fn plain(value: &Value) -> String {
+    let mut value = value.clone();
+    value.decor_mut().clear();
+    crate::domain::printable::Printable::line(value.to_string().trim()).into()
 }
 
 /// Replaces the value of `key` and leaves the comment behind it where it is.
@@ -206,32 +380,110 @@ fn value_of(key: &str, text: &str, shape: KeyShape) -> Result<Value, SettingsErr
     }
 }
 
-/// Replaces the file by a rename; a link is followed, the mode stays.
-fn replace(path: &Path, text: &str) -> Result<(), SettingsError> {
+/// Replaces the file at `real` by a rename; mode and owner stay.
+fn replace(real: &Path, text: &str) -> Result<(), SettingsError> {
     let cannot =
-        |error: io::Error| SettingsError(format!("cannot write {}: {error}", path.display()));
-    let real = fs::canonicalize(path).map_err(cannot)?;
-    let mode = fs::metadata(&real).map_err(cannot)?.permissions().mode() & 0o777;
-    let mut name = real.file_name().unwrap_or_default().to_owned();
-    name.push(".new");
-    let fresh: PathBuf = real.with_file_name(name);
-    let written = OpenOptions::new()
-        .write(true)
-        .create(true)
-        .truncate(true)
-        .mode(0o600)
-        .open(&fresh)
-        .and_then(|mut file| {
-            file.set_permissions(fs::Permissions::from_mode(mode))?;
-            file.write_all(text.as_bytes())?;
-            file.sync_all()
-        })
-        .and_then(|()| fs::rename(&fresh, &real));
-    written.map_err(|error| {
-        // What could not be finished must not lie about with secrets in it.
-        fs::remove_file(&fresh).ok();
-        cannot(error)
+        |error: io::Error| SettingsError(format!("cannot write {}: {error}", real.display()));
+    let old = fs::metadata(real).map_err(cannot)?;
+    let mode = old.permissions().mode() & 0o777;
+    if mode & 0o222 == 0 {
+        let quoted = crate::config::places::quoted(real);
+        return Err(SettingsError(format!(
+            "{} is read-only, so it stays as it is: run `chmod u+w {quoted}` to have it changed",
+            real.display()
+        )));
+    }
+    let fresh = Fresh::write(real, text, |file| {
+        let new = file.metadata()?;
+        if (new.uid(), new.gid()) != (old.uid(), old.gid()) {
+            keep_owner(file, &old)?;
+        }
+        file.set_permissions(fs::Permissions::from_mode(mode))
+    });
+    fresh.and_then(Fresh::put).map_err(cannot)
+}
+
+/// Whoever could read the settings, a service of another user above all, must still be able to.
+fn keep_owner(file: &File, old: &fs::Metadata) -> io::Result<()> {
+    fchown(file, Some(old.uid()), Some(old.gid())).map_err(|error| {
+        let (uid, gid) = (old.uid(), old.gid());
+        let say = format!("it belongs to user {uid}, group {gid}, and that cannot be kept ({error}): run this as that user");
+        io::Error::new(error.kind(), say)
     })
+}
+
+/// A file written beside the one it is for; it is gone again unless it is put in its place.
+struct Fresh {
+    path: PathBuf,
+    target: PathBuf,
+}
+
+impl Fresh {
+    /// Writes `text`, synced, 0600 until `prepare` says otherwise.
+    fn write(
+        target: &Path,
+        text: &str,
+        prepare: impl FnOnce(&File) -> io::Result<()>,
+    ) -> io::Result<Self> {
+        let mut name = target.file_name().unwrap_or_default().to_owned();
+        name.push(".new");
+        let path = target.with_file_name(name);
+        // What a killed process left behind; the lock says that nobody is at work on it.
+        match fs::remove_file(&path) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+            _ => {}
+        }
+        let mut file = OpenOptions::new()
+            .write(true)
+            .create_new(true)
+            .mode(0o600)
+            .open(&path)?;
+        let fresh = Self {
+            path,
+            target: target.to_owned(),
+        };
+        prepare(&file)?;
+        file.write_all(text.as_bytes())?;
+        file.sync_all()?;
+        Ok(fresh)
+    }
+
+    fn put(self) -> io::Result<()> {
+        fs::rename(&self.path, &self.target)
+    }
+
+    /// Puts it in its place only if nothing is there.
+    fn put_where_nothing_is(self) -> io::Result<()> {
+        match renameat_with(CWD, &self.path, CWD, &self.target, RenameFlags::NOREPLACE) {
+            // Not every file system knows how: a second name for the same file is as good.
+            Err(Errno::INVAL | Errno::NOSYS | Errno::NOTSUP) => {
+                fs::hard_link(&self.path, &self.target)
+            }
+            done => Ok(done?),
+        }
+    }
+}
+
+impl Drop for Fresh {
+    /// What was not put in place must not lie about with secrets in it.
+    fn drop(&mut self) {
+        fs::remove_file(&self.path).ok();
+    }
+}
+
+/// The directory that a file stands in.
+fn directory_of(path: &Path) -> &Path {
+    match path.parent() {
+        Some(dir) if !dir.as_os_str().is_empty() => dir,
+        _ => Path::new("."),
+    }
+}
+
+/// Keeps other writers of this program out of `dir` until it is dropped. Writers hold it for milliseconds.
+fn lock(dir: &Path) -> io::Result<File> {
+    let dir = File::open(dir)?;
+    flock(&dir, FlockOperation::LockExclusive)?;
+    Ok(dir)
 }
 
 fn template() -> Result<DocumentMut, SettingsError> {

@@ -10,8 +10,8 @@ use std::path::{Path, PathBuf};
 use toml_edit::{Document, Item, TableLike, Value};
 
 use crate::config::{
-    COMMON_KEYS, Config, Display, KeyShape, Known, KnownKey, OnQuit, ReceiverSettings, Secret,
-    Settings, SettingsError, Shown, values,
+    BackupSettings, COMMON_KEYS, Config, Display, KeyShape, Known, KnownKey, OnQuit,
+    ReceiverSettings, Secret, Settings, SettingsError, Shown, values,
 };
 use crate::domain::delivery::MAIN_ACCOUNT;
 use crate::domain::printable::Printable;
@@ -44,8 +44,8 @@ const fn plain(
     }
 }
 
-/// Every key outside the providers' tables. `backup` and `alerts` are read so that a file may hold them; asking for
-/// either is refused as long as this program cannot do it.
+/// Every key outside the providers' tables. `alerts` is read so that a file may hold it; asking for it is refused as
+/// long as this program cannot do it.
 const PLAIN: &[Plain] = &[
     plain("receiver", "listen", KeyShape::Text, r#""127.0.0.1:8484""#),
     plain("receiver", "public_url", KeyShape::Text, r#""""#),
@@ -67,6 +67,11 @@ const PLAIN: &[Plain] = &[
     plain("alerts", "heartbeat_url", KeyShape::Text, r#""""#),
 ];
 
+/// Backups that are kept where the file does not say.
+const BACKUPS_KEPT: i64 = 14;
+/// Nobody keeps more: one a day for 27 years.
+const BACKUPS_KEPT_MAX: usize = 10_000;
+
 /// The bits of a mode that everybody on the machine has.
 const OTHERS: u32 = 0o007;
 
@@ -81,7 +86,7 @@ pub fn load(path: &Path, known: &[Known]) -> Result<Config, SettingsError> {
     let text = std::fs::read_to_string(path)
         .map_err(|error| SettingsError(format!("cannot read {}: {error}", path.display())))?;
     let environment = |name: &str| std::env::var(name).ok();
-    let (config, secrets) = parse_counting(&text, path, known, &environment)?;
+    let (config, secrets) = parse_whole(&text, path, known, &environment)?;
     if secrets > 0 {
         refuse_readable_by_others(path)?;
     }
@@ -95,7 +100,23 @@ pub fn parse(
     known: &[Known],
     environment: Environment<'_>,
 ) -> Result<Config, SettingsError> {
-    parse_counting(text, path, known, environment).map(|(config, _)| config)
+    parse_whole(text, path, known, environment).map(|(config, _)| config)
+}
+
+/// The database that `text`, the settings of file `path`, names; whatever else stands in it is not looked at.
+pub fn store_path(text: &str, path: &Path) -> Result<Option<PathBuf>, SettingsError> {
+    let document: Document<&str> = Document::parse(text)
+        .map_err(|_| SettingsError(format!("{} is no settings file", path.display())))?;
+    let stated = document.get("store").and_then(|store| store.get("path"));
+    let stated = stated
+        .and_then(Item::as_str)
+        .filter(|text| !text.is_empty());
+    Ok(stated.map(|text| {
+        let beside = path
+            .parent()
+            .map_or_else(|| PathBuf::from(text), |dir| dir.join(text));
+        crate::config::places::absolute(&beside)
+    }))
 }
 
 /// What holds without any settings file.
@@ -128,7 +149,8 @@ pub fn plain_keys() -> impl Iterator<Item = String> {
         .map(|plain| format!("{}.{}", plain.section, plain.key))
 }
 
-fn refuse_readable_by_others(path: &Path) -> Result<(), SettingsError> {
+/// Refuses a file with secrets in it that everybody on the machine may read or write.
+pub(crate) fn refuse_readable_by_others(path: &Path) -> Result<(), SettingsError> {
     let mode = std::fs::metadata(path)
         .map_err(|error| SettingsError(format!("cannot read {}: {error}", path.display())))?
         .permissions()
@@ -143,7 +165,8 @@ fn refuse_readable_by_others(path: &Path) -> Result<(), SettingsError> {
     )))
 }
 
-fn parse_counting(
+/// Reads and checks `text`, and counts the secrets that stand in it as texts.
+pub(crate) fn parse_whole(
     text: &str,
     path: &Path,
     known: &[Known],
@@ -529,7 +552,8 @@ fn keys_of(provider: &Known) -> impl Iterator<Item = &KnownKey> {
     COMMON_KEYS.iter().chain(&provider.keys)
 }
 
-fn is_account_name(name: &str) -> bool {
+/// Whether an account may be called `name`.
+pub fn is_account_name(name: &str) -> bool {
     (1..=32).contains(&name.len())
         && name
             .bytes()
@@ -571,6 +595,7 @@ impl Found {
         let read = PlainValues { found: &self, file };
         let receiver = read.receiver(&mut warnings)?;
         let display = read.display()?;
+        let backup = read.backup()?;
         read.refuse_what_is_not_there()?;
         let store_path = match read.text("store.path") {
             "" => None,
@@ -599,6 +624,7 @@ impl Found {
             receiver,
             store_path,
             display,
+            backup,
             accounts,
             warnings,
             shown: shown.into_iter().chain(self.shown).collect(),
@@ -727,11 +753,23 @@ impl PlainValues<'_> {
         })
     }
 
-    /// Nobody may believe that there are backups or alerts when there are none.
+    fn backup(&self) -> Result<BackupSettings, SettingsError> {
+        let dir = match self.text("backup.dir") {
+            "" => None,
+            text => Some(crate::config::places::absolute(&self.file.beside(text))),
+        };
+        let keep = self.stated("backup.keep").and_then(Value::as_integer);
+        let keep = usize::try_from(keep.unwrap_or(BACKUPS_KEPT))
+            .ok()
+            .filter(|keep| (1..=BACKUPS_KEPT_MAX).contains(keep))
+            .ok_or_else(|| self.wrong("backup.keep", "a number of backups from 1 to 10000"))?;
+        Ok(BackupSettings { dir, keep })
+    }
+
+    /// Nobody may believe that there are alerts when there are none.
     fn refuse_what_is_not_there(&self) -> Result<(), SettingsError> {
         let command = self.stated("alerts.command").map(texts).unwrap_or_default();
         for (key, asked) in [
-            ("backup.dir", !self.text("backup.dir").is_empty()),
             ("alerts.command", !command.is_empty()),
             (
                 "alerts.heartbeat_url",

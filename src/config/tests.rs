@@ -4,8 +4,9 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
+use crate::config::edit::{Change, Edit, SECRETS_MAX, Standings};
 use crate::config::read::{TEMPLATE, load, parse};
-use crate::config::{Config, KeyShape, Known, KnownKey, OnQuit, SettingsError, edit};
+use crate::config::{Config, KeyShape, Known, KnownKey, OnQuit, Secret, SettingsError, edit};
 
 fn key(key: &'static str, shape: KeyShape) -> KnownKey {
     KnownKey {
@@ -58,9 +59,12 @@ fn read(text: &str) -> Result<Config, SettingsError> {
 }
 
 fn set(path: &Path, key: &str, text: &str, known: &[Known]) -> Result<(), SettingsError> {
-    edit::set(path, &[(key.to_owned(), text.to_owned())], known, &|_| {
-        Ok(())
-    })
+    change(path, key, Change::Set(text.to_owned()), known)
+}
+
+fn change(path: &Path, key: &str, change: Change, known: &[Known]) -> Result<(), SettingsError> {
+    let key = key.to_owned();
+    edit::apply(path, &[Edit { key, change }], known, &|_| Ok(()))
 }
 
 fn refused(text: &str) -> String {
@@ -129,7 +133,9 @@ fn values_of_the_wrong_kind_are_refused_with_what_is_wanted() {
             "[providers.zotlo.accounts.Main]\n",
             "cannot name an account",
         ),
-        ("[backup]\ndir = \"/x\"", "cannot do that yet"),
+        ("[backup]\nkeep = 0", "from 1 to"),
+        ("[backup]\nkeep = \"14\"", "whole number"),
+        ("[backup]\ndir = 1", "text in quotes"),
         ("receiver = 1", "must be a table"),
     ] {
         let message = refused(text);
@@ -207,7 +213,7 @@ fn accounts_take_the_same_keys_and_an_unused_main_is_left_out() {
 fn the_first_file_has_its_own_keys_is_private_and_is_never_replaced() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("deep/er/subledger.toml");
-    edit::write_first(&path, &known()).unwrap();
+    assert!(edit::write_first(&path, &known()).unwrap());
     let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
     assert_eq!(mode(&path), 0o600);
     assert_eq!(mode(path.parent().unwrap()), 0o700);
@@ -227,7 +233,9 @@ fn the_first_file_has_its_own_keys_is_private_and_is_never_replaced() {
     keys.dedup();
     assert_eq!(keys.len(), known().len());
     assert!(text.contains("[providers.acme]") && text.contains("# what it is"));
-    assert!(edit::write_first(&path, &known()).is_err());
+    assert!(!edit::write_first(&path, &known()).unwrap());
+    assert_eq!(fs::read_to_string(&path).unwrap(), text);
+    assert_eq!(fs::read_dir(path.parent().unwrap()).unwrap().count(), 1);
 }
 
 #[test]
@@ -252,7 +260,7 @@ fn a_file_with_secrets_that_others_may_read_is_refused() {
 fn setting_a_key_keeps_comments_and_mode_and_refuses_what_would_not_hold() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("s.toml");
-    edit::write_first(&path, &known()).unwrap();
+    assert!(edit::write_first(&path, &known()).unwrap());
     fs::set_permissions(&path, fs::Permissions::from_mode(0o640)).unwrap();
     set(
         &path,
@@ -320,4 +328,183 @@ fn setting_a_key_keeps_comments_and_mode_and_refuses_what_would_not_hold() {
         assert_eq!(fs::read_to_string(&path).unwrap(), text);
     }
     assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 1);
+}
+
+/// A settings file with `text` in a directory of its own.
+fn written(text: &str) -> (tempfile::TempDir, std::path::PathBuf) {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("s.toml");
+    fs::write(&path, text).unwrap();
+    fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).unwrap();
+    (dir, path)
+}
+
+#[test]
+fn a_new_secret_goes_in_front_and_the_old_ones_stay_until_they_are_dropped() {
+    let text = "[providers.zotlo]\n# the link\npath_key = \"k_1\" # since May\n[providers.klustr]\nsecret = \"\"\n";
+    let (_dir, path) = written(text);
+    let key = "providers.zotlo.path_key";
+    let first = |secret: &str| change(&path, key, Change::PutFirst(Secret::new(secret)), &known());
+    let says = |line: &str| {
+        let text = fs::read_to_string(&path).unwrap();
+        assert!(text.contains(line), "{text}");
+        assert!(
+            text.contains("# the link") && text.contains("# since May"),
+            "{text}"
+        );
+    };
+    first("k_2").unwrap();
+    says(r#"path_key = ["k_2", "k_1"] # since May"#);
+    assert_eq!(Standings::read(&path).unwrap().of(key).secrets, 2);
+    first("k_3").unwrap();
+    says(r#"["k_3", "k_2", "k_1"]"#);
+    first("k_1").unwrap();
+    says(r#"["k_1", "k_3", "k_2"]"#);
+    first("k_4").unwrap();
+    first("k_5").unwrap();
+    let full = fs::read_to_string(&path).unwrap();
+    let message = first("k_6").unwrap_err().0;
+    assert!(
+        message.contains("keys drop") && !message.contains("k_6"),
+        "{message}"
+    );
+    assert_eq!(fs::read_to_string(&path).unwrap(), full);
+    assert_eq!(Standings::read(&path).unwrap().of(key).secrets, SECRETS_MAX);
+    change(&path, key, Change::KeepNewest, &known()).unwrap();
+    says(r#"path_key = "k_5" # since May"#);
+    // Nothing is there: the secret stands alone.
+    let secret = "providers.klustr.secret";
+    change(&path, secret, Change::PutFirst(Secret::new("s")), &known()).unwrap();
+    says("secret = \"s\"");
+}
+
+#[test]
+fn comments_inside_a_list_of_secrets_stay() {
+    let (_dir, path) = written(
+        "[providers.zotlo]\npath_key = [\n  \"k_2\", # the new one\n  { env = \"PATH\" }, # the old one\n]\n",
+    );
+    let key = "providers.zotlo.path_key";
+    let standing = Standings::read(&path).unwrap().of(key);
+    assert_eq!((standing.secrets, standing.elsewhere), (2, None));
+    change(&path, key, Change::PutFirst(Secret::new("k_3")), &known()).unwrap();
+    let text = fs::read_to_string(&path).unwrap();
+    assert!(text.contains("# the new one") && text.contains("{ env = \"PATH\" }, # the old one"));
+    let zotlo = load(&path, &known()).unwrap();
+    let zotlo = zotlo
+        .accounts
+        .iter()
+        .find(|a| a.provider == "zotlo")
+        .unwrap();
+    assert_eq!(zotlo.secrets("path_key").len(), 3);
+    let (_dir, path) = written("[providers.zotlo]\npath_key = { env = \"PATH\" }\n");
+    let standing = Standings::read(&path).unwrap().of(key);
+    assert_eq!(standing.elsewhere.as_deref(), Some("{ env = \"PATH\" }"));
+}
+
+#[test]
+fn changes_are_written_all_or_none() {
+    let (dir, path) = written("[providers.zotlo]\npath_key = \"k_1\"\n");
+    let text = fs::read_to_string(&path).unwrap();
+    let edit = |key: &str, value: &str| Edit {
+        key: key.to_owned(),
+        change: Change::Set(value.to_owned()),
+    };
+    let two = [
+        edit("receiver.metrics", "true"),
+        edit("receiver.listen", "x"),
+    ];
+    assert!(edit::apply(&path, &two, &known(), &|_| Ok(())).is_err());
+    let refuse = |_: &Config| Err(SettingsError("no provider takes that".to_owned()));
+    let message = edit::apply(&path, &two[..1], &known(), &refuse).unwrap_err();
+    assert_eq!(message.0, "no provider takes that");
+    // Others may read it: no secret is added to it.
+    fs::set_permissions(&path, fs::Permissions::from_mode(0o644)).unwrap();
+    let message = set(&path, "providers.klustr.secret", "s", &known()).unwrap_err();
+    assert!(message.0.contains("chmod 600"), "{message}");
+    // It is not to be changed at all.
+    fs::set_permissions(&path, fs::Permissions::from_mode(0o400)).unwrap();
+    let message = set(&path, "receiver.metrics", "true", &known()).unwrap_err();
+    assert!(message.0.contains("chmod u+w"), "{message}");
+    assert_eq!(fs::read_to_string(&path).unwrap(), text);
+    assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 1);
+    // Half of a file names the line and nothing of it.
+    let (_dir, path) = written("[receiver]\n[providers.zotlo]\npath_key = \"k_secret\n");
+    let message = set(&path, "receiver.metrics", "true", &known())
+        .unwrap_err()
+        .0;
+    assert!(
+        message.contains("s.toml:3: ") && !message.contains("k_secret"),
+        "{message}"
+    );
+}
+
+#[test]
+fn what_a_killed_process_left_half_written_is_in_nobodys_way() {
+    let (dir, path) = written("[receiver]\n");
+    fs::write(dir.path().join("s.toml.new"), "half of a se").unwrap();
+    set(&path, "receiver.metrics", "true", &known()).unwrap();
+    assert!(load(&path, &known()).unwrap().receiver.metrics);
+    assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 1);
+}
+
+#[test]
+fn a_linked_file_is_changed_where_it_is_and_keeps_its_owner() {
+    use std::os::unix::fs::{MetadataExt as _, chown, symlink};
+    let (dir, path) = written("[providers.zotlo]\npath_key = \"k_1\"\n");
+    let link = dir.path().join("link.toml");
+    symlink("s.toml", &link).unwrap();
+    let is_root = fs::metadata(&path).unwrap().uid() == 0;
+    if is_root {
+        chown(&path, Some(12_345), Some(23_456)).unwrap();
+    }
+    let before = fs::metadata(&path).unwrap();
+    set(&link, "receiver.metrics", "true", &known()).unwrap();
+    assert!(fs::symlink_metadata(&link).unwrap().is_symlink());
+    let after = fs::metadata(&path).unwrap();
+    assert_eq!((after.uid(), after.gid()), (before.uid(), before.gid()));
+    assert_ne!(after.ino(), before.ino());
+    assert!(load(&link, &known()).unwrap().receiver.metrics);
+}
+
+#[test]
+fn writers_at_once_lose_nothing_of_each_other() {
+    let (_dir, path) = written("");
+    let keys = ["a", "b", "c", "d", "e", "f"].map(|name| {
+        let key = format!("providers.zotlo.accounts.{name}.path_key");
+        (key, format!("k_{name}"))
+    });
+    std::thread::scope(|scope| {
+        for (key, value) in &keys {
+            scope.spawn(|| set(&path, key, value, &known()).unwrap());
+        }
+    });
+    let config = load(&path, &known()).unwrap();
+    let zotlo = config.accounts.iter().filter(|a| a.provider == "zotlo");
+    assert_eq!(zotlo.count(), keys.len());
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("first.toml");
+    let wrote: Vec<bool> = std::thread::scope(|scope| {
+        let starts: Vec<_> = (0..4)
+            .map(|_| scope.spawn(|| edit::write_first(&path, &known()).unwrap()))
+            .collect();
+        starts
+            .into_iter()
+            .map(|start| start.join().unwrap())
+            .collect()
+    });
+    assert_eq!(wrote.iter().filter(|wrote| **wrote).count(), 1);
+}
+
+#[test]
+fn backups_go_beside_the_settings_unless_the_path_is_whole() {
+    let backup = read("").unwrap().backup;
+    assert_eq!((backup.dir, backup.keep), (None, 14));
+    let text = "[backup]\ndir = \"/mnt/usb\"\nkeep = 3";
+    let backup = read(text).unwrap().backup;
+    assert_eq!(backup.dir.as_deref(), Some(Path::new("/mnt/usb")));
+    assert_eq!(backup.keep, 3);
+    let text = "[backup]\ndir = \"copies\"";
+    let config = parse(text, Path::new("/etc/sub/s.toml"), &known(), &|_| None).unwrap();
+    let dir = config.backup.dir;
+    assert_eq!(dir.as_deref(), Some(Path::new("/etc/sub/copies")));
 }

@@ -52,7 +52,7 @@ pub struct Delivery {
     /// The exact bytes.
     pub body: Vec<u8>,
     /// Which proofs were right and which could not be judged: `path_key`, `path_key#2` for the second newest,
-    /// `basic:unchecked`, joined by `+`.
+    /// `basic:unchecked`, joined by `+`: `domain::credential`.
     pub credential: String,
     /// What the tokens inside the body prove of an address.
     pub identity_proof: Option<IdentityProof>,

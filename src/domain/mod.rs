@@ -6,6 +6,8 @@ pub mod time;
 
 pub mod delivery;
 
+pub mod credential;
+
 pub mod money;
 
 pub mod event;

@@ -107,14 +107,19 @@ impl Zone {
 
     /// The first instant of `day` in this zone; where a clock change skips midnight, the first that exists.
     pub fn day_start(self, day: NaiveDate) -> Timestamp {
-        let midnight = day.and_hms_opt(0, 0, 0).unwrap_or_default();
+        self.time_of(day, 0, 0)
+    }
+
+    /// `hour:minute` of `day` in this zone; where a clock change skips it, so many hours later as it takes.
+    pub fn time_of(self, day: NaiveDate, hour: u32, minute: u32) -> Timestamp {
+        let local = day.and_hms_opt(hour, minute, 0).unwrap_or_default();
         (0..24)
             .find_map(|hours| {
                 self.0
-                    .from_local_datetime(&(midnight + chrono::TimeDelta::hours(hours)))
+                    .from_local_datetime(&(local + chrono::TimeDelta::hours(hours)))
                     .earliest()
             })
-            .map_or(Timestamp(midnight.and_utc().timestamp_millis()), |at| {
+            .map_or(Timestamp(local.and_utc().timestamp_millis()), |at| {
                 Timestamp(at.timestamp_millis())
             })
     }

@@ -161,16 +161,19 @@ const SETTINGS: &[Setting] = &[
         key: "api_key",
         shape: SettingShape::Secret,
         help: "API Key on the SDK/Integration page: the user of the Basic header on every webhook",
+        proof: Some("basic"),
     },
     Setting {
         key: "api_secret",
         shape: SettingShape::Secret,
         help: "API Secret on the same page: the Basic password, and proof of readers' addresses",
+        proof: Some("basic"),
     },
     Setting {
         key: "webhook_secret",
         shape: SettingShape::Secret,
         help: "Secret on the Webhook page: signs each body in X-Conscent-Signature",
+        proof: Some("signature"),
     },
 ];
 

@@ -4,6 +4,7 @@
 //! looks inside a body, and never says in a reason what a credential was.
 
 use crate::config::{Secret, Settings, SettingsError};
+use crate::domain::credential;
 use crate::domain::delivery::{Delivery, MAIN_ACCOUNT, Origin, ProviderId, Reading};
 use crate::domain::time::Timestamp;
 use crate::providers::{ALL, Gate, Proof, Provider, Request, SettingShape, Verdict, check};
@@ -49,6 +50,8 @@ struct Account {
     gate: Gate,
     /// `auth = "none"`.
     open: bool,
+    /// For each key with several secrets the proof that it judges, and the marks of its secrets, newest first.
+    marks: Vec<(&'static str, Vec<String>)>,
 }
 
 /// A request that was not let in.
@@ -142,6 +145,46 @@ impl Doors {
         masked(&self.fingerprint_key, value, secret)
     }
 
+    /// `request` out of a file, as a delivery of `account`: credentials in its headers as fingerprints (those that are
+    /// some already stay), the tokens in its body judged by today's secrets of that account. `None`: there is no such
+    /// provider.
+    pub fn imported(&self, provider: &str, account: &str, request: Request) -> Option<Delivery> {
+        let door = self.door(provider)?;
+        let mut accounts = door.accounts.iter();
+        let own = accounts.find(|own| own.settings.account == account);
+        let unset = || {
+            door.provider.gate(&Settings {
+                provider: provider.to_owned(),
+                account: account.to_owned(),
+                ..Settings::default()
+            })
+        };
+        let identity_proof = own.map_or_else(
+            || unset().ok().and_then(|gate| (gate.identify)(&request.body)),
+            |own| (own.gate.identify)(&request.body),
+        );
+        let kept = self.kept_headers(provider, &request.headers);
+        let headers = kept.into_iter().zip(&request.headers);
+        Some(Delivery {
+            provider: ProviderId::known(door.provider.id()),
+            account: account.to_owned(),
+            test: is_marked(&request),
+            headers: headers
+                .map(|((name, now), (_, sent))| match std::str::from_utf8(sent) {
+                    Ok(sent) if is_whole_print(sent) => (name, sent.to_owned()),
+                    _ => (name, now),
+                })
+                .collect(),
+            hook: request.hook,
+            received_at: request.received_at,
+            body: request.body,
+            credential: Origin::Import.as_str().to_owned(),
+            identity_proof,
+            remote_ip: request.remote_ip,
+            origin: Origin::Import,
+        })
+    }
+
     /// Judges a rejected request again by today's secrets: signatures and signed times as of its first arrival, Basic
     /// and path key by their fingerprints. The error says why it still cannot come in.
     pub fn admit_again(&self, row: &RejectedAgain) -> Result<Delivery, String> {
@@ -202,7 +245,7 @@ impl Door {
         }
         let accounts = own
             .into_iter()
-            .map(|settings| Account::open(provider, settings))
+            .map(|settings| Account::open(provider, settings, &fingerprint_key))
             .collect::<Result<Vec<_>, _>>()?;
         let door = Self {
             provider,
@@ -275,9 +318,7 @@ impl Door {
     }
 
     fn delivery(&self, account: &Account, credential: String, request: Request) -> Delivery {
-        let test = request
-            .header_all("subledger-test")
-            .any(|value| value.trim_ascii() == b"1");
+        let test = is_marked(&request);
         Delivery {
             provider: ProviderId::known(self.provider.id()),
             account: account.settings.account.clone(),
@@ -387,7 +428,11 @@ impl Door {
 }
 
 impl Account {
-    fn open(provider: &dyn Provider, settings: Settings) -> Result<Self, SettingsError> {
+    fn open(
+        provider: &dyn Provider,
+        settings: Settings,
+        fingerprint_key: &[u8; 32],
+    ) -> Result<Self, SettingsError> {
         check_keys(provider, &settings)?;
         let open = match settings.text("auth") {
             None => false,
@@ -412,6 +457,9 @@ impl Account {
         }
         Ok(Self {
             gate: provider.gate(&settings)?,
+            marks: several(provider, &settings)
+                .map(|(_, proof, secrets)| (proof, marks(fingerprint_key, secrets)))
+                .collect(),
             settings,
             open,
         })
@@ -498,18 +546,31 @@ impl Judged<'_> {
             .all(|name| self.rights().any(|own| own == name))
     }
 
-    /// `path_key#2+basic:unchecked`.
+    /// `path_key#2@0f1e2d3c4b5a6978+basic:unchecked`.
     fn credential(&self) -> String {
         let words: Vec<String> = self
             .proofs
             .iter()
             .map(|proof| match proof.verdict {
-                Verdict::Right(0) => proof.name.to_owned(),
-                Verdict::Right(nth) => format!("{}#{}", proof.name, nth + 1),
-                Verdict::Unchecked | Verdict::Wrong(_) => format!("{}:unchecked", proof.name),
+                Verdict::Right(nth) => {
+                    credential::written(proof.name, Some(nth), &self.marks(proof.name, nth))
+                }
+                Verdict::Unchecked | Verdict::Wrong(_) => {
+                    credential::written(proof.name, None, &[])
+                }
             })
             .collect();
         words.join("+")
+    }
+
+    /// The marks of the secrets behind a right proof. One that two keys judge together (Basic) tells only the older of
+    /// two places: the shorter list counts as used up to its end, so that no old secret ever seems idle that is not.
+    fn marks(&self, proof: &str, nth: usize) -> Vec<String> {
+        let of_proof = self.account.marks.iter().filter(|(name, _)| *name == proof);
+        of_proof
+            .filter_map(|(_, marks)| marks.get(nth.min(marks.len() - 1)))
+            .cloned()
+            .collect()
     }
 
     /// Why this account does not take the request.
@@ -577,9 +638,53 @@ pub fn read(delivery: &Delivery) -> Reading {
         )
 }
 
+/// Every secret of an account that is not alone under its key: the key, the proof that it judges, newest first.
+pub fn several<'a>(
+    provider: &dyn Provider,
+    settings: &'a Settings,
+) -> impl Iterator<Item = (&'static str, &'static str, &'a [Secret])> {
+    secret_keys(provider)
+        .map(|(key, proof)| (key, proof, settings.secrets(key)))
+        .filter(|(_, _, secrets)| secrets.len() > 1)
+}
+
+/// The keys of a provider's secrets, with the proof that each judges: the path key first.
+pub fn secret_keys(
+    provider: &dyn Provider,
+) -> impl Iterator<Item = (&'static str, &'static str)> + use<> {
+    let own = provider.settings().iter();
+    std::iter::once(("path_key", "path_key"))
+        .chain(own.filter_map(|setting| Some((setting.key, setting.proof?))))
+}
+
+/// What each of these secrets is known by in the `credential` column of one ledger: 16 hex digits.
+pub fn marks(fingerprint_key: &[u8; 32], secrets: &[Secret]) -> Vec<String> {
+    secrets
+        .iter()
+        .map(|secret| {
+            let print = fingerprint(fingerprint_key, secret.expose().as_bytes());
+            print[PRINT.len()..].to_owned()
+        })
+        .collect()
+}
+
 fn fingerprint(key: &[u8; 32], value: &[u8]) -> String {
     let digest = check::hmac_sha256(key, value);
     format!("{PRINT}{}", check::hex(&digest[..8]))
+}
+
+/// Whether whoever sent this said that it is a test.
+fn is_marked(request: &Request) -> bool {
+    request
+        .header_all("subledger-test")
+        .any(|value| value.trim_ascii() == b"1")
+}
+
+/// Nothing but a fingerprint.
+fn is_whole_print(value: &str) -> bool {
+    value
+        .strip_prefix(PRINT)
+        .is_some_and(|rest| rest.len() == 16 && rest.bytes().all(|byte| byte.is_ascii_hexdigit()))
 }
 
 fn is_print(value: &str) -> bool {
@@ -793,11 +898,13 @@ mod tests {
                     key: "secret",
                     shape: SettingShape::Secret,
                     help: "",
+                    proof: Some("signature"),
                 },
                 Setting {
                     key: "allow",
                     shape: SettingShape::List,
                     help: "",
+                    proof: None,
                 },
             ]
         }
@@ -914,7 +1021,10 @@ mod tests {
     fn ask(doors: &Doors, path_key: Option<&str>, headers: &[(&str, &str)]) -> String {
         let door = doors.door("conscent").unwrap();
         match door.admit(request(path_key, headers)) {
-            Ok(delivery) => let_in(&delivery.account, &delivery.credential),
+            Ok(delivery) => let_in(
+                &delivery.account,
+                &credential::without_marks(&delivery.credential),
+            ),
             Err(refused) => turned_away(&refused.reason),
         }
     }
@@ -925,6 +1035,41 @@ mod tests {
 
     fn turned_away(reason: &str) -> String {
         format!("refused: {reason}")
+    }
+
+    #[test]
+    fn while_a_secret_is_changed_each_delivery_says_which_one_it_came_on() {
+        let credential = |keys: &str, users: &str, key: &str, user: &str| {
+            let doors = open(&[account(
+                "conscent",
+                &[("path_key", keys), ("api_key", users), ("api_secret", "pw")],
+            )]);
+            let header = basic(user, "pw");
+            let door = doors.door("conscent").unwrap();
+            let request = request(Some(key), &[("authorization", header.as_str())]);
+            door.admit(request).ok().unwrap().credential
+        };
+        let mark = |secret: &str| marks(&KEY, &[Secret::new(secret)])[0].clone();
+        let (one, two, old) = (mark("k_1"), mark("k_2"), mark("old"));
+        assert_eq!(mark("k_1").len(), 16);
+        assert_eq!(credential("k_1", "me", "k_1", "me"), "path_key+basic");
+        assert_eq!(
+            credential("k_2 k_1", "me", "k_2", "me"),
+            format!("path_key@{two}+basic")
+        );
+        // The place moves with each change, the mark stays.
+        assert_eq!(
+            credential("k_2 k_1", "me", "k_1", "me"),
+            format!("path_key#2@{one}+basic")
+        );
+        assert_eq!(
+            credential("k_3 k_2 k_1", "me", "k_1", "me"),
+            format!("path_key#3@{one}+basic")
+        );
+        assert_eq!(
+            credential("k_1", "new old", "k_1", "old"),
+            format!("path_key+basic#2@{old}")
+        );
     }
 
     #[test]
@@ -1288,7 +1433,10 @@ mod tests {
             ],
         )]);
         let delivery = after.admit_again(&row).unwrap();
-        assert_eq!(delivery.credential, "path_key#2+basic#2");
+        assert_eq!(
+            credential::without_marks(&delivery.credential),
+            "path_key#2+basic#2"
+        );
         assert_eq!(delivery.origin, Origin::Admitted);
         assert_eq!(delivery.received_at, AT);
         assert_eq!(delivery.headers, row.headers);

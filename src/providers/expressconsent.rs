@@ -57,31 +57,37 @@ const SETTINGS: &[Setting] = &[
         key: "secret",
         shape: SettingShape::Secret,
         help: "Webhook secret (Organization > Settings, generate secret): needs signature_header",
+        proof: Some("signature"),
     },
     Setting {
         key: "signature_header",
         shape: SettingShape::Text,
         help: "Name of the header that holds the signature, as your dashboard's Signature verification says",
+        proof: None,
     },
     Setting {
         key: "signature_encoding",
         shape: SettingShape::Text,
         help: "How the signature is written: hex (the default) or base64",
+        proof: None,
     },
     Setting {
         key: "signature_prefix",
         shape: SettingShape::Text,
         help: "What stands before the signature in its header, such as sha256=",
+        proof: None,
     },
     Setting {
         key: "signed_content",
         shape: SettingShape::Text,
         help: "What is signed: body (the default), or timestamp.body together with timestamp_header",
+        proof: None,
     },
     Setting {
         key: "timestamp_header",
         shape: SettingShape::Text,
         help: "Name of the header that holds the time, where timestamp.body is signed",
+        proof: None,
     },
 ];
 

@@ -50,6 +50,7 @@ const SETTINGS: &[Setting] = &[Setting {
     key: "secret",
     shape: SettingShape::Secret,
     help: "Webhook secret (whsec_...), set when the endpoint is created: proves each delivery",
+    proof: Some("signature"),
 }];
 
 macro_rules! samples {

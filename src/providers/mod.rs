@@ -74,6 +74,8 @@ pub struct Setting {
     pub shape: SettingShape,
     /// What the provider's dashboard calls it, and what it is good for: one line.
     pub help: &'static str,
+    /// The proof that it judges (`basic`, `signature`); `None` where it is no secret.
+    pub proof: Option<&'static str>,
 }
 
 /// What a settings key takes.

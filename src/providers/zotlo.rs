@@ -52,6 +52,7 @@ const SETTINGS: &[Setting] = &[Setting {
     key: "allow_ips",
     shape: SettingShape::List,
     help: "Addresses or CIDRs that may call; Zotlo publishes none, so leave it empty unless you know them",
+    proof: None,
 }];
 
 macro_rules! samples {

@@ -58,6 +58,13 @@ pub(crate) struct Pulse {
     pub(crate) wal_bytes: u64,
 }
 
+impl Pulse {
+    /// Whether a commit succeeded in the last seconds and none has failed since.
+    pub(crate) fn is_ready(&self) -> bool {
+        self.committed.is_some_and(|age| age < PROBE_AGE_MAX) && !self.is_failing
+    }
+}
+
 /// Counters since the start, one per provider and answer.
 #[derive(Debug)]
 pub(crate) struct Counters {
@@ -197,14 +204,10 @@ pub(crate) async fn ready(State(shared): State<Arc<Shared>>, request: Request) -
         Reply::NotFound
     } else if !is_look(&parts.method) {
         WRONG_METHOD
+    } else if shared.ledger.pulse().is_ready() {
+        Reply::Ready
     } else {
-        let pulse = shared.ledger.pulse();
-        let is_fresh = pulse.committed.is_some_and(|age| age < PROBE_AGE_MAX);
-        if is_fresh && !pulse.is_failing {
-            Reply::Ready
-        } else {
-            Reply::Busy
-        }
+        Reply::Busy
     };
     shared.counters.answered("", reply);
     reply.response(is_last)

@@ -17,11 +17,12 @@ use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use rustix::process::{Resource, getrlimit};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::TcpStream;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep, timeout_at};
 
+use crate::receiver::listeners::Listeners;
 use crate::receiver::wire::{Link, Wire};
 use crate::receiver::{Shared, answer, router};
 
@@ -185,7 +186,7 @@ impl Drop for Seat {
 /// Accepts until `shutdown`, then finishes what has begun. Returns when every request begun was answered, or
 /// `drain_timeout` later.
 pub(crate) async fn run(
-    listener: TcpListener,
+    mut listeners: Listeners,
     shared: Arc<Shared>,
     shutdown: impl Future<Output = ()>,
 ) {
@@ -209,7 +210,7 @@ pub(crate) async fn run(
                 .crowd
                 .room(connections_max, limits.eviction_age)
                 .await;
-            Some(listener.accept().await)
+            Some(listeners.accept().await)
         };
         tokio::select! {
             biased;
@@ -227,11 +228,14 @@ pub(crate) async fn run(
             },
         }
     }
-    // What the system has accepted for us is accepted: closing the listener would reset it.
-    while let Ok(Ok((stream, peer))) = timeout_at(Instant::now(), listener.accept()).await {
+    // What the system has accepted for us is accepted: closing the listener would reset it. What queues at a socket that
+    // was passed is for whoever comes next.
+    while !listeners.outlive_us()
+        && let Ok(Ok((stream, peer))) = timeout_at(Instant::now(), listeners.accept()).await
+    {
         tasks.spawn(hold(stream, peer.ip(), &shared, &router, draining.clone()));
     }
-    drop(listener);
+    drop(listeners);
     drain.send_replace(true);
     let until = Instant::now() + limits.drain_timeout;
     while let Ok(Some(_)) = timeout_at(until, tasks.join_next()).await {}

@@ -4,6 +4,7 @@
 //! talks to the screen: they meet at the database.
 //!
 //! ```text
+//! listeners where connections come in
 //! limits    accept, caps, stopping        one task a connection
 //! wire      bytes: framing, deadlines     what is wrong becomes a request of our own
 //! hyper     HTTP/1                        one request at a time, answers in order
@@ -21,6 +22,8 @@ mod reply;
 pub mod peer;
 
 pub mod limits;
+
+pub mod listeners;
 
 mod hook;
 
@@ -43,7 +46,6 @@ use axum::body::Body;
 use axum::http::{Request, Response};
 use axum::routing::any;
 use hyper::body::Incoming;
-use tokio::net::TcpListener;
 use tower::ServiceExt as _;
 
 use crate::domain::delivery::{Delivery, Reading};
@@ -52,6 +54,7 @@ use crate::providers::door::Doors;
 use crate::receiver::flood::Flood;
 use crate::receiver::health::{Counters, Pulse};
 use crate::receiver::limits::{Crowd, Limits};
+use crate::receiver::listeners::Listeners;
 use crate::receiver::peer::Proxies;
 use crate::receiver::reply::Reply;
 use crate::receiver::wire::{Link, Nonce};
@@ -100,15 +103,21 @@ pub struct Setup {
     pub clock: Clock,
 }
 
-/// Receives on `listener` until `shutdown` resolves, then answers every request that has begun and returns; what takes
+/// Whether deliveries can be stored now, as `/readyz` answers: a commit succeeded in the last seconds and none has failed
+/// since.
+pub fn is_ready(writer: &Writer) -> bool {
+    Ledger::pulse(writer).is_ready()
+}
+
+/// Receives on `listeners` until `shutdown` resolves, then answers every request that has begun and returns; what takes
 /// longer than `Limits::drain_timeout` is cut off. The error is the system's, when it has no random bytes.
 pub async fn serve(
-    listener: TcpListener,
+    listeners: impl Into<Listeners>,
     setup: Setup,
     shutdown: impl Future<Output = ()>,
 ) -> io::Result<()> {
     receive(
-        listener,
+        listeners.into(),
         setup.live,
         Arc::new(setup.writer),
         setup.clock,
@@ -118,7 +127,7 @@ pub async fn serve(
 }
 
 async fn receive(
-    listener: TcpListener,
+    listeners: Listeners,
     live: ReloadHandle,
     ledger: Arc<dyn Ledger>,
     clock: Clock,
@@ -133,7 +142,7 @@ async fn receive(
         crowd: Arc::default(),
         nonce: Nonce::random()?,
     });
-    limits::run(listener, shared, shutdown).await;
+    limits::run(listeners, shared, shutdown).await;
     Ok(())
 }
 
@@ -234,7 +243,8 @@ async fn calm<T>(work: impl Future<Output = T>) -> Option<T> {
     .await
 }
 
-fn hex(bytes: &[u8]) -> String {
+/// `bytes` as lower-case digits.
+pub(crate) fn hex(bytes: &[u8]) -> String {
     let mut hex = String::with_capacity(2 * bytes.len());
     for byte in bytes {
         // Writing to a String cannot fail.

@@ -16,7 +16,8 @@ use crate::domain::delivery::{
 };
 use crate::domain::time::{DAY_MS, MINUTE_MS, SECOND_MS, Timestamp};
 use crate::store::Error;
-use crate::store::schema::{READER_VERSION, random};
+use crate::store::inbox::Job;
+use crate::store::schema::{READER_VERSION, hex, random};
 
 /// The reason of a duplicate whose bytes are not those of the first.
 pub const OTHER_CONTENT: &str = "same id, other content";
@@ -154,16 +155,18 @@ fn without_nul(text: &str) -> String {
     text.replace('\0', "\u{fffd}")
 }
 
-/// Appends `delivery`, which had arrived at `delivery.received_at`; returns its place and the time it was given:
+/// Appends the delivery of `job`, which had arrived at its `received_at`; returns its place and the time it was given:
 /// never before an earlier delivery's, except for imports, which keep their own and are cut to `now`. On an error the
 /// caller rolls back what was half done; `head` has not moved then.
 pub(crate) fn append(
     conn: &Connection,
     head: &mut Head,
-    delivery: &Delivery,
-    reading: &Reading,
+    job: &Job,
     now: Timestamp,
 ) -> Result<(Ack, Timestamp), Error> {
+    let Job {
+        delivery, reading, ..
+    } = job;
     let received_at = match delivery.origin {
         Origin::Import => delivery.received_at.min(now),
         _ => delivery.received_at.max(head.received_at),
@@ -173,7 +176,10 @@ pub(crate) fn append(
         _ => received_at,
     };
     let seq = head.seq + 1;
-    let twin = find_twin(conn, delivery, reading, judged_at, None)?;
+    let mut twin = find_twin(conn, delivery, reading, judged_at, None)?;
+    if let (None, Some(first_at)) = (&twin, job.repeats_at) {
+        twin = find_told(conn, delivery, reading, first_at)?;
+    }
     let verdict = Verdict::of(reading, twin.as_ref());
     let link = insert(conn, head, seq, received_at, delivery, reading, &verdict)?;
     remember_keys(conn, seq, delivery, reading, twin.as_ref())?;
@@ -378,6 +384,32 @@ pub(crate) fn find_twin(
     Ok(None)
 }
 
+/// The delivery around `first_at` that `delivery` repeats, as a ledger found which saw both come: it knew whether the
+/// first one's answer had arrived.
+fn find_told(
+    conn: &Connection,
+    delivery: &Delivery,
+    reading: &Reading,
+    first_at: Timestamp,
+) -> Result<Option<Twin>, Error> {
+    let Some(key) = reading.keys.first().filter(|key| bound_in_time(key.rule)) else {
+        return Ok(None);
+    };
+    let seen = Seen {
+        conn,
+        delivery,
+        judged_at: first_at,
+        except: None,
+    };
+    let known = seen.by_time(&key.key, key.rule)?;
+    let known = known.filter(|known| known.speaks_for(delivery, reading));
+    Ok(known.map(|known| Twin {
+        seq: known.seq,
+        rule: key.rule,
+        bytes: known.bytes(&delivery.body),
+    }))
+}
+
 const fn bound_in_time(rule: KeyRule) -> bool {
     matches!(rule, KeyRule::NaturalWithin(_) | KeyRule::Bytes)
 }
@@ -490,6 +522,17 @@ impl Seen<'_> {
     }
 }
 
+/// What `delivery_keys` holds of an imported delivery itself, so that a second import finds it.
+pub(crate) fn import_hash(delivery: &Delivery) -> [u8; 16] {
+    let key = format!(
+        "import:{}:{}:{}",
+        delivery.received_at,
+        delivery.hook,
+        hex(&Sha256::digest(&delivery.body))
+    );
+    key_hash(delivery, &key, KeyRule::Id)
+}
+
 /// Writes down what `delivery` will be recognised by: under the first one's seq if it repeats one byte for byte, not
 /// at all if it repeats one with other content.
 pub(crate) fn remember_keys(
@@ -500,6 +543,10 @@ pub(crate) fn remember_keys(
     twin: Option<&Twin>,
 ) -> Result<(), Error> {
     let add = "insert into delivery_keys (hash, seq) values (?1, ?2) on conflict (hash) do nothing";
+    if delivery.origin == Origin::Import {
+        conn.prepare_cached(add)?
+            .execute(params![import_hash(delivery), seq])?;
+    }
     let replace = "insert into delivery_keys (hash, seq) values (?1, ?2)
         on conflict (hash) do update set seq = excluded.seq";
     let (seq, sql) = match twin {
@@ -528,9 +575,14 @@ pub(crate) fn forget_keys(
     delivery: &Delivery,
     reading: &Reading,
 ) -> Result<(), Error> {
+    let delete = "delete from delivery_keys where hash = ?1 and seq = ?2";
     for key in &reading.keys {
-        conn.prepare_cached("delete from delivery_keys where hash = ?1 and seq = ?2")?
+        conn.prepare_cached(delete)?
             .execute(params![key_hash(delivery, &key.key, key.rule), seq])?;
+    }
+    if delivery.origin == Origin::Import {
+        conn.prepare_cached(delete)?
+            .execute(params![import_hash(delivery), seq])?;
     }
     Ok(())
 }
@@ -614,7 +666,6 @@ fn stored(row: &Row<'_>) -> rusqlite::Result<Stored> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::store::schema::hex;
 
     #[test]
     fn the_chain_can_be_recomputed_by_others() {

@@ -43,6 +43,8 @@ pub(crate) struct Job {
     pub(crate) reading: Reading,
     /// The row of the rejected ring that it is taken in from.
     pub(crate) admits: Option<i64>,
+    /// When the delivery had arrived that it repeats, as another ledger found.
+    pub(crate) repeats_at: Option<Timestamp>,
     pub(crate) reply: Option<Reply>,
 }
 

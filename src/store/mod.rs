@@ -128,6 +128,8 @@ pub enum Mode {
     Write,
     /// Reading only.
     Read,
+    /// A new file that is filled page by page from another and thrown away if anything fails.
+    Fill,
 }
 
 /// Opens a connection and says every setting. The schema is not looked at.
@@ -137,7 +139,9 @@ pub enum Mode {
 )]
 pub fn connect(path: &Path, mode: Mode) -> Result<Connection, Error> {
     let flags = match mode {
-        Mode::Write => OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE,
+        Mode::Write | Mode::Fill => {
+            OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE
+        }
         Mode::Read => OpenFlags::SQLITE_OPEN_READ_ONLY,
     };
     let conn = Connection::open_with_flags(path, flags | OpenFlags::SQLITE_OPEN_NO_MUTEX)?;
@@ -167,6 +171,12 @@ pub fn connect(path: &Path, mode: Mode) -> Result<Connection, Error> {
         Mode::Read => {
             conn.pragma_update(None, "query_only", true)?;
             conn.pragma_update(None, "cache_size", -16_384)?;
+        }
+        Mode::Fill => {
+            // There is nothing to go back to, and whoever fills it syncs it.
+            conn.pragma_update(None, "journal_mode", "memory")?;
+            conn.pragma_update(None, "synchronous", "off")?;
+            conn.pragma_update(None, "cache_size", -8_192)?;
         }
     }
     Ok(conn)

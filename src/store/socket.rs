@@ -23,8 +23,9 @@ use crate::store::writer::Writer;
 
 /// A holder that says nothing for this long does not answer.
 const PATIENCE: Duration = Duration::from_secs(5);
-/// A task is no longer than this: a review, a filter, a list of ids.
-const TASK_BYTES_MAX: u64 = 8 << 20;
+/// A task is no longer than this: a review, a filter, a list of ids, or one delivery of the greatest size that settings
+/// allow, in base64.
+const TASK_BYTES_MAX: u64 = 96 << 20;
 /// So many tasks wait at once.
 const CALLERS_MAX: usize = 16;
 /// Longer socket paths do not fit everywhere.

@@ -13,7 +13,8 @@ use crate::domain::delivery::Delivery;
 use crate::domain::page::List;
 use crate::store::ring::RejectedRow;
 use crate::store::thread::Core;
-use crate::store::upkeep::import::Parcel;
+use crate::store::upkeep::backup;
+use crate::store::upkeep::import::{Imported, Parcel};
 use crate::store::writer::{Shared, Store};
 use crate::store::{Error, lock, socket, upkeep};
 
@@ -74,10 +75,17 @@ pub enum Task {
         /// IANA name.
         zone: String,
     },
-    /// Takes deliveries in from a file, at most 4 MiB of bodies at a time.
+    /// Takes deliveries in from a file, at most 4 MiB at a time.
     Import {
         /// In the order of record.
         parcels: Vec<Parcel>,
+        /// The newest delivery when the import began: one that is among those up to it is here already.
+        before: i64,
+    },
+    /// Writes down how backups went.
+    NoteBackup {
+        /// What.
+        note: backup::Note,
     },
     /// Asks the process that holds the lock to stop, answering what it has accepted.
     Stop,
@@ -113,6 +121,9 @@ pub struct TaskReport {
     pub findings: Vec<String>,
     /// The deliveries that it made.
     pub seqs: Vec<i64>,
+    /// Of an import: what became of what was handed over.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub import: Option<Imported>,
 }
 
 impl TaskReport {
@@ -234,9 +245,10 @@ pub(crate) fn run(
         Task::ClearTests => upkeep::tests::clear(),
         Task::Admit { ids } => upkeep::admit::steps(ids),
         Task::RetryQuarantine => upkeep::quarantine::retry(),
-        Task::Import { parcels } => {
+        Task::NoteBackup { note } => backup::note(note),
+        Task::Import { parcels, before } => {
             upkeep::import::check_size(&parcels)?;
-            upkeep::import::steps(parcels)
+            upkeep::import::steps(parcels, before)
         }
         Task::Rebuild { check: false } => upkeep::rebuild::rebuild(None),
         Task::Rebuild { check: true } => upkeep::rebuild::check(),

@@ -15,12 +15,12 @@ use crate::domain::page::{Count, List};
 use crate::domain::query::{
     Key, Moment, Query, QueryError, Vocabulary, Words, folded, literal_text, moment,
 };
-use crate::domain::time::{Timestamp, Zone};
+use crate::domain::time::{DAY_MS, Timestamp, Zone};
 use crate::store::Error;
 use crate::store::query::Reader;
 
 pub(crate) use monthly::PeriodPrice;
-pub use needs::{Backup, Need, Outside, Rule};
+pub use needs::{BACKUP_MS_MAX, Backup, Need, Outside, Rule};
 
 /// Days of the small charts.
 pub const DAYS: usize = 28;
@@ -121,6 +121,8 @@ pub struct Today {
     pub turned_away: Figure,
     /// Events that arrived since the last review and happened before it; `None` for other periods.
     pub late: Option<Figure>,
+    /// When the last verified backup was made; `None` if there is none, or nobody looked.
+    pub last_backup: Option<String>,
 }
 
 /// What is reviewed.
@@ -243,8 +245,24 @@ impl Reader {
                 }
                 _ => None,
             },
+            last_backup: outside
+                .backup
+                .as_ref()
+                .and_then(Backup::last)
+                .map(|at| at.to_string()),
         })
     }
+}
+
+/// `today 03:10, checked`: the words for a verified backup that was made at `at`.
+pub fn backup_words(at: Timestamp, now: Timestamp, zone: Zone) -> String {
+    let local = at.utc().with_timezone(&zone.0);
+    let day = match at.day(zone) {
+        day if day == now.day(zone) => "today".to_owned(),
+        day if day == now.plus_ms(-DAY_MS).day(zone) => "yesterday".to_owned(),
+        _ => local.format("%a %-d %b").to_string(),
+    };
+    format!("{day} {}, checked", local.format("%H:%M"))
 }
 
 /// A review under way.
@@ -262,7 +280,7 @@ impl<'a> Review<'a> {
     fn new(reader: &'a Reader, since: &Since, now: Timestamp) -> Result<Self, Error> {
         let event = reader.time("select at from events order by at, id limit 1", &[])?;
         let delivery = reader.time(
-            "select received_at from deliveries order by seq limit 1",
+            "select received_at from deliveries order by received_at limit 1",
             &[],
         )?;
         Ok(Self {

@@ -263,6 +263,7 @@ impl Writer {
             delivery,
             reading,
             admits: None,
+            repeats_at: None,
             reply: Some(reply),
         })
     }

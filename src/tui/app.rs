@@ -91,6 +91,8 @@ pub enum Msg {
     Today(Period, Today),
     /// What is known of each account.
     Connections(Vec<Connection>),
+    /// The links by the settings as they are now, or why those do not hold.
+    Links(Result<Vec<LinkCard>, String>),
     /// A task is done: what to say of it.
     Done(Result<String, String>),
 }
@@ -275,6 +277,8 @@ pub struct App {
     pub notice: Option<Notice>,
     /// Why the ledger cannot be read at the moment.
     pub trouble: Option<String>,
+    /// Why the settings file does not hold at the moment.
+    pub settings_fault: Option<String>,
     /// Something changed that can be seen.
     pub dirty: bool,
     vocabulary: Vocabulary,
@@ -352,6 +356,7 @@ impl App {
             overlay: None,
             notice: None,
             trouble: None,
+            settings_fault: None,
             dirty: true,
             vocabulary: with_links(Vocabulary::default(), &start.links),
             links: start.links,
@@ -656,6 +661,7 @@ pub fn update(app: &mut App, msg: Msg) -> Vec<Effect> {
                 app.clamp_line();
             }
         }
+        Msg::Links(links) => app.take_links(links),
         Msg::Connections(connections) => {
             app.dirty |= app.connections != connections;
             app.connections = connections;
@@ -672,6 +678,22 @@ pub fn update(app: &mut App, msg: Msg) -> Vec<Effect> {
 
 /// Answers and events from outside.
 impl App {
+    /// The settings were read again.
+    fn take_links(&mut self, links: Result<Vec<LinkCard>, String>) {
+        let fault = match links {
+            Ok(links) => {
+                self.dirty |= self.links != links;
+                self.links = links;
+                self.vocabulary = with_links(std::mem::take(&mut self.vocabulary), &self.links);
+                self.clamp_line();
+                None
+            }
+            Err(why) => Some(why),
+        };
+        self.dirty |= self.settings_fault != fault;
+        self.settings_fault = fault;
+    }
+
     fn tick(&mut self, now: Timestamp) {
         let minute = |at: Timestamp| at.ms().div_euclid(MINUTE_MS);
         self.dirty |= minute(now) != minute(self.now) || self.is_waiting();

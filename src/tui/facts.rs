@@ -19,6 +19,8 @@ pub struct Status {
     pub demo: bool,
     /// A process that receives into this ledger is running.
     pub running: bool,
+    /// When the last verified backup was made, in words; `None` if there is none.
+    pub last_backup: Option<String>,
 }
 
 /// What has been stored.
@@ -129,6 +131,8 @@ pub struct Connection {
     pub state: (String, Meaning),
     /// What was turned away since the last webhook, if anything.
     pub refused: Option<String>,
+    /// What still comes on old secrets: name, phrase, how it looks.
+    pub old: Vec<(String, String, Meaning)>,
     /// Lines beside the links: name, phrase, how it looks.
     pub lines: Vec<(String, String, Meaning)>,
 }

@@ -40,6 +40,8 @@ pub mod input;
 
 pub mod today;
 
+pub mod secrets;
+
 pub mod reading;
 
 pub mod worker;
@@ -66,6 +68,7 @@ use crate::store::task::{Task, TaskReport};
 use crate::tui::app::{App, Effect, Msg, Receiver, Start, update};
 use crate::tui::curl::Curl;
 use crate::tui::input::{Incoming, Input};
+use crate::tui::secrets::Several;
 use crate::tui::term::Term;
 use crate::tui::theme::Theme;
 use crate::tui::worker::Worker;
@@ -92,6 +95,8 @@ pub struct Setup {
     pub receiver: ReceiverLink,
     /// The links to paste.
     pub links: Vec<LinkCard>,
+    /// The settings that they are made of; `None` where there are none to look at.
+    pub settings: Option<Watched>,
     /// The ledger is made up.
     pub demo: bool,
     /// What happens on `q` where the receiver is ours.
@@ -101,6 +106,17 @@ pub struct Setup {
     /// Has something written to the ledger, wherever its writer is.
     pub tasks: Box<Tasks>,
 }
+
+/// A settings file that may change while the screen is open.
+pub struct Watched {
+    /// The file.
+    pub path: PathBuf,
+    /// Reads it again, for a ledger with this fingerprint key.
+    pub read: Box<Reread>,
+}
+
+/// Reads the settings again: the links as they are now, or why the file does not hold.
+pub type Reread = dyn Fn(&[u8; 32]) -> Result<Vec<LinkCard>, String> + Send;
 
 /// Has something written: a report, or why not.
 pub type Tasks = dyn Fn(Task) -> Result<TaskReport, String> + Send + Sync;
@@ -137,6 +153,8 @@ pub struct LinkCard {
     pub add: Vec<Missing>,
     /// The settings let everything in, whoever sends it.
     pub unguarded: bool,
+    /// Keys whose secrets are being changed.
+    pub several: Vec<Several>,
 }
 
 /// A key that the settings of an account lack.
@@ -234,7 +252,7 @@ pub fn run(setup: Setup) -> Result<Leave, Error> {
     let theme = Theme::named(&setup.theme, colour && !dumb);
     let size = crossterm::terminal::size().map_err(Error::Terminal)?;
     let (sender, inbox) = channel();
-    let worker = Worker::start(setup.path, setup.clock, sender.clone());
+    let worker = Worker::start(setup.path, setup.clock, setup.settings, sender.clone());
     let input = Input::start(sender.clone()).map_err(Error::Terminal)?;
     let term = Term::take(!dumb).map_err(Error::Terminal)?;
     let app = App::new(Start {

@@ -6,7 +6,9 @@ use std::path::Path;
 use crate::domain::page::{Cell, Cursor, List, Page, Row};
 use crate::domain::time::{MINUTE_MS, Timestamp};
 use crate::store::query::{Connected, Reader};
+use crate::store::today::backup_words;
 use crate::store::{Error, lock};
+use crate::tui::LinkCard;
 use crate::tui::app::{COUNT_MAX, Effect, From, Load, Msg, Opened};
 use crate::tui::cell::{self, When};
 use crate::tui::facts::{Arrived, Connection, Status};
@@ -36,6 +38,10 @@ pub fn opened(reader: &Reader, path: &Path, now: Timestamp) -> Result<Opened, Er
 pub fn status(reader: &Reader, path: &Path, now: Timestamp) -> Result<Status, Error> {
     let status = reader.status(now)?;
     let behind = status.last_seq.saturating_sub(status.folded_seq);
+    let last_backup = match reader.backup_standing()?.last() {
+        Some(at) => Some(backup_words(at, now, reader.zone()?)),
+        None => None,
+    };
     Ok(Status {
         arrived: match status.last_seq {
             _ if status.connected || status.demo => Arrived::Real,
@@ -47,6 +53,7 @@ pub fn status(reader: &Reader, path: &Path, now: Timestamp) -> Result<Status, Er
         behind: u64::try_from(behind).unwrap_or(0),
         lost: u64::try_from(status.lost).unwrap_or(0),
         running: lock::holder(path).is_some(),
+        last_backup,
     })
 }
 
@@ -55,6 +62,7 @@ pub fn answer(
     reader: &Reader,
     path: &Path,
     now: Timestamp,
+    links: &[LinkCard],
     effect: &Effect,
     tell: Tell<'_>,
 ) -> Result<(), Error> {
@@ -107,9 +115,12 @@ pub fn answer(
                 now,
                 zone: reader.zone()?,
             };
-            let known = reader.connections(now)?;
-            let known = known.into_iter().map(|known| connection(known, when));
-            tell(Msg::Connections(known.collect()))
+            let mut told = Vec::new();
+            for known in reader.connections(now)? {
+                let old = old_secrets(reader, &known, links, when)?;
+                told.push(connection(known, old, when));
+            }
+            tell(Msg::Connections(told))
         }
         Effect::Status => {
             tell(Msg::Words(reader.vocabulary()?, reader.last_review()?))?;
@@ -272,11 +283,33 @@ fn user(reader: &Reader, row: &Row, now: Timestamp) -> Result<Option<Raw>, Error
     }))
 }
 
-fn connection(known: Connected, when: When) -> Connection {
+/// What still comes on the old secrets of an account whose secrets are being changed.
+fn old_secrets(
+    reader: &Reader,
+    known: &Connected,
+    links: &[LinkCard],
+    when: When,
+) -> Result<Vec<Said>, Error> {
+    let who = (known.provider.as_str(), known.account.as_str());
+    let mut cards = links.iter();
+    let Some(card) = cards.find(|card| (card.provider.as_str(), card.account.as_str()) == who)
+    else {
+        return Ok(Vec::new());
+    };
+    if card.several.is_empty() {
+        return Ok(Vec::new());
+    }
+    let came = reader.came(who.0, who.1, when.now)?;
+    let several = card.several.iter();
+    Ok(several.map(|key| key.said(who, &came, when)).collect())
+}
+
+fn connection(known: Connected, old: Vec<Said>, when: When) -> Connection {
     let mut lines = traffic(&known, when);
     lines.extend(refusals(&known, when));
     lines.extend(proofs(&known, when));
     Connection {
+        old,
         state: state(&known, when),
         refused: turned_away(&known, when),
         lines,
@@ -387,11 +420,6 @@ fn proofs(known: &Connected, when: When) -> Vec<Said> {
             said("proof in force", text, Meaning::Plain)
         })
         .collect();
-    if let Some((_, at)) = known.old_secret {
-        let ago = when.ago(at);
-        let text = format!("still used, last {ago}: give the provider the new one");
-        lines.push(said("old secret", text, Meaning::Warning));
-    }
     lines.extend(known.checks.iter().take(3).map(|check| {
         let (times, hook) = (counted(check.requests), &check.hook);
         let text = format!("{times} times on {hook}, last {}", when.ago(check.last_at));

@@ -104,6 +104,7 @@ impl Fake {
         Self {
             rows: List::ALL.iter().map(list).collect(),
             status: Status {
+                last_backup: None,
                 arrived: if rows > 0 {
                     Arrived::Real
                 } else {
@@ -300,6 +301,7 @@ fn connections() -> Vec<Connection> {
         account: "main".to_owned(),
         state: ("last webhook 4 min ago on events".to_owned(), Meaning::Good),
         refused: Some("2 days ago on events, wrong secret link".to_owned()),
+        old: Vec::new(),
         lines: vec![
             (
                 "last webhook".to_owned(),
@@ -338,6 +340,7 @@ fn links() -> Vec<LinkCard> {
                 help: "Signing secret under Endpoints: proves each webhook".to_owned(),
             }],
             unguarded: false,
+            several: Vec::new(),
         }
     })
     .to_vec()

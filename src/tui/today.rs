@@ -20,13 +20,18 @@ pub fn read(reader: &Reader, path: &Path, period: Period, now: Timestamp) -> Res
     let only_tests = !status.connected && !status.demo;
     let outside = Outside {
         receiving: (!status.demo).then(|| lock::holder(path).is_some()),
+        backup: if status.demo {
+            None
+        } else {
+            Some(reader.backup_standing()?)
+        },
         ..Outside::default()
     };
     let review = reader.today_with(&since, now, &outside)?;
     Ok(Today {
         heading: heading(&review, zone),
         seq: review.seq,
-        lines: lines(&review, if only_tests { status.tests } else { 0 }),
+        lines: lines(&review, zone, if only_tests { status.tests } else { 0 }),
     })
 }
 
@@ -72,7 +77,7 @@ fn span(ms: i64) -> String {
     }
 }
 
-fn lines(review: &today::Today, tests: i64) -> Vec<TodayLine> {
+fn lines(review: &today::Today, zone: Zone, tests: i64) -> Vec<TodayLine> {
     let mut out: Vec<TodayLine> = review
         .needs_you
         .iter()
@@ -129,7 +134,20 @@ fn lines(review: &today::Today, tests: i64) -> Vec<TodayLine> {
         out.push(fact(&title, says, door));
     }
     arrivals(review, &mut out);
+    out.extend(last_backup(review, zone));
     out
+}
+
+fn last_backup(review: &today::Today, zone: Zone) -> Option<TodayLine> {
+    let at = Timestamp::parse(review.last_backup.as_deref()?)?;
+    let now = Timestamp::parse(&review.now)?;
+    Some(TodayLine {
+        say: Say::Fact {
+            title: "Last backup".to_owned(),
+            text: today::backup_words(at, now, zone),
+        },
+        door: None,
+    })
 }
 
 fn arrivals(review: &today::Today, out: &mut Vec<TodayLine>) {

@@ -3,9 +3,11 @@
 //!
 //! The one file of the screen that knows the store's `Reader`. Never writes.
 
+use std::cell::RefCell;
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::Sender;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::SystemTime;
 use std::time::{Duration, Instant};
 
 use crate::domain::time::Clock;
@@ -14,6 +16,7 @@ use crate::store::query::Reader;
 use crate::tui::app::{Effect, Msg};
 use crate::tui::input::Incoming;
 use crate::tui::reading;
+use crate::tui::{LinkCard, Watched};
 
 /// So often is looked whether something was written.
 const POLL: Duration = Duration::from_millis(250);
@@ -80,12 +83,19 @@ pub struct Worker {
 
 impl Worker {
     /// Opens the ledger at `path` as soon as that is possible; answers go to `inbox`.
-    pub fn start(path: PathBuf, clock: Clock, inbox: Sender<Incoming>) -> Self {
+    pub fn start(
+        path: PathBuf,
+        clock: Clock,
+        settings: Option<Watched>,
+        inbox: Sender<Incoming>,
+    ) -> Self {
         let shared = Shared::default();
         let job = Job {
             shared: shared.clone(),
             path,
             clock,
+            settings,
+            links: RefCell::default(),
             inbox: inbox.clone(),
         };
         std::thread::spawn(move || {
@@ -152,6 +162,9 @@ struct Job {
     shared: Shared,
     path: PathBuf,
     clock: Clock,
+    settings: Option<Watched>,
+    /// The links of the settings that held last.
+    links: RefCell<Vec<LinkCard>>,
     inbox: Sender<Incoming>,
 }
 
@@ -221,6 +234,8 @@ impl Job {
         let mut version = reader.version().map_err(trouble)?;
         let mut looked_at = Instant::now();
         let mut running_looked_at = Instant::now();
+        let mut settings = None;
+        self.look_at_settings(reader, &mut settings)?;
         loop {
             if let Some(effect) = self.next(looked_at + POLL)? {
                 self.answer(reader, effect)?;
@@ -235,6 +250,7 @@ impl Job {
                     running_looked_at = Instant::now();
                     let status = reading::status(reader, &self.path, self.clock.now());
                     self.tell(Msg::Status(status.map_err(trouble)?))?;
+                    self.look_at_settings(reader, &mut settings)?;
                 }
                 let now = reader.version().map_err(trouble)?;
                 if now != version {
@@ -243,6 +259,26 @@ impl Job {
                 }
             }
         }
+    }
+
+    /// Reads the settings again if the file is another one than it `was`.
+    fn look_at_settings(&self, reader: &Reader, was: &mut Option<Stamp>) -> Result<(), Stop> {
+        let Some(settings) = &self.settings else {
+            return Ok(());
+        };
+        let now = stamp(&settings.path);
+        if *was == now && now.is_some() {
+            return Ok(());
+        }
+        *was = now;
+        let key = reader.fingerprint_key();
+        let key = key.map_err(|error| Stop::Trouble(error.to_string()))?;
+        let links = (settings.read)(&key);
+        if let Ok(links) = &links {
+            self.links.replace(links.clone());
+        }
+        self.tell(Msg::Links(links))?;
+        self.tell(Msg::Changed)
     }
 
     /// The next request by rank; `None` if none comes until `until`.
@@ -268,9 +304,17 @@ impl Job {
     }
 
     fn answer(&self, reader: &Reader, effect: Effect) -> Result<(), Stop> {
-        let done = reading::answer(reader, &self.path, self.clock.now(), &effect, &mut |msg| {
-            self.tell(msg).map_err(|_| Error::Interrupted)
-        });
+        let done = {
+            let links = self.links.borrow();
+            reading::answer(
+                reader,
+                &self.path,
+                self.clock.now(),
+                &links,
+                &effect,
+                &mut |msg| self.tell(msg).map_err(|_| Error::Interrupted),
+            )
+        };
         let mut desk = self.shared.desk();
         let running = desk.running.take();
         let was_interrupted = std::mem::take(&mut desk.interrupted);
@@ -297,6 +341,15 @@ impl Job {
             }
         }
     }
+}
+
+/// What changes when a file is written or replaced.
+type Stamp = (u64, u64, SystemTime);
+
+fn stamp(path: &Path) -> Option<Stamp> {
+    use std::os::unix::fs::MetadataExt;
+    let meta = std::fs::metadata(path).ok()?;
+    Some((meta.ino(), meta.len(), meta.modified().ok()?))
 }
 
 /// What tells a file from another at the same path; `None` if there is none.

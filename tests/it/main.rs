@@ -9,15 +9,20 @@
 
 mod support;
 
+mod backup;
 mod cli;
 mod clients;
 mod crash;
 mod floors;
 mod hooks;
 mod hostile;
+mod import;
 mod interrupts;
+mod keys;
 mod leaks;
 mod mutations;
 mod oracle;
 mod queries;
+mod reach;
 mod screen;
+mod service;

@@ -16,8 +16,8 @@ fn cells(number: u16) -> NonZero<u16> {
 }
 
 /// A terminal with the binary in it.
-struct Terminal {
-    master: Option<Box<dyn MasterPty + Send>>,
+pub(crate) struct Terminal {
+    pub(crate) master: Option<Box<dyn MasterPty + Send>>,
     keys: Box<dyn Write + Send>,
     child: Box<dyn Child + Send + Sync>,
     screen: Arc<Mutex<vt100::Parser>>,
@@ -27,7 +27,7 @@ struct Terminal {
 }
 
 impl Terminal {
-    fn start(home: &Home, args: &[&str], more: &[(&str, &str)]) -> Self {
+    pub(crate) fn start(home: &Home, args: &[&str], more: &[(&str, &str)]) -> Self {
         let size = PtySize {
             rows: 24,
             cols: 80,
@@ -76,17 +76,17 @@ impl Terminal {
         }
     }
 
-    fn text(&self) -> String {
+    pub(crate) fn text(&self) -> String {
         self.screen.lock().unwrap().screen().contents()
     }
 
-    fn press(&mut self, keys: &str) {
+    pub(crate) fn press(&mut self, keys: &str) {
         self.keys.write_all(keys.as_bytes()).unwrap();
         self.keys.flush().unwrap();
     }
 
     /// Waits until the screen shows `words`.
-    fn wait_for(&self, words: &str) {
+    pub(crate) fn wait_for(&self, words: &str) {
         let deadline = Instant::now() + PATIENCE;
         while !self.text().contains(words) {
             assert!(
@@ -126,7 +126,7 @@ impl Terminal {
         }
     }
 
-    fn wait(&mut self) -> u32 {
+    pub(crate) fn wait(&mut self) -> u32 {
         let deadline = Instant::now() + PATIENCE;
         loop {
             if let Some(status) = self.child.try_wait().unwrap() {

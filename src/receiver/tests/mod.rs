@@ -154,7 +154,13 @@ impl Server {
         let clock = Clock::Fixed(Timestamp::from_ms(1_700_000_000_000));
         let ledger = Arc::clone(&fake) as Arc<dyn Ledger>;
         let stopped = async move { drop(stopped.await) };
-        let done = tokio::spawn(receive(listener, live.clone(), ledger, clock, stopped));
+        let done = tokio::spawn(receive(
+            listener.into(),
+            live.clone(),
+            ledger,
+            clock,
+            stopped,
+        ));
         Self {
             at,
             fake,

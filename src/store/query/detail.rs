@@ -142,6 +142,21 @@ impl Reader {
         Ok(detail)
     }
 
+    /// Why the newest rejected request of `provider` whose body has this SHA-256 (hex) was turned away, and its id.
+    pub fn refusal(&self, provider: &str, sha256: &str) -> Result<Option<(i64, String)>, Error> {
+        let mut found = None;
+        self.each(
+            "select id, reason from rejected indexed by rejected_provider \
+             where provider = ?1 and sha256 = ?2 order by id desc limit 1",
+            &[Sql::from(provider.to_owned()), Sql::from(sha256.to_owned())],
+            |row| {
+                found = Some((row.get(0)?, row.get(1)?));
+                Ok(())
+            },
+        )?;
+        Ok(found)
+    }
+
     /// The reader whose row in `users` is `id`, with everything held; `None` if there is none.
     pub fn user(&self, id: i64) -> Result<Option<UserDetail>, Error> {
         let Some(row) = self.one(List::Users, USER_KEY, id)? else {

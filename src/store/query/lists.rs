@@ -23,7 +23,7 @@ const fn column(
 }
 
 /// A column of machine formats and detail only.
-const fn plain(name: &'static str, title: &'static str, shape: Shape) -> Column {
+pub(super) const fn plain(name: &'static str, title: &'static str, shape: Shape) -> Column {
     column(name, title, shape, 0, 6, 40)
 }
 

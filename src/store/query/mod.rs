@@ -6,6 +6,7 @@
 
 mod choices;
 mod detail;
+mod export;
 mod figures;
 mod filter;
 mod functions;
@@ -29,9 +30,10 @@ use crate::store::Error;
 
 pub use choices::CHOICE_KEYS;
 pub use detail::{Alias, Detail, RejectedDetail, UserDetail};
+pub use export::{Stretch, exported};
 pub use lists::columns;
 pub use sql::{EachRow, SqlOutcome};
-pub use status::{Checked, Connection as Connected, Lost, Quiet, Refusals, Status};
+pub use status::{Checked, Connection as Connected, Growth, Lost, Quiet, Refusals, Status};
 
 use plan::{Statement, Values};
 use vocabulary::Plans;
@@ -68,6 +70,14 @@ impl Reader {
     /// Stops whatever statement runs, from any thread: it ends with `Error::Interrupted`.
     pub fn interrupt(&self) -> rusqlite::InterruptHandle {
         self.conn.borrow().get_interrupt_handle()
+    }
+
+    /// Reads with the connection itself; for files of the store that keep their SQL beside what they write.
+    pub(crate) fn with<T>(
+        &self,
+        read: impl FnOnce(&Connection) -> Result<T, Error>,
+    ) -> Result<T, Error> {
+        read(&self.conn.borrow())
     }
 
     /// A number that changes when another process or connection has committed.
@@ -241,22 +251,26 @@ impl Reader {
             .unwrap_or_default())
     }
 
-    /// The seqs of what arrived within `span`.
-    fn seqs_received(&self, span: Span) -> Result<Bounds, Error> {
-        const FIRST: &str = "select seq from deliveries indexed by deliveries_received \
-                             where received_at >= ?1 order by received_at, seq limit 1";
-        let first = |at: Option<crate::domain::time::Timestamp>| -> Result<Option<i64>, Error> {
-            let Some(at) = at else { return Ok(None) };
-            let found = self.number(FIRST, &[Sql::from(at.to_string())])?;
-            Ok(Some(match found {
-                Some(seq) => seq,
-                None => self.last_seq()?.saturating_add(1),
-            }))
-        };
-        Ok(Bounds {
-            low: first(span.from)?.map(|seq| (seq.into(), true)),
-            high: first(span.to)?.map(|seq| (seq.into(), false)),
-        })
+    /// The seqs between which everything lies that arrived within `span`; `None` if that is more than `most`. Imports
+    /// keep their own times, so the first to arrive need not be the first in line.
+    fn seqs_received(&self, span: Span, most: i64) -> Result<Option<Bounds>, Error> {
+        const WITHIN: &str = "select min(seq), max(seq), count(*) from (select seq from deliveries \
+                              indexed by deliveries_received where received_at >= ?1 \
+                              and received_at < ?2 limit ?3)";
+        let from = span.from.map_or(String::new(), |at| at.to_string());
+        // Greater than every time.
+        let to = span.to.map_or("~".to_owned(), |at| at.to_string());
+        let values = [Sql::from(from), Sql::from(to), Sql::from(most + 1)];
+        let mut found = (None, None, 0);
+        self.each(WITHIN, &values, |row| {
+            found = (row.get(0)?, row.get(1)?, row.get(2)?);
+            Ok(())
+        })?;
+        let (low, high, count): (Option<i64>, Option<i64>, i64) = found;
+        Ok((count <= most).then(|| Bounds {
+            low: Some((low.unwrap_or(1).into(), true)),
+            high: Some((high.unwrap_or(0).into(), true)),
+        }))
     }
 
     /// Every provider and account that sent something, by skipping through an index.

@@ -416,7 +416,10 @@ fn by_stretch(
             low: Some(((*seq).into(), false)),
             high: None,
         },
-        (Key::Received, Test::Time(span)) => reader.seqs_received(*span)?,
+        (Key::Received, Test::Time(span)) => match reader.seqs_received(*span, SEQS_MAX)? {
+            Some(bounds) => bounds,
+            None => return Ok(None),
+        },
         _ => return Ok(None),
     };
     let (low, high) = whole(bounds).unwrap_or((0, 0));

@@ -3,9 +3,11 @@
 use rusqlite::types::Value as Sql;
 use serde::Serialize;
 
+use crate::domain::credential::{self, Came};
 use crate::domain::time::{DAY_MS, MINUTE_MS, Timestamp};
 use crate::store::Error;
 use crate::store::query::Reader;
+use crate::store::schema::{meta, unhex};
 
 /// So many of an account's last deliveries tell which proofs are in force.
 const PROOFS_OF: i64 = 100;
@@ -13,6 +15,8 @@ const PROOFS_OF: i64 = 100;
 const DELIVERIES_MIN: i64 = 20;
 /// Gaps are compared with those of so many days.
 const GAP_DAYS: i64 = 28;
+/// What has not come for so many days is taken to come no more.
+const OLD_DAYS: i64 = 7;
 /// Nobody wants to hear of a shorter one.
 const GAP_MS_MIN: i64 = 10 * MINUTE_MS;
 
@@ -62,8 +66,6 @@ pub struct Connection {
     pub deliveries: i64,
     /// The proofs that its last hundred deliveries carried, most frequent first, with how many did.
     pub proofs: Vec<(String, i64)>,
-    /// The last of those that came with an older secret than the newest: seq and time.
-    pub old_secret: Option<(i64, Timestamp)>,
     /// Requests of this provider that were turned away, by reason.
     pub refusals: Vec<Refusals>,
     /// What the ring could not hold.
@@ -116,11 +118,57 @@ pub struct Quiet {
     pub longest_ms: i64,
 }
 
+/// What the ledger grew by of late.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Growth {
+    /// Bytes of the file that are in use.
+    pub bytes: u64,
+    /// Deliveries in all.
+    pub deliveries: u64,
+    /// Deliveries of the last 28 days.
+    pub recent: u64,
+    /// The days that those came in: 28, or as many as there have been, at least 1.
+    pub days: u64,
+}
+
+impl Growth {
+    /// Bytes a day: what a delivery costs with all that is read out of it, as often as they came. `None` without any.
+    pub fn bytes_a_day(&self) -> Option<u64> {
+        let of_each = self.bytes.checked_div(self.deliveries)?;
+        of_each.saturating_mul(self.recent).checked_div(self.days)
+    }
+}
+
 impl Reader {
+    /// How fast the file grows, by the deliveries of the last 28 days.
+    pub fn growth(&self, now: Timestamp) -> Result<Growth, Error> {
+        const BYTES: &str = "select (p.page_count - f.freelist_count) * s.page_size from pragma_page_count p, \
+            pragma_freelist_count f, pragma_page_size s";
+        const RECENT: &str = "select count(*) from deliveries indexed by deliveries_received \
+            where received_at >= ?1";
+        let count = |sql: &str, values: &[Sql]| {
+            let found = self.number(sql, values)?.unwrap_or_default();
+            Ok::<u64, Error>(u64::try_from(found).unwrap_or_default())
+        };
+        let first = self.time(
+            "select received_at from deliveries order by seq limit 1",
+            &[],
+        )?;
+        let days = first.map_or(0, |first| (now.ms() - first.ms()) / DAY_MS + 1);
+        let from = now.plus_ms(-GAP_DAYS * DAY_MS).to_string();
+        Ok(Growth {
+            bytes: count(BYTES, &[])?,
+            deliveries: u64::try_from(self.last_seq()?).unwrap_or_default(),
+            recent: count(RECENT, &[Sql::from(from)])?,
+            days: u64::try_from(days.clamp(1, GAP_DAYS)).unwrap_or(1),
+        })
+    }
+
     /// The header line.
     pub fn status(&self, now: Timestamp) -> Result<Status, Error> {
+        // Not the last in line: imports keep their own times.
         let last_received_at = self.time(
-            "select received_at from deliveries order by seq desc limit 1",
+            "select received_at from deliveries order by received_at desc limit 1",
             &[],
         )?;
         let number = |sql: &str| Ok::<i64, Error>(self.number(sql, &[])?.unwrap_or_default());
@@ -227,7 +275,6 @@ impl Reader {
             month: self.number(COUNT, &since(&month))?.unwrap_or_default(),
             deliveries: self.number(ALL, &who)?.unwrap_or_default(),
             proofs: self.proofs(&who)?,
-            old_secret: self.old_secret(&who)?,
             refusals: self.refusals(&who[..1])?,
             lost: self.lost(&who[..1])?,
             checks: self.checks(&who)?,
@@ -244,27 +291,45 @@ impl Reader {
              order by received_at desc, seq desc limit {PROOFS_OF}) \
              group by credential order by count(*) desc, credential"
         );
-        let mut out = Vec::new();
+        let mut out: Vec<(String, i64)> = Vec::new();
         self.each(&sql, who, |row| {
-            out.push((row.get(0)?, row.get(1)?));
+            let proof = credential::without_marks(&row.get::<_, String>(0)?);
+            let count: i64 = row.get(1)?;
+            match out.iter_mut().find(|(one, _)| *one == proof) {
+                Some((_, all)) => *all += count,
+                None => out.push((proof, count)),
+            }
+            Ok(())
+        })?;
+        out.sort_by_key(|(_, count)| std::cmp::Reverse(*count));
+        Ok(out)
+    }
+
+    /// The credentials of the last 7 days before `now`, tests aside: for accounts whose secrets are being changed, as it
+    /// looks at each delivery.
+    pub fn came(&self, provider: &str, account: &str, now: Timestamp) -> Result<Vec<Came>, Error> {
+        const CAME: &str = "select credential, count(*), max(received_at) from deliveries \
+            indexed by deliveries_provider where provider = ?1 and account = ?2 \
+            and received_at >= ?3 and test = 0 and origin = 'live' group by credential";
+        let since = now.plus_ms(-OLD_DAYS * DAY_MS).to_string();
+        let values = [provider, account, &since].map(|text| Sql::from(text.to_owned()));
+        let mut out = Vec::new();
+        self.each(CAME, &values, |row| {
+            out.push(Came {
+                credential: row.get(0)?,
+                deliveries: row.get(1)?,
+                last_at: Timestamp::parse(&row.get::<_, String>(2)?).unwrap_or(EPOCH),
+            });
             Ok(())
         })?;
         Ok(out)
     }
 
-    fn old_secret(&self, who: &[Sql]) -> Result<Option<(i64, Timestamp)>, Error> {
-        let sql = format!(
-            "select seq, received_at from (select seq, received_at, credential from deliveries \
-             indexed by deliveries_provider where provider = ?1 and account = ?2 \
-             order by received_at desc, seq desc limit {PROOFS_OF}) \
-             where instr(credential, '#') > 0 limit 1"
-        );
-        let mut out = None;
-        self.each(&sql, who, |row| {
-            out = Some((row.get(0)?, row.get::<_, String>(1)?));
-            Ok(())
-        })?;
-        Ok(out.and_then(|(seq, at)| Some((seq, Timestamp::parse(&at)?))))
+    /// The key that fingerprints of credentials are made with in this ledger.
+    pub fn fingerprint_key(&self) -> Result<[u8; 32], Error> {
+        let key = meta(&self.conn.borrow(), "fingerprint_key")?;
+        key.and_then(|text| unhex(&text))
+            .ok_or_else(|| Error::Refused("the ledger's fingerprint key is missing".to_owned()))
     }
 
     fn refusals(&self, who: &[Sql]) -> Result<Vec<Refusals>, Error> {

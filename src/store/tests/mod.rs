@@ -1,5 +1,6 @@
 //! The store from outside: what is acknowledged, what it is taken for, what survives.
 
+mod copies;
 mod duplicates;
 mod durability;
 mod upkeep;

@@ -8,14 +8,16 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use rusqlite::params;
 
 use crate::domain::delivery::{Delivery, Origin, Outcome};
-use crate::domain::page::List;
+use crate::domain::page::{Cursor, List};
+use crate::domain::query::{Query, Vocabulary, Words};
 use crate::domain::time::Zone;
 use crate::store::inbox::Notes;
 use crate::store::project::Projector;
+use crate::store::query::Reader;
 use crate::store::ring::{Bounds, Rejected, Ring};
 use crate::store::task::{Task, Which, submit};
 use crate::store::tests::{Ledger, MORNING, delivery, eventually};
-use crate::store::upkeep::import::Parcel;
+use crate::store::upkeep::import::{Imported, Parcel};
 use crate::store::upkeep::verify::verify;
 use crate::store::{Error, Mode, connect};
 
@@ -547,16 +549,136 @@ fn an_import_goes_over_the_socket_byte_for_byte() {
             Parcel::from(&old)
         })
         .collect();
-    let task = Task::Import { parcels };
+    let task = Task::Import { parcels, before: 0 };
     let report = submit(&ledger.path, task, || unreachable!("the lock is held")).unwrap();
-    assert_eq!(report.summary, "100 stored, 49 repeats, 0 not understood");
     assert_eq!(
-        report.findings,
-        ["a delivery that is no import was left out"]
+        report.summary,
+        "100 stored, 49 repeats, 0 not understood, 0 here already"
+    );
+    assert_eq!(
+        report.import.unwrap().failed,
+        [(7, "this is no delivery from a file".to_owned())]
     );
     assert_eq!(
         ledger.text("select max(hex(body) like '%F09F92A1%FF') from deliveries"),
         "1"
     );
     assert!(verify(&ledger.path).unwrap().is_sound());
+}
+
+/// What `bodies`, each at its time after the morning, become in an import that began at `before`.
+fn import(ledger: &Ledger, bodies: &[(&str, i64)], before: i64) -> Imported {
+    let parcels = bodies.iter().map(|(body, ms)| {
+        let mut old = delivery(body, *ms);
+        old.origin = Origin::Import;
+        Parcel::from(&old)
+    });
+    let task = Task::Import {
+        parcels: parcels.collect(),
+        before,
+    };
+    ledger.run(task).unwrap().import.unwrap()
+}
+
+#[test]
+fn a_second_import_adds_no_row_whatever_the_bodies_hold() {
+    let ledger = Ledger::new();
+    let bodies = [
+        ("id:1 a", -9000),
+        ("bytes: login", -8000),
+        ("bytes: login", -5000),
+        ("garbage", -4000),
+        ("garbage", -4000),
+        ("id:1 a", -3000),
+        ("within:k a", -3000),
+    ];
+    let first = import(&ledger, &bodies, 0);
+    assert_eq!((first.stored, first.repeats, first.quarantined), (4, 1, 2));
+    assert_eq!((first.first_seq, first.last_seq), (Some(1), Some(7)));
+    let second = import(&ledger, &bodies, 7);
+    assert_eq!((second.present, second.last_seq), (7, None));
+    assert_eq!(ledger.text("select count(*) from deliveries"), "7");
+    // Cut off after the third: the rest comes in, the first ones stay as they are.
+    let ledger = Ledger::new();
+    import(&ledger, &bodies[..3], 0);
+    let rest = import(&ledger, &bodies, 3);
+    assert_eq!((rest.present, rest.stored, rest.quarantined), (3, 1, 2));
+}
+
+#[test]
+fn what_came_over_http_is_known_when_it_comes_from_a_file_too() {
+    let ledger = Ledger::new();
+    ledger.post("garbage", -50);
+    ledger.post("bytes: login", -40);
+    ledger.post("id:1 a", -30);
+    let bodies = [("garbage", -50), ("bytes: login", -40), ("id:1 a", -30)];
+    assert_eq!(import(&ledger, &bodies, 3).present, 3);
+    // The same bytes at another time, or other bytes at the same time, are another delivery.
+    let others = [("garbage", -51), ("garbage2", -50)];
+    assert_eq!(import(&ledger, &others, 3).quarantined, 2);
+}
+
+#[test]
+fn what_was_erased_does_not_come_back_with_an_old_file() {
+    let ledger = Ledger::new();
+    let mut trial = delivery("bytes: login", -40);
+    trial.test = true;
+    ledger.send(trial);
+    import(&ledger, &[("id:1 a", -90), ("id:2 b", -90)], 1);
+    let which = Which::Seqs(vec![2]);
+    ledger.run(Task::MarkTest { which, test: true }).unwrap();
+    ledger.run(Task::ClearTests).unwrap();
+    let bodies = [("id:1 a", -90), ("id:2 b", -90), ("bytes: login", -40)];
+    let again = import(&ledger, &bodies, 3);
+    assert_eq!((again.erased, again.present), (2, 1));
+    assert_eq!(ledger.text("select count(*) from deliveries"), "3");
+    assert!(verify(&ledger.path).unwrap().is_sound());
+}
+
+#[test]
+fn a_retry_that_another_ledger_saw_is_one_here() {
+    let ledger = Ledger::new();
+    let hour = 3_600_000;
+    import(&ledger, &[("bytes: login", -9 * hour)], 0);
+    let retry = |ms, first: Option<i64>| {
+        let mut old = delivery("bytes: login", ms);
+        old.origin = Origin::Import;
+        let first = first.map(|ms| MORNING.plus_ms(ms));
+        let parcels = vec![Parcel::from(&old).repeating(first)];
+        let report = ledger.run(Task::Import { parcels, before: 0 }).unwrap();
+        report.import.unwrap().repeats
+    };
+    assert_eq!(retry(-8 * hour, Some(-9 * hour)), 1);
+    assert_eq!(retry(-7 * hour, None), 0);
+    // What it is said to repeat is not here: it counts.
+    assert_eq!(retry(-6 * hour, Some(-20 * hour)), 0);
+}
+
+#[test]
+fn arrivals_are_found_by_their_time_in_whatever_order_they_came() {
+    let ledger = Ledger::new();
+    for n in 0..3 {
+        ledger.post(&format!("id:{n} live"), -n);
+    }
+    let day = 86_400_000;
+    import(&ledger, &[("id:a", -40 * day), ("id:b", -39 * day)], 3);
+    ledger.post("id:9 live", 0);
+    let reader = Reader::open(&ledger.path).unwrap();
+    let words = Words {
+        now: MORNING,
+        zone: Zone::UTC,
+        list: List::Deliveries,
+        last_review: None,
+        stored: &Vocabulary::default(),
+    };
+    let seqs = |text: &str| -> Vec<i64> {
+        let query = Query::parse(text, &words).unwrap();
+        let page = reader.page(List::Deliveries, &query, &Cursor::First, 50);
+        page.unwrap().rows.iter().map(|row| row.key.id).collect()
+    };
+    assert_eq!(seqs("received:2025-11-26..2025-12-01"), [5, 4]);
+    assert_eq!(seqs("received:..2025-11-26"), [4]);
+    assert_eq!(seqs("received:2026-01-01.."), [6, 3, 2, 1]);
+    assert_eq!(seqs("received:2025-12-20..2025-12-21"), [0_i64; 0]);
+    assert_eq!(reader.status(MORNING).unwrap().quiet_ms, Some(0));
 }

@@ -8,8 +8,8 @@ use crate::domain::time::{DAY_MS, HOUR_MS, MINUTE_MS, Timestamp};
 use crate::store::Error;
 use crate::store::today::Review;
 
-/// A backup older than this is none.
-const BACKUP_MS_MAX: i64 = 36 * HOUR_MS;
+/// A backup older than this is none, in milliseconds.
+pub const BACKUP_MS_MAX: i64 = 36 * HOUR_MS;
 /// Fewer cancellations in a day are no spike, whatever was usual.
 const SPIKE_MIN: u64 = 5;
 /// A spike can only be told against so many days.
@@ -29,7 +29,7 @@ pub struct Outside {
 }
 
 /// How backups stand.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Backup {
     /// None are asked for.
     Unset,
@@ -37,6 +37,26 @@ pub enum Backup {
     Never,
     /// When the last verified one was made.
     Last(Timestamp),
+    /// The last one could not be made.
+    Failed {
+        /// Why, as one clause.
+        why: String,
+        /// When the last verified one was made that is still there.
+        last: Option<Timestamp>,
+    },
+    /// The file of the last one is not there any more.
+    Gone(String),
+}
+
+impl Backup {
+    /// When the last verified one was made, if there is one.
+    pub const fn last(&self) -> Option<Timestamp> {
+        match self {
+            Self::Last(at) => Some(*at),
+            Self::Failed { last, .. } => *last,
+            Self::Unset | Self::Never | Self::Gone(_) => None,
+        }
+    }
 }
 
 /// Which rule.
@@ -101,6 +121,7 @@ pub(super) fn of(review: &Review<'_>, outside: &Outside) -> Result<Vec<Need>, Er
     out.extend(
         outside
             .backup
+            .as_ref()
             .and_then(|backup| no_backup(backup, review.now)),
     );
     Ok(out)
@@ -290,9 +311,20 @@ fn cancel_spike(review: &Review<'_>) -> Result<Option<Need>, Error> {
     }))
 }
 
-fn no_backup(backup: Backup, now: Timestamp) -> Option<Need> {
+fn no_backup(backup: &Backup, now: Timestamp) -> Option<Need> {
     let says = match backup {
         Backup::Unset => "no backup is made: set dir under [backup]".to_owned(),
+        Backup::Failed { why, last: None } => {
+            format!("the backup failed, and there is none: {why}")
+        }
+        Backup::Failed {
+            why,
+            last: Some(at),
+        } => {
+            let old = duration(now.ms() - at.ms());
+            format!("the backup failed, the last good one is {old} old: {why}")
+        }
+        Backup::Gone(file) => format!("the last backup is not there any more: {file}"),
         Backup::Never => "no backup was made yet".to_owned(),
         Backup::Last(at) if now.ms() - at.ms() > BACKUP_MS_MAX => {
             format!("the last backup is {} old", duration(now.ms() - at.ms()))
@@ -349,13 +381,13 @@ mod tests {
     #[test]
     fn a_backup_of_last_night_is_enough() {
         let now = Timestamp::from_ms(100 * DAY_MS);
-        assert!(no_backup(Backup::Last(now.plus_ms(-6 * HOUR_MS)), now).is_none());
+        assert!(no_backup(&Backup::Last(now.plus_ms(-6 * HOUR_MS)), now).is_none());
         for backup in [
             Backup::Unset,
             Backup::Never,
             Backup::Last(now.plus_ms(-3 * DAY_MS)),
         ] {
-            assert!(no_backup(backup, now).is_some());
+            assert!(no_backup(&backup, now).is_some());
         }
     }
 }

@@ -59,6 +59,7 @@ fn one(core: &mut Core, admit: &AdmitFn, id: i64) -> Result<Result<i64, String>,
         delivery,
         reading,
         admits: Some(id),
+        repeats_at: None,
         reply: None,
     }];
     let ack = core.append(&mut jobs)?.pop();

@@ -1,17 +1,26 @@
 //! Deliveries from a file, handed to the one process that writes.
 //!
-//! The ordinary way: the same reading, the same duplicate decision, the same chain. Only the origin differs.
+//! The ordinary way: the same reading, the same duplicate decision, the same chain. Only the origin differs, and that
+//! a delivery which is here already is not kept twice: same provider, account, hook, arrival and bytes. Imported ones
+//! are found by a key of their own in `delivery_keys`, all others by the moment of their arrival. What was erased here
+//! stays erased.
+
+use std::path::Path;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use rusqlite::{Connection, OptionalExtension, params};
 use serde::{Deserialize, Serialize};
 
-use crate::domain::delivery::{Delivery, IdentityProof, Origin, Outcome, ProviderId};
+use crate::domain::delivery::{
+    Content, Delivery, IdentityProof, Origin, Outcome, ProviderId, Reading,
+};
 use crate::domain::time::Timestamp;
-use crate::store::Error;
+use crate::store::append::{Head, commit_to, find_twin, import_hash};
 use crate::store::inbox::Job;
 use crate::store::task::{Progress, Step, Steps, TaskReport};
 use crate::store::thread::Core;
+use crate::store::{Error, Mode, connect, schema};
 
 /// So many deliveries per step.
 const STEP: usize = 64;
@@ -31,6 +40,9 @@ pub struct Parcel {
     remote_ip: String,
     origin: Origin,
     test: bool,
+    /// When the delivery had arrived that this one was found to repeat, where it comes from.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    repeats_at: Option<Timestamp>,
 }
 
 impl From<&Delivery> for Parcel {
@@ -47,11 +59,24 @@ impl From<&Delivery> for Parcel {
             remote_ip: delivery.remote_ip.clone(),
             origin: delivery.origin,
             test: delivery.test,
+            repeats_at: None,
         }
     }
 }
 
 impl Parcel {
+    /// The same, which repeats what had arrived at `at`: said by a ledger that saw both come.
+    #[must_use]
+    pub fn repeating(mut self, at: Option<Timestamp>) -> Self {
+        self.repeats_at = at;
+        self
+    }
+
+    /// About the bytes that `delivery` takes in a message.
+    pub fn bytes_of(delivery: &Delivery) -> usize {
+        size(delivery.body.len().div_ceil(3) * 4, &delivery.headers)
+    }
+
     /// The delivery; `None` if the body is no base64, or if it claims to have come over HTTP.
     fn open(self) -> Option<Delivery> {
         if !matches!(self.origin, Origin::Import | Origin::Demo) {
@@ -73,63 +98,311 @@ impl Parcel {
     }
 }
 
-pub(crate) fn steps(parcels: Vec<Parcel>) -> Steps {
+/// What became of the parcels of a task.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Imported {
+    /// Taken in and read.
+    pub stored: u64,
+    /// Taken in as repeats of others.
+    pub repeats: u64,
+    /// Taken in, not understood.
+    pub quarantined: u64,
+    /// Here already: left as they are.
+    pub present: u64,
+    /// Erased here: not taken in again.
+    pub erased: u64,
+    /// The first one taken in.
+    pub first_seq: Option<i64>,
+    /// The last one taken in.
+    pub last_seq: Option<i64>,
+    /// Places in the task, from 0, of those that could not be taken in, and why.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub failed: Vec<(usize, String)>,
+}
+
+impl Imported {
+    /// Adds what became of later parcels; the places in `failed` stay those of their own task.
+    pub fn add(&mut self, later: Self) {
+        self.stored += later.stored;
+        self.repeats += later.repeats;
+        self.quarantined += later.quarantined;
+        self.present += later.present;
+        self.erased += later.erased;
+        self.first_seq = self.first_seq.or(later.first_seq);
+        self.last_seq = later.last_seq.or(self.last_seq);
+        self.failed.extend(later.failed);
+    }
+
+    fn kept(&mut self, outcome: Outcome, seq: i64) {
+        match outcome {
+            Outcome::Stored => self.stored += 1,
+            Outcome::Duplicate => self.repeats += 1,
+            Outcome::Quarantined => self.quarantined += 1,
+        }
+        self.first_seq.get_or_insert(seq);
+        self.last_seq = Some(seq);
+    }
+}
+
+/// Takes `parcels` in; those that are among the deliveries up to `before` are here already.
+pub(crate) fn steps(parcels: Vec<Parcel>, before: i64) -> Steps {
     let of = parcels.len() as u64;
-    let mut left = parcels.into_iter();
-    let (mut done, mut stored, mut repeats, mut odd): (u64, u64, u64, u64) = (0, 0, 0, 0);
-    let mut report = TaskReport::default();
+    let mut left = parcels.into_iter().enumerate();
+    let mut done = 0;
+    let mut imported = Imported::default();
+    let mut here = Here::up_to(before);
     Box::new(move |core| {
         let chunk: Vec<_> = left.by_ref().take(STEP).collect();
         if chunk.is_empty() {
-            report.changed = stored;
-            report.summary = format!("{stored} stored, {repeats} repeats, {odd} not understood");
-            return Ok(Step::Done(std::mem::take(&mut report)));
+            return Ok(Step::Done(report(std::mem::take(&mut imported))));
         }
         done += chunk.len() as u64;
-        let mut jobs = jobs(core, chunk, &mut report);
-        for ack in core.append(&mut jobs)? {
-            let ack = match ack {
-                Ok(ack) => ack,
-                Err(error) => {
-                    report.find(error.to_string());
-                    continue;
+        let (places, mut jobs) = jobs(core, &mut here, chunk, &mut imported)?;
+        if !jobs.is_empty() {
+            for (place, ack) in places.into_iter().zip(core.append(&mut jobs)?) {
+                match ack {
+                    Ok(ack) => imported.kept(ack.outcome, ack.seq),
+                    Err(error) => imported.failed.push((place, error.to_string())),
                 }
-            };
-            match ack.outcome {
-                Outcome::Stored => stored += 1,
-                Outcome::Duplicate => repeats += 1,
-                Outcome::Quarantined => odd += 1,
             }
         }
         Ok(Step::More(Progress { done, of: Some(of) }))
     })
 }
 
-fn jobs(core: &Core, chunk: Vec<Parcel>, report: &mut TaskReport) -> Vec<Job> {
-    let mut jobs = Vec::with_capacity(chunk.len());
-    for parcel in chunk {
+fn report(imported: Imported) -> TaskReport {
+    let Imported {
+        stored,
+        repeats,
+        quarantined,
+        present,
+        ..
+    } = &imported;
+    TaskReport {
+        summary: format!(
+            "{stored} stored, {repeats} repeats, {quarantined} not understood, {present} here already"
+        ),
+        changed: *stored,
+        import: Some(imported),
+        ..TaskReport::default()
+    }
+}
+
+/// What is to be appended, and the places of these parcels in the task.
+fn jobs(
+    core: &Core,
+    here: &mut Here,
+    chunk: Vec<(usize, Parcel)>,
+    imported: &mut Imported,
+) -> Result<(Vec<usize>, Vec<Job>), Error> {
+    let (mut places, mut jobs) = (Vec::new(), Vec::with_capacity(chunk.len()));
+    for (place, parcel) in chunk {
+        let repeats_at = parcel.repeats_at;
         let Some(delivery) = parcel.open() else {
-            report.find("a delivery that is no import was left out");
+            let why = "this is no delivery from a file".to_owned();
+            imported.failed.push((place, why));
             continue;
         };
-        let reading = core.folder.read(&delivery);
-        jobs.push(Job {
-            delivery,
-            reading,
-            admits: None,
-            reply: None,
-        });
+        match here.find(&core.conn, &delivery)? {
+            Some(Found::Whole) => imported.present += 1,
+            Some(Found::Erased) => imported.erased += 1,
+            None => {
+                places.push(place);
+                jobs.push(Job {
+                    reading: core.folder.read(&delivery),
+                    delivery,
+                    admits: None,
+                    repeats_at,
+                    reply: None,
+                });
+            }
+        }
     }
-    jobs
+    Ok((places, jobs))
+}
+
+/// How a delivery that is to be taken in is here already.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Found {
+    Whole,
+    Erased,
+}
+
+/// The deliveries that were here before an import began.
+struct Here {
+    before: i64,
+    /// Those of one moment that are found by it alone: a file holds many of a moment in a row.
+    moment: Option<(Timestamp, Vec<Known>)>,
+}
+
+/// One of them.
+struct Known {
+    place: [String; 3],
+    bytes: i64,
+    salt: Option<Vec<u8>>,
+    commitment: Vec<u8>,
+}
+
+impl Here {
+    const fn up_to(before: i64) -> Self {
+        Self {
+            before,
+            moment: None,
+        }
+    }
+
+    fn find(&mut self, conn: &Connection, delivery: &Delivery) -> Result<Option<Found>, Error> {
+        let seq: Option<i64> = conn
+            .prepare_cached("select seq from delivery_keys where hash = ?1")?
+            .query_row([import_hash(delivery)], |row| row.get(0))
+            .optional()?;
+        if seq.is_some_and(|seq| seq <= self.before) {
+            return Ok(Some(Found::Whole));
+        }
+        let at = delivery.received_at;
+        if self.moment.as_ref().is_none_or(|(known, _)| *known != at) {
+            self.moment = Some((at, known(conn, at, self.before)?));
+        }
+        let known = self.moment.as_ref().map_or(&[][..], |(_, known)| known);
+        let mut same = known.iter().filter_map(|known| known.is(delivery));
+        Ok(same.next())
+    }
+}
+
+impl Known {
+    fn is(&self, delivery: &Delivery) -> Option<Found> {
+        let [provider, account, hook] = &self.place;
+        let alike = provider == delivery.provider.as_str()
+            && *account == delivery.account
+            && *hook == delivery.hook
+            && usize::try_from(self.bytes) == Ok(delivery.body.len());
+        match &self.salt {
+            _ if !alike => None,
+            // Of erased bytes nothing but their number is known, which is the point.
+            None => Some(Found::Erased),
+            Some(salt) => {
+                (commit_to(salt, &delivery.body)[..] == self.commitment).then_some(Found::Whole)
+            }
+        }
+    }
+}
+
+/// What arrived at this moment, but for imports: those are known by a key, and thousands may be of one moment.
+fn known(conn: &Connection, at: Timestamp, before: i64) -> Result<Vec<Known>, Error> {
+    let mut statement = conn.prepare_cached(
+        "select provider, account, hook, body_bytes, salt, commitment
+         from deliveries indexed by deliveries_received where received_at = ?1 and seq <= ?2
+         and (origin <> 'import' or erased_at is not null)",
+    )?;
+    let rows = statement.query_map(params![at.to_string(), before], |row| {
+        Ok(Known {
+            place: [row.get(0)?, row.get(1)?, row.get(2)?],
+            bytes: row.get(3)?,
+            salt: row.get(4)?,
+            commitment: row.get(5)?,
+        })
+    })?;
+    Ok(rows.collect::<rusqlite::Result<_>>()?)
+}
+
+/// Tells what an import would do, without doing it. Repeats within the file itself are not seen.
+pub struct Preview {
+    /// `None`: there is no ledger yet.
+    conn: Option<Connection>,
+    here: Here,
+}
+
+impl Preview {
+    /// Looks at the ledger at `path`, which may be absent.
+    pub fn open(path: &Path) -> Result<Self, Error> {
+        Ok(Self {
+            conn: readable(path)?,
+            here: Here::up_to(i64::MAX),
+        })
+    }
+
+    /// What would become of `delivery`, read as `reading`, added to `imported`.
+    pub fn judge(
+        &mut self,
+        delivery: &Delivery,
+        reading: &Reading,
+        imported: &mut Imported,
+    ) -> Result<(), Error> {
+        let mut twin = None;
+        if let Some(conn) = &self.conn {
+            match self.here.find(conn, delivery)? {
+                Some(Found::Whole) => {
+                    imported.present += 1;
+                    return Ok(());
+                }
+                Some(Found::Erased) => {
+                    imported.erased += 1;
+                    return Ok(());
+                }
+                None => twin = find_twin(conn, delivery, reading, delivery.received_at, None)?,
+            }
+        }
+        match (twin, &reading.content) {
+            (Some(_), _) => imported.repeats += 1,
+            (None, Content::Events(_)) => imported.stored += 1,
+            (None, Content::Unreadable(_)) => imported.quarantined += 1,
+        }
+        Ok(())
+    }
+}
+
+fn size(body_bytes: usize, headers: &[(String, String)]) -> usize {
+    let headers = headers.iter();
+    let header_bytes: usize = headers
+        .map(|(name, value)| name.len() + value.len() + 8)
+        .sum();
+    body_bytes + header_bytes + 256
 }
 
 /// Refused where one message would be too long for the socket.
 pub(crate) fn check_size(parcels: &[Parcel]) -> Result<(), Error> {
-    let bytes: usize = parcels.iter().map(|parcel| parcel.body.len()).sum();
+    let bytes: usize = parcels
+        .iter()
+        .map(|parcel| size(parcel.body.len(), &parcel.headers))
+        .sum();
     if bytes > 4 << 20 && parcels.len() > 1 {
         return Err(Error::Refused(
             "too much at once: hand over at most 4 MiB of deliveries".to_owned(),
         ));
     }
     Ok(())
+}
+
+/// What an import begins from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Ground {
+    /// The newest delivery.
+    pub last_seq: i64,
+    /// The key that fingerprints of credentials are made with.
+    pub fingerprint_key: [u8; 32],
+}
+
+/// What is at `path`; `None` if there is no ledger yet.
+pub fn ground(path: &Path) -> Result<Option<Ground>, Error> {
+    let Some(conn) = readable(path)? else {
+        return Ok(None);
+    };
+    let fingerprint_key = schema::meta(&conn, "fingerprint_key")?;
+    let fingerprint_key = fingerprint_key.and_then(|text| schema::unhex(&text));
+    Ok(Some(Ground {
+        last_seq: Head::load(&conn)?.seq,
+        fingerprint_key: fingerprint_key.ok_or_else(|| Error::Damaged {
+            path: path.to_owned(),
+            what: "its fingerprint key is missing".to_owned(),
+        })?,
+    }))
+}
+
+fn readable(path: &Path) -> Result<Option<Connection>, Error> {
+    if schema::look(path)? != schema::Found::Ledger {
+        return Ok(None);
+    }
+    let conn = connect(path, Mode::Read).map_err(|error| schema::judge(path, error))?;
+    schema::check(&conn, path)?;
+    Ok(Some(conn))
 }

@@ -14,6 +14,12 @@ pub mod tests;
 
 pub mod verify;
 
+pub mod copy;
+
+pub mod backup;
+
+pub mod restore;
+
 use rusqlite::Connection;
 
 use crate::store::Error;

@@ -4,6 +4,8 @@
 //! end is one long read. Never panics on a damaged file: what cannot be read is damage with a place.
 
 use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use rusqlite::{Connection, Row};
 
@@ -15,6 +17,8 @@ use crate::store::{Error, Mode, connect};
 const CHUNK: i64 = 1_000;
 /// So many places are named; the rest are counted.
 const NAMED_MAX: usize = 100;
+/// So many of SQLite's own steps are done between two looks whether to stop.
+const LOOK_EVERY: i32 = 10_000;
 
 /// What verifying found.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -66,14 +70,29 @@ pub fn verify(path: &Path) -> Result<Verified, Error> {
 
 /// `verify`, telling how many deliveries were looked at.
 pub fn verify_with(path: &Path, progress: &mut dyn FnMut(u64)) -> Result<Verified, Error> {
+    verify_until(path, &Arc::new(AtomicBool::new(false)), progress)
+}
+
+/// `verify_with`, ended by `Error::Interrupted` a moment after `stop` becomes true.
+pub fn verify_until(
+    path: &Path,
+    stop: &Arc<AtomicBool>,
+    progress: &mut dyn FnMut(u64),
+) -> Result<Verified, Error> {
     if schema::look(path)? != Found::Ledger {
         return Err(Error::Absent(path.to_owned()));
     }
-    let conn = connect(path, Mode::Read).map_err(|error| schema::judge(path, error))?;
+    let mut conn = connect(path, Mode::Read).map_err(|error| schema::judge(path, error))?;
     schema::check(&conn, path)?;
+    let stopped = Arc::clone(stop);
+    conn.progress_handler(LOOK_EVERY, Some(move || stopped.load(Ordering::Relaxed)))?;
     let mut verified = Verified::default();
-    walk(&conn, &mut verified, progress);
+    walk(&conn, &mut verified, stop, progress);
     check_structure(&conn, &mut verified);
+    // An interrupted statement looks like damage to whoever ran it.
+    if stop.load(Ordering::Relaxed) {
+        return Err(Error::Interrupted);
+    }
     Ok(verified)
 }
 
@@ -83,12 +102,17 @@ struct Place {
     link: Vec<u8>,
 }
 
-fn walk(conn: &Connection, verified: &mut Verified, progress: &mut dyn FnMut(u64)) {
+fn walk(
+    conn: &Connection,
+    verified: &mut Verified,
+    stop: &AtomicBool,
+    progress: &mut dyn FnMut(u64),
+) {
     let mut place = Place {
         seq: 0,
         link: vec![0; 32],
     };
-    loop {
+    while !stop.load(Ordering::Relaxed) {
         match walk_chunk(conn, &mut place, verified) {
             Ok(0) => break,
             Ok(_) => progress(verified.deliveries),

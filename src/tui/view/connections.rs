@@ -126,6 +126,7 @@ fn overview(app: &App, width: u16, selected: usize, blanks: bool, curls: bool) -
         lines.put(1, text, Meaning::Strong);
         return lines.done;
     }
+    settings_fault(&mut lines, app);
     if app.links.is_empty() {
         let text = "The settings hold no provider: `subledger config set --help` says how to add \
                     one.";
@@ -153,7 +154,22 @@ fn overview(app: &App, width: u16, selected: usize, blanks: bool, curls: bool) -
         }
         lines.of = None;
     }
+    let status = app.status.as_ref();
+    if let Some(last) = status.and_then(|status| status.last_backup.as_ref()) {
+        if blanks {
+            lines.blank();
+        }
+        lines.pieces(1, vec![(format!("Last backup  {last}"), Meaning::Quiet)]);
+    }
     lines.done
+}
+
+/// The file says something else than the receiver goes by.
+fn settings_fault(lines: &mut Lines, app: &App) {
+    if let Some(why) = &app.settings_fault {
+        let text = format!("The settings do not hold, the old ones stay in force: {why}");
+        lines.put(1, &text, Meaning::Bad);
+    }
 }
 
 /// The state of an account, its main link, and what to add.
@@ -172,6 +188,9 @@ fn account(lines: &mut Lines, app: &App, cards: &[LinkCard]) {
     );
     if let Some(refused) = known.and_then(|known| known.refused.as_ref()) {
         lines.pieces(2, vec![(format!("turned away: {refused}"), Meaning::Bad)]);
+    }
+    for (title, text, meaning) in known.iter().flat_map(|known| &known.old) {
+        lines.put(2, &format!("{title}: {text}"), *meaning);
     }
     lines.put(2, &main.url, Meaning::Link);
     let keys: Vec<_> = main.add.iter().map(Missing::key).collect();
@@ -218,6 +237,7 @@ fn opened(app: &App, cards: Range<usize>, width: u16) -> Vec<Line> {
     let Some(main) = cards.first() else {
         return lines.done;
     };
+    settings_fault(&mut lines, app);
     let known = known(app, main);
     let (state, meaning) = state(main, known);
     lines.pieces(
@@ -227,7 +247,8 @@ fn opened(app: &App, cards: Range<usize>, width: u16) -> Vec<Line> {
             (state, meaning),
         ],
     );
-    for (title, text, meaning) in known.iter().flat_map(|known| &known.lines) {
+    let old = known.iter().flat_map(|known| &known.old);
+    for (title, text, meaning) in old.chain(known.iter().flat_map(|known| &known.lines)) {
         lines.put(2, &format!("{title}: {text}"), *meaning);
     }
     for missing in &main.add {

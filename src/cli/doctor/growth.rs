@@ -1,0 +1,104 @@
+//! How big the ledger is, how fast it grows, and how long the disk lasts.
+
+use std::path::{Path, PathBuf};
+
+use crate::cli::doctor::{Findings, Level};
+use crate::domain::time::Timestamp;
+use crate::store::query::{Growth, Reader};
+
+/// With fewer days left the disk must be seen to now.
+const DAYS_BAD: u64 = 7;
+/// With fewer days left it is time to think of it.
+const DAYS_LOW: u64 = 60;
+/// Longer than anybody plans.
+const DAYS_MANY: u64 = 3_650;
+
+/// Adds a finding each for size, growth and the days that the disk lasts.
+pub(super) fn look(database: &Path, reader: &Reader, now: Timestamp, findings: &mut Findings) {
+    let growth = match reader.growth(now) {
+        Ok(growth) => growth,
+        Err(error) => return findings.add("database size", Level::Bad, error.to_string()),
+    };
+    let bytes = size(database) + size(&beside(database, "-wal"));
+    findings.add("database size", Level::Ok, amount(bytes));
+    let Some(a_day) = growth.bytes_a_day() else {
+        let says = "nothing has arrived yet to tell it by";
+        return findings.add("growth", Level::Ok, says);
+    };
+    let Growth { recent, days, .. } = growth;
+    let since = if days == 1 {
+        "today".to_owned()
+    } else {
+        format!("in {days} days")
+    };
+    let says = format!("about {} a day: {recent} deliveries {since}", amount(a_day));
+    findings.add("growth", Level::Ok, says);
+    let dir = database.parent().unwrap_or(Path::new("/"));
+    if let Ok(disk) = rustix::fs::statvfs(dir) {
+        let free = disk.f_bavail.saturating_mul(disk.f_frsize);
+        let (level, says) = lasts(free, a_day);
+        findings.add("disk lasts", level, says);
+    }
+}
+
+/// How long `free` bytes last at `a_day` bytes a day.
+fn lasts(free: u64, a_day: u64) -> (Level, String) {
+    let days = free.checked_div(a_day).unwrap_or(u64::MAX);
+    let says = if days > DAYS_MANY {
+        "more than ten years at this rate".to_owned()
+    } else {
+        format!("{days} days at this rate, if nothing else writes to it")
+    };
+    match days {
+        0..DAYS_BAD => (Level::Bad, says + ": make room now"),
+        DAYS_BAD..DAYS_LOW => (Level::Note, says),
+        _ => (Level::Ok, says),
+    }
+}
+
+fn beside(database: &Path, ending: &str) -> PathBuf {
+    let mut name = database.to_owned().into_os_string();
+    name.push(ending);
+    name.into()
+}
+
+fn size(file: &Path) -> u64 {
+    std::fs::metadata(file).map_or(0, |metadata| metadata.len())
+}
+
+/// Bytes for people.
+fn amount(bytes: u64) -> String {
+    match bytes {
+        0..10_240 => format!("{bytes} bytes"),
+        10_240..10_485_760 => format!("{} KiB", bytes >> 10),
+        _ => format!("{} MiB", bytes >> 20),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_disk_lasts_as_long_as_its_free_bytes_at_this_rate() {
+        for (free, a_day, level, says) in [
+            (1 << 30, 1 << 20, Level::Ok, "1024 days"),
+            (30 << 20, 1 << 20, Level::Note, "30 days"),
+            (3 << 20, 1 << 20, Level::Bad, "3 days"),
+            (0, 1 << 20, Level::Bad, "0 days"),
+            (1 << 40, 1, Level::Ok, "more than ten years"),
+            (1 << 40, 0, Level::Ok, "more than ten years"),
+        ] {
+            let (found, text) = lasts(free, a_day);
+            assert_eq!(found, level, "{text}");
+            assert!(text.starts_with(says), "{text}");
+        }
+    }
+
+    #[test]
+    fn amounts_have_a_unit_that_suits_them() {
+        assert_eq!(amount(0), "0 bytes");
+        assert_eq!(amount(20_480), "20 KiB");
+        assert_eq!(amount(3 << 30), "3072 MiB");
+    }
+}

@@ -1,0 +1,217 @@
+//! `restore`: a backup in the place of the database, the settings too where asked.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use anyhow::Result;
+
+use crate::cli::args::{Global, RestoreArgs};
+use crate::cli::backup::{Bar, secrets_elsewhere, settings_beside, size, write_private};
+use crate::cli::context::{self, Context, named};
+use crate::cli::failure::{FAILED, Failure};
+use crate::cli::interrupt;
+use crate::cli::out::Out;
+use crate::cli::table::json_text;
+use crate::cli::upkeep;
+use crate::config::edit::create_private_dir;
+use crate::config::places::{absolute, quoted};
+use crate::config::read;
+use crate::domain::printable::Printable;
+use crate::domain::time::Clock;
+use crate::store::upkeep::copy::{Stage, Watch};
+use crate::store::upkeep::restore::{Restored, restore};
+use crate::store::upkeep::verify::verify_until;
+
+/// Verifies the backup and puts it in the place of the database.
+pub fn run(global: &Global, args: &RestoreArgs, out: &mut Out) -> Result<()> {
+    let file = absolute(&args.file);
+    if args.check {
+        return check(global, &file, out);
+    }
+    let clock = Clock::Machine;
+    let settings = args
+        .with_settings
+        .then(|| SettingsBack::look(global, &file, args.replace))
+        .transpose()?;
+    let database = match &settings {
+        Some(settings) => settings.database.clone(),
+        None => Context::read(global)?.database,
+    };
+    let stop = interrupt::Interrupt::noted()?.flag();
+    let bar = Bar::new();
+    let restored = restore(
+        &file,
+        &database,
+        args.replace,
+        clock.now(),
+        &mut Watch {
+            stop: &stop,
+            gentle: false,
+            told: &mut |stage| bar.show(stage),
+        },
+    );
+    bar.clear();
+    let restored = restored.map_err(interrupt::told)?;
+    let kept_settings = match &settings {
+        Some(settings) => {
+            settings.write(&clock.now().utc().format("%Y%m%dT%H%M%SZ").to_string())?
+        }
+        None => None,
+    };
+    tell(global, &database, &restored, out)?;
+    if let Some(settings) = &settings {
+        tell_settings(global, settings, kept_settings.as_deref(), out)?;
+    }
+    Ok(())
+}
+
+/// Looks at chain, sequence and file of the backup; exit code 1 if anything is wrong.
+fn check(global: &Global, file: &Path, out: &mut Out) -> Result<()> {
+    let stop = interrupt::Interrupt::noted()?.flag();
+    let bar = Bar::new();
+    let verified = verify_until(file, &stop, &mut |done| {
+        bar.show(Stage::Checking { done, of: done + 1 });
+    });
+    bar.clear();
+    let verified = verified.map_err(interrupt::told)?;
+    if global.json {
+        out.line(upkeep::json(&verified, "null")?)?;
+    } else {
+        upkeep::tell(&verified, out)?;
+    }
+    out.flush()?;
+    if verified.is_sound() {
+        Ok(())
+    } else {
+        Err(Failure::silent(FAILED).into())
+    }
+}
+
+fn tell(global: &Global, database: &Path, restored: &Restored, out: &mut Out) -> Result<()> {
+    let Restored {
+        copied,
+        kept,
+        left_behind,
+    } = restored;
+    let verified = &copied.verified;
+    if global.json {
+        let path = |path: &Path| json_text(&path.display().to_string());
+        let kept = kept.as_deref().map_or(Ok("null".to_owned()), path)?;
+        out.line(format!(
+            "[{{\"database\":{},\"bytes\":{},\"last_seq\":{},\"head\":{},\"kept\":{kept},\"left_behind\":{}}}]",
+            path(database)?,
+            copied.bytes,
+            verified.last_seq,
+            json_text(&verified.head)?,
+            left_behind.count(),
+        ))?;
+        return Ok(out.flush()?);
+    }
+    out.line(format!(
+        "{}: {}, {} deliveries, the last is {}, verified",
+        Printable::line(&database.display().to_string()),
+        size(copied.bytes),
+        verified.deliveries,
+        verified.last_seq
+    ))?;
+    out.flush()?;
+    let Some(kept) = kept else { return Ok(()) };
+    out.say(format!("the old database is kept: {}", kept.display()))?;
+    if left_behind.count() > 0 {
+        out.say(format!(
+            "{} of its deliveries are not in the backup: to carry them over,\n  subledger --db {} export --deliveries \
+             'seq:>{}' > late.ndjson\n  subledger import late.ndjson",
+            left_behind.count(),
+            quoted(kept),
+            left_behind.common_seq
+        ))?;
+    }
+    Ok(())
+}
+
+fn tell_settings(
+    global: &Global,
+    settings: &SettingsBack,
+    kept: Option<&Path>,
+    out: &mut Out,
+) -> Result<()> {
+    out.say(format!("the settings: {}", settings.to.display()))?;
+    if let Some(kept) = kept {
+        out.say(format!("the old settings are kept: {}", kept.display()))?;
+    }
+    // What they name may not be here: the ledger is restored all the same, and serving says it again.
+    match Context::read(global) {
+        Ok(context) => {
+            for elsewhere in secrets_elsewhere(&context.config) {
+                out.say(format!("not in the file, and found here: {elsewhere}"))?;
+            }
+        }
+        Err(error) => out.say(format!("the settings do not hold here yet: {error:#}"))?,
+    }
+    Ok(())
+}
+
+/// The settings of a backup on their way back.
+struct SettingsBack {
+    text: String,
+    to: PathBuf,
+    /// Something is there already, and is to be replaced.
+    replaces: bool,
+    /// The database that they name, unless the command line does.
+    database: PathBuf,
+}
+
+impl SettingsBack {
+    /// Everything that can be refused, before anything is changed.
+    fn look(global: &Global, file: &Path, replace: bool) -> Result<Self> {
+        let from = settings_beside(file);
+        let text = fs::read_to_string(&from).map_err(|error| {
+            Failure::usage(format!(
+                "cannot read the settings of the backup: {}: {error}",
+                from.display()
+            ))
+        })?;
+        let (places, settings) = context::find(global)?;
+        if settings.exists && !replace {
+            return Err(Failure::failed(format!(
+                "there are settings already: {}; leave --with-settings away, or say --replace, which keeps them under \
+                 another name",
+                settings.path.display()
+            ))
+            .into());
+        }
+        let by_settings = read::store_path(&text, &settings.path)?;
+        Ok(Self {
+            database: places.database(&named(global), by_settings.as_deref())?,
+            text,
+            to: settings.path,
+            replaces: settings.exists,
+        })
+    }
+
+    /// Writes them; where those that were there are kept.
+    fn write(&self, stamp: &str) -> Result<Option<PathBuf>> {
+        let cannot = |error: std::io::Error| {
+            Failure::unreachable(format!(
+                "the database is restored, and the settings are not: cannot write {}: {error}",
+                self.to.display()
+            ))
+        };
+        let beside = |ending: &str| {
+            let mut name = self.to.as_os_str().to_owned();
+            name.push(ending);
+            PathBuf::from(name)
+        };
+        create_private_dir(self.to.parent().unwrap_or(Path::new("/"))).map_err(cannot)?;
+        let part = beside(".part");
+        write_private(&part, self.text.as_bytes())?;
+        let kept = self
+            .replaces
+            .then(|| beside(&format!(".before-restore-{stamp}")));
+        if let Some(kept) = &kept {
+            fs::copy(&self.to, kept).map_err(cannot)?;
+        }
+        fs::rename(&part, &self.to).map_err(cannot)?;
+        Ok(kept)
+    }
+}
