@@ -13,7 +13,7 @@ use anyhow::{Context as _, Result};
 use crate::cli::args::{ExportArgs, ExportFormat};
 use crate::cli::context::Context;
 use crate::cli::failure::{Failure, INTERRUPTED};
-use crate::cli::interrupt::Interrupt;
+use crate::cli::interrupt::{self, Interrupt};
 use crate::cli::lists;
 use crate::cli::out::Out;
 use crate::cli::table::{Format, Head, Sheet};
@@ -34,6 +34,7 @@ pub fn run(context: &Context, args: &ExportArgs, out: &mut Out) -> Result<()> {
     };
     let query = lists::parse(context, &reader, list, &args.query)?;
     let Some(path) = args.out.as_deref().filter(|path| *path != Path::new("-")) else {
+        interrupt::watch(&reader)?;
         write(context, &reader, &query, args, None, out)?;
         return Ok(());
     };
