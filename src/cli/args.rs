@@ -211,7 +211,7 @@ pub enum Command {
     Stop,
     /// Have the receiver take the settings again
     Reload,
-    /// The receiver as a service that systemd starts with the machine, and again when it fails
+    /// The receiver as a service of systemd's: starts with the machine
     #[command(subcommand)]
     Service(ServiceCommand),
     /// Check settings, permissions, disk and providers; --public: the address from outside

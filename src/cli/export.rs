@@ -12,7 +12,7 @@ use anyhow::{Context as _, Result};
 
 use crate::cli::args::{ExportArgs, ExportFormat};
 use crate::cli::context::Context;
-use crate::cli::failure::{Failure, INTERRUPTED};
+use crate::cli::failure::Failure;
 use crate::cli::interrupt::{self, Interrupt};
 use crate::cli::lists;
 use crate::cli::out::Out;
@@ -35,8 +35,10 @@ pub fn run(context: &Context, args: &ExportArgs, out: &mut Out) -> Result<()> {
     let query = lists::parse(context, &reader, list, &args.query)?;
     let Some(path) = args.out.as_deref().filter(|path| *path != Path::new("-")) else {
         interrupt::watch(&reader)?;
-        write(context, &reader, &query, args, None, out)?;
-        return Ok(());
+        let written = write(context, &reader, &query, args, None, out);
+        // Whole lines, whatever ended it.
+        out.flush()?;
+        return written.map(drop);
     };
     refuse_ours(context, path)?;
     let interrupt = Interrupt::noted()?;
@@ -100,7 +102,7 @@ fn write(
     let mut sheet = Sheet::new(out, format, heads, reader.zone()?)?;
     let mut take = |cells: &[Cell]| -> Result<()> {
         if interrupt.is_some_and(Interrupt::is_asked) {
-            return Err(Failure::silent(INTERRUPTED).into());
+            return Err(interrupt::failure().into());
         }
         Ok(sheet.row(cells)?)
     };

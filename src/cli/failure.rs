@@ -44,6 +44,11 @@ impl Failure {
         Self::new(FAILED, message)
     }
 
+    /// Somebody pressed Ctrl-C.
+    pub fn interrupted() -> Self {
+        Self::new(INTERRUPTED, "interrupted")
+    }
+
     /// This exit code and nothing to say.
     pub fn silent(code: u8) -> Self {
         Self::new(code, "")

@@ -391,7 +391,7 @@ fn drop_old(
     }
     let edit = Edit {
         key: full.clone(),
-        change: Change::KeepNewest,
+        change: Change::KeepNewestOf(old + 1),
     };
     settings::write(&context.settings, &[edit], out)?;
     let word = spoken(key.name);

@@ -24,6 +24,9 @@ const LAST_WORDS: Duration = Duration::from_secs(1);
 /// So many signs of life in the time after which one is missed.
 const SIGNS: u32 = 4;
 
+/// How the line begins after a start that failed.
+pub const DID_NOT_START: &str = "did not start: ";
+
 /// The variables by which systemd speaks to the process that it starts, and to no other.
 const VARIABLES: [&str; 6] = [
     "NOTIFY_SOCKET",
@@ -36,7 +39,7 @@ const VARIABLES: [&str; 6] = [
 
 /// The receiver did not start: whoever asks systemd hears why.
 pub fn failed(error: &anyhow::Error) {
-    let says = Printable::line(&format!("did not start: {error:#}")).to_string();
+    let says = Printable::line(&format!("{DID_NOT_START}{error:#}")).to_string();
     // What is wrong comes on stderr, too.
     sd_notify::notify(&[NotifyState::Status(&says)]).ok();
 }

@@ -17,7 +17,7 @@ use crate::cli::failure::{FAILED, Failure};
 use crate::cli::out::Out;
 use crate::cli::running::{self, Running};
 use crate::cli::screen::{self, Beside};
-use crate::cli::{serve, service, settings};
+use crate::cli::{notify, serve, service, settings};
 use crate::config::edit::create_private_dir;
 use crate::domain::printable::Printable;
 use crate::tui::Leave;
@@ -78,7 +78,10 @@ pub fn screen(context: &Context, query: &[String]) -> Result<()> {
 pub fn start(context: &Context, out: &mut Out) -> Result<(Running, Option<Child>)> {
     let log = context.places.log()?;
     let (file, from) = open_log(&log)?;
-    let mut child = Command::new(std::env::current_exe().context("cannot find this program")?)
+    let mut receiver = Command::new(std::env::current_exe().context("cannot find this program")?);
+    // Where systemd started the screen, it waits for no word of this one.
+    notify::keep_from(&mut receiver);
+    let mut child = receiver
         .arg("serve")
         .arg("--detached")
         .arg("--config")

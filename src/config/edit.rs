@@ -82,8 +82,8 @@ pub enum Change {
     Set(String),
     /// This secret is the newest from now on; those that are there stay valid behind it.
     PutFirst(Secret),
-    /// Only the newest secret stays.
-    KeepNewest,
+    /// Only the newest of so many secrets stays; refused if there are more or fewer by now.
+    KeepNewestOf(usize),
 }
 
 /// A key, such as `receiver.public_url` or `providers.zotlo.accounts.weekly.path_key`, and what becomes of it.
@@ -218,10 +218,7 @@ fn apply_one(
     let value = match &edit.change {
         Change::Set(text) => value_of(key, text, shape)?,
         Change::PutFirst(secret) => with_newest(key, there, secret)?,
-        Change::KeepNewest => match there.map(secrets_in).unwrap_or_default().into_iter().next() {
-            Some(newest) => newest,
-            None => return Ok(()),
-        },
+        Change::KeepNewestOf(count) => newest_of(*count, key, there)?,
     };
     put(item, last, value);
     Ok(())
@@ -298,6 +295,21 @@ fn with_newest(key: &str, there: Option<&Value>, secret: &Secret) -> Result<Valu
     }
     others.insert(0, secret.expose());
     Ok(others.into())
+}
+
+/// The newest secret of `there`, whose others were looked at when there were `count` in all.
+fn newest_of(count: usize, key: &str, there: Option<&Value>) -> Result<Value, SettingsError> {
+    let parts = there.map(secrets_in).unwrap_or_default();
+    let is_as_seen = parts.len() == count;
+    parts
+        .into_iter()
+        .next()
+        .filter(|_| is_as_seen)
+        .ok_or_else(|| {
+            SettingsError(format!(
+                "`{key}` was changed meanwhile: nothing was dropped; look again and repeat"
+            ))
+        })
 }
 
 /// The form of a value that says where a secret is, without the blanks around it.

@@ -370,7 +370,9 @@ fn a_new_secret_goes_in_front_and_the_old_ones_stay_until_they_are_dropped() {
     );
     assert_eq!(fs::read_to_string(&path).unwrap(), full);
     assert_eq!(Standings::read(&path).unwrap().of(key).secrets, SECRETS_MAX);
-    change(&path, key, Change::KeepNewest, &known()).unwrap();
+    let message = change(&path, key, Change::KeepNewestOf(4), &known()).unwrap_err();
+    assert!(message.0.contains("changed meanwhile"), "{message}");
+    change(&path, key, Change::KeepNewestOf(5), &known()).unwrap();
     says(r#"path_key = "k_5" # since May"#);
     // Nothing is there: the secret stands alone.
     let secret = "providers.klustr.secret";

@@ -311,9 +311,12 @@ impl Visit {
         match self.judge(provider, request).await {
             Ok((delivery, reading)) => {
                 self.link.protect();
+                let credential = delivery.credential.clone();
                 let line = Line::new(&self.shared, provider, &reading.label, began);
                 let reply = self.store(delivery, reading, line).await;
-                if !matches!(reply, Reply::Kept(..)) {
+                if matches!(reply, Reply::Kept(..)) {
+                    self.shared.counters.let_in(provider, &credential);
+                } else {
                     self.link.release();
                 }
                 reply
@@ -508,6 +511,9 @@ impl Visit {
             limits.failures_burst,
             limits.failures_per_s,
         );
+        let reason = turned_away.as_ref().map(|it| it.reason.as_str());
+        let counted = if is_allowed { reply } else { Reply::Flood };
+        self.shared.counters.turned_away(provider, counted, reason);
         if !is_allowed {
             self.shared.counters.unkept();
             let now = self.shared.clock.now();

@@ -29,6 +29,8 @@ mod hook;
 
 mod health;
 
+mod metrics;
+
 #[cfg(test)]
 mod tests;
 
@@ -52,12 +54,14 @@ use crate::domain::delivery::{Delivery, Reading};
 use crate::domain::time::{Clock, Timestamp};
 use crate::providers::door::Doors;
 use crate::receiver::flood::Flood;
-use crate::receiver::health::{Counters, Pulse};
+use crate::receiver::health::Pulse;
 use crate::receiver::limits::{Crowd, Limits};
 use crate::receiver::listeners::Listeners;
+use crate::receiver::metrics::Counters;
 use crate::receiver::peer::Proxies;
 use crate::receiver::reply::Reply;
 use crate::receiver::wire::{Link, Nonce};
+use crate::store::vitals::Figures;
 use crate::store::writer::{Overloaded, Rejected, Reply as Tell, Writer};
 
 /// What may change while the receiver runs.
@@ -155,6 +159,7 @@ pub(crate) trait Ledger: Send + Sync {
     fn lose(&self, at: Timestamp, provider: &str, reason: &str);
     fn checked(&self, provider: &str, account: &str, hook: &str);
     fn pulse(&self) -> Pulse;
+    fn figures(&self) -> Figures;
 }
 
 impl Ledger for Writer {
@@ -186,8 +191,11 @@ impl Ledger for Writer {
             queued: health.queued as u64,
             last_seq: health.last_seq,
             folded_seq: health.folded_seq,
-            wal_bytes: health.wal_bytes,
         }
+    }
+
+    fn figures(&self) -> Figures {
+        Writer::figures(self)
     }
 }
 

@@ -105,6 +105,8 @@ pub(crate) struct Taken {
 #[derive(Default)]
 struct State {
     jobs: VecDeque<Job>,
+    /// Since when each of them waits.
+    since: VecDeque<Instant>,
     job_bytes: usize,
     notes: Notes,
     reject_bytes: usize,
@@ -135,6 +137,7 @@ impl Inbox {
         }
         state.job_bytes = bytes;
         state.jobs.push_back(job);
+        state.since.push_back(Instant::now());
         drop(state);
         self.wake.notify_one();
         Ok(())
@@ -202,6 +205,12 @@ impl Inbox {
         self.state().jobs.len()
     }
 
+    /// How long the first of them has waited.
+    pub(crate) fn oldest(&self) -> Duration {
+        let since = self.state().since.front().copied();
+        since.map_or(Duration::ZERO, |since| since.elapsed())
+    }
+
     /// Takes what waits; sleeps until there is something to do, or until `deadline`. `busy`: a task is under way, so
     /// no other is taken.
     pub(crate) fn take(&self, deadline: Instant, busy: bool) -> Taken {
@@ -230,6 +239,7 @@ impl State {
     fn hand_over(&mut self, busy: bool, notes_due: bool) -> Taken {
         let count = self.jobs.len().min(BATCH_MAX);
         let jobs: Vec<_> = self.jobs.drain(..count).collect();
+        self.since.drain(..count);
         self.job_bytes -= jobs
             .iter()
             .map(|job| job.delivery.body.len())

@@ -19,6 +19,8 @@ pub mod ring;
 
 pub mod writer;
 
+pub mod vitals;
+
 mod thread;
 
 pub mod task;

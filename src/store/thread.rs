@@ -117,6 +117,7 @@ impl Core {
         if read_by < READER_VERSION {
             upkeep::rebuild::start_over(&mut core)?;
         }
+        core.shared.vitals.look(&core.conn)?;
         core.show();
         Ok(core)
     }
@@ -265,6 +266,7 @@ impl Core {
             Ok(acks)
         })?;
         self.pending = Notes::default();
+        self.count(jobs, &acks);
         if !folded {
             for (job, ack) in jobs.iter_mut().zip(&acks) {
                 if let Ok(ack) = ack {
@@ -275,6 +277,18 @@ impl Core {
         }
         self.show();
         Ok(acks)
+    }
+
+    fn count(&self, jobs: &[Job], acks: &[Result<Ack, Error>]) {
+        let kept = jobs.iter().zip(acks).filter_map(|(job, ack)| {
+            let (delivery, ack) = (&job.delivery, ack.as_ref().ok()?);
+            Some((
+                delivery.provider.as_str(),
+                delivery.received_at,
+                ack.outcome,
+            ))
+        });
+        self.shared.vitals.kept(kept);
     }
 
     /// One delivery behind a savepoint: what is wrong with it alone fails alone.
@@ -358,7 +372,9 @@ impl Core {
     }
 
     fn commit(&self) -> Result<(), Error> {
+        let begun = Instant::now();
         self.conn.prepare_cached("commit")?.execute([])?;
+        self.shared.vitals.committed(begun.elapsed());
         Ok(())
     }
 
@@ -410,6 +426,9 @@ impl Core {
 
     fn fail(&mut self, error: &Error) {
         // What was asked for makes no sense: the disk is not to blame.
+        if matches!(error, Error::Busy) {
+            self.shared.vitals.busy();
+        }
         if !matches!(error, Error::Refused(_)) {
             self.failed(&error.to_string());
         }
@@ -556,6 +575,9 @@ impl Core {
             Ok(rows)
         });
         let more = ticked.is_ok_and(|rows| rows > 0);
+        if !more && let Err(error) = self.shared.vitals.look(&self.conn) {
+            self.fail(&error);
+        }
         self.next_tick = Instant::now() + if more { TICK_AGAIN } else { TICK_EVERY };
     }
 
@@ -693,7 +715,7 @@ mod tests {
     }
 
     fn end(ledger: &Ledger, hurry: bool) -> String {
-        let shared = Arc::new(Shared::new(Zone::UTC));
+        let shared = Arc::new(Shared::new(Zone::UTC, PathBuf::new()));
         shared.hurry.store(hurry, Ordering::Relaxed);
         let conn = schema::open(&ledger.path, Zone::UTC, MORNING).unwrap();
         let path = ledger.path.clone();

@@ -18,6 +18,7 @@ use crate::store::schema::{self, meta, unhex};
 use crate::store::socket::Served;
 use crate::store::task::{AdmitFn, Hands, Progress, Task, TaskReport};
 use crate::store::thread::Core;
+use crate::store::vitals::{Figures, Vitals};
 use crate::store::{Error, ReadFn};
 
 /// How a ledger is opened for writing.
@@ -66,6 +67,8 @@ pub(crate) struct Shared {
     pub(crate) commits: AtomicU64,
     pub(crate) failing: Mutex<Option<String>>,
     pub(crate) zone: Mutex<Zone>,
+    pub(crate) vitals: Vitals,
+    path: PathBuf,
     hands: Mutex<Hands>,
     /// Closing need not wait until everything is folded.
     pub(crate) hurry: AtomicBool,
@@ -76,7 +79,7 @@ pub(crate) fn held<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 impl Shared {
-    pub(crate) fn new(zone: Zone) -> Self {
+    pub(crate) fn new(zone: Zone, path: PathBuf) -> Self {
         Self {
             inbox: Inbox::default(),
             opened: Instant::now(),
@@ -88,6 +91,8 @@ impl Shared {
             commits: AtomicU64::new(0),
             failing: Mutex::new(None),
             zone: Mutex::new(zone),
+            vitals: Vitals::default(),
+            path,
             hands: Mutex::new(Hands::default()),
             hurry: AtomicBool::new(false),
         }
@@ -133,7 +138,7 @@ impl Store {
         let fingerprint_key = meta(&conn, "fingerprint_key")?
             .and_then(|text| unhex(&text))
             .ok_or_else(|| damaged("its fingerprint key is missing"))?;
-        let shared = Arc::new(Shared::new(zone));
+        let shared = Arc::new(Shared::new(zone, path.clone()));
         let core = Core::load(conn, path.clone(), options, zone, Arc::clone(&shared))
             .map_err(|error| schema::judge(path, error))?;
         let thread = std::thread::Builder::new()
@@ -304,6 +309,13 @@ impl Writer {
     #[cfg(test)]
     pub(crate) fn limit_pages(&self, pages: i64) -> Result<(), Error> {
         crate::store::task::limit_pages(&self.shared, pages)
+    }
+
+    /// What the writer has counted, and how much room there is: a few calls of the system, no look at a table.
+    pub fn figures(&self) -> Figures {
+        let shared = &self.shared;
+        let oldest = shared.inbox.oldest();
+        shared.vitals.figures(&shared.path, oldest)
     }
 
     /// How the writer is doing.

@@ -176,7 +176,13 @@ impl Missing {
 
     /// The command that asks for it and writes it down.
     pub fn command(&self) -> String {
-        format!("subledger config set {}", self.setting)
+        let mut tables = self.setting.split('.').skip(1);
+        let mut command = "subledger connect ".to_owned();
+        command.push_str(tables.next().unwrap_or_default());
+        if let (Some("accounts"), Some(account)) = (tables.next(), tables.next()) {
+            command.extend([" --account ", account]);
+        }
+        command
     }
 }
 

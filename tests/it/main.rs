@@ -20,6 +20,7 @@ mod import;
 mod interrupts;
 mod keys;
 mod leaks;
+mod metrics;
 mod mutations;
 mod oracle;
 mod queries;

@@ -410,6 +410,7 @@ case $1 in
       echo ActiveState=inactive
       echo SubState=dead
       echo MainPID=0
+      [ -e "$FAKE/broken" ] && echo 'StatusText=did not start: port 9 is in use by another program'
     fi
     ;;
   enable) touch "$FAKE/enabled" ;;
@@ -418,6 +419,7 @@ case $1 in
   start | restart)
     halt
     [ -e "$FAKE/broken" ] && { echo 'Job for subledger.service failed.' >&2; exit 1; }
+    [ -e "$FAKE/interrupted" ] && { kill -INT $PPID; exit 130; }
     start=$(sed -n 's/^ExecStart=//p' "$unit")
     setsid sh -c "echo \$\$ > '$FAKE/pid'; exec $start" < /dev/null > /dev/null 2>&1 &
     ;;
@@ -658,12 +660,14 @@ fn a_service_that_does_not_start_leaves_everything_as_it_was() {
     assert!(!machine.unit().exists());
     assert!(!machine.fake.join("enabled").exists());
 
-    // Whatever received before receives again.
+    // Whatever received before receives again, when somebody presses Ctrl-C, too.
+    fs::remove_file(machine.fake.join("broken")).unwrap();
+    machine.now("interrupted");
     let serving = machine.home.serve();
     let before = serving.child.id();
     let done = machine.install();
     let talk = stderr_of(&done);
-    assert_eq!(done.status.code(), Some(1), "{talk}");
+    assert_eq!(done.status.code(), Some(130), "{talk}");
     assert!(talk.contains("the receiver goes on without it"), "{talk}");
     assert!(!machine.unit().exists());
     let status = stdout_of(&machine.run(&["status", "--json"]));

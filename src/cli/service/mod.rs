@@ -10,9 +10,12 @@ use std::fs;
 use std::io::Write as _;
 use std::path::Path;
 use std::process::Child;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use anyhow::{Context as _, Result};
+use signal_hook::consts::SIGINT;
 
 use crate::cli::args::{Global, ServiceCommand};
 use crate::cli::context::Context;
@@ -23,7 +26,7 @@ use crate::cli::running::{self, Running};
 use crate::cli::service::systemd::{Scope, State, systemctl};
 use crate::cli::service::unit::{Found, NAME, SOCKET, Unit};
 use crate::cli::table::json_text;
-use crate::cli::{settings, start};
+use crate::cli::{notify, settings, start};
 use crate::domain::printable::Printable;
 
 /// So long the service may take to answer once systemd calls it started.
@@ -70,7 +73,7 @@ pub fn run(global: &Global, command: &ServiceCommand, out: &mut Out) -> Result<(
 
 fn print_system(context: &Context, program: Option<&Path>, out: &mut Out) -> Result<()> {
     let program = match program {
-        Some(program) => crate::config::places::absolute(program),
+        Some(program) => unit::named_program(program)?,
         None => unit::this_program()?,
     };
     let settings = &context.settings;
@@ -136,9 +139,13 @@ fn place_and_start(
     // The service itself is started again by systemd; any other receiver makes room.
     let other = running.filter(|_| keeper.is_none());
     let had_other = other.is_some();
+    let interrupted = Arc::new(AtomicBool::new(false));
+    signal_hook::flag::register(SIGINT, Arc::clone(&interrupted))
+        .context("cannot watch for Ctrl-C")?;
     out.say(format!("write {}", unit.path.display()))?;
     unit.write()?;
-    if let Err(error) = start_up(context, other.as_ref(), child, out) {
+    if let Err(error) = start_up(context, other.as_ref(), child, &interrupted, out) {
+        let error = uninterrupted(&interrupted).err().unwrap_or(error);
         take_back(&unit, before.as_deref(), out)?;
         if had_other && running::receiver(&context.database).is_none() {
             start::start(context, out)?;
@@ -157,20 +164,23 @@ fn start_up(
     context: &Context,
     other: Option<&Running>,
     child: Option<Child>,
+    interrupted: &AtomicBool,
     out: &mut Out,
 ) -> Result<()> {
     systemctl(Scope::User, &["daemon-reload"], out)?;
     systemctl(Scope::User, &["enable", NAME], out)?;
     if let Some(other) = other {
+        uninterrupted(interrupted)?;
         start::stop(context, other, child, out)?;
     }
-    systemctl(Scope::User, &["restart", NAME], out).map_err(with_last_line)?;
+    uninterrupted(interrupted)?;
+    systemctl(Scope::User, &["restart", NAME], out).map_err(why)?;
     let up = running::wait(START_TIMEOUT, || {
         running::receiver(&context.database).filter(|running| running::is_live(running.listen))
     });
     let Some(up) = up else {
         let says = format!("the service does not answer: systemctl --user status {NAME}");
-        return Err(with_last_line(Failure::failed(says).into()));
+        return Err(why(Failure::failed(says).into()));
     };
     out.say(format!(
         "the service receives on {} (process {})",
@@ -180,14 +190,18 @@ fn start_up(
     Ok(())
 }
 
-/// `error` with what the service said last.
-fn with_last_line(error: anyhow::Error) -> anyhow::Error {
-    let lines = systemd::last_lines(Scope::User);
-    let said = lines
-        .iter()
-        .rev()
-        .find_map(|line| line.strip_prefix("subledger: "));
-    match said {
+/// Ctrl-C ends what is under way here, so that it can be taken back.
+fn uninterrupted(interrupted: &AtomicBool) -> Result<()> {
+    if interrupted.load(Ordering::Relaxed) {
+        return Err(Failure::interrupted().into());
+    }
+    Ok(())
+}
+
+/// `error`, or what the receiver itself said of its end.
+fn why(error: anyhow::Error) -> anyhow::Error {
+    let state = systemd::state(Scope::User).unwrap_or_default();
+    match state.says.strip_prefix(notify::DID_NOT_START) {
         Some(said) => Failure::failed(format!("the service did not start: {said}")).into(),
         None => error,
     }

@@ -267,7 +267,7 @@ fn passing(program: &Path) -> Option<&'static str> {
 }
 
 /// The program that `--program` names: its word is taken that it stays.
-fn named_program(named: &Path) -> Result<PathBuf> {
+pub fn named_program(named: &Path) -> Result<PathBuf> {
     let program = places::absolute(named);
     let is_program = fs::metadata(&program)
         .is_ok_and(|metadata| metadata.is_file() && metadata.permissions().mode() & 0o111 != 0);

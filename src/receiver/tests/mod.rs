@@ -27,6 +27,7 @@ use crate::receiver::peer::Proxies;
 use crate::receiver::{Ledger, Live, ReloadHandle, receive};
 use crate::store::Error;
 use crate::store::append::Ack;
+use crate::store::vitals::Figures;
 use crate::store::writer::{Overloaded, Rejected, Reply};
 
 /// The path key of Zotlo in these tests, and its URL.
@@ -55,6 +56,7 @@ struct Desk {
     checked: Vec<(String, String, String)>,
     held: Vec<(Reply, Ack)>,
     pulse: Pulse,
+    figures: Figures,
 }
 
 /// A writer in memory: equal bodies are duplicates.
@@ -128,6 +130,10 @@ impl Ledger for Fake {
 
     fn pulse(&self) -> Pulse {
         self.desk().pulse
+    }
+
+    fn figures(&self) -> Figures {
+        self.desk().figures.clone()
     }
 }
 

@@ -6,6 +6,7 @@
 //! stays erased.
 
 use std::path::Path;
+use std::time::{Duration, Instant};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -22,8 +23,12 @@ use crate::store::task::{Progress, Step, Steps, TaskReport};
 use crate::store::thread::Core;
 use crate::store::{Error, Mode, connect, schema};
 
-/// So many deliveries per step.
+/// So many deliveries per step at first; more where that is quick, fewer where live ones would wait for long.
 const STEP: usize = 64;
+const STEP_MIN: usize = 16;
+const STEP_MAX: usize = 256;
+const STEP_QUICK: Duration = Duration::from_millis(5);
+const STEP_LONG: Duration = Duration::from_millis(15);
 
 /// A delivery in a form that goes over the socket.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -151,8 +156,10 @@ pub(crate) fn steps(parcels: Vec<Parcel>, before: i64) -> Steps {
     let mut done = 0;
     let mut imported = Imported::default();
     let mut here = Here::up_to(before);
+    let mut step = STEP;
     Box::new(move |core| {
-        let chunk: Vec<_> = left.by_ref().take(STEP).collect();
+        let begun = Instant::now();
+        let chunk: Vec<_> = left.by_ref().take(step).collect();
         if chunk.is_empty() {
             return Ok(Step::Done(report(std::mem::take(&mut imported))));
         }
@@ -166,8 +173,19 @@ pub(crate) fn steps(parcels: Vec<Parcel>, before: i64) -> Steps {
                 }
             }
         }
+        step = next_step(step, begun.elapsed());
         Ok(Step::More(Progress { done, of: Some(of) }))
     })
+}
+
+fn next_step(step: usize, took: Duration) -> usize {
+    if took > STEP_LONG {
+        (step / 2).max(STEP_MIN)
+    } else if took < STEP_QUICK {
+        (step * 2).min(STEP_MAX)
+    } else {
+        step
+    }
 }
 
 fn report(imported: Imported) -> TaskReport {
