@@ -265,6 +265,14 @@ fn look_at_ledger(context: &Context, reader: &Reader, findings: &mut Findings) {
             );
             findings.add("database", Level::Ok, says);
             look_at_last(status.last_received_at, now, findings);
+            if status.lost > 0 {
+                let says = format!(
+                    "{} requests turned away in the last 14 days could not be kept, only counted: \
+                     somebody sends many with wrong secrets, or one of yours is wrong; see `subledger rejected`",
+                    status.lost
+                );
+                findings.add("turned away", Level::Note, says);
+            }
             growth::look(&context.database, reader, now, findings);
         }
         Err(error) => findings.add("database", Level::Bad, error.to_string()),

@@ -51,7 +51,16 @@ pub fn run(
 
 fn list(context: &Context, args: &ListArgs, out: &mut Out) -> Result<()> {
     let args = within("is:rejected", args);
-    lists::list(context, List::Deliveries, &args, Shown::Only(COLUMNS), out)
+    lists::list(context, List::Deliveries, &args, Shown::Only(COLUMNS), out)?;
+    let lost = Reader::open(&context.database)?
+        .status(context.clock.now())?
+        .lost;
+    if lost > 0 {
+        out.say(format!(
+            "{lost} more were turned away in the last 14 days and could not be kept, only counted"
+        ))?;
+    }
+    Ok(())
 }
 
 fn show(context: &Context, id: i64, out: &mut Out) -> Result<()> {

@@ -32,6 +32,15 @@ impl<'a> Body<'a> {
         Ok(Self(mended(text.strip_prefix('\u{feff}').unwrap_or(text))))
     }
 
+    /// As `new`, with U+FFFD for what is not UTF-8.
+    pub(crate) fn lossy(bytes: &'a [u8]) -> Self {
+        let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
+        Self(match String::from_utf8_lossy(bytes) {
+            Cow::Borrowed(text) => mended(text),
+            Cow::Owned(text) => Cow::Owned(mended(&text).into_owned()),
+        })
+    }
+
     /// The object that the body is. The error is as above.
     pub(crate) fn object(&self) -> Result<Object<'_>, &'static str> {
         let raw: &RawValue =

@@ -39,8 +39,9 @@ use crate::domain::event::{
 };
 use crate::domain::money::Money;
 use crate::domain::time::Timestamp;
+use crate::providers::body::Body;
 use crate::providers::check::hex;
-use crate::providers::conscent::body::{Object, text_of};
+use crate::providers::conscent::body::Object;
 use crate::providers::{
     Gate, Hook, Provider, Request, Sample, Setting, SettingShape, Story, Told, check,
 };
@@ -83,8 +84,8 @@ impl Provider for Conscent {
     }
 
     fn read(&self, delivery: &Delivery) -> Reading {
-        let text = text_of(&delivery.body);
-        let Some(body) = Object::parse(&text) else {
+        let text = Body::lossy(&delivery.body);
+        let Some(body) = Object::of(&text) else {
             return Reading::unreadable("", "the body is not one JSON object");
         };
         match body.text("event") {
@@ -250,8 +251,8 @@ fn gate(settings: &Settings) -> Result<Gate, SettingsError> {
 
 /// What the tokens of a body prove (rule 7.1).
 fn identify(body: &[u8], secrets: &[Secret]) -> IdentityProof {
-    let text = text_of(body);
-    let Some(body) = Object::parse(&text) else {
+    let text = Body::lossy(body);
+    let Some(body) = Object::of(&text) else {
         return IdentityProof::Absent;
     };
     let user = body.object_or_empty("payload").object_or_empty("user");
@@ -286,7 +287,7 @@ fn judge_token(token: &str, field: Option<&str>, secrets: &[Secret]) -> Identity
     };
     let algorithm = URL_SAFE_NO_PAD.decode(header).ok().and_then(|header| {
         let header = String::from_utf8(header).ok()?;
-        Object::parse(&header)?.text("alg")
+        Object::of(&Body::lossy(header.as_bytes()))?.text("alg")
     });
     let (Some("HS256"), Some(field)) = (algorithm.as_deref(), field) else {
         return IdentityProof::Unverifiable;

@@ -3,19 +3,21 @@
 //! Terminals differ on the width of what several code points make up (vowel signs, joined emoji). After each of those
 //! the place of the next cell is said anew, so that no column moves and nothing is left behind.
 
-use std::collections::HashSet;
+use std::collections::{BTreeSet, HashMap};
 use std::{io, iter};
 
 use ratatui::backend::{Backend, ClearType, CrosstermBackend, WindowSize};
 use ratatui::buffer::Cell;
 use ratatui::layout::{Position, Size};
-use unicode_width::UnicodeWidthStr;
+use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
 
 /// Writes frames to `W`.
 pub struct Exact<W: io::Write> {
     inner: CrosstermBackend<W>,
-    /// Where the terminal shows something whose second cell it may not clear with the first.
-    doubtful: HashSet<(u16, u16)>,
+    /// What each cell was last told to show; none: blank. Empty: covered by what stands before it.
+    shown: HashMap<(u16, u16), Cell>,
+    /// Where something doubtful stands, and the first column that it cannot reach.
+    doubtful: HashMap<(u16, u16), u16>,
     /// Where the cursor was put last.
     cursor: Position,
 }
@@ -25,15 +27,73 @@ impl<W: io::Write> Exact<W> {
     pub fn new(out: W) -> Self {
         Self {
             inner: CrosstermBackend::new(out),
-            doubtful: HashSet::new(),
+            shown: HashMap::new(),
+            doubtful: HashMap::new(),
             cursor: Position::ORIGIN,
         }
     }
+
+    /// Remembers what is shown; the first column behind it.
+    fn keep(&mut self, x: u16, y: u16, cell: &Cell) -> u16 {
+        let next = x.saturating_add(width(cell.symbol()));
+        self.shown.insert((x, y), cell.clone());
+        let mut beside = cell.clone();
+        beside.set_symbol("");
+        for x in x + 1..next {
+            self.shown.insert((x, y), beside.clone());
+        }
+        // What is left of something wider that stood here.
+        beside.set_symbol(" ");
+        for x in next.. {
+            match self.shown.get_mut(&(x, y)) {
+                Some(rest) if rest.symbol().is_empty() => rest.clone_from(&beside),
+                _ => break,
+            }
+        }
+        next
+    }
+
+    /// Shows again what something doubtful may have covered.
+    fn mend(&mut self, mut covered: BTreeSet<(u16, u16)>) -> io::Result<()> {
+        if covered.is_empty() {
+            return Ok(());
+        }
+        let columns = self.inner.size().map_or(u16::MAX, |size| size.width);
+        let blank = Cell::new(" ");
+        while let Some((y, x)) = covered.pop_first() {
+            let cell = self.shown.get(&(x, y)).unwrap_or(&blank);
+            if x >= columns || cell.symbol().is_empty() {
+                continue;
+            }
+            self.inner.draw(iter::once((x, y, cell)))?;
+            let next = x.saturating_add(width(cell.symbol()));
+            if let Some(end) = self.doubtful.get(&(x, y)) {
+                covered.extend((next..*end).map(|x| (y, x)));
+            }
+        }
+        Ok(())
+    }
+
+    fn forget(&mut self) {
+        self.shown.clear();
+        self.doubtful.clear();
+    }
 }
 
-/// Terminals agree on the width of a single code point below those that combine.
+/// Terminals agree on the width of what is a single code point.
 fn is_doubtful(symbol: &str) -> bool {
     symbol.chars().nth(1).is_some()
+}
+
+/// The cells that `symbol` counts for.
+fn width(symbol: &str) -> u16 {
+    u16::try_from(symbol.width()).unwrap_or(u16::MAX).max(1)
+}
+
+/// The cells that `symbol` takes in a terminal that joins nothing.
+fn reach(symbol: &str) -> u16 {
+    let apart: usize = symbol.chars().filter_map(UnicodeWidthChar::width).sum();
+    u16::try_from(apart.max(symbol.width())).unwrap_or(u16::MAX)
 }
 
 impl<W: io::Write> Backend for Exact<W> {
@@ -44,22 +104,23 @@ impl<W: io::Write> Backend for Exact<W> {
         I: Iterator<Item = (u16, u16, &'a Cell)>,
     {
         let mut run = Vec::new();
+        let mut covered = BTreeSet::new();
         for (x, y, cell) in content {
-            if self.doubtful.remove(&(x, y)) {
-                self.inner.draw(run.drain(..))?;
-                let blank = Cell::new(" ");
-                self.inner.draw(iter::once((x + 1, y, &blank)))?;
+            if let Some(end) = self.doubtful.remove(&(x, y)) {
+                covered.extend((x + 1..end).map(|x| (y, x)));
             }
+            let next = self.keep(x, y, cell);
             run.push((x, y, cell));
             if is_doubtful(cell.symbol()) {
-                if cell.symbol().width() > 1 {
-                    self.doubtful.insert((x, y));
-                }
+                let end = x.saturating_add(reach(cell.symbol()));
+                self.doubtful.insert((x, y), end);
+                covered.extend((next..end).map(|x| (y, x)));
                 // Each piece begins with where it belongs.
                 self.inner.draw(run.drain(..))?;
             }
         }
-        self.inner.draw(run.into_iter())
+        self.inner.draw(run.into_iter())?;
+        self.mend(covered)
     }
 
     fn append_lines(&mut self, lines: u16) -> io::Result<()> {
@@ -85,11 +146,12 @@ impl<W: io::Write> Backend for Exact<W> {
     }
 
     fn clear(&mut self) -> io::Result<()> {
-        self.doubtful.clear();
+        self.forget();
         self.inner.clear()
     }
 
     fn clear_region(&mut self, clear_type: ClearType) -> io::Result<()> {
+        self.forget();
         self.inner.clear_region(clear_type)
     }
 
@@ -142,5 +204,36 @@ mod tests {
         back_end.draw(iter::once((3, 0, &narrow))).unwrap();
         let text = String::from_utf8(out).unwrap();
         assert!(text.contains("\u{1b}[1;5H "), "{text:?}");
+    }
+
+    #[test]
+    fn what_a_doubtful_cell_covers_is_shown_again() {
+        let mut out = Vec::new();
+        let mut back_end = Exact::new(&mut out);
+        // A terminal that joins nothing takes four cells for what counts as two.
+        let joined = Cell::new("\u{1f469}\u{200d}\u{1f467}");
+        assert_eq!(width(joined.symbol()), 2);
+        assert!(reach(joined.symbol()) > 2);
+        let beside = Cell::new("e");
+        back_end.draw(iter::once((2, 0, &beside))).unwrap();
+        back_end.draw(iter::once((0, 0, &joined))).unwrap();
+        let text = String::from_utf8(out).unwrap();
+        assert!(text.matches("\u{1b}[1;3He").count() > 1, "{text:?}");
+    }
+
+    #[test]
+    fn what_stood_below_something_wide_does_not_come_back() {
+        let mut out = Vec::new();
+        let mut back_end = Exact::new(&mut out);
+        let joined = Cell::new("\u{915}\u{94d}\u{937}\u{93f}");
+        let old = ["a", "b", "c", "d"].map(Cell::new);
+        let content = (0..).zip(&old).map(|(x, cell)| (x, 0, cell));
+        back_end.draw(content).unwrap();
+        back_end.draw(iter::once((0, 0, &joined))).unwrap();
+        back_end.draw(iter::once((0, 0, &Cell::new("e")))).unwrap();
+        for x in 1..width(joined.symbol()) {
+            assert_eq!(back_end.shown[&(x, 0)].symbol(), " ");
+        }
+        assert_eq!(back_end.shown[&(3, 0)].symbol(), "d");
     }
 }

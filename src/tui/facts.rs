@@ -13,6 +13,8 @@ pub struct Status {
     pub last_received_at: Option<Timestamp>,
     /// Deliveries that are stored and not yet in any list.
     pub behind: u64,
+    /// Requests that were turned away and could not be kept.
+    pub lost: u64,
     /// The ledger is made up.
     pub demo: bool,
     /// A process that receives into this ledger is running.

@@ -51,6 +51,7 @@ pub fn status(reader: &Reader, path: &Path, now: Timestamp) -> Result<Status, Er
         demo: status.demo,
         last_received_at: status.last_received_at,
         behind: u64::try_from(behind).unwrap_or(0),
+        lost: u64::try_from(status.lost).unwrap_or(0),
         running: lock::holder(path).is_some(),
         last_backup,
     })

@@ -112,6 +112,7 @@ impl Fake {
                 },
                 last_received_at: (rows > 0).then(|| now().plus_ms(-MINUTE_MS)),
                 behind: 0,
+                lost: 0,
                 demo: false,
                 running: true,
             },
@@ -723,6 +724,19 @@ fn test_rows_say_so_in_a_word() {
     let mut session = Session::open(60, (40, 10));
     session.keys("2");
     assert!(session.text().contains("TEST"));
+}
+
+#[test]
+fn deliveries_say_how_many_were_turned_away_and_not_kept() {
+    let mut session = Session::open(60, (80, 24));
+    session.keys("7");
+    assert!(!session.text().contains("not kept"));
+    session.fake.status.lost = 1_312;
+    let status = session.fake.status.clone();
+    session.tell(Msg::Status(status));
+    assert!(session.text().contains("+1,312 turned away, not kept"));
+    session.keys("2");
+    assert!(!session.text().contains("not kept"));
 }
 
 #[test]

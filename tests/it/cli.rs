@@ -1148,3 +1148,33 @@ fn the_filters_of_the_readme_are_filters_of_some_list() {
     }
     assert!(tried > 10, "{tried}");
 }
+
+#[test]
+fn what_was_turned_away_and_not_kept_is_counted_and_said() {
+    let home = Home::new();
+    drop(home.serve());
+    let quiet = run(&home, &["rejected"]);
+    assert!(!quiet.err.contains("could not be kept"), "{}", quiet.err);
+    home.open()
+        .execute_batch(
+            "insert into rejected_lost values ('2026-01-05T09:00:00.000Z', 'zotlo', 'wrong path key', 300),
+               ('2026-01-05T10:00:00.000Z', '', 'no such path', 12)",
+        )
+        .unwrap();
+    let said = succeeds(&home, &["rejected"]);
+    assert!(
+        said.err.contains("312 more were turned away"),
+        "{}",
+        said.err
+    );
+    let rows = succeeds(&home, &["rejected", "--format", "csv"]);
+    assert_eq!(rows.out.lines().count(), 1, "{}", rows.out);
+    let doctor = json(&run(&home, &["doctor", "--json"]).out);
+    let counted = doctor
+        .as_array()
+        .unwrap()
+        .iter()
+        .find(|one| one["check"] == "turned away");
+    let says = counted.unwrap()["says"].as_str().unwrap();
+    assert!(says.starts_with("312 requests turned away"), "{says}");
+}

@@ -1,71 +1,69 @@
-//! A JSON object that is looked into only where something asks, so that what is odd elsewhere does no harm: numbers
-//! beyond any float, lone surrogates, a thousand levels. Numbers are handed out as the exact token.
+//! A body of Conscent's: what it takes for a time, a count, a blank, on top of how every provider's body is read.
 //!
-//! Imports domain. Knows no field name.
+//! Imports domain and `providers::body`. Knows no field name.
 
-use std::borrow::Cow;
-use std::collections::BTreeMap;
-use std::fmt;
 use std::str::FromStr as _;
 
 use rust_decimal::Decimal;
 use rust_decimal::prelude::ToPrimitive as _;
-use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
 use serde_json::Value;
-use serde_json::value::RawValue;
 
 use crate::domain::time::Timestamp;
+use crate::providers::body;
 
 /// Numbers above this are milliseconds since the epoch, others seconds: the year 5138 in seconds.
 const SECONDS_MAX: i64 = 100_000_000_000;
 
 /// An object; a key that comes twice has its last value.
 #[derive(Clone, Default)]
-pub(super) struct Object<'a>(BTreeMap<String, &'a RawValue>);
+pub(super) struct Object<'a>(body::Object<'a>);
 
 impl<'a> Object<'a> {
-    /// Reads `text` as one object; `None` if it is anything else.
-    pub(super) fn parse(text: &'a str) -> Option<Self> {
-        serde_json::from_str(text).ok()
+    /// The object that `body` is; `None` if it is anything else.
+    pub(super) fn of(body: &'a body::Body<'_>) -> Option<Self> {
+        body.object().ok().map(Self)
     }
 
     /// The value of `key` as written; null is absent.
     pub(super) fn raw(&self, key: &str) -> Option<&'a str> {
-        let raw = self.0.get(key)?.get();
-        (raw != "null").then_some(raw)
+        Some(self.0.value(key)?.raw())
     }
 
     /// Whether `key` says something: not null, blank text or the word `undefined`.
     pub(super) fn has(&self, key: &str) -> bool {
         self.raw(key)
-            .is_some_and(|raw| !raw.starts_with('"') || scalar(raw).is_some())
+            .is_some_and(|raw| !raw.starts_with('"') || self.exact_text(key).is_some())
     }
 
     /// The object under `key`.
     pub(super) fn object(&self, key: &str) -> Option<Self> {
-        Self::parse(self.raw(key)?)
+        self.0.value(key)?.object().map(Self)
     }
 
     /// The object under `key`, or one that says nothing.
     pub(super) fn object_or_empty(&self, key: &str) -> Self {
-        self.object(key).unwrap_or_default()
+        Self(self.0.object(key))
     }
 
     /// The values of the list under `key`, objects only, in order.
     pub(super) fn objects(&self, key: &str) -> Option<Vec<Self>> {
-        let list: Vec<&'a RawValue> = serde_json::from_str(self.raw(key)?).ok()?;
-        let objects = list.into_iter().map(|raw| Self::parse(raw.get()));
-        Some(objects.map(Option::unwrap_or_default).collect())
+        let values = self.0.value(key)?.list()?.into_iter();
+        let objects = values.map(|value| value.object().map(Self).unwrap_or_default());
+        Some(objects.collect())
     }
 
     /// A text or number under `key`, as sent. Blank text and the word `undefined` are absent.
     pub(super) fn text(&self, key: &str) -> Option<String> {
-        scalar(self.raw(key)?).map(|text| text.replace('\0', "\u{fffd}"))
+        let text = self.exact_text(key)?;
+        Some(text.replace('\0', "\u{fffd}"))
     }
 
     /// As `text`, with NUL left as it is: for comparing with what was signed.
     pub(super) fn exact_text(&self, key: &str) -> Option<String> {
-        scalar(self.raw(key)?)
+        let value = self.0.value(key)?;
+        // A number is text as well, true and false are none.
+        value.text()?;
+        Some(value.string().unwrap_or_else(|| value.raw().to_owned()))
     }
 
     /// As `text`, without space around it.
@@ -75,15 +73,7 @@ impl<'a> Object<'a> {
 
     /// true or false under `key`, be it a boolean, a text or 1 and 0. Anything else is absent.
     pub(super) fn flag(&self, key: &str) -> Option<bool> {
-        match scalar_or_bool(self.raw(key)?)?
-            .trim()
-            .to_ascii_lowercase()
-            .as_str()
-        {
-            "true" | "1" => Some(true),
-            "false" | "0" => Some(false),
-            _ => None,
-        }
+        self.0.flag(key)
     }
 
     /// A whole number of at least 0 under `key`, `12` or `"12"` or `12.0`.
@@ -140,82 +130,10 @@ pub(super) fn decimal(token: &str) -> Option<Decimal> {
         .ok()
 }
 
-/// A body as text: without a byte order mark, invalid UTF-8 replaced.
-pub(super) fn text_of(body: &[u8]) -> Cow<'_, str> {
-    String::from_utf8_lossy(body.strip_prefix(b"\xef\xbb\xbf").unwrap_or(body))
-}
-
-fn scalar(raw: &str) -> Option<String> {
-    match raw.as_bytes().first()? {
-        b'"' | b'0'..=b'9' | b'-' => scalar_or_bool(raw),
-        _ => None,
-    }
-}
-
-fn scalar_or_bool(raw: &str) -> Option<String> {
-    let text = match raw.as_bytes().first()? {
-        b'"' => serde_json::from_str::<Lossy>(raw).ok()?.0,
-        b'{' | b'[' => return None,
-        _ => raw.to_owned(),
-    };
-    let empty = text.trim().is_empty() || text == "undefined";
-    (!empty).then_some(text)
-}
-
-/// A JSON string in which a lone surrogate becomes U+FFFD.
-struct Lossy(String);
-
-impl<'de> Deserialize<'de> for Lossy {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_bytes(LossyVisitor)
-    }
-}
-
-struct LossyVisitor;
-
-impl Visitor<'_> for LossyVisitor {
-    type Value = Lossy;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a string")
-    }
-
-    fn visit_str<E>(self, text: &str) -> Result<Lossy, E> {
-        Ok(Lossy(text.to_owned()))
-    }
-
-    fn visit_bytes<E>(self, bytes: &[u8]) -> Result<Lossy, E> {
-        Ok(Lossy(String::from_utf8_lossy(bytes).into_owned()))
-    }
-}
-
-impl<'de: 'a, 'a> Deserialize<'de> for Object<'a> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_map(ObjectVisitor)
-    }
-}
-
-struct ObjectVisitor;
-
-impl<'de> Visitor<'de> for ObjectVisitor {
-    type Value = Object<'de>;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("an object")
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Object<'de>, A::Error> {
-        let mut entries = BTreeMap::new();
-        while let Some((Lossy(key), value)) = map.next_entry::<Lossy, &'de RawValue>()? {
-            entries.insert(key, value);
-        }
-        Ok(Object(entries))
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::providers::body::Body;
 
     #[test]
     fn what_is_odd_elsewhere_does_no_harm() {
@@ -223,7 +141,8 @@ mod tests {
         let text = format!(
             r#"{{"deep":{deep},"huge":1e400,"lone":"\ud800x","a\udc00":1,"twice":1,"twice":2,"nul":"a\u0000b"}}"#
         );
-        let object = Object::parse(&text).unwrap();
+        let body = Body::lossy(text.as_bytes());
+        let object = Object::of(&body).unwrap();
         assert_eq!(object.text("huge").unwrap(), "1e400");
         assert_eq!(object.text("twice").unwrap(), "2");
         assert!(object.text("lone").unwrap().ends_with('x'));
@@ -247,17 +166,20 @@ mod tests {
             r#"{"a":}"#,
             "{\"a\":1}\0",
         ] {
-            assert!(Object::parse(text).is_none(), "{text}");
+            assert!(
+                Object::of(&Body::lossy(text.as_bytes())).is_none(),
+                "{text}"
+            );
         }
-        assert!(Object::parse(" {}\r\n").is_some());
-        assert!(Object::parse(&text_of(b"\xef\xbb\xbf{}")).is_some());
-        assert!(Object::parse(&text_of(b"{\"a\":\"\xff\"}")).is_some());
+        for bytes in [&b" {}\r\n"[..], b"\xef\xbb\xbf{}", b"{\"a\":\"\xff\"}"] {
+            assert!(Object::of(&Body::lossy(bytes)).is_some());
+        }
     }
 
     #[test]
     fn blank_text_and_the_word_undefined_are_absent() {
-        let object = Object::parse(r#"{"a":"","b":" ","c":"undefined","d":null,"e":7,"f":true}"#);
-        let object = object.unwrap();
+        let body = Body::lossy(br#"{"a":"","b":" ","c":"undefined","d":null,"e":7,"f":true}"#);
+        let object = Object::of(&body).unwrap();
         for key in ["a", "b", "c", "d", "f", "missing"] {
             assert_eq!(object.text(key), None, "{key}");
         }
@@ -266,11 +188,11 @@ mod tests {
 
     #[test]
     fn flags_counts_and_instants_come_in_many_shapes() {
-        let object = Object::parse(
-            r#"{"yes":true,"one":1,"no":"false","object":{"enabled":true},"dozen":"12","point":12.0,
+        let body = Body::lossy(
+            br#"{"yes":true,"one":1,"no":"false","object":{"enabled":true},"dozen":"12","point":12.0,
                 "half":0.5,"s":1709189670,"ms":1709189670000,"iso":"2024-02-29T06:54:30Z","end":1e300}"#,
-        )
-        .unwrap();
+        );
+        let object = Object::of(&body).unwrap();
         assert_eq!(object.flag("yes"), Some(true));
         assert_eq!(object.flag("one"), Some(true));
         assert_eq!(object.flag("no"), Some(false));

@@ -42,6 +42,8 @@ pub struct Status {
     pub quarantined: i64,
     /// Requests in the ring of rejected ones.
     pub rejected: i64,
+    /// Requests that were turned away and that the ring could not hold.
+    pub lost: i64,
     /// Made by `subledger demo`.
     pub demo: bool,
     /// A real delivery (live, imported or admitted, no test) is stored.
@@ -190,6 +192,7 @@ impl Reader {
                  where outcome <> 'stored' and outcome = 'quarantined'",
             )?,
             rejected: number("select count(*) from rejected")?,
+            lost: number("select ifnull(sum(requests), 0) from rejected_lost")?,
             demo: number(
                 "select count(*) from (select 1 from deliveries where seq = 1 and origin = 'demo')",
             )? > 0,

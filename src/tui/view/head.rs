@@ -1,5 +1,6 @@
 //! The two lines at the top: the screens, and where we are.
 
+use crate::domain::page::List;
 use crate::tui::app::App;
 use crate::tui::cell;
 use crate::tui::layout::Layout;
@@ -101,6 +102,11 @@ fn here(app: &App) -> Vec<(String, Meaning)> {
     }
     let count = app.window.count.map_or("…".to_owned(), cell::count);
     pieces.push((format!("  {count}"), Meaning::Quiet));
+    let lost = app.status.as_ref().map_or(0, |status| status.lost);
+    if place.screen.list() == Some(List::Deliveries) && lost > 0 {
+        let text = format!("  +{} turned away, not kept", cell::number(lost));
+        pieces.push((text, Meaning::Warning));
+    }
     if app.window.newer.rows > 0 {
         let more = if app.window.newer.more { "+" } else { "" };
         pieces.push((
