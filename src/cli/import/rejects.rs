@@ -126,7 +126,7 @@ fn beside(source: &Path) -> Result<(PathBuf, BufWriter<File>)> {
 
 fn cannot_write(path: &Path) -> String {
     format!(
-        "cannot write {}: --rejects names another file for the lines that are left out",
+        "the lines that are left out cannot be kept (--rejects names another file for them): cannot write {}",
         path.display()
     )
 }
