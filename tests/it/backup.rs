@@ -248,7 +248,7 @@ fn what_is_no_sound_backup_is_refused_and_nothing_is_touched() {
     let bad = home.path().join("bad.db");
     let restore = ["restore", "--replace", text(&bad)];
 
-    fails(&home, &restore, 3, "there is no ledger");
+    fails(&home, &restore, 3, "there is no backup at");
     fs::write(
         &bad,
         "a letter, not a database, and longer than the head of one: ".repeat(4),
@@ -496,6 +496,23 @@ fn the_receiver_makes_a_copy_soon_after_its_start_prunes_its_own_and_today_says_
         today.contains("the last backup is not there any more"),
         "{today}"
     );
+    fs::remove_dir_all(folder.path()).unwrap();
+    let doctor = run(&home, &["doctor"]);
+    let found = String::from_utf8_lossy(&doctor.stdout).into_owned();
+    assert!(found.contains("BAD   backup"), "{found}");
+    assert!(found.contains("there is no folder"), "{found}");
+    assert_eq!(doctor.status.code(), Some(1));
+}
+
+#[test]
+fn a_restore_under_a_receiver_says_how_to_end_it() {
+    let home = filled(1);
+    let file = home.path().join("copy.db");
+    fine(&home, &["backup", text(&file)]);
+    let serving = home.serve();
+    let restore = ["restore", "--replace", text(&file)];
+    fails(&home, &restore, 3, "`subledger stop` ends it");
+    drop(serving);
 }
 
 #[test]
