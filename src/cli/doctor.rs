@@ -402,7 +402,7 @@ fn look_at_backup(
             findings.add("backup", level, says);
         }
         None if context.config.backup.dir.is_none() => {
-            let says = "none is made: set dir under [backup]";
+            let says = "none is made: subledger config set backup.dir FOLDER";
             findings.add("backup", Level::Note, says);
         }
         None => findings.add("backup", Level::Note, "none was made yet"),

@@ -541,7 +541,10 @@ fn a_night_without_a_copy_is_told_in_words() {
     drop(serving);
     let home = Home::new();
     let serving = home.serve();
-    assert!(fine(&home, &["today"]).contains("no backup is made: set dir under [backup]"));
+    assert!(
+        fine(&home, &["today"])
+            .contains("no backup is made: subledger config set backup.dir FOLDER")
+    );
     drop(serving);
 }
 
