@@ -125,6 +125,33 @@ fn a_backup_under_load_holds_everything_that_was_acknowledged_before_it_began() 
 }
 
 #[test]
+fn no_force_writes_over_what_is_our_own() {
+    let home = Home::new();
+    let serving = home.serve();
+    fill(&serving, 0..3);
+    let settings = home.path().join("config/subledger/subledger.toml");
+    let other_name = home.path().join("other-name");
+    std::os::unix::fs::symlink(&settings, &other_name).unwrap();
+    let beside = |ending: &str| PathBuf::from(format!("{}{ending}", text(&home.ledger())));
+    let mut own = vec![settings, other_name];
+    own.extend(["", "-wal", "-shm", "-journal", ".lock", ".sock"].map(beside));
+    let before: Vec<_> = own.iter().map(|path| fs::read(path).ok()).collect();
+    for path in &own {
+        for args in [
+            ["backup", "--force", text(path)].as_slice(),
+            &["export", "--force", "--out", text(path)],
+        ] {
+            fails(&home, args, 2, "is subledger's own");
+        }
+    }
+    let after: Vec<_> = own.iter().map(|path| fs::read(path).ok()).collect();
+    assert!(before[0].is_some() && before[..2] == after[..2]);
+    fill(&serving, 3..4);
+    fine(&home, &["verify"]);
+    assert_eq!(serving.terminate(), Some(0));
+}
+
+#[test]
 fn a_backup_is_private_refuses_to_overwrite_and_says_what_it_lacks() {
     let home =
         Home::with_settings("[providers.klustr.accounts.weekly]\nsecret = { env = \"WEEKLY\" }\n");
