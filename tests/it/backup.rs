@@ -125,6 +125,61 @@ fn a_backup_under_load_holds_everything_that_was_acknowledged_before_it_began() 
 }
 
 #[test]
+fn a_backup_that_could_not_be_opened_or_brings_orders_of_its_own_is_not_restored() {
+    let home = filled(3);
+    let good = home.path().join("good.db");
+    fine(&home, &["backup", text(&good)]);
+    let before = fs::read(home.ledger()).unwrap();
+    for (sql, words) in [
+        (
+            "update meta set value = '../../etc/passwd' where key = 'zone'",
+            "its time zone is unknown",
+        ),
+        (
+            "update meta set value = 'zz' where key = 'fingerprint_key'",
+            "its fingerprint key is missing",
+        ),
+        (
+            "create trigger evil after insert on deliveries begin delete from meta; end",
+            "a trigger \"evil\"",
+        ),
+        (
+            "drop trigger deliveries_no_delete;
+             create trigger deliveries_no_delete before delete on deliveries begin select 1; end",
+            "a trigger \"deliveries_no_delete\"",
+        ),
+    ] {
+        let bad = home.path().join("bad.db");
+        fs::copy(&good, &bad).unwrap();
+        Connection::open(&bad).unwrap().execute_batch(sql).unwrap();
+        fails(&home, &["restore", "--replace", text(&bad)], 1, words);
+        assert!(before == fs::read(home.ledger()).unwrap(), "{sql}");
+    }
+    let views =
+        "create view mine as select count(*) from events; create index own on events (plan)";
+    Connection::open(&good)
+        .unwrap()
+        .execute_batch(views)
+        .unwrap();
+    fine(&home, &["restore", "--replace", text(&good)]);
+}
+
+#[test]
+fn a_restored_ledger_does_not_know_what_the_other_one_told_of() {
+    let home = filled(1);
+    let copy = home.path().join("copy.db");
+    fine(&home, &["backup", text(&copy)]);
+    let written = Connection::open(&copy).unwrap();
+    written
+        .execute_batch("insert or replace into meta values ('alerts', '{\"last\":{\"at\":-9223372036854775808,\"told_at\":null,\"failing\":[0,\"x\"]},\"open\":[],\"ended\":[]}'), ('heartbeat', '{}')")
+        .unwrap();
+    drop(written);
+    fine(&home, &["restore", "--replace", text(&copy)]);
+    let told = "select count(*) from meta where key in ('alerts', 'heartbeat', 'backup')";
+    assert_eq!(number(&home.ledger(), told), 0);
+}
+
+#[test]
 fn no_force_writes_over_what_is_our_own() {
     let home = Home::new();
     let serving = home.serve();

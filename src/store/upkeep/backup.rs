@@ -17,6 +17,7 @@ use crate::store::query::Reader;
 use crate::store::schema::{self, Found, folder, meta, set_meta};
 use crate::store::task::{Step, Steps, TaskReport};
 use crate::store::today::Backup;
+use crate::store::today::alerts::{ALERTS, HEARTBEAT};
 use crate::store::upkeep::copy::{Copied, Existing, UNFINISHED, Watch, clear_stale, copy};
 use crate::store::{Error, Mode, connect};
 
@@ -204,10 +205,13 @@ pub(crate) fn note(note: Note) -> Steps {
     })
 }
 
-/// Takes the record out of a copy that is to become a ledger of its own.
+/// Takes out of a copy that is to become a ledger of its own what is about the other one: its backups, and what was
+/// told of it to whom.
 pub(crate) fn forget(path: &Path) -> Result<(), Error> {
     let conn = connect(path, Mode::Fill)?;
-    conn.execute("delete from meta where key = ?1", [KEY])?;
+    for key in [KEY, ALERTS, HEARTBEAT] {
+        conn.execute("delete from meta where key = ?1", [key])?;
+    }
     conn.close().map_err(|(_, error)| error.into())
 }
 
