@@ -16,6 +16,8 @@ pub mod verify;
 
 pub mod copy;
 
+pub mod room;
+
 pub mod backup;
 
 pub mod restore;
