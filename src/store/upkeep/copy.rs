@@ -404,6 +404,6 @@ pub(crate) fn sync_folder(path: &Path) -> Result<(), Error> {
 fn io_error(path: &Path, source: io::Error) -> Error {
     Error::Io {
         path: path.to_owned(),
-        source,
+        cause: source,
     }
 }
