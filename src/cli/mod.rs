@@ -18,6 +18,8 @@ pub mod address;
 
 pub mod running;
 
+pub mod bar;
+
 pub mod tasks;
 
 pub mod screen;

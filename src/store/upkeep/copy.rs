@@ -32,7 +32,7 @@ const REST_MAX: Duration = Duration::from_millis(200);
 const RESERVE_BYTES: u64 = 64 << 20;
 
 /// The ending of a copy that is not finished.
-pub const UNFINISHED: &str = ".part";
+pub(crate) const UNFINISHED: &str = ".part";
 
 /// What a copy has to do with what stands at its target.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
