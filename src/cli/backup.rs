@@ -20,6 +20,7 @@ use crate::cli::tasks;
 use crate::config::fresh::Fresh;
 use crate::config::{BackupSettings, Config};
 use crate::domain::printable::Printable;
+use crate::domain::size;
 use crate::domain::time::{Clock, Zone};
 use crate::store;
 use crate::store::lock;
@@ -131,7 +132,7 @@ fn tell(
         out.line(format!(
             "{}: {}, {} deliveries, the last is {}, verified",
             Printable::line(&file),
-            size(*bytes),
+            size::in_words(*bytes),
             verified.deliveries,
             verified.last_seq,
         ))?;
@@ -151,14 +152,6 @@ fn tell(
         out.say(format!("not in it, keep it yourself: {elsewhere}"))?;
     }
     Ok(())
-}
-
-/// `12 MiB`, `840 KiB`.
-pub fn size(bytes: u64) -> String {
-    match bytes {
-        0..10_485_760 => format!("{} KiB", bytes.div_ceil(1 << 10)),
-        _ => format!("{} MiB", bytes >> 20),
-    }
 }
 
 /// The secrets whose text does not stand in the settings file, with where they come from.
@@ -321,7 +314,7 @@ impl Watchman {
                 tracing::info!(
                     "backup: {}, {}, the last delivery is {}, verified",
                     made.file.display(),
-                    size(made.bytes),
+                    size::in_words(made.bytes),
                     made.seq
                 );
                 self.note(Note::Nightly(made))

@@ -47,8 +47,12 @@ pub fn run(context: &Context, args: &ExportArgs, out: &mut Out) -> Result<()> {
             .try_clone()
             .with_context(|| cannot_write(path))?,
     );
-    let written =
-        write(context, &reader, &query, args, &mut into).with_context(|| cannot_write(path))?;
+    let written = write(context, &reader, &query, args, &mut into).map_err(|error| {
+        if interrupt::is_asked() {
+            return error;
+        }
+        error.context(cannot_write(path))
+    })?;
     into.flush().with_context(|| cannot_write(path))?;
     let put = if args.force {
         fresh.put()

@@ -68,8 +68,9 @@ pub mod upkeep;
 
 pub mod backup;
 
-pub mod import;
 pub mod restore;
+
+pub mod import;
 
 pub mod export;
 

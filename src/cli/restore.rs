@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use anyhow::Result;
 
 use crate::cli::args::{Global, RestoreArgs};
-use crate::cli::backup::{secrets_elsewhere, settings_beside, show, size};
+use crate::cli::backup::{secrets_elsewhere, settings_beside, show};
 use crate::cli::bar::Bar;
 use crate::cli::context::{self, Context, named};
 use crate::cli::failure::{FAILED, Failure};
@@ -19,6 +19,7 @@ use crate::config::fresh::{Fresh, folder_of};
 use crate::config::places::{absolute, quoted};
 use crate::config::read;
 use crate::domain::printable::Printable;
+use crate::domain::size;
 use crate::domain::time::Clock;
 use crate::store::upkeep::copy::Watch;
 use crate::store::upkeep::restore::{Restored, restore};
@@ -112,7 +113,7 @@ fn tell(global: &Global, database: &Path, restored: &Restored, out: &mut Out) ->
     out.line(format!(
         "{}: {}, {} deliveries, the last is {}, verified",
         Printable::line(&database.display().to_string()),
-        size(copied.bytes),
+        size::in_words(copied.bytes),
         verified.deliveries,
         verified.last_seq
     ))?;
