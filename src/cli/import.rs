@@ -14,17 +14,17 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
 use std::time::Duration;
 
 use anyhow::Result;
-use indicatif::{ProgressBar, ProgressStyle};
 use serde::Serialize;
 
 use crate::cli::args::ImportArgs;
+use crate::cli::bar::Bar;
 use crate::cli::context::{Context, create_directory_of};
 use crate::cli::failure::{FAILED, Failure, INTERRUPTED};
 use crate::cli::import::line::{Bare, Line, Lines};
 use crate::cli::import::pieces::Pieces;
 use crate::cli::import::rejects::{Bad, Rejects};
 use crate::cli::import::source::Source;
-use crate::cli::interrupt::Interrupt;
+use crate::cli::interrupt;
 use crate::cli::out::Out;
 use crate::cli::{table, tasks};
 use crate::domain::delivery::Delivery;
@@ -63,19 +63,19 @@ pub fn run(context: &Context, args: &ImportArgs, out: &mut Out) -> Result<()> {
         body_bytes_max: context.config.receiver.body_bytes_max,
         clock: context.clock,
     };
-    let interrupt = Interrupt::noted()?;
+    interrupt::noted()?;
     let sink = Sink::new(context, args.dry_run, ground.last_seq)?;
-    let bar = bar(source.bytes);
     let mut run = Run {
         sink,
-        bar: &bar,
+        bar: Bar::new(),
+        bytes: source.bytes,
         total: Total::new(args.dry_run),
         rejects: &mut rejects,
     };
-    let ended = run.take_all(&lots(source, lines)?, &interrupt, out);
+    let ended = run.take_all(&lots(source, lines)?, out);
     let mut total = run.total;
-    bar.finish_and_clear();
-    total.interrupted = ended.is_ok() && interrupt.is_asked() && !total.is_whole;
+    drop(run.bar);
+    total.interrupted = ended.is_ok() && interrupt::is_asked() && !total.is_whole;
     total.rejects = rejects.path().map(|path| path.display().to_string());
     total.tell(context, out)?;
     ended?;
@@ -126,19 +126,6 @@ fn prepare(context: &Context, dry_run: bool, out: &mut Out) -> Result<Ground> {
     tasks::open_store(context, String::new())?.close()?;
     out.say(format!("made a ledger: {}", path.display()))?;
     ground(path)?.ok_or_else(|| store::Error::Absent(path.clone()).into())
-}
-
-fn bar(bytes: Option<u64>) -> ProgressBar {
-    let bar = bytes.map_or_else(ProgressBar::no_length, ProgressBar::new);
-    bar.enable_steady_tick(Duration::from_millis(200));
-    let template = match bytes {
-        Some(_) => "{wide_bar} {bytes} of {total_bytes}, {msg}",
-        None => "{spinner} {bytes}, {msg}",
-    };
-    if let Ok(style) = ProgressStyle::with_template(template) {
-        bar.set_style(style);
-    }
-    bar
 }
 
 /// Some lines, judged.
@@ -294,20 +281,17 @@ impl<'a> Sink<'a> {
 /// An import under way.
 struct Run<'a> {
     sink: Sink<'a>,
-    bar: &'a ProgressBar,
+    bar: Bar,
+    /// How long the file is, if that is known.
+    bytes: Option<u64>,
     total: Total,
     rejects: &'a mut Rejects,
 }
 
 impl Run<'_> {
     /// Takes lots until there are no more, or somebody wants to stop.
-    fn take_all(
-        &mut self,
-        lots: &Receiver<Result<Lot>>,
-        interrupt: &Interrupt,
-        out: &mut Out,
-    ) -> Result<()> {
-        while !interrupt.is_asked() {
+    fn take_all(&mut self, lots: &Receiver<Result<Lot>>, out: &mut Out) -> Result<()> {
+        while !interrupt::is_asked() {
             match lots.recv_timeout(LOOK_EVERY) {
                 Ok(lot) => self.take(lot?, out)?,
                 Err(RecvTimeoutError::Timeout) => {}
@@ -350,8 +334,8 @@ impl Run<'_> {
             }
         }
         self.rejects.add(&lot.bad)?;
-        self.bar.set_position(lot.offset);
-        self.bar.set_message(format!("{} lines", total.lines));
+        let lines = format!("{} lines,", total.lines);
+        self.bar.bytes(lines, lot.offset, self.bytes);
         Ok(())
     }
 }

@@ -18,6 +18,8 @@ pub mod address;
 
 pub mod running;
 
+pub mod bar;
+
 pub mod tasks;
 
 pub mod screen;
@@ -66,8 +68,9 @@ pub mod upkeep;
 
 pub mod backup;
 
-pub mod import;
 pub mod restore;
+
+pub mod import;
 
 pub mod export;
 

@@ -1,11 +1,10 @@
 //! Work on the ledger: done here if nobody writes to it, else handed to the receiver that does.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use anyhow::Result;
-use indicatif::{ProgressBar, ProgressStyle};
 
+use crate::cli::bar::Bar;
 use crate::cli::context::Context;
 use crate::cli::out::Out;
 use crate::cli::serve::admit_again;
@@ -14,7 +13,7 @@ use crate::domain::printable::Printable;
 use crate::providers::door::{self, Doors};
 use crate::store;
 use crate::store::query::Reader;
-use crate::store::task::{Progress, Task, TaskReport, submit_with};
+use crate::store::task::{Task, TaskReport, submit_with};
 use crate::store::upgrade::Upgraded;
 use crate::store::writer::{Options, Store};
 
@@ -33,9 +32,9 @@ pub fn submit(context: &Context, task: Task) -> Result<TaskReport> {
         Ok(store)
     };
     let report = submit_with(&context.database, task, opened, &mut |progress| {
-        bar.show(progress);
+        bar.count("", progress.done, progress.of);
     });
-    bar.clear();
+    drop(bar);
     let mut report = report?;
     report.findings.extend(upgraded);
     Ok(report)
@@ -86,41 +85,4 @@ pub fn report(context: &Context, report: &TaskReport, out: &mut Out) -> Result<(
         }
     }
     Ok(out.flush()?)
-}
-
-/// How far a task has come, on stderr where that is a terminal.
-pub struct Bar(ProgressBar);
-
-impl Bar {
-    /// Shown once a task takes a while.
-    pub fn new() -> Self {
-        let bar = ProgressBar::no_length();
-        bar.enable_steady_tick(Duration::from_millis(200));
-        Self(bar)
-    }
-
-    /// So far.
-    pub fn show(&self, progress: &Progress) {
-        if let Some(of) = progress.of
-            && self.0.length() != Some(of)
-        {
-            self.0.set_length(of);
-            if let Ok(style) = ProgressStyle::with_template("{wide_bar} {human_pos} of {human_len}")
-            {
-                self.0.set_style(style);
-            }
-        }
-        self.0.set_position(progress.done);
-    }
-
-    /// Gone without a trace.
-    pub fn clear(&self) {
-        self.0.finish_and_clear();
-    }
-}
-
-impl Default for Bar {
-    fn default() -> Self {
-        Self::new()
-    }
 }

@@ -1,11 +1,9 @@
 //! `quarantine`, `rebuild`, `verify`.
 
-use std::time::Duration;
-
 use anyhow::Result;
-use indicatif::ProgressBar;
 
 use crate::cli::args::{ListArgs, QuarantineCommand};
+use crate::cli::bar::Bar;
 use crate::cli::context::Context;
 use crate::cli::failure::{FAILED, Failure};
 use crate::cli::out::Out;
@@ -65,10 +63,11 @@ pub fn rebuild(context: &Context, check: bool, out: &mut Out) -> Result<()> {
 
 /// Looks at chain, sequence and file, and compares what is folded; exit code 1 if anything is wrong.
 pub fn verify(context: &Context, out: &mut Out) -> Result<()> {
-    let bar = ProgressBar::new_spinner();
-    bar.enable_steady_tick(Duration::from_millis(200));
-    let verified = verify_with(&context.database, &mut |done| bar.set_position(done));
-    bar.finish_and_clear();
+    let bar = Bar::new();
+    let verified = verify_with(&context.database, &mut |done| {
+        bar.count("checking deliveries", done, None);
+    });
+    drop(bar);
     let verified = verified?;
     // On a damaged chain a comparison of what was folded out of it says nothing.
     let drift = if verified.is_sound() {

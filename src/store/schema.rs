@@ -98,7 +98,7 @@ fn newer(path: &Path, found: i64) -> Error {
 fn io_error(path: &Path, source: io::Error) -> Error {
     Error::Io {
         path: path.to_owned(),
-        source,
+        cause: source,
     }
 }
 
@@ -239,7 +239,7 @@ pub(crate) fn judge(path: &Path, error: Error) -> Error {
     };
     match cause.sqlite_error_code() {
         Some(ErrorCode::NotADatabase) => Error::Foreign(path.to_owned()),
-        Some(ErrorCode::CannotOpen) if !path.exists() => Error::Absent(path.to_owned()),
+        Some(ErrorCode::CannotOpen) => cannot_open(path),
         Some(ErrorCode::DatabaseCorrupt) => Error::Damaged {
             path: path.to_owned(),
             what: cause.to_string(),
@@ -249,6 +249,21 @@ pub(crate) fn judge(path: &Path, error: Error) -> Error {
             what: "a table is missing".to_owned(),
         },
         _ => Error::Sqlite(cause),
+    }
+}
+
+/// Why SQLite cannot open the file at `path`, which it does not say.
+fn cannot_open(path: &Path) -> Error {
+    match File::open(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Error::Absent(path.to_owned()),
+        Err(error) => io_error(path, error),
+        Ok(_) => io_error(
+            path,
+            io::Error::other(
+                "reading it needs a file beside it, and none can be made there: copy the database, with its -wal if \
+                 there is one, to a folder of your own and name that with --db",
+            ),
+        ),
     }
 }
 

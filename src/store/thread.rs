@@ -196,7 +196,6 @@ impl Core {
             }
             self.show();
         }
-        // The first of all commits writes something: one of a clock that changes nothing proves nothing.
         if now >= self.next_probe {
             self.probe();
         }
@@ -371,13 +370,17 @@ impl Core {
         if self.stale {
             self.reload().inspect_err(|error| self.fail(error))?;
         }
+        let before = self.conn.total_changes();
         let done = self
             .begin()
             .and_then(|()| work(self))
             .and_then(|value| self.commit().map(|()| value));
         match done {
             Ok(value) => {
-                self.committed();
+                // One that wrote nothing, such as a tick of a clock that changes nothing, succeeds on a full disk too.
+                if self.conn.total_changes() > before {
+                    self.committed();
+                }
                 Ok(value)
             }
             Err(error) => {
@@ -746,14 +749,31 @@ mod tests {
         ledger
     }
 
-    fn end(ledger: &Ledger, hurry: bool) -> String {
+    fn core(ledger: &Ledger) -> Core {
         let shared = Arc::new(Shared::new(Zone::UTC, PathBuf::new()));
-        shared.hurry.store(hurry, Atomic::Relaxed);
         let (conn, _) = schema::open(&ledger.path, Zone::UTC, MORNING).unwrap();
         let path = ledger.path.clone();
-        let core = Core::load(conn, path, ledger.options(), Zone::UTC, shared).unwrap();
+        Core::load(conn, path, ledger.options(), Zone::UTC, shared).unwrap()
+    }
+
+    fn end(ledger: &Ledger, hurry: bool) -> String {
+        let core = core(ledger);
+        core.shared.hurry.store(hurry, Atomic::Relaxed);
         core.finish().unwrap();
         ledger.text("select value from meta where key = 'folded_seq'")
+    }
+
+    #[test]
+    fn a_commit_that_writes_nothing_does_not_say_that_the_disk_is_well() {
+        let mut ledger = Ledger::new();
+        ledger.close();
+        let mut core = core(&ledger);
+        core.tick();
+        core.failed("disk full");
+        core.tick();
+        assert_eq!(held(&core.shared.failing).as_deref(), Some("disk full"));
+        core.probe();
+        assert_eq!(*held(&core.shared.failing), None);
     }
 
     #[test]

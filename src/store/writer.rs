@@ -149,7 +149,7 @@ impl Store {
             .spawn(move || core.live())
             .map_err(|source| Error::Io {
                 path: path.clone(),
-                source,
+                cause: source,
             })?;
         Ok(Self {
             shared,

@@ -1,9 +1,8 @@
 //! The units: their texts, where they stand, which program they start.
 
 use std::fs;
-use std::io::Write as _;
 use std::net::SocketAddr;
-use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result};
@@ -11,6 +10,7 @@ use etcetera::BaseStrategy as _;
 
 use crate::cli::context::Context;
 use crate::cli::failure::Failure;
+use crate::config::fresh::Fresh;
 use crate::config::places;
 use crate::domain::printable::Printable;
 
@@ -98,25 +98,13 @@ pub fn put(path: &Path, text: &str) -> Result<()> {
             path.display()
         ))
     };
-    let fresh = path.with_extension("service.new");
     if let Some(dir) = path.parent() {
         fs::create_dir_all(dir).map_err(cannot)?;
     }
-    let written = fs::OpenOptions::new()
-        .write(true)
-        .create(true)
-        .truncate(true)
-        .mode(0o644)
-        .open(&fresh)
-        .and_then(|mut file| {
-            file.write_all(text.as_bytes())?;
-            file.sync_all()
-        })
-        .and_then(|()| fs::rename(&fresh, path));
-    if written.is_err() {
-        fs::remove_file(&fresh).ok();
-    }
-    Ok(written.map_err(cannot)?)
+    Ok(Fresh::beside(path)
+        .and_then(|fresh| fresh.with_mode(0o644)?.write(text.as_bytes()))
+        .and_then(Fresh::put)
+        .map_err(cannot)?)
 }
 
 /// Where the unit of this user stands.

@@ -145,7 +145,7 @@ impl Comparing {
             .spawn(move || comparison.run())
             .map_err(|source| Error::Io {
                 path: core.path.clone(),
-                source,
+                cause: source,
             })?;
         Ok(Self { thread, done, end })
     }
