@@ -747,7 +747,7 @@ mod tests {
     }
 
     fn end(ledger: &Ledger, hurry: bool) -> String {
-        let shared = Arc::new(Shared::new(Zone::UTC, PathBuf::new()));
+        let shared = Arc::new(Shared::new(Zone::UTC, PathBuf::new(), true));
         shared.hurry.store(hurry, Atomic::Relaxed);
         let (conn, _) = schema::open(&ledger.path, Zone::UTC, MORNING).unwrap();
         let path = ledger.path.clone();
