@@ -34,6 +34,7 @@ use crate::providers::door::{self, Doors};
 use crate::store;
 use crate::store::task::{Task, submit_with};
 use crate::store::upkeep::import::{Ground, Imported, Parcel, Preview, ground};
+use crate::store::writer::Store;
 
 /// So many lines, and bytes of deliveries, are handed over at once; one delivery may always be.
 const LOT_LINES: usize = 2_000;
@@ -64,7 +65,7 @@ pub fn run(context: &Context, args: &ImportArgs, out: &mut Out) -> Result<()> {
         clock: context.clock,
     };
     interrupt::noted()?;
-    let sink = Sink::new(context, args.dry_run, ground.last_seq)?;
+    let sink = Sink::new(context, args.dry_run, ground.last_seq, out)?;
     let mut run = Run {
         sink,
         bar: Bar::new(),
@@ -73,9 +74,15 @@ pub fn run(context: &Context, args: &ImportArgs, out: &mut Out) -> Result<()> {
         rejects: &mut rejects,
     };
     let ended = run.take_all(&lots(source, lines)?, out);
-    let mut total = run.total;
-    drop(run.bar);
+    let Run {
+        sink,
+        bar,
+        mut total,
+        ..
+    } = run;
     total.interrupted = ended.is_ok() && interrupt::is_asked() && !total.is_whole;
+    let ended = ended.and(sink.end(total.interrupted).map_err(Into::into));
+    drop(bar);
     total.rejects = rejects.path().map(|path| path.display().to_string());
     total.tell(context, out)?;
     ended?;
@@ -228,18 +235,46 @@ enum Sink<'a> {
         context: &'a Context,
         /// The newest delivery when this import began.
         before: i64,
+        /// The ledger itself, held to the end, where nobody else held it at first.
+        own: Option<Store>,
     },
     /// Nowhere: only what would happen is told.
     Dry(Preview),
 }
 
 impl<'a> Sink<'a> {
-    fn new(context: &'a Context, dry_run: bool, before: i64) -> Result<Self> {
+    fn new(context: &'a Context, dry_run: bool, before: i64, out: &mut Out) -> Result<Self> {
         Ok(if dry_run {
             Self::Dry(Preview::open(&context.database)?)
         } else {
-            Self::Ledger { context, before }
+            let own = match tasks::open_store(context, String::new()) {
+                Ok(store) => {
+                    tasks::say_upgraded(&store, out)?;
+                    Some(store)
+                }
+                // A receiver runs: it is handed over.
+                Err(store::Error::Locked { .. }) => None,
+                Err(error) => return Err(error.into()),
+            };
+            Self::Ledger {
+                context,
+                before,
+                own,
+            }
         })
+    }
+
+    /// Lets go of the ledger once what was taken in is folded; after `interrupted` the next process goes on with that.
+    fn end(self, interrupted: bool) -> Result<(), store::Error> {
+        match self {
+            Self::Ledger {
+                own: Some(store), ..
+            } if interrupted => store.stop(),
+            Self::Ledger {
+                own: Some(store), ..
+            } => store.close(),
+            _ => Ok(()),
+        }
     }
 
     /// The places in `failed` are those in `deliveries`.
@@ -254,7 +289,11 @@ impl<'a> Sink<'a> {
                     preview.judge(delivery, &door::read(delivery), &mut imported)?;
                 }
             }
-            Self::Ledger { context, before } if !deliveries.is_empty() => {
+            Self::Ledger {
+                context,
+                before,
+                own,
+            } if !deliveries.is_empty() => {
                 let parcels = deliveries
                     .iter()
                     .map(|(_, delivery, at)| Parcel::from(delivery).repeating(*at));
@@ -262,8 +301,12 @@ impl<'a> Sink<'a> {
                     parcels: parcels.collect(),
                     before: *before,
                 };
-                let local = || tasks::open_store(context, String::new());
-                let report = submit_with(&context.database, task, local, &mut |_| {})?;
+                let report = if let Some(store) = own {
+                    store.writer().run(task, &mut |_| {})?
+                } else {
+                    let local = || tasks::open_store(context, String::new());
+                    submit_with(&context.database, task, local, &mut |_| {})?
+                };
                 // A receiver of an earlier version tells in words only.
                 imported = report.import.ok_or_else(|| {
                     store::Error::Refused(

@@ -750,7 +750,7 @@ mod tests {
     }
 
     fn core(ledger: &Ledger) -> Core {
-        let shared = Arc::new(Shared::new(Zone::UTC, PathBuf::new()));
+        let shared = Arc::new(Shared::new(Zone::UTC, PathBuf::new(), true));
         let (conn, _) = schema::open(&ledger.path, Zone::UTC, MORNING).unwrap();
         let path = ledger.path.clone();
         Core::load(conn, path, ledger.options(), Zone::UTC, shared).unwrap()
