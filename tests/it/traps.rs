@@ -27,8 +27,8 @@ struct Post {
 impl Post {
     /// The bundled sample `name` with what stands at these pointers replaced.
     fn of(provider: &'static str, name: &str, changes: &[(&str, Json)]) -> Self {
-        let provider_s = providers::ALL.iter().find(|known| known.id() == provider);
-        let samples = provider_s.unwrap().samples();
+        let known = providers::ALL.iter().find(|known| known.id() == provider);
+        let samples = known.unwrap().samples();
         let sample = samples.iter().find(|sample| sample.name == name);
         let sample = sample.unwrap_or_else(|| panic!("no sample {name}"));
         let mut body: Json = serde_json::from_str(sample.body).unwrap();
