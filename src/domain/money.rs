@@ -274,7 +274,7 @@ mod tests {
         assert_eq!(minor.unsigned_abs().to_string(), expected, "{token}");
         assert!(minor == 0 || (minor < 0) == written.negative, "{token}");
         let shown = grouped(minor, digits).replace(',', "");
-        let split = shown.replace('.', "").replace('-', "");
+        let split = shown.replace(['.', '-'], "");
         assert_eq!(plain(&split), expected, "{token}");
         assert_eq!(
             shown.find('.').map_or(0, |at| shown.len() - at - 1),
