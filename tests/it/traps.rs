@@ -736,7 +736,7 @@ fn every_form_of_money_is_minor_units_or_a_flag_that_the_payment_shows() {
                 "select currency, sum(amount_minor) from payments where amount_minor is not null group by 1 order by 1",
                 &[
                     "CLF|12345",
-                    "INR|63302",
+                    "INR|63752",
                     "JPY|500",
                     "KWD|1234",
                     "TRY|100299",
