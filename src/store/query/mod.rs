@@ -16,6 +16,7 @@ mod plan;
 mod sql;
 mod status;
 mod vocabulary;
+pub mod who;
 
 use std::cell::RefCell;
 use std::path::{Path, PathBuf};
