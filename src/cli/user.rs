@@ -221,7 +221,7 @@ fn each_row(
             take(row)?;
         }
         match page.rows.into_iter().next_back() {
-            Some(last) if page.more_after => cursor = Cursor::After(last.key),
+            Some(row) if page.more_after => cursor = Cursor::After(row.key),
             _ => return Ok(()),
         }
     }
@@ -274,17 +274,17 @@ fn identity(reader: &Reader, one: &Match, zone: Zone, out: &mut Out) -> Result<(
         Printable::line(&one.place()),
         by(one)
     ))?;
-    let Some((row, aliases, also)) = reader.identity_of(one)? else {
+    let Some(user) = reader.user(one.id)? else {
         return Ok(());
     };
     let heads = heads(List::Users);
     for (place, head) in heads.iter().enumerate() {
-        let text = shown(&heads, place, &row.cells, zone);
+        let text = shown(&heads, place, &user.row.cells, zone);
         if !text.is_empty() && head.name != "id" {
             out.line(format!("{:<16} {text}", head.title))?;
         }
     }
-    for alias in aliases {
+    for alias in user.aliases {
         out.line(format!(
             "{:<16} {} ({}, delivery {})",
             "Another id",
@@ -293,7 +293,7 @@ fn identity(reader: &Reader, one: &Match, zone: Zone, out: &mut Out) -> Result<(
             alias.seq
         ))?;
     }
-    for other in also {
+    for other in user.also_seen_as {
         out.line(format!("{:<16} {}", "Also seen as", place_of(&other)))?;
     }
     out.line("")?;

@@ -84,15 +84,16 @@ fn named(file: Option<FileOf<'_>>, rejected: bool, id: i64) -> Result<String> {
 fn one_reader(reader: &Reader, one: &Match, out: &mut dyn Write, check: Check<'_>) -> Result<()> {
     let by: Vec<&str> = one.by.iter().map(|by| by.as_str()).collect();
     write!(out, "{{\"found_by\":{}", serde_json::to_string(&by)?)?;
-    if let Some((row, aliases, also)) = reader.identity_of(one)? {
+    if let Some(user) = reader.user(one.id)? {
         write!(
             out,
             ",\"user\":{}",
-            object(&heads(List::Users), &row.cells)?
+            object(&heads(List::Users), &user.row.cells)?
         )?;
-        let aliases = serde_json::to_string(&aliases)?;
+        let aliases = serde_json::to_string(&user.aliases)?;
         write!(out, ",\"aliases\":{}", crate::cli::table::tame(&aliases))?;
-        let also: Vec<String> = also
+        let also: Vec<String> = user
+            .also_seen_as
             .iter()
             .map(|row| object(&heads(List::Users), &row.cells))
             .collect::<std::io::Result<_>>()?;

@@ -43,9 +43,11 @@ pub(super) fn run(
     let who = whom(context, who)?;
     let reader = Reader::open(&context.database)?;
     let interrupt = Interrupt::noted()?;
-    let mut check = || match interrupt.is_asked() {
-        true => Err(interrupt::failure().into()),
-        false => Ok(()),
+    let mut check = || {
+        if interrupt.is_asked() {
+            return Err(interrupt::failure().into());
+        }
+        Ok(())
     };
     let status = reader.status(context.clock.now())?;
     let held = find(&reader, who, status.last_seq, &mut check)?;
@@ -92,7 +94,7 @@ fn tell(held: &Held, path: &Path, out: &mut Out) -> Result<()> {
         out.say("bodies were not searched for ids under 8 characters: data.json names them")?;
     }
     out.line(format!(
-        "{} readers, {} deliveries and {} turned-away requests in {}",
+        "readers {}, deliveries {}, turned-away requests {}: {}",
         held.matches.len(),
         held.deliveries.len(),
         held.rejected.len(),

@@ -95,19 +95,19 @@ fn one_reader(
         text(&one.place()),
         escaped(&by(one))
     )?;
-    if let Some((row, aliases, also)) = reader.identity_of(one)? {
+    if let Some(user) = reader.user(one.id)? {
         let heads = heads(List::Users);
         for (place, head) in heads.iter().enumerate() {
-            let value = shown(&heads, place, &row.cells, zone);
+            let value = shown(&heads, place, &user.row.cells, zone);
             if !value.is_empty() && head.name != "id" {
                 term(&head.title, &value, out)?;
             }
         }
-        for alias in aliases {
+        for alias in user.aliases {
             let told = format!("{} ({}, message {})", alias.alias, alias.source, alias.seq);
             term("Another id", Printable::line(&told).as_str(), out)?;
         }
-        for other in also {
+        for other in user.also_seen_as {
             term("Same address or id as", &place_of(&other), out)?;
         }
     }
@@ -232,10 +232,11 @@ fn turned_away(reader: &Reader, held: &Held, file: FileOf<'_>, out: &mut dyn Wri
 /// One line of a list, still open; `file` is a name that we made.
 fn item(number: i64, words: &str, file: Option<String>, out: &mut dyn Write) -> Result<()> {
     let words = escaped(words);
-    Ok(match file {
+    match file {
         Some(file) => write!(out, "<li><a href=\"{file}\">{number}</a> {words}")?,
         None => write!(out, "<li>{number} {words}")?,
-    })
+    }
+    Ok(())
 }
 
 #[cfg(test)]

@@ -7,13 +7,13 @@ use std::collections::BTreeSet;
 use rusqlite::{Connection, OptionalExtension};
 
 use crate::domain::event::ConsentKind;
-use crate::domain::page::{Cursor, List, Page, Row};
+use crate::domain::page::{Cursor, List, Page};
 use crate::domain::query::Key;
 use crate::domain::time::Timestamp;
 use crate::store::Error;
 use crate::store::append::{body_bytes, commit_to, link_of};
 use crate::store::project::standing::{self, AtTime, Consent};
-use crate::store::query::detail::{Alias, exactly, text_of};
+use crate::store::query::detail::{exactly, text_of};
 use crate::store::query::who::Match;
 use crate::store::query::{Reader, Sql};
 use crate::store::schema::hex;
@@ -79,12 +79,6 @@ impl Reader {
         page.rows
             .retain(|row| text_of(list, row, "user_id") == one.user_id);
         Ok(page)
-    }
-
-    /// `one`'s row in `users`, other ids, and who else is seen with the same address or id.
-    pub fn identity_of(&self, one: &Match) -> Result<Option<(Row, Vec<Alias>, Vec<Row>)>, Error> {
-        let found = self.user(one.id)?;
-        Ok(found.map(|user| (user.row, user.aliases, user.also_seen_as)))
     }
 
     /// Every consent that was ever told of `matches`, in order.
