@@ -255,7 +255,7 @@ fn unzipped(path: &Path) -> std::collections::BTreeMap<String, Vec<u8>> {
             let mut file = zip.by_index(place).unwrap();
             let mut bytes = Vec::new();
             file.read_to_end(&mut bytes).unwrap();
-            (file.name().to_owned(), bytes)
+            (file.name().unwrap().into_owned(), bytes)
         })
         .collect()
 }
