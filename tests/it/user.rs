@@ -337,12 +337,17 @@ fn an_export_holds_what_the_ledger_holds_and_nothing_of_others() {
         .iter()
         .map(|delivery| delivery["seq"].as_i64().unwrap())
         .collect();
-    assert_eq!(seqs, [seq, also, 4]);
+    // The second is another reader's, with the same phone: told of, but not handed out.
+    assert_eq!(seqs, [seq, 2, also, 4]);
+    let theirs = &data[0]["deliveries"][1];
+    assert_eq!(theirs["names_other_readers"], true);
+    assert_eq!(theirs["file"], Value::Null);
+    assert_eq!(theirs["events"], json!([]));
     assert_eq!(data[0]["readers"].as_array().unwrap().len(), 2);
     let everything = files.values().fold(String::new(), |all, bytes| {
         all + &String::from_utf8_lossy(bytes)
     });
-    assert!(!everything.contains("Bob Other"));
+    assert!(!everything.contains("Bob Other") && !everything.contains("bob@"));
     let page = String::from_utf8(files["index.html"].clone()).unwrap();
     assert!(page.contains("Content-Security-Policy") && page.contains("ada@example.org"));
     assert!(

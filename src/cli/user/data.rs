@@ -32,7 +32,7 @@ pub(super) fn write(
     )?;
     for (place, one) in held.matches.iter().enumerate() {
         comma(place, out)?;
-        one_reader(reader, one, out, check)?;
+        one_reader(reader, one, file.is_some(), out, check)?;
     }
     write!(out, "],\"deliveries\":[")?;
     let mut place = 0;
@@ -81,7 +81,14 @@ fn named(file: Option<FileOf<'_>>, rejected: bool, id: i64) -> Result<String> {
     })
 }
 
-fn one_reader(reader: &Reader, one: &Match, out: &mut dyn Write, check: Check<'_>) -> Result<()> {
+/// Who else is seen with the same address or id is for the publisher alone: they may be somebody else.
+fn one_reader(
+    reader: &Reader,
+    one: &Match,
+    given_away: bool,
+    out: &mut dyn Write,
+    check: Check<'_>,
+) -> Result<()> {
     let by: Vec<&str> = one.by.iter().map(|by| by.as_str()).collect();
     write!(out, "{{\"found_by\":{}", serde_json::to_string(&by)?)?;
     if let Some(user) = reader.user(one.id)? {
@@ -92,12 +99,14 @@ fn one_reader(reader: &Reader, one: &Match, out: &mut dyn Write, check: Check<'_
         )?;
         let aliases = serde_json::to_string(&user.aliases)?;
         write!(out, ",\"aliases\":{}", crate::cli::table::tame(&aliases))?;
-        let also: Vec<String> = user
-            .also_seen_as
-            .iter()
-            .map(|row| object(&heads(List::Users), &row.cells))
-            .collect::<std::io::Result<_>>()?;
-        write!(out, ",\"also_seen_as\":[{}]", also.join(","))?;
+        if !given_away {
+            let also: Vec<String> = user
+                .also_seen_as
+                .iter()
+                .map(|row| object(&heads(List::Users), &row.cells))
+                .collect::<std::io::Result<_>>()?;
+            write!(out, ",\"also_seen_as\":[{}]", also.join(","))?;
+        }
     }
     for list in LISTS_OF_A_READER {
         write!(out, ",\"{list}\":[")?;

@@ -7,7 +7,7 @@ use anyhow::Result;
 use crate::cli::show::heads;
 use crate::cli::table::{Head, shown};
 use crate::cli::user::data::FileOf;
-use crate::cli::user::{Check, Held, by, each_row, line, place_of, title};
+use crate::cli::user::{Check, Held, by, each_row, line, title};
 use crate::domain::page::{List, Row};
 use crate::domain::printable::Printable;
 use crate::domain::time::{Timestamp, Zone};
@@ -106,9 +106,6 @@ fn one_reader(
         for alias in user.aliases {
             let told = format!("{} ({}, message {})", alias.alias, alias.source, alias.seq);
             term("Another id", Printable::line(&told).as_str(), out)?;
-        }
-        for other in user.also_seen_as {
-            term("Same address or id as", &place_of(&other), out)?;
         }
     }
     write!(out, "</dl>")?;
