@@ -5,7 +5,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
-use std::io::{self, BufWriter, Seek, SeekFrom, Write};
+use std::io::{BufWriter, Write};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result};
@@ -110,47 +110,17 @@ fn write(
     file: File,
     check: Check<'_>,
 ) -> Result<()> {
-    let mut zip = ZipWriter::new(UntilFailed {
-        file: BufWriter::new(file),
-        failed: false,
-    });
-    fill(context, reader, held, &mut zip, check)?;
+    let mut zip = ZipWriter::new(BufWriter::new(file));
+    if let Err(error) = fill(context, reader, held, &mut zip, check) {
+        // Dropped, it would try to end the archive once more and complain by itself.
+        std::mem::forget(zip);
+        return Err(error);
+    }
     zip.finish()?.flush()?;
     Ok(())
 }
 
-type Zip = ZipWriter<UntilFailed>;
-
-/// A file that fails once: dropped after that, the archive would try to end itself again and complain on its own.
-struct UntilFailed {
-    file: BufWriter<File>,
-    failed: bool,
-}
-
-impl Write for UntilFailed {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        if self.failed {
-            return Ok(bytes.len());
-        }
-        self.file.write(bytes).inspect_err(|_| self.failed = true)
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        if self.failed {
-            return Ok(());
-        }
-        self.file.flush().inspect_err(|_| self.failed = true)
-    }
-}
-
-impl Seek for UntilFailed {
-    fn seek(&mut self, to: SeekFrom) -> io::Result<u64> {
-        if self.failed {
-            return Ok(0);
-        }
-        self.file.seek(to).inspect_err(|_| self.failed = true)
-    }
-}
+type Zip = ZipWriter<BufWriter<File>>;
 
 fn fill(
     context: &Context,
