@@ -54,18 +54,24 @@ pub fn run(context: &Context, args: &ExportArgs, out: &mut Out) -> Result<()> {
         error.context(cannot_write(path))
     })?;
     into.flush().with_context(|| cannot_write(path))?;
-    let put = if args.force {
-        fresh.put()
-    } else {
-        fresh.put_where_nothing_is()
-    };
-    put.with_context(|| cannot_write(path))?;
+    put(fresh, path, args.force)?;
     out.say(format!("{written} {list} in {}", path.display()))?;
     Ok(())
 }
 
-fn cannot_write(path: &Path) -> String {
+/// What failed, where `path` could not be written.
+pub(crate) fn cannot_write(path: &Path) -> String {
     format!("cannot write {}", path.display())
+}
+
+/// Gives what was begun its name, now that it is whole.
+pub(crate) fn put(fresh: Fresh, path: &Path, force: bool) -> Result<()> {
+    let put = if force {
+        fresh.put()
+    } else {
+        fresh.put_where_nothing_is()
+    };
+    put.with_context(|| cannot_write(path))
 }
 
 /// How many rows were written.
@@ -146,7 +152,7 @@ fn events(reader: &Reader, query: &Query, last: i64, take: Take<'_>) -> Result<(
 }
 
 /// The file that becomes `path` once it is whole. Refused where `path` is there, unless it is a file and `force`.
-fn begin(path: &Path, force: bool) -> Result<Fresh> {
+pub(crate) fn begin(path: &Path, force: bool) -> Result<Fresh> {
     let refuse = |why: &str| Failure::usage(format!("{} {why}", path.display()));
     match fs::metadata(path) {
         Ok(there) if !there.is_file() => {

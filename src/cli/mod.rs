@@ -74,6 +74,10 @@ pub mod import;
 
 pub mod export;
 
+pub mod user;
+
+pub mod prove;
+
 pub mod demo;
 
 pub mod settings;
@@ -129,6 +133,8 @@ pub fn run(cli: &Cli) -> Result<()> {
         }
         Command::Import(args) => import::run(&context()?, args, out),
         Command::Export(args) => export::run(&context()?, args, out),
+        Command::User(command) => user::run(&context()?, command, out),
+        Command::Prove(args) => prove::run(&context()?, args, out),
         Command::Demo(args) => demo::run(global, args, out),
         Command::Rebuild { check } => upkeep::rebuild(&context()?, *check, out),
         Command::Verify => upkeep::verify(&context()?, out),

@@ -31,3 +31,4 @@ mod screen;
 mod service;
 mod traps;
 mod upgrade;
+mod user;

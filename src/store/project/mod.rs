@@ -21,6 +21,7 @@ mod groups;
 mod order;
 mod payments;
 mod recent;
+pub(crate) mod standing;
 mod subscriptions;
 #[cfg(test)]
 mod tests;

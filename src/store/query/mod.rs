@@ -13,9 +13,11 @@ mod functions;
 mod lists;
 mod open;
 mod plan;
+pub mod reader;
 mod sql;
 mod status;
 mod vocabulary;
+pub mod who;
 
 use std::cell::RefCell;
 use std::path::{Path, PathBuf};
@@ -36,6 +38,8 @@ pub use export::{Stretch, exported};
 pub use lists::columns;
 pub use sql::{EachRow, SqlOutcome};
 pub use status::{Checked, Connection as Connected, Growth, Lost, Quiet, Refusals, Status};
+
+pub use crate::store::project::standing::{AtTime, Consent, Standing, Turn};
 
 use plan::{Statement, Values};
 use vocabulary::Plans;
