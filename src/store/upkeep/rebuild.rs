@@ -17,7 +17,7 @@ use rusqlite::{Connection, Rows, Statement};
 use crate::domain::time::{Timestamp, Zone};
 use crate::store::append::stored_after;
 use crate::store::fold::{self, Folder, Trouble, Unfolded};
-use crate::store::schema::{self, beside, remove, set_meta};
+use crate::store::schema::{self, COMPARED, beside, remove, set_meta};
 use crate::store::task::{Progress, Step, Steps, TaskReport};
 use crate::store::thread::{Core, TICK_ROWS};
 use crate::store::{Error, Mode, ReadFn, connect};
@@ -29,6 +29,7 @@ const LOOK_AGAIN: Duration = Duration::from_millis(50);
 /// Everything that is not folded out of deliveries.
 const KEPT: &[&str] = &[
     "deliveries",
+    "seals",
     "upkeep",
     "delivery_keys",
     "unconfirmed",
@@ -134,7 +135,7 @@ impl Comparing {
         let done = Arc::new(AtomicI64::new(0));
         let comparison = Comparison {
             ledger,
-            beside: beside(&core.path, ".check"),
+            beside: beside(&core.path, COMPARED),
             read: core.folder.reader(),
             zone: core.folder.zone(),
             now,
