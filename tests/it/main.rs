@@ -29,3 +29,4 @@ mod reach;
 mod screen;
 mod service;
 mod upgrade;
+mod verify;

@@ -369,7 +369,10 @@ fn check_schema(conn: &Connection, verified: &mut Verified) {
     match compared {
         Ok((expected, found)) => {
             for one in expected.iter().filter(|one| !found.contains(*one)) {
-                let what = format!("schema: {} {} is not what this version makes", one.0, one.1);
+                let what = format!(
+                    "schema: {} {} is not what this version makes",
+                    one[0], one[1]
+                );
                 verified.note(None, what);
             }
         }
@@ -377,25 +380,25 @@ fn check_schema(conn: &Connection, verified: &mut Verified) {
     }
 }
 
-fn expected_schema() -> Result<Vec<(String, String, String)>, Error> {
+fn expected_schema() -> Result<Vec<[String; 4]>, Error> {
     let mut conn = connect(Path::new(":memory:"), Mode::Fill)?;
     schema::create(&mut conn, Zone::UTC, Timestamp::from_ms(0))?;
     statements(&conn)
 }
 
-/// Kind, name and statement of everything with a statement, without comments and spaces.
-fn statements(conn: &Connection) -> Result<Vec<(String, String, String)>, Error> {
+/// Kind, name, table and statement of everything, without comments and spaces.
+fn statements(conn: &Connection) -> Result<Vec<[String; 4]>, Error> {
     let mut statement =
-        conn.prepare("select type, name, sql from sqlite_schema where sql is not null")?;
+        conn.prepare("select type, name, tbl_name, ifnull(sql, '') from sqlite_schema")?;
     let rows = statement.query_map([], |row| {
-        let sql: String = row.get(2)?;
+        let sql: String = row.get(3)?;
         let bare = sql
             .lines()
             .map(|line| line.split("--").next().unwrap_or_default());
         let bare: String = bare
             .flat_map(|line| line.chars().filter(|one| !one.is_whitespace()))
             .collect();
-        Ok((row.get(0)?, row.get(1)?, bare))
+        Ok([row.get(0)?, row.get(1)?, row.get(2)?, bare])
     })?;
     Ok(rows.collect::<rusqlite::Result<_>>()?)
 }
