@@ -199,8 +199,8 @@ pub enum Command {
         #[arg(long)]
         check: bool,
     },
-    /// Check chain, sequence and file
-    Verify,
+    /// Check chain, sequence, file and lists; exit 1 if anything is wrong
+    Verify(VerifyArgs),
     /// A verified copy of the database, at any time
     Backup(BackupArgs),
     /// Put a verified backup in the place of the database
@@ -420,6 +420,17 @@ pub struct RestoreArgs {
     /// Verify the backup and change nothing
     #[arg(long, conflicts_with_all = ["replace", "with_settings"])]
     pub check: bool,
+}
+
+/// What `verify` takes.
+#[derive(Args, Clone, Debug)]
+pub struct VerifyArgs {
+    /// The end of the chain as an earlier `verify` printed it: it must still be there
+    #[arg(long, value_name = "SEQ:LINK")]
+    pub noted: Option<String>,
+    /// Leave out the lists: deliveries and file only; writes nothing
+    #[arg(long)]
+    pub deliveries: bool,
 }
 
 /// What `import` takes.

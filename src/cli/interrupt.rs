@@ -3,7 +3,7 @@
 //! Work that has something to finish is told and looks by itself (`Interrupt`); a command that writes what it asks the
 //! ledger for is interrupted, and what was written so far comes out (`watch`). A second signal ends either at once.
 
-use std::io;
+use std::io::{self, Write as _};
 use std::process::exit;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -38,6 +38,15 @@ impl Interrupt {
     /// Whether it is time to end.
     pub fn is_asked(&self) -> bool {
         self.0.load(Ordering::Relaxed)
+    }
+
+    /// Ends the process if it is time to, for work that can be left at any moment.
+    pub fn end(&self) {
+        if self.is_asked() {
+            // There is nobody left to tell if this fails.
+            let _ = io::stderr().write_all(b"interrupted: no delivery was touched\n");
+            exit(INTERRUPTED.into());
+        }
     }
 
     /// The same, for work that looks by itself.

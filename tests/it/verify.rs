@@ -215,6 +215,169 @@ fn no_damage_makes_verify_panic() {
     );
 }
 
+/// A home with a ledger of something of everything.
+fn home() -> Home {
+    let home = Home::new();
+    fs::create_dir_all(home.ledger().parent().unwrap()).unwrap();
+    let store = open(&home.ledger());
+    fill(&store);
+    store.close().unwrap();
+    home
+}
+
+fn says(home: &Home, args: &[&str]) -> (Option<i32>, String, String) {
+    let done = home.command(args).output().unwrap();
+    let text = |bytes| String::from_utf8(bytes).unwrap();
+    (done.status.code(), text(done.stdout), text(done.stderr))
+}
+
+const COMMANDS: [&[&str]; 4] = [
+    &["verify"],
+    &["verify", "--deliveries"],
+    &["rebuild"],
+    &["rebuild", "--check"],
+];
+
+/// What stands at the ledger's place, the exit code and a word of the line that says so.
+type Bad = (&'static str, fn(&Path), i32, &'static str);
+
+fn newer(path: &Path) {
+    let conn = rusqlite::Connection::open(path).unwrap();
+    conn.execute_batch("pragma user_version = 99").unwrap();
+}
+
+fn foreign(path: &Path) {
+    fs::remove_file(path).unwrap();
+    let conn = rusqlite::Connection::open(path).unwrap();
+    conn.execute_batch("create table theirs (a); insert into theirs values (1)")
+        .unwrap();
+}
+
+fn cut_off(path: &Path) {
+    let file = fs::OpenOptions::new().write(true).open(path).unwrap();
+    file.set_len(4096 * 3 + 17).unwrap();
+}
+
+const BAD: &[Bad] = &[
+    (
+        "absent",
+        |path| fs::remove_file(path).unwrap(),
+        3,
+        "there is no ledger",
+    ),
+    (
+        "empty",
+        |path| fs::write(path, "").unwrap(),
+        3,
+        "there is no ledger",
+    ),
+    (
+        "a text",
+        |path| fs::write(path, "not a database\n".repeat(40)).unwrap(),
+        1,
+        "is not a subledger database",
+    ),
+    ("foreign", foreign, 1, "is not a subledger database"),
+    ("newer", newer, 1, "newer subledger"),
+    ("cut off", cut_off, 1, ""),
+];
+
+#[test]
+fn whatever_stands_in_the_place_of_a_ledger_is_told_and_left_alone() {
+    for (what, put, code, word) in BAD {
+        let home = home();
+        put(&home.ledger());
+        let before = fs::read(home.ledger()).ok();
+        for args in COMMANDS {
+            let (found, stdout, stderr) = says(&home, args);
+            assert_eq!(found, Some(*code), "{what} {args:?}: {stdout}{stderr}");
+            let said = format!("{stdout}{stderr}");
+            assert!(said.contains(word), "{what} {args:?}: {said}");
+            assert!(!said.contains("panicked"), "{what} {args:?}: {said}");
+            assert_eq!(fs::read(home.ledger()).ok(), before, "{what} {args:?}");
+            assert!(!home.ledger().with_extension("db.check").exists());
+        }
+    }
+}
+
+#[test]
+fn the_end_of_the_chain_can_be_noted_and_looked_for() {
+    let home = home();
+    let (code, stdout, _) = says(&home, &["verify"]);
+    assert_eq!(code, Some(0), "{stdout}");
+    let end = stdout
+        .lines()
+        .find_map(|line| line.strip_prefix("its end: "))
+        .unwrap();
+    let noted = ["verify", "--deliveries", "--noted", end];
+    assert_eq!(says(&home, &noted).0, Some(0));
+    assert_eq!(says(&home, &["verify", "--noted", "12"]).0, Some(2));
+    // The newest one, taken away with everything that tells of it, is missed only by whoever noted it.
+    let (seq, _) = end.split_once(':').unwrap();
+    home.open()
+        .execute_batch(&format!(
+            "pragma foreign_keys = off; drop trigger deliveries_no_delete;
+             delete from deliveries where seq = {seq}; delete from seals where seq = {seq};
+             delete from events where seq = {seq}; delete from unconfirmed where seq = {seq};"
+        ))
+        .unwrap();
+    let (code, stdout, _) = says(&home, &noted);
+    assert_eq!(code, Some(1), "{stdout}");
+    assert!(stdout.contains(&format!("{seq}: is missing")), "{stdout}");
+    assert!(stdout.contains("trigger deliveries_no_delete"), "{stdout}");
+}
+
+#[test]
+fn a_rebuild_under_a_running_receiver_loses_nothing() {
+    let home = home();
+    let serving = home.serve();
+    home.open()
+        .execute_batch(
+            "update users set email = 'forged@example.org'; update daily set events = events + 1",
+        )
+        .unwrap();
+    let before = home.number("select count(*) from deliveries");
+    let mut rebuild = home
+        .command(&["rebuild"])
+        .stdout(std::process::Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut sent = 0;
+    while sent < 20 || rebuild.try_wait().unwrap().is_none() {
+        sent += 1;
+        let body =
+            format!(r#"{{"event_type":"visitor.greeted","data":{{"visitor_id":"v{sent}"}}}}"#);
+        let (status, says) = serving.post("klustr", "events", body.as_bytes()).unwrap();
+        assert_eq!(status, 200, "{says}");
+    }
+    let done = rebuild.wait_with_output().unwrap();
+    assert_eq!(done.status.code(), Some(0), "{done:?}");
+    assert_eq!(
+        home.number("select count(*) from deliveries"),
+        before + sent
+    );
+    let forged = "select count(*) from users where email = 'forged@example.org'";
+    assert_eq!(home.number(forged), 0);
+    let (code, stdout, stderr) = says(&home, &["verify"]);
+    assert_eq!(code, Some(0), "{stdout}{stderr}");
+    assert_eq!(serving.terminate(), Some(0));
+}
+
+#[test]
+fn what_a_killed_comparison_left_is_gone_at_the_next_start() {
+    let home = home();
+    let left =
+        ["check", "check-wal"].map(|ending| home.ledger().with_extension(format!("db.{ending}")));
+    for file in &left {
+        fs::write(file, "half").unwrap();
+    }
+    home.serve().kill();
+    assert!(left.iter().all(|file| !file.exists()), "{left:?}");
+    let (code, stdout, stderr) = says(&home, &["rebuild", "--check"]);
+    assert_eq!(code, Some(0), "{stdout}{stderr}");
+    assert!(left.iter().all(|file| !file.exists()), "{left:?}");
+}
+
 /// Statements that change a projection behind the program's back, one for each.
 const TAMPERED: &[(&str, &str)] = &[
     (
@@ -251,11 +414,7 @@ const TAMPERED: &[(&str, &str)] = &[
 
 #[test]
 fn whatever_is_tampered_with_is_found_and_mended() {
-    let home = Home::new();
-    fs::create_dir_all(home.ledger().parent().unwrap()).unwrap();
-    let store = open(&home.ledger());
-    fill(&store);
-    store.close().unwrap();
+    let home = home();
     // The clock of the program is not that of the test: what it changes is brought up to it.
     let done = home.command(&["verify"]).output().unwrap();
     assert_eq!(done.status.code(), Some(0), "{done:?}");

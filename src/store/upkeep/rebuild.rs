@@ -118,14 +118,14 @@ pub(crate) fn rebuild(zone: Option<Zone>) -> Steps {
 
 enum Stage {
     /// To be compared, with what was folded again so far.
-    Begin(Option<Again>),
+    Begin(Option<Box<Again>>),
     Compare(Comparing),
-    Exchange(Compared),
+    Exchange(Box<Compared>),
     InPlace(Steps),
 }
 
 /// Brings the ledger to one moment and has it compared.
-fn begin(core: &mut Core, again: Option<Again>) -> Result<(Stage, Step), Error> {
+fn begin(core: &mut Core, again: Option<Box<Again>>) -> Result<(Stage, Step), Error> {
     if core.behind() && core.catch_up(STEP, &|| false)? > 0 {
         let done = progress(core.folder.seq, core.head.seq);
         return Ok((Stage::Begin(again), Step::More(done)));
@@ -282,11 +282,11 @@ struct Comparing {
 
 enum Looked {
     Still(Comparing, Progress),
-    Ended(Compared),
+    Ended(Box<Compared>),
 }
 
 impl Comparing {
-    fn start(core: &Core, now: Timestamp, again: Option<Again>) -> Result<Self, Error> {
+    fn start(core: &Core, now: Timestamp, again: Option<Box<Again>>) -> Result<Self, Error> {
         let ledger = connect(&core.path, Mode::Read)?;
         ledger.execute_batch("begin")?;
         // The snapshot is taken by the first read, while the writer's thread is here and writes nothing.
@@ -296,7 +296,7 @@ impl Comparing {
         let done = Arc::new(AtomicI64::new(0));
         let again = match again {
             Some(again) => again,
-            None => Again::new(core, now)?,
+            None => Box::new(Again::new(core, now)?),
         };
         let comparison = Comparison {
             ledger,
@@ -324,14 +324,14 @@ impl Comparing {
             .thread
             .join()
             .map_err(|_| Error::Refused(broke.to_owned()))?;
-        compared.map(Looked::Ended)
+        Ok(Looked::Ended(Box::new(compared?)))
     }
 }
 
 /// How a comparison ended.
 struct Compared {
     found: Differences,
-    again: Again,
+    again: Box<Again>,
 }
 
 /// What differs.
@@ -385,7 +385,7 @@ impl Differing {
 
 struct Comparison {
     ledger: Connection,
-    again: Again,
+    again: Box<Again>,
     now: Timestamp,
     done: Arc<AtomicI64>,
 }

@@ -3,8 +3,8 @@
 //!
 //! Reads only, deliveries a bounded number at a time so that the writer's checkpoints go on; SQLite's own check at the
 //! end is one long read. Never panics on a damaged file: what cannot be read is damage with a place. Nothing vouches
-//! for what the publisher wrote (reviews, views), for counters (checks, rejected_lost), for what duplicates are
-//! recognised by (delivery_keys, unconfirmed) and for the settings in `meta`, beyond what SQLite checks itself.
+//! for what the publisher wrote (`reviews`, `views`), for counters (`checks`, `rejected_lost`), for what duplicates are
+//! recognised by (`delivery_keys`, `unconfirmed`) and for the settings in `meta`, beyond what SQLite checks itself.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -52,6 +52,13 @@ impl Verified {
         match self.last_seq {
             0 => String::new(),
             seq => format!("{seq}:{}", self.head),
+        }
+    }
+
+    /// Adds what was found elsewhere.
+    pub fn add(&mut self, damage: Option<Damage>) {
+        if let Some(Damage { seq, what }) = damage {
+            self.note(seq, what);
         }
     }
 
@@ -119,6 +126,18 @@ pub fn verify_until(
         return Err(Error::Interrupted);
     }
     Ok(verified)
+}
+
+/// How many deliveries there are to look at, as far as that can be read.
+pub fn length(path: &Path) -> Option<u64> {
+    if schema::look(path).ok()? != Found::Ledger {
+        return None;
+    }
+    let conn = connect(path, Mode::Read).ok()?;
+    let last: i64 = conn
+        .query_row("select max(seq) from deliveries", [], |row| row.get(0))
+        .ok()?;
+    u64::try_from(last).ok()
 }
 
 /// Whether the delivery at `seq` still has the link `noted`, which was written down elsewhere; damage is what differs.
