@@ -63,6 +63,11 @@ create table delivery_keys ( -- what a delivery that was here before is recognis
   seq  integer not null                 -- the first delivery with it; for keys with a window the last stored one
 ) strict, without rowid;
 
+create table seals ( -- a checksum over every column of a delivery that its link does not cover: finds damage, not forgery
+  seq  integer primary key,             -- the delivery
+  seal integer not null                 -- first 8 bytes of SHA-256 over those columns, each behind its kind and length
+) strict;
+
 create table unconfirmed ( -- deliveries whose 200 is not known to have been written out
   seq integer primary key references deliveries (seq)
 ) strict;

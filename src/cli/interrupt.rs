@@ -5,7 +5,8 @@
 //! the process at once. Signals belong to the whole process, and so does what is remembered of them.
 
 use std::fs;
-use std::io;
+use std::io::{self, Write as _};
+use std::process::exit;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, LazyLock};
 use std::time::Duration;
@@ -75,6 +76,15 @@ fn ignores(status: &str, signal: i32) -> bool {
 /// Whether it is time to end.
 pub fn is_asked() -> bool {
     ASKED.load(Ordering::Relaxed)
+}
+
+/// Ends the process if it is time to, for work that can be left at any moment.
+pub fn end() {
+    if is_asked() {
+        // There is nobody left to tell if this fails.
+        let _ = io::stderr().write_all(b"interrupted: no delivery was touched\n");
+        exit(INTERRUPTED.into());
+    }
 }
 
 /// An error that ends the command, once it is time.

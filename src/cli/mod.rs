@@ -137,7 +137,7 @@ pub fn run(cli: &Cli) -> Result<()> {
         Command::Prove(args) => prove::run(&context()?, args, out),
         Command::Demo(args) => demo::run(global, args, out),
         Command::Rebuild { check } => upkeep::rebuild(&context()?, *check, out),
-        Command::Verify => upkeep::verify(&context()?, out),
+        Command::Verify(args) => upkeep::verify(&context()?, args, out),
         Command::Backup(args) => backup::run(&context()?, args, out),
         Command::Restore(args) => restore::run(global, args, out),
         Command::Status => status::run(&context()?, out),

@@ -6,6 +6,7 @@ use anyhow::Result;
 
 use crate::cli::bar::Bar;
 use crate::cli::context::Context;
+use crate::cli::interrupt;
 use crate::cli::out::Out;
 use crate::cli::serve::admit_again;
 use crate::cli::settings;
@@ -19,6 +20,16 @@ use crate::store::writer::{Options, Store};
 
 /// Does `task` on the ledger of `context`, showing how far it has come where somebody watches.
 pub fn submit(context: &Context, task: Task) -> Result<TaskReport> {
+    submit_watched(context, task, &mut || {})
+}
+
+/// `submit` for a task that may be left halfway: the process ends once it is asked to.
+pub fn submit_until(context: &Context, task: Task) -> Result<TaskReport> {
+    interrupt::noted()?;
+    submit_watched(context, task, &mut interrupt::end)
+}
+
+fn submit_watched(context: &Context, task: Task, look: &mut dyn FnMut()) -> Result<TaskReport> {
     // A task makes no ledger.
     Reader::open(&context.database)?;
     if matches!(task, Task::Admit { .. }) {
@@ -33,6 +44,7 @@ pub fn submit(context: &Context, task: Task) -> Result<TaskReport> {
     };
     let report = submit_with(&context.database, task, opened, &mut |progress| {
         bar.count("", progress.done, progress.of);
+        look();
     });
     drop(bar);
     let mut report = report?;
@@ -80,6 +92,9 @@ pub fn report(context: &Context, report: &TaskReport, out: &mut Out) -> Result<(
         out.line(crate::cli::table::tame(&serde_json::to_string(&[report])?))?;
     } else {
         out.line(Printable::line(&report.summary))?;
+        for (list, rows) in &report.counts {
+            out.line(format!("  {list}: {rows}"))?;
+        }
         for finding in &report.findings {
             out.line(format!("  {}", Printable::line(finding)))?;
         }

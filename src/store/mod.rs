@@ -11,6 +11,8 @@ pub mod upgrade;
 
 pub mod append;
 
+mod seal;
+
 pub mod project;
 
 mod fold;

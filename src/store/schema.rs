@@ -11,6 +11,7 @@ use std::path::{Path, PathBuf};
 use rusqlite::{Connection, ErrorCode, OptionalExtension, params};
 
 use crate::domain::time::{Timestamp, Zone};
+use crate::store::seal;
 use crate::store::upgrade::{self, Upgraded};
 use crate::store::{Error, Mode, connect};
 
@@ -22,6 +23,9 @@ pub const APPLICATION_ID: i64 = 0x5375_624c;
 
 /// `PRAGMA user_version` of a new ledger: the first schema and the steps of `upgrade` since.
 pub const SCHEMA_VERSION: i64 = 2;
+
+/// The ending of the file in which everything is folded again, to be compared.
+pub(crate) const COMPARED: &str = ".check";
 
 /// Version of the code that reads and folds deliveries, raised whenever it reads or folds anything differently. A
 /// ledger that is opened for writing with a smaller one has what was not understood read again, then everything folded
@@ -118,6 +122,11 @@ pub fn open(
     let upgraded = (found < SCHEMA_VERSION)
         .then(|| upgrade::run(&mut conn, path, found, upgrade::STEPS, now))
         .transpose()?;
+    seal::keep(&conn)?;
+    for left in ["", "-wal", "-shm", "-journal"] {
+        // A comparison that was killed on the way: whoever holds the lock is the only one to make one.
+        remove(&beside(path, &format!("{COMPARED}{left}")))?;
+    }
     Ok((conn, upgraded))
 }
 

@@ -19,13 +19,14 @@ use serde::Serialize;
 use crate::domain::time::Timestamp;
 use crate::store::Error;
 use crate::store::schema::{self, beside, folder, remove, set_meta};
+use crate::store::seal;
 use crate::store::upkeep::copy::{Existing, Stage, UNFINISHED, Watch, copy};
 
 /// What a step does, inside the transaction of all of them.
 pub(crate) type Step = fn(&Connection) -> Result<(), Error>;
 
 /// The steps in order: the first makes schema 2 out of schema 1. Together they give what `schema.sql` makes at once.
-pub(crate) const STEPS: &[Step] = &[keep_upgrades];
+pub(crate) const STEPS: &[Step] = &[second];
 
 /// What stands in the name of a copy between the ledger's name and its schema.
 const BEFORE: &str = ".before-upgrade-";
@@ -143,7 +144,18 @@ impl Upgrade {
     }
 }
 
-/// Schema 2: a place where it is written what an upgrade brought.
+/// Schema 2: a place where it is written what an upgrade brought, and a seal for each delivery.
+fn second(conn: &Connection) -> Result<(), Error> {
+    keep_upgrades(conn)?;
+    conn.execute_batch(
+        "create table seals (
+          seq  integer primary key,
+          seal integer not null
+        ) strict",
+    )?;
+    seal::seal_all(conn)
+}
+
 fn keep_upgrades(conn: &Connection) -> Result<(), Error> {
     conn.execute_batch(
         "create table upgrades (

@@ -32,3 +32,4 @@ mod service;
 mod traps;
 mod upgrade;
 mod user;
+mod verify;
