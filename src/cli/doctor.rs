@@ -19,6 +19,7 @@ use anyhow::Result;
 use serde::Serialize;
 
 use crate::cli::args::Global;
+use crate::domain::count::in_words;
 
 use crate::cli::context::Context;
 use crate::cli::failure::{FAILED, Failure};
@@ -260,17 +261,17 @@ fn look_at_ledger(context: &Context, reader: &Reader, findings: &mut Findings) {
     match reader.status(now) {
         Ok(status) => {
             let says = format!(
-                "{} deliveries in {}",
-                status.last_seq,
+                "{} in {}",
+                in_words(status.last_seq, "delivery", "deliveries"),
                 context.database.display()
             );
             findings.add("database", Level::Ok, says);
             look_at_last(status.last_received_at, now, findings);
             if status.lost > 0 {
                 let says = format!(
-                    "{} requests turned away in the last 14 days could not be kept, only counted: \
+                    "{} turned away in the last 14 days could not be kept, only counted: \
                      somebody sends many with wrong secrets, or one of yours is wrong; see `subledger rejected`",
-                    status.lost
+                    in_words(status.lost, "request", "requests")
                 );
                 findings.add("turned away", Level::Note, says);
             }

@@ -27,6 +27,7 @@ use crate::cli::import::source::Source;
 use crate::cli::interrupt;
 use crate::cli::out::Out;
 use crate::cli::{table, tasks};
+use crate::domain::count::in_words;
 use crate::domain::delivery::Delivery;
 use crate::domain::printable::Printable;
 use crate::domain::time::Timestamp;
@@ -377,7 +378,7 @@ impl Run<'_> {
             }
         }
         self.rejects.add(&lot.bad)?;
-        let lines = format!("{} lines,", total.lines);
+        let lines = in_words(total.lines, "line,", "lines,");
         self.bar.bytes(lines, lot.offset, self.bytes);
         Ok(())
     }
@@ -440,8 +441,9 @@ impl Total {
         } = &self.imported;
         let would = if self.dry_run { "would be " } else { "" };
         let mut sentence = format!(
-            "{} lines: {would}{stored} stored, {repeats} repeats, {quarantined} not understood, {present} here already",
-            self.lines
+            "{}: {would}{stored} stored, {}, {quarantined} not understood, {present} here already",
+            in_words(self.lines, "line", "lines"),
+            in_words(*repeats, "repeat", "repeats")
         );
         if *erased > 0 {
             sentence = format!("{sentence}, {erased} erased");

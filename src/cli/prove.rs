@@ -15,6 +15,7 @@ use crate::cli::show::heads;
 use crate::cli::table::{shown, tame};
 use crate::cli::user::whom;
 use crate::config::read;
+use crate::domain::count::in_words;
 use crate::domain::event::ConsentState;
 use crate::domain::page::List;
 use crate::domain::printable::Printable;
@@ -49,8 +50,12 @@ pub fn run(context: &Context, args: &ProveArgs, out: &mut Out) -> Result<()> {
     let status = reader.status(context.clock.now())?;
     if status.folded_seq < status.last_seq {
         out.say(format!(
-            "{} deliveries are still to be read: they are not in this",
-            status.last_seq - status.folded_seq
+            "{} still to be read, and not in this",
+            in_words(
+                status.last_seq - status.folded_seq,
+                "delivery is",
+                "deliveries are"
+            )
         ))?;
     }
     let mut proofs = Vec::new();

@@ -17,6 +17,7 @@ use std::time::Duration;
 use rusqlite::types::Value;
 use rusqlite::{Connection, Rows, Statement};
 
+use crate::domain::count::in_words;
 use crate::domain::time::{Timestamp, Zone};
 use crate::store::append::stored_after;
 use crate::store::fold::{self, Folder, Trouble, Unfolded};
@@ -207,15 +208,13 @@ fn put_in(conn: &Connection, again: &Connection, one: &Differing) -> Result<(), 
 }
 
 fn summary(folded: i64, put_right: u64) -> String {
-    let noun = if folded == 1 {
-        "delivery"
-    } else {
-        "deliveries"
-    };
+    let folded = in_words(folded, "delivery", "deliveries");
     match put_right {
-        0 => format!("{folded} {noun} folded again: nothing differed"),
-        1 => format!("{folded} {noun} folded again: 1 row put right"),
-        rows => format!("{folded} {noun} folded again: {rows} rows put right"),
+        0 => format!("{folded} folded again: nothing differed"),
+        rows => format!(
+            "{folded} folded again: {} put right",
+            in_words(rows, "row", "rows")
+        ),
     }
 }
 
@@ -411,8 +410,10 @@ impl Comparison {
         }
         found.report.summary = match found.report.changed {
             0 => "the lists are what the deliveries say".to_owned(),
-            1 => "1 row is not what the deliveries say".to_owned(),
-            rows => format!("{rows} rows are not what the deliveries say"),
+            rows => format!(
+                "{} not what the deliveries say",
+                in_words(rows, "row is", "rows are")
+            ),
         };
         Ok(Compared {
             found,

@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 
 use rusqlite::{Connection, OptionalExtension};
 
+use crate::domain::count::in_words;
 use crate::domain::printable::Printable;
 use crate::domain::time::{Timestamp, Zone};
 use crate::store::lock::Lock;
@@ -138,12 +139,14 @@ fn there(to: &Path, left: LeftBehind) -> String {
     let lost = match count {
         0 => "all of them are in the backup".to_owned(),
         _ => format!(
-            "{count} of them are not in the backup, and `subledger export --deliveries 'seq:>{common_seq}'` writes \
-             those out for `subledger import`"
+            "{} not in the backup, and `subledger export --deliveries 'seq:>{common_seq}'` writes \
+             those out for `subledger import`",
+            in_words(count, "of them is", "of them are")
         ),
     };
+    let deliveries = in_words(deliveries, "delivery", "deliveries");
     format!(
-        "{to} has {deliveries} deliveries; {lost}; --replace puts the backup in its place and keeps the old file"
+        "{to} has {deliveries}; {lost}; --replace puts the backup in its place and keeps the old file"
     )
 }
 
