@@ -260,7 +260,9 @@ fn a_backup_is_private_refuses_to_overwrite_and_says_what_it_lacks() {
 
 #[test]
 fn a_ledger_moves_to_another_box_and_its_chain_goes_on() {
-    let old = Home::new();
+    let old = Home::with_settings(
+        "[alerts]\ncommand = [\"true\", \"--token\", \"s3cret\"]\nheartbeat_url = \"http://127.0.0.1:9/s3cret\"\n",
+    );
     let serving = old.serve();
     fill(&serving, 0..12);
     let file = old.path().join("move.db");
@@ -273,7 +275,20 @@ fn a_ledger_moves_to_another_box_and_its_chain_goes_on() {
     let new = Home::new();
     let settings = new.path().join("config/subledger/subledger.toml");
     fs::remove_file(&settings).unwrap();
-    fine(&new, &["restore", "--with-settings", text(&file)]);
+    let restored = run(&new, &["restore", "--with-settings", text(&file)]);
+    let said = String::from_utf8_lossy(&restored.stderr).into_owned();
+    assert_eq!(restored.status.code(), Some(0), "{said}");
+    // A program that they would have run is not taken over in silence; what it is given may be a secret.
+    assert!(
+        said.contains("alerts.command comes with them")
+            && said.contains("run `true` with 2 arguments"),
+        "{said}"
+    );
+    assert!(
+        said.contains("fetch an address at http://127.0.0.1:9"),
+        "{said}"
+    );
+    assert!(!said.contains("s3cret"), "{said}");
     assert_eq!(
         settings.metadata().unwrap().permissions().mode() & 0o777,
         0o600
