@@ -585,8 +585,8 @@ pub enum ConfigCommand {
     Check,
     /// Change keys, comments kept
     Set {
-        /// KEY VALUE, and more of them; a last KEY without a value: read from stdin, so that a secret stays out of the
-        /// shell's history
+        /// KEY VALUE, and more of them. A secret's KEY stands alone, a line on stdin for each: a command line can be
+        /// read by others
         #[arg(required = true, value_name = "KEY VALUE")]
         pairs: Vec<String>,
     },

@@ -9,8 +9,10 @@ use crate::cli::out::Out;
 use crate::cli::running::{self, Running};
 use crate::cli::table::{json_text, local};
 use crate::cli::{service, settings, start};
+use crate::domain::count::in_words;
 use crate::domain::printable::Printable;
 use crate::store;
+use crate::store::lock::holder;
 use crate::store::query::Reader;
 use crate::store::task::{Task, submit};
 
@@ -66,7 +68,8 @@ pub fn run(context: &Context, out: &mut Out) -> Result<()> {
         }
         out.line(format!("database {}", context.database.display()))?;
         let last = last.map_or("none yet".to_owned(), |at| local(&at, zone));
-        out.line(format!("{} deliveries, last {last}", status.last_seq))?;
+        let deliveries = in_words(status.last_seq, "delivery", "deliveries");
+        out.line(format!("{deliveries}, last {last}"))?;
         let behind = status.last_seq - status.folded_seq;
         if behind > 0 {
             out.line(format!("catching up {behind}"))?;
@@ -95,10 +98,24 @@ pub fn stop(context: &Context, out: &mut Out) -> Result<()> {
             Some((scope, state)) => service::stop(context, &running, scope, &state, out),
             None => start::stop(context, &running, None, out),
         },
+        None if holder(&context.database).is_some() => nameless(context, out),
         None => Ok(out.say(format!(
             "no receiver runs on {}",
             context.database.display()
         ))?),
+    }
+}
+
+/// Stops a receiver of which the lock file says nothing: the disk was full when it started.
+fn nameless(context: &Context, out: &mut Out) -> Result<()> {
+    running::ask_to_stop(&context.database, None)?;
+    let gone = || holder(&context.database).is_none().then_some(());
+    match running::wait(start::STOP_TIMEOUT, gone) {
+        Some(()) => Ok(out.say("the receiver has stopped")?),
+        None => {
+            let says = "the receiver does not stop: it may be writing; try again in a moment";
+            Err(Failure::unreachable(says).into())
+        }
     }
 }
 

@@ -3,9 +3,9 @@
 //! An operating system lock, so a crash leaves none behind. What the file says only names the holder for messages
 //! and is never believed for anything else.
 
-use std::fs::{File, OpenOptions, TryLockError};
-use std::io::{Read, Seek, Write};
-use std::os::unix::fs::OpenOptionsExt;
+use std::fs::{self, File, OpenOptions, TryLockError};
+use std::io::{self, Read, Seek, Write};
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -99,6 +99,27 @@ fn read(file: &mut File) -> Option<Holder> {
     file.rewind().ok()?;
     file.take(4096).read_to_string(&mut text).ok()?;
     serde_json::from_str(&text).ok()
+}
+
+/// Whether process `pid` has the lock file of the ledger at `path` open, as its holder has. `None` where the system does
+/// not tell: the process is another user's, or there is no `/proc`.
+pub fn is_open_in(path: &Path, pid: u32) -> Option<bool> {
+    if !Path::new("/proc/self/fd").exists() {
+        return None;
+    }
+    let Ok(own) = fs::metadata(lock_path(path)) else {
+        return Some(false);
+    };
+    let is_it = |found: &fs::Metadata| (found.dev(), found.ino()) == (own.dev(), own.ino());
+    match fs::read_dir(format!("/proc/{pid}/fd")) {
+        Ok(entries) => Some(
+            entries
+                .flatten()
+                .any(|entry| fs::metadata(entry.path()).is_ok_and(|found| is_it(&found))),
+        ),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Some(false),
+        Err(_) => None,
+    }
 }
 
 /// Who writes to the ledger at `path` now; `None` if nobody does. A holder whose words cannot be read has pid 0.
