@@ -369,7 +369,51 @@ create table upgrades ( -- what newer versions of subledger made of this ledger
   finished_at text                          -- null: lists are still catching up
 ) strict;
 
-create table meta ( -- schema_version, ledger_id, zone, created_at, folded_seq, reader_version, fingerprint_key, clearing
+create table erasures ( -- readers who were erased because somebody asked; nobody is named in one that is finished
+  id          integer primary key,
+  begun_at    text not null,                -- what had arrived by then is erased; what arrives later is a new relationship
+  finished_at text,                         -- null: the next start goes on with it
+  last_seq    integer not null,             -- deliveries up to here belong to it
+  looked_seq  integer not null,             -- up to here they were looked through
+  keeps       integer not null check (keeps in (0, 1)), -- 1: a residue stays, so that past figures do not change
+  sought      text,                         -- JSON: who is looked for; null when finished
+  deliveries  integer not null default 0,   -- so many were erased
+  rejected    integer not null default 0    -- so many requests that were turned away were dropped
+) strict;
+
+create table erasing ( -- deliveries that the erasure under way has found and not erased yet
+  seq   integer primary key references deliveries (seq),
+  noted integer not null default 0          -- 1: its residue is written down
+) strict;
+
+create table residue ( -- what is left of the events of erased deliveries, for past figures: no id, no time of day
+  seq          integer not null references deliveries (seq),
+  n            integer not null,
+  provider     text not null,
+  account      text not null,
+  type         text not null,
+  day          text not null,               -- in the ledger's zone, as it was when it was erased
+  plan         text,
+  amount_minor integer,
+  currency     text,
+  exponent     integer,
+  readers      integer not null default 0,  -- 1: it counts as a reader of its day and type
+  actor        text,                        -- of the cancellation that it opened
+  back_day     text,                        -- when that one was taken back
+  primary key (seq, n)
+) strict, without rowid;
+
+create table erased_readers ( -- what erased readers were told by, as HMAC-SHA-256 with a key in meta: nobody can be read out of it
+  hash  blob primary key,
+  until text not null                       -- what arrived up to then stays erased
+) strict, without rowid;
+
+create table erased_keys ( -- the same of what erased deliveries were recognised by: a repeat of one stays a repeat
+  hash blob primary key,
+  seq  integer                              -- the first delivery with it; null: it was no delivery
+) strict, without rowid;
+
+create table meta ( -- schema_version, ledger_id, zone, created_at, folded_seq, reader_version, fingerprint_key, erasure_key, clearing
   key   text primary key,
   value text not null
 ) strict, without rowid;

@@ -18,7 +18,7 @@ use serde::Serialize;
 
 use crate::domain::time::Timestamp;
 use crate::store::Error;
-use crate::store::schema::{self, beside, folder, remove, set_meta};
+use crate::store::schema::{self, SCHEMA_VERSION, beside, folder, remove, set_meta};
 use crate::store::upkeep::copy::{Existing, Stage, UNFINISHED, Watch, copy};
 
 /// What a step does, inside the transaction of all of them.
@@ -160,6 +160,52 @@ fn keep_upgrades(conn: &Connection) -> Result<(), Error> {
           types       text not null default '[]',
           finished_at text
         ) strict",
+    )?;
+    keep_erasures(conn)
+}
+
+/// Schema 2: a place for what was erased, and for what is left of it.
+fn keep_erasures(conn: &Connection) -> Result<(), Error> {
+    conn.execute_batch(
+        "create table erasures (
+          id          integer primary key,
+          begun_at    text not null,
+          finished_at text,
+          last_seq    integer not null,
+          looked_seq  integer not null,
+          keeps       integer not null check (keeps in (0, 1)),
+          sought      text,
+          deliveries  integer not null default 0,
+          rejected    integer not null default 0
+        ) strict;
+        create table erasing (
+          seq   integer primary key references deliveries (seq),
+          noted integer not null default 0
+        ) strict;
+        create table residue (
+          seq          integer not null references deliveries (seq),
+          n            integer not null,
+          provider     text not null,
+          account      text not null,
+          type         text not null,
+          day          text not null,
+          plan         text,
+          amount_minor integer,
+          currency     text,
+          exponent     integer,
+          readers      integer not null default 0,
+          actor        text,
+          back_day     text,
+          primary key (seq, n)
+        ) strict, without rowid;
+        create table erased_readers (
+          hash  blob primary key,
+          until text not null
+        ) strict, without rowid;
+        create table erased_keys (
+          hash blob primary key,
+          seq  integer
+        ) strict, without rowid;",
     )?;
     Ok(())
 }
@@ -308,6 +354,18 @@ fn transact(
         params![at, PROGRAM, from, to, copy],
     )?;
     Ok(tx.commit()?)
+}
+
+/// Brings a copy that nobody sees yet to the present schema, inside the caller's transaction: its way back is the file
+/// that it was copied from.
+pub(crate) fn in_place(conn: &Connection) -> Result<(), Error> {
+    let found: i64 = conn.pragma_query_value(None, "user_version", |row| row.get(0))?;
+    let done = usize::try_from(found - 1).unwrap_or(usize::MAX);
+    for step in STEPS.iter().skip(done) {
+        step(conn)?;
+    }
+    conn.pragma_update(None, "user_version", SCHEMA_VERSION)?;
+    set_meta(conn, "schema_version", &SCHEMA_VERSION.to_string())
 }
 
 /// The copies that upgrades of the ledger at `path` left beside it, with the schema of each, oldest first.

@@ -21,6 +21,7 @@ use crate::store::append::{Head, commit_to, find_twin, import_hash};
 use crate::store::inbox::Job;
 use crate::store::task::{Progress, Step, Steps, TaskReport};
 use crate::store::thread::Core;
+use crate::store::upkeep::erasures;
 use crate::store::{Error, Mode, connect, schema};
 
 /// So many deliveries per step at first; more where that is quick, fewer where live ones would wait for long.
@@ -225,9 +226,15 @@ fn jobs(
             Some(Found::Whole) => imported.present += 1,
             Some(Found::Erased) => imported.erased += 1,
             None => {
+                let reading = core.folder.read(&delivery);
+                let at = delivery.received_at;
+                if erasures::covers(&core.conn, &delivery, &reading, at)? {
+                    imported.erased += 1;
+                    continue;
+                }
                 places.push(place);
                 jobs.push(Job {
-                    reading: core.folder.read(&delivery),
+                    reading,
                     delivery,
                     admits: None,
                     repeats_at,
@@ -354,6 +361,10 @@ impl Preview {
                     return Ok(());
                 }
                 Some(Found::Erased) => {
+                    imported.erased += 1;
+                    return Ok(());
+                }
+                None if erasures::covers(conn, delivery, reading, delivery.received_at)? => {
                     imported.erased += 1;
                     return Ok(());
                 }

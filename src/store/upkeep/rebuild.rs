@@ -38,6 +38,11 @@ const KEPT: &[&str] = &[
     "reviews",
     "views",
     "upgrades",
+    "erasures",
+    "erasing",
+    "residue",
+    "erased_readers",
+    "erased_keys",
     "meta",
 ];
 
@@ -255,6 +260,26 @@ impl Comparison {
             "insert into deliveries ({columns}, headers) values ({marks}, '[]')"
         ))?;
         let width = from.column_count();
+        let mut rows = from.query([after, to])?;
+        while let Some(row) = rows.next()? {
+            let values = (0..width)
+                .map(|place| row.get::<_, Value>(place))
+                .collect::<rusqlite::Result<Vec<_>>>()?;
+            into.execute(rusqlite::params_from_iter(values))?;
+        }
+        self.copy_residue(conn, after, to)
+    }
+
+    fn copy_residue(&self, conn: &Connection, after: i64, to: i64) -> Result<(), Error> {
+        let columns = "seq, n, provider, account, type, day, plan, amount_minor, currency, exponent, readers, actor,
+            back_day";
+        let mut from = self.ledger.prepare_cached(&format!(
+            "select {columns} from residue where seq > ?1 and seq <= ?2"
+        ))?;
+        let width = from.column_count();
+        let marks = vec!["?"; width].join(", ");
+        let mut into =
+            conn.prepare_cached(&format!("insert into residue ({columns}) values ({marks})"))?;
         let mut rows = from.query([after, to])?;
         while let Some(row) = rows.next()? {
             let values = (0..width)
