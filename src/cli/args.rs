@@ -199,6 +199,9 @@ pub enum Command {
         #[arg(long)]
         check: bool,
     },
+    /// All we hold about a reader
+    #[command(subcommand, visible_alias = "subject")]
+    User(UserCommand),
     /// Check chain, sequence and file
     Verify,
     /// A verified copy of the database, at any time
@@ -316,6 +319,43 @@ pub enum Corrupt {
     Signature,
     /// The body: no longer JSON, correctly signed; it must be kept and not understood.
     Body,
+}
+
+/// What `user` does.
+#[derive(Clone, Debug, Subcommand)]
+pub enum UserCommand {
+    /// Erase a reader: what it would take, and with --yes the erasure
+    Erase(EraseArgs),
+}
+
+/// What `user erase` takes.
+#[derive(Args, Clone, Debug)]
+pub struct EraseArgs {
+    /// An e-mail, a phone, a provider's id, or provider[/account]:id
+    pub who: String,
+    /// Do it; it cannot be taken back
+    #[arg(long)]
+    pub yes: bool,
+    /// What stays of each event, so that past figures do not change
+    #[arg(long, value_enum, default_value_t, value_name = "WHAT")]
+    pub residue: Residue,
+}
+
+/// What stays of an erased event.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub enum Residue {
+    /// Provider, account, type, day, plan and amount.
+    #[default]
+    Anonymous,
+    /// Nothing: past figures change.
+    None,
+}
+
+impl Residue {
+    /// Whether anything stays.
+    pub const fn keeps(self) -> bool {
+        matches!(self, Self::Anonymous)
+    }
 }
 
 /// What `tests` does.

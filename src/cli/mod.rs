@@ -69,6 +69,8 @@ pub mod backup;
 pub mod import;
 pub mod restore;
 
+pub mod erase;
+
 pub mod export;
 
 pub mod demo;
@@ -81,7 +83,7 @@ pub mod words;
 
 use anyhow::Result;
 
-use crate::cli::args::{Cli, Command};
+use crate::cli::args::{Cli, Command, UserCommand};
 use crate::cli::context::Context;
 use crate::cli::out::Out;
 use crate::domain::page::List;
@@ -128,6 +130,7 @@ pub fn run(cli: &Cli) -> Result<()> {
         Command::Export(args) => export::run(&context()?, args, out),
         Command::Demo(args) => demo::run(global, args, out),
         Command::Rebuild { check } => upkeep::rebuild(&context()?, *check, out),
+        Command::User(UserCommand::Erase(args)) => erase::run(&context()?, args, out),
         Command::Verify => upkeep::verify(&context()?, out),
         Command::Backup(args) => backup::run(&context()?, args, out),
         Command::Restore(args) => restore::run(global, args, out),

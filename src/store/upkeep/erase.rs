@@ -99,13 +99,12 @@ impl Sought {
     /// Hashes of what nothing may bring back: every id and alias in its account, and what was asked for.
     fn marks(&self, conn: &Connection, sealer: &Sealer, until: &str) -> Result<Vec<Line>, Error> {
         let mut hashes = BTreeSet::new();
-        let asked = match (&self.provider, &self.account) {
-            (None, _) => None,
-            (Some(provider), account) => {
-                Some((provider.as_str(), account.as_deref().unwrap_or_default()))
-            }
+        let who = Who {
+            provider: self.provider.clone(),
+            account: self.account.clone(),
+            text: self.text.clone(),
         };
-        hashes.insert(sealer.reader(asked, &self.text));
+        hashes.insert(sealer.reader(asked_at(&who), &self.text));
         for [provider, account, user_id] in &self.readers {
             let place = Some((provider.as_str(), account.as_str()));
             hashes.insert(sealer.reader(place, user_id));
@@ -137,6 +136,12 @@ impl Sought {
             .collect::<rusqlite::Result<Vec<[String; 3]>>>()?;
         Ok(!people.is_empty() && people.iter().all(|person| !self.readers.contains(person)))
     }
+}
+
+/// Where what was asked for holds: everywhere, or at one provider, or in one account of it.
+fn asked_at(who: &Who) -> erasures::Place<'_> {
+    let provider = who.provider.as_deref()?;
+    Some((provider, who.account.as_deref().unwrap_or_default()))
 }
 
 /// What an erasure takes, before it is done.
@@ -174,6 +179,21 @@ impl Reader {
     /// What erasing `who` would take; `told` hears how many deliveries were looked through.
     pub fn erasure(&self, who: &Who, told: &mut dyn FnMut(i64)) -> Result<Reach, Error> {
         self.with(|conn| reach(conn, who, told))
+    }
+
+    /// Up to when everything about `who` was erased, by the hash that is kept of what was asked for.
+    pub fn erased_until(&self, who: &Who) -> Result<Option<String>, Error> {
+        self.with(|conn| {
+            let Some(sealer) = Sealer::load(conn)? else {
+                return Ok(None);
+            };
+            let hash = sealer.reader(asked_at(who), &who.text);
+            Ok(conn.query_row(
+                "select max(until) from erased_readers where hash = ?1",
+                [hash],
+                |row| row.get(0),
+            )?)
+        })
     }
 }
 
