@@ -14,6 +14,7 @@ mod backup;
 mod cli;
 mod clients;
 mod crash;
+mod erase;
 mod floors;
 mod hooks;
 mod hostile;
