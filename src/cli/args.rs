@@ -191,6 +191,11 @@ pub enum Command {
     Import(ImportArgs),
     /// Events, or whole deliveries for another ledger, oldest first
     Export(ExportArgs),
+    /// All that is held about a reader: an e-mail, a phone, an id or provider:id
+    #[command(subcommand, visible_alias = "subject")]
+    User(UserCommand),
+    /// What a reader had agreed to at a time, and the evidence
+    Prove(ProveArgs),
     /// A throw-away year of made-up data
     Demo(DemoArgs),
     /// Everything that is folded, folded again from the deliveries
@@ -199,9 +204,6 @@ pub enum Command {
         #[arg(long)]
         check: bool,
     },
-    /// All we hold about a reader
-    #[command(subcommand, visible_alias = "subject")]
-    User(UserCommand),
     /// Check chain, sequence and file
     Verify,
     /// A verified copy of the database, at any time
@@ -319,13 +321,6 @@ pub enum Corrupt {
     Signature,
     /// The body: no longer JSON, correctly signed; it must be kept and not understood.
     Body,
-}
-
-/// What `user` does.
-#[derive(Clone, Debug, Subcommand)]
-pub enum UserCommand {
-    /// Erase a reader: what it would take, and with --yes the erasure
-    Erase(EraseArgs),
 }
 
 /// What `user erase` takes.
@@ -511,6 +506,44 @@ pub enum ExportFormat {
     Ndjson,
     /// For spreadsheets: formulas are defused, so this is not exact.
     Csv,
+}
+
+/// What `user` does.
+#[derive(Clone, Debug, Subcommand)]
+pub enum UserCommand {
+    /// Everything, to read
+    Show {
+        /// An e-mail, a phone, a provider's id, or provider:id
+        who: String,
+        /// At most so many rows of each list; 0: all
+        #[arg(long, default_value_t = 20, value_name = "N")]
+        limit: usize,
+    },
+    /// Everything in one zip: a page to read, JSON, and the bodies as received
+    Export {
+        /// An e-mail, a phone, a provider's id, or provider:id
+        who: String,
+        /// Into this file; nothing: subledger-export-<day>-<reader>.zip here
+        #[arg(long, value_name = "FILE")]
+        out: Option<PathBuf>,
+        /// Replace the file if it is there
+        #[arg(long)]
+        force: bool,
+    },
+    /// Erase them: what it would take, and with --yes the erasure
+    Erase(EraseArgs),
+}
+
+/// What `prove` takes.
+#[derive(Args, Clone, Debug)]
+pub struct ProveArgs {
+    /// An e-mail, a phone, a provider's id, or provider:id
+    pub who: String,
+    /// For what they were asked
+    pub purpose: String,
+    /// When, in the ledger's zone: 2026-03-03 (its end), 2026-03-03T10:00, 2026-03-03T10:00:00Z; nothing: now
+    #[arg(long, value_name = "TIME")]
+    pub at: Option<String>,
 }
 
 /// What `demo` takes.

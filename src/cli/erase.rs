@@ -46,7 +46,7 @@ pub fn run(context: &Context, args: &EraseArgs, out: &mut Out) -> Result<()> {
         None
     };
     match &report {
-        _ if context.global.json => out.line(tame(&text.json(report.as_ref())?))?,
+        _ if context.global.json => out.line(tame(&text.json(report.as_ref())))?,
         Some(report) => {
             out.line("")?;
             return tasks::report(context, report, out);
@@ -156,7 +156,11 @@ fn copies(context: &Context) -> Vec<PathBuf> {
             .any(|begins| file.starts_with(begins.as_str()))
     });
     if let Some(dir) = &context.config.backup.dir {
-        gather(dir, &mut found, |file| file.ends_with(".db"));
+        gather(dir, &mut found, |file| {
+            Path::new(file)
+                .extension()
+                .is_some_and(|ending| ending == "db")
+        });
     }
     found.sort();
     found.dedup();
@@ -268,7 +272,7 @@ impl Telling<'_> {
         Ok(())
     }
 
-    fn json(&self, report: Option<&TaskReport>) -> Result<String> {
+    fn json(&self, report: Option<&TaskReport>) -> String {
         let Reach {
             readers,
             counts,
@@ -295,7 +299,7 @@ impl Telling<'_> {
             "readers": people, "deliveries": deliveries, "events": events, "rejected": rejected, "views": views,
             "others": others, "residue": self.keeps, "copies": copies, "done": report.is_some(), "report": report,
         }]);
-        Ok(whole.to_string())
+        whole.to_string()
     }
 }
 

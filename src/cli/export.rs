@@ -52,12 +52,13 @@ pub fn run(context: &Context, args: &ExportArgs, out: &mut Out) -> Result<()> {
     Ok(())
 }
 
-fn cannot_write(path: &Path) -> String {
+/// What failed, where `path` could not be written.
+pub(crate) fn cannot_write(path: &Path) -> String {
     format!("cannot write {}", path.display())
 }
 
 /// The ledger and the settings are never written over, whatever is forced.
-fn refuse_ours(context: &Context, path: &Path) -> Result<()> {
+pub(crate) fn refuse_ours(context: &Context, path: &Path) -> Result<()> {
     let real = |path: &Path| fs::canonicalize(path).ok();
     let ours = [&context.database, &context.settings.path];
     if ours
@@ -157,14 +158,14 @@ fn events(reader: &Reader, query: &Query, last: i64, take: Take<'_>) -> Result<(
 }
 
 /// A file under another name while it is not whole; gone if it never is.
-struct Partial {
+pub(crate) struct Partial {
     temporary: PathBuf,
     target: PathBuf,
 }
 
 impl Partial {
     /// The file, empty and for this user only. Refused where `target` is there, unless it is a file and `force`.
-    fn create(target: &Path, force: bool) -> Result<(Self, File)> {
+    pub(crate) fn create(target: &Path, force: bool) -> Result<(Self, File)> {
         let refuse = |why: &str| Failure::usage(format!("{} {why}", target.display()));
         match fs::metadata(target) {
             Ok(there) if !there.is_file() => {
@@ -192,7 +193,7 @@ impl Partial {
     }
 
     /// Gives the file its name, once its bytes are on disk.
-    fn finish(self, file: &File, force: bool) -> Result<()> {
+    pub(crate) fn finish(self, file: &File, force: bool) -> Result<()> {
         file.sync_all()
             .with_context(|| cannot_write(&self.target))?;
         let named = if force {

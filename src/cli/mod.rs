@@ -73,6 +73,10 @@ pub mod erase;
 
 pub mod export;
 
+pub mod user;
+
+pub mod prove;
+
 pub mod demo;
 
 pub mod settings;
@@ -83,7 +87,7 @@ pub mod words;
 
 use anyhow::Result;
 
-use crate::cli::args::{Cli, Command, UserCommand};
+use crate::cli::args::{Cli, Command};
 use crate::cli::context::Context;
 use crate::cli::out::Out;
 use crate::domain::page::List;
@@ -128,9 +132,10 @@ pub fn run(cli: &Cli) -> Result<()> {
         }
         Command::Import(args) => import::run(&context()?, args, out),
         Command::Export(args) => export::run(&context()?, args, out),
+        Command::User(command) => user::run(&context()?, command, out),
+        Command::Prove(args) => prove::run(&context()?, args, out),
         Command::Demo(args) => demo::run(global, args, out),
         Command::Rebuild { check } => upkeep::rebuild(&context()?, *check, out),
-        Command::User(UserCommand::Erase(args)) => erase::run(&context()?, args, out),
         Command::Verify => upkeep::verify(&context()?, out),
         Command::Backup(args) => backup::run(&context()?, args, out),
         Command::Restore(args) => restore::run(global, args, out),

@@ -30,3 +30,4 @@ mod reach;
 mod screen;
 mod service;
 mod upgrade;
+mod user;

@@ -37,7 +37,7 @@ pub(super) fn kind_of(kind: EventType) -> Option<ConsentKind> {
     }
 }
 
-const fn family(kind: ConsentKind) -> &'static str {
+pub(super) const fn family(kind: ConsentKind) -> &'static str {
     match kind {
         ConsentKind::Consent => "consent",
         ConsentKind::Agreement => "agreement",
@@ -67,18 +67,25 @@ pub(super) struct Purpose {
     pub(super) state: ConsentState,
     /// Since when.
     pub(super) since: Timestamp,
-    method: Option<String>,
-    version: Option<String>,
-    evidence: Option<String>,
-    seq: i64,
-    id: i64,
+    /// How it was told, in the provider's word.
+    pub(super) method: Option<String>,
+    /// Of the wording.
+    pub(super) version: Option<String>,
+    /// The provider's id of the proof.
+    pub(super) evidence: Option<String>,
+    /// The delivery that brought it.
+    pub(super) seq: i64,
+    /// Event id * 10000 + place in it.
+    pub(super) id: i64,
 }
 
 /// One change of one purpose.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Change {
-    id: i64,
-    seq: i64,
+    /// Event id * 10000 + place in it.
+    pub(super) id: i64,
+    /// The delivery that brought it.
+    pub(super) seq: i64,
     /// When.
     pub(super) at: Timestamp,
     email: Option<String>,
@@ -88,8 +95,10 @@ pub(super) struct Change {
     pub(super) before: Option<ConsentState>,
     /// To what.
     pub(super) after: ConsentState,
-    method: Option<String>,
-    version: Option<String>,
+    /// How it was told, in the provider's word.
+    pub(super) method: Option<String>,
+    /// Of the wording.
+    pub(super) version: Option<String>,
 }
 
 /// What an entity's events add up to.
@@ -111,7 +120,7 @@ pub(super) fn fold(events: &[Told]) -> State {
 }
 
 impl State {
-    fn add(&mut self, told: &Told) {
+    pub(super) fn add(&mut self, told: &Told) {
         let facts = &told.facts;
         let mut place = 0;
         for stated in &facts.scopes {
@@ -230,7 +239,7 @@ from events e cross join deliveries d on d.seq = e.seq
 where e.provider = ?1 and e.account = ?2 and e.user_id = ?3 and e.type >= ?4 and e.type < ?5
   and (substr(e.type, 1, 4) in ('subs', 'cons', 'agre', 'expe', 'iden') or e.type = 'payment.refunded')";
 
-fn told(row: &Row<'_>) -> rusqlite::Result<Option<Told>> {
+pub(super) fn told(row: &Row<'_>) -> rusqlite::Result<Option<Told>> {
     let Some(facts) = facts_of(6, row.get_ref(6)?.as_str()?)? else {
         return Ok(None);
     };

@@ -22,6 +22,7 @@ mod order;
 mod payments;
 mod recent;
 mod residue;
+pub(crate) mod standing;
 mod subscriptions;
 #[cfg(test)]
 mod tests;

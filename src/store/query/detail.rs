@@ -250,7 +250,7 @@ impl Reader {
     }
 }
 
-fn text_of(list: List, row: &Row, name: &str) -> String {
+pub(super) fn text_of(list: List, row: &Row, name: &str) -> String {
     columns(list)
         .iter()
         .position(|column| column.name == name)
@@ -259,7 +259,7 @@ fn text_of(list: List, row: &Row, name: &str) -> String {
         .to_owned()
 }
 
-fn exactly(key: Key, text: &str) -> Query {
+pub(super) fn exactly(key: Key, text: &str) -> Query {
     field(key, Test::Equal(text.to_owned()), text)
 }
 

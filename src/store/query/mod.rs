@@ -13,6 +13,7 @@ mod functions;
 mod lists;
 mod open;
 mod plan;
+pub mod reader;
 mod sql;
 mod status;
 mod vocabulary;
@@ -37,6 +38,8 @@ pub use export::{Stretch, exported};
 pub use lists::columns;
 pub use sql::{EachRow, SqlOutcome};
 pub use status::{Checked, Connection as Connected, Growth, Lost, Quiet, Refusals, Status};
+
+pub use crate::store::project::standing::{AtTime, Consent, Standing, Turn};
 
 use plan::{Statement, Values};
 use vocabulary::Plans;

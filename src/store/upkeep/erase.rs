@@ -334,15 +334,13 @@ fn run(request: Option<(Who, bool)>) -> Steps {
         if let Some((who, keeps)) = request.take() {
             begin(core, &who, keeps)?;
         }
-        let mut erasure = match under_way.take() {
-            Some(erasure) => erasure,
-            None => match next(&core.conn)? {
-                Some(erasure) => erasure,
-                None => {
-                    report.summary = summary(report.changed, rejected);
-                    return Ok(Step::Done(std::mem::take(&mut report)));
-                }
-            },
+        let pending = match under_way.take() {
+            None => next(&core.conn)?,
+            known => known,
+        };
+        let Some(mut erasure) = pending else {
+            report.summary = summary(report.changed, rejected);
+            return Ok(Step::Done(std::mem::take(&mut report)));
         };
         let mut pause = Duration::ZERO;
         match advance(core, &mut erasure)? {

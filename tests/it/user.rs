@@ -1,0 +1,475 @@
+//! `user show`, `user export` and `prove`: all that is held about a reader, and what they had agreed to.
+
+use std::io::Read as _;
+use std::path::Path;
+use std::process::Output;
+
+use serde_json::{Value, json};
+use zip::ZipArchive;
+
+use crate::support::{Home, PATIENCE, Serving};
+
+const READER: &str = "5f6c984c-20eb-4fec-8d6b-0bb042187271";
+
+fn agreement(name: &str, version: &str, last_seen: &str) -> Value {
+    json!({
+        "event_type": format!("user.agreement.consent.{name}"),
+        "data": {
+            "id": format!("a-{version}-{name}"), "subject_id": READER, "agreement_id": "house-rules",
+            "scopes": [{"id": "terms", "status": "active", "consent_method": "explicit"}],
+            "version_number": version, "first_seen_date": "2026-02-01T10:00:00Z",
+            "last_seen_date": last_seen, "status": "active",
+        },
+    })
+}
+
+fn disclosed(agreed: bool, wording: &str, created_ms: i64) -> Value {
+    json!({
+        "event": "cdr.completed", "cdrId": format!("cdr_{created_ms}"), "domain": "letters.example.org",
+        "createdAt": created_ms, "customMetadata": {"email": "ada@example.org"},
+        "disclosures": [{"key": "newsletter", "language": wording, "agreed": agreed}],
+        "webhookId": format!("wh_{created_ms}"), "timestamp": created_ms,
+    })
+}
+
+fn registered(email: &str, name: &str) -> Value {
+    json!({
+        "userName": "9012004499", "userId": format!("u-{email}"), "email": email, "name": name,
+        "phoneNumber": "9012004499", "clientSpecificUserId": "40017755999",
+    })
+}
+
+/// Posts `body`: the delivery's number.
+fn post(serving: &Serving, provider: &str, hook: &str, body: &Value) -> i64 {
+    let (status, answer) = serving
+        .post(provider, hook, body.to_string().as_bytes())
+        .unwrap();
+    assert_eq!(status, 200, "{answer}");
+    let answer: Value = serde_json::from_str(&answer).unwrap();
+    answer["seq"].as_i64().unwrap()
+}
+
+fn wait_until_folded(home: &Home) {
+    let deadline = std::time::Instant::now() + PATIENCE;
+    let lag = "select (select max(seq) from deliveries) - value from meta where key = 'folded_seq'";
+    while home.number(lag) > 0 {
+        assert!(std::time::Instant::now() < deadline, "folding hangs");
+        std::thread::sleep(std::time::Duration::from_millis(20));
+    }
+}
+
+fn run(home: &Home, args: &[&str]) -> Output {
+    home.command(args)
+        .current_dir(home.path())
+        .output()
+        .unwrap()
+}
+
+fn code(home: &Home, args: &[&str]) -> Option<i32> {
+    run(home, args).status.code()
+}
+
+fn said(output: &Output) -> String {
+    String::from_utf8_lossy(&output.stderr).into_owned()
+}
+
+/// What `prove --json` says of one consent at a time.
+fn proved(home: &Home, who: &str, purpose: &str, at: &str) -> Value {
+    let output = run(home, &["prove", who, purpose, "--at", at, "--json"]);
+    assert_eq!(output.status.code(), Some(0), "{}", said(&output));
+    let all: Vec<Value> = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(all.len(), 1);
+    all.into_iter().next().unwrap()
+}
+
+#[test]
+fn a_consent_is_proved_as_it_stood_at_several_times() {
+    let home = Home::new();
+    let serving = home.serve();
+    // In another order than they happened.
+    let updated = agreement("updated", "2.0", "2026-02-20T10:00:00Z");
+    for body in [
+        &agreement("deleted", "2.0", "2026-03-10T10:00:00Z"),
+        &agreement("created", "1.0", "2026-02-01T10:00:00Z"),
+        &updated,
+    ] {
+        post(&serving, "klustr", "events", body);
+    }
+    wait_until_folded(&home);
+    let who = format!("klustr:{READER}");
+    let at = |time: &str| proved(&home, &who, "terms", time);
+
+    let before = at("2026-01-31");
+    assert_eq!(before["standing"], Value::Null);
+    assert_eq!(before["verified"], Value::Null);
+    assert_eq!(before["changes_since"], 2);
+
+    let first = at("2026-02-01T10:00:00Z");
+    assert_eq!(first["standing"]["state"], "given");
+    assert_eq!(first["standing"]["version"], "1.0");
+    assert_eq!(first["standing"]["seq"], 2);
+    assert_eq!(first["verified"], true);
+    // It arrived later than that: it was not known then.
+    assert_eq!(first["known_then"], Value::Null);
+    assert_eq!(first["evidence"][0]["head_seq"], 3);
+
+    let third_of_march = at("2026-03-03");
+    assert_eq!(third_of_march["standing"]["state"], "given");
+    assert_eq!(third_of_march["standing"]["version"], "2.0");
+    assert_eq!(third_of_march["standing"]["seq"], 2);
+    assert_eq!(third_of_march["standing"]["version_seq"], 3);
+    assert_eq!(third_of_march["evidence"].as_array().unwrap().len(), 2);
+
+    let last = at("2026-03-10");
+    assert_eq!(last["standing"]["state"], "withdrawn");
+    assert_eq!(last["changes"].as_array().unwrap().len(), 2);
+    let now = at("now");
+    assert_eq!(now["known_then"]["state"], "withdrawn");
+    drop(serving);
+}
+
+#[test]
+fn the_wording_and_the_zone_of_a_time_are_told() {
+    let home = Home::new();
+    let settings = home.path().join("config/subledger/subledger.toml");
+    let text = std::fs::read_to_string(&settings).unwrap();
+    std::fs::write(&settings, text.replace("\"UTC\"", "\"Europe/Istanbul\"")).unwrap();
+    let serving = home.serve();
+    // 2026-03-03T22:30:00Z, which is 4 March in Istanbul.
+    post(
+        &serving,
+        "expressconsent",
+        "events",
+        &disclosed(true, "Yes, write to me.", 1_772_577_000_000),
+    );
+    wait_until_folded(&home);
+    let state = |time: &str| {
+        let found = proved(&home, "ada@example.org", "newsletter", time);
+        found["standing"]["state"].clone()
+    };
+    assert_eq!(state("2026-03-03"), Value::Null);
+    assert_eq!(state("2026-03-04T01:29"), Value::Null);
+    assert_eq!(state("2026-03-04T01:30"), "given");
+    assert_eq!(state("2026-03-03T22:29:59Z"), Value::Null);
+    assert_eq!(state("2026-03-03T22:30:00Z"), "given");
+    let found = proved(&home, "ada@example.org", "NEWSLETTER", "2026-03-04");
+    assert_eq!(found["standing"]["wording"], "Yes, write to me.");
+    assert_eq!(found["zone"], "Europe/Istanbul");
+    let told = run(&home, &["prove", "ada@example.org", "newsletter"]);
+    let told = String::from_utf8(told.stdout).unwrap();
+    assert!(
+        told.contains("Yes, write to me.") && told.contains("verified: "),
+        "{told}"
+    );
+
+    for (args, wanted, words) in [
+        (
+            &["prove", "ada@example.org", "newsleter"][..],
+            1,
+            "did you mean `newsletter`?",
+        ),
+        (
+            &["prove", "bob@example.org", "newsletter"],
+            1,
+            "no reader is known",
+        ),
+        (
+            &["prove", "ada@example.org", "newsletter", "--at", "soon"],
+            2,
+            "is no time",
+        ),
+        (
+            &[
+                "prove",
+                "ada@example.org",
+                "newsletter",
+                "--at",
+                "9998-01-01",
+            ],
+            2,
+            "is yet to come",
+        ),
+        (&["prove", "", "newsletter"], 2, "name a reader"),
+    ] {
+        let output = run(&home, args);
+        assert_eq!(output.status.code(), Some(wanted), "{args:?}");
+        assert!(said(&output).contains(words), "{}", said(&output));
+    }
+    drop(serving);
+}
+
+#[test]
+fn a_body_or_a_link_that_was_changed_proves_nothing() {
+    let home = Home::new();
+    let serving = home.serve();
+    post(
+        &serving,
+        "expressconsent",
+        "events",
+        &disclosed(true, "Yes.", 1_772_577_000_000),
+    );
+    post(
+        &serving,
+        "conscent",
+        "sign-up",
+        &registered("bob@example.org", "Bob"),
+    );
+    wait_until_folded(&home);
+    assert_eq!(serving.terminate(), Some(0));
+    let prove = ["prove", "ada@example.org", "newsletter"];
+    assert_eq!(code(&home, &prove), Some(0));
+    for (change, undo, wrong) in [
+        (
+            "update deliveries set body = replace(body, 'Yes.', 'No. ') where seq = 1",
+            "update deliveries set body = replace(body, 'No. ', 'Yes.') where seq = 1",
+            "its body is not the one that was acknowledged",
+        ),
+        (
+            "update deliveries set hook = 'other' where seq = 2",
+            "update deliveries set hook = 'sign-up' where seq = 2",
+            "the link of delivery 2 does not follow",
+        ),
+    ] {
+        let conn = home.open();
+        conn.execute_batch(
+            "drop trigger if exists deliveries_guarded_update; drop trigger if exists deliveries_no_update",
+        )
+        .unwrap();
+        conn.execute_batch(change).unwrap();
+        let output = run(&home, &prove);
+        assert_eq!(output.status.code(), Some(1));
+        let told = String::from_utf8_lossy(&output.stdout).into_owned();
+        assert!(
+            told.contains("NOT VERIFIED") && told.contains(wrong),
+            "{told}"
+        );
+        conn.execute_batch(undo).unwrap();
+        assert_eq!(code(&home, &prove), Some(0));
+    }
+}
+
+fn unzipped(path: &Path) -> std::collections::BTreeMap<String, Vec<u8>> {
+    let mut zip = ZipArchive::new(std::fs::File::open(path).unwrap()).unwrap();
+    (0..zip.len())
+        .map(|place| {
+            let mut file = zip.by_index(place).unwrap();
+            let mut bytes = Vec::new();
+            file.read_to_end(&mut bytes).unwrap();
+            (file.name().unwrap().into_owned(), bytes)
+        })
+        .collect()
+}
+
+#[test]
+fn an_export_holds_what_the_ledger_holds_and_nothing_of_others() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let home = Home::new();
+    let serving = home.serve();
+    let hostile = "</td><script>alert(1)</script>\u{1b}[31m'\"&";
+    let own = registered("ada@example.org", hostile);
+    let seq = post(&serving, "conscent", "sign-up", &own);
+    post(
+        &serving,
+        "conscent",
+        "sign-up",
+        &registered("bob@example.org", "Bob Other"),
+    );
+    let also = post(
+        &serving,
+        "expressconsent",
+        "events",
+        &disclosed(false, "Yes?", 1_772_577_000_000),
+    );
+    let unread = serving
+        .post(
+            "zotlo",
+            "events",
+            br#"broken {"mail":"ADA\u0040example.org"}"#,
+        )
+        .unwrap();
+    assert!(unread.1.contains("quarantined"), "{}", unread.1);
+    let refused = serving
+        .request(
+            "POST",
+            "/hooks/zotlo/events/wrong",
+            "",
+            br#"{"mail":"ada@example.org"}"#,
+        )
+        .unwrap();
+    assert_eq!(refused.0, 401);
+    wait_until_folded(&home);
+    let deadline = std::time::Instant::now() + PATIENCE;
+    while home.number("select count(*) from rejected") == 0 {
+        assert!(std::time::Instant::now() < deadline);
+        std::thread::sleep(std::time::Duration::from_millis(20));
+    }
+
+    let output = run(
+        &home,
+        &["user", "export", "ada@EXAMPLE.org", "--out", "ada.zip"],
+    );
+    assert_eq!(output.status.code(), Some(0), "{}", said(&output));
+    let path = home.path().join("ada.zip");
+    let mode = std::fs::metadata(&path).unwrap().permissions().mode();
+    assert_eq!(mode & 0o777, 0o600);
+    let files = unzipped(&path);
+    let names: Vec<&str> = files.keys().map(String::as_str).collect();
+    assert_eq!(
+        names,
+        [
+            "README.txt",
+            "data.json",
+            "deliveries/000001.json",
+            "deliveries/000003.json",
+            "deliveries/000004.bin",
+            "index.html",
+            "rejected/000001.json"
+        ]
+    );
+    assert_eq!(
+        files["deliveries/000001.json"],
+        own.to_string().into_bytes()
+    );
+    let data: Value = serde_json::from_slice(&files["data.json"]).unwrap();
+    let seqs: Vec<i64> = data[0]["deliveries"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|delivery| delivery["seq"].as_i64().unwrap())
+        .collect();
+    // The second is another reader's, with the same phone: told of, but not handed out.
+    assert_eq!(seqs, [seq, 2, also, 4]);
+    let theirs = &data[0]["deliveries"][1];
+    assert_eq!(theirs["names_other_readers"], true);
+    assert_eq!(theirs["file"], Value::Null);
+    assert_eq!(theirs["events"], json!([]));
+    assert_eq!(data[0]["readers"].as_array().unwrap().len(), 2);
+    let everything = files.values().fold(String::new(), |all, bytes| {
+        all + &String::from_utf8_lossy(bytes)
+    });
+    assert!(!everything.contains("Bob Other") && !everything.contains("bob@"));
+    let page = String::from_utf8(files["index.html"].clone()).unwrap();
+    assert!(page.contains("Content-Security-Policy") && page.contains("ada@example.org"));
+    assert!(
+        !page.contains("<script") && !page.contains('\u{1b}'),
+        "{page}"
+    );
+    assert!(page.contains("&lt;script&gt;"));
+
+    // A second time, and into what is no file.
+    let again = run(
+        &home,
+        &["user", "export", "ada@example.org", "--out", "ada.zip"],
+    );
+    assert_eq!(again.status.code(), Some(2), "{}", said(&again));
+    assert_eq!(
+        code(
+            &home,
+            &[
+                "subject",
+                "export",
+                "ada@example.org",
+                "--out",
+                "ada.zip",
+                "--force"
+            ]
+        ),
+        Some(0)
+    );
+    assert_eq!(
+        code(
+            &home,
+            &["user", "export", "ada@example.org", "--out", "/dev/null"]
+        ),
+        Some(2)
+    );
+    assert_eq!(
+        code(&home, &["user", "export", "ada@example.org", "--out", "-"]),
+        Some(2)
+    );
+    assert_eq!(
+        code(
+            &home,
+            &[
+                "user",
+                "export",
+                "ada@example.org",
+                "--out",
+                "no/such/folder.zip"
+            ]
+        ),
+        Some(1)
+    );
+    let left: Vec<_> = std::fs::read_dir(home.path())
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+        .filter(|name| name.to_ascii_lowercase().ends_with(".part"))
+        .collect();
+    assert!(left.is_empty(), "{left:?}");
+    drop(serving);
+}
+
+#[test]
+fn a_reader_is_found_by_mail_phone_and_id_and_cut_lists_say_so() {
+    let home = Home::new();
+    assert_eq!(code(&home, &["user", "show", "ada@example.org"]), Some(3));
+    assert_eq!(code(&home, &["prove", "ada@example.org", "x"]), Some(3));
+    let serving = home.serve();
+    post(
+        &serving,
+        "conscent",
+        "sign-up",
+        &registered("ada@example.org", "Ada"),
+    );
+    post(
+        &serving,
+        "conscent",
+        "login",
+        &registered("ada@example.org", "Ada"),
+    );
+    post(
+        &serving,
+        "expressconsent",
+        "events",
+        &disclosed(true, "Yes.", 1_772_577_000_000),
+    );
+    wait_until_folded(&home);
+    for (who, readers) in [
+        ("ADA@example.org", 2),
+        ("+91 90120 04499", 1),
+        ("0 9012004499", 1),
+        ("u-ada@example.org", 1),
+        ("conscent:u-ada@example.org", 1),
+        ("conscent/main:ada@example.org", 1),
+        ("40017755999", 1),
+    ] {
+        let output = run(&home, &["user", "show", who, "--json"]);
+        assert_eq!(output.status.code(), Some(0), "{who}: {}", said(&output));
+        let all: Value = serde_json::from_slice(&output.stdout).unwrap();
+        assert_eq!(
+            all[0]["readers"].as_array().unwrap().len(),
+            readers,
+            "{who}"
+        );
+    }
+    let shown = run(
+        &home,
+        &["subject", "show", "ada@example.org", "--limit", "1"],
+    );
+    let shown = String::from_utf8(shown.stdout).unwrap();
+    assert!(shown.contains("1 more: --limit 0 shows all"), "{shown}");
+    let whole = run(&home, &["user", "show", "ada@example.org", "--limit", "0"]);
+    assert!(!String::from_utf8(whole.stdout).unwrap().contains("more: "));
+    for (who, wanted) in [
+        ("bob@example.org", 1),
+        ("", 2),
+        ("'; drop table users; --", 1),
+        ("%", 1),
+        ("zotlo:", 2),
+    ] {
+        let output = run(&home, &["user", "show", who]);
+        assert_eq!(output.status.code(), Some(wanted), "{who}");
+        assert!(output.stdout.is_empty() && !said(&output).is_empty());
+    }
+    drop(serving);
+}
