@@ -166,11 +166,6 @@ fn traces(home: &Home) -> Vec<String> {
 }
 
 fn spellings(canary: &str) -> Vec<Vec<u8>> {
-    let hex = |text: &str| {
-        text.bytes()
-            .map(|byte| format!("{byte:02x}"))
-            .collect::<String>()
-    };
     vec![
         canary.as_bytes().to_vec(),
         canary.replace('@', "\\u0040").into_bytes(),
@@ -180,9 +175,16 @@ fn spellings(canary: &str) -> Vec<Vec<u8>> {
             .trim_end_matches('=')
             .as_bytes()
             .to_vec(),
-        hex(canary).into_bytes(),
+        hex(canary),
         canary.encode_utf16().flat_map(u16::to_le_bytes).collect(),
     ]
+}
+
+fn hex(text: &str) -> Vec<u8> {
+    let digit = |half: u8| b"0123456789abcdef"[usize::from(half)];
+    text.bytes()
+        .flat_map(|byte| [digit(byte >> 4), digit(byte & 15)])
+        .collect()
 }
 
 /// What figures of the past are made of.
