@@ -12,7 +12,7 @@ fn main() -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => match failure::exit_code(&error) {
             Some(code) => {
-                let text = format!("{error:#}");
+                let text = failure::text(&error);
                 if !text.is_empty() {
                     out::complain(text);
                 }

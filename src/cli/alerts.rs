@@ -23,8 +23,8 @@ use crate::config::alerts::AlertCommand;
 use crate::domain::printable::Printable;
 use crate::domain::time::Timestamp;
 use crate::store::query::Reader;
-use crate::store::today::Outside;
 use crate::store::today::alerts::{Alerts, Heartbeat, Sender, trial};
+use crate::store::today::{Backup, Outside};
 use crate::store::writer::Writer;
 
 /// So often is looked at what needs the publisher.
@@ -261,7 +261,7 @@ fn needs(
 ) -> Result<(Vec<crate::store::today::Need>, bool)> {
     let outside = Outside {
         receiving: Some(true),
-        backup: Some(reader.backup_standing()?),
+        backup: known(reader.backup_standing()?, context),
         ..today::by_settings(context)
     };
     // Figures are taken away and folded again by a rebuild, which may begin or end meanwhile.
@@ -269,6 +269,12 @@ fn needs(
     let before = is_behind()?;
     let needs = reader.needs(now, &outside)?;
     Ok((needs, before || is_behind()?))
+}
+
+/// How backups stand. A receiver that has just begun may not have written yet that they are asked for.
+fn known(standing: Backup, context: &Context) -> Option<Backup> {
+    let is_asked = context.config.backup.dir.is_some();
+    (standing != Backup::Unset || !is_asked).then_some(standing)
 }
 
 fn sender(context: &Context) -> Sender {
@@ -574,6 +580,15 @@ mod tests {
             args: ["-c", script].map(Secret::new).to_vec(),
         };
         run(&command, &context(), object, run_max, &|| false)
+    }
+
+    #[test]
+    fn a_backup_that_the_settings_ask_for_is_not_missed_before_the_ledger_knows() {
+        let mut context = context();
+        assert_eq!(known(Backup::Unset, &context), Some(Backup::Unset));
+        context.config.backup.dir = Some("/mnt/backups".into());
+        assert_eq!(known(Backup::Unset, &context), None);
+        assert_eq!(known(Backup::Never, &context), Some(Backup::Never));
     }
 
     const LONG: Duration = Duration::from_secs(20);

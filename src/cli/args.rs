@@ -67,7 +67,7 @@ pub struct Global {
         hide_env_values = true
     )]
     pub config: Option<PathBuf>,
-    /// Only this account
+    /// Only this account, or the account that is meant
     #[arg(long, global = true, value_name = "NAME")]
     pub account: Option<String>,
     /// Same as --format json
@@ -96,13 +96,13 @@ pub enum Colour {
 /// Every command.
 #[derive(Debug, Subcommand)]
 pub enum Command {
-    /// The receiver alone
+    /// The receiver alone, in the foreground
     Serve {
         /// Started by a screen: a session of its own.
         #[arg(long, hide = true)]
         detached: bool,
     },
-    /// The screen alone; creates nothing
+    /// The screen alone, on a ledger that is there
     Tui {
         /// What to show, as in the filter bar
         #[arg(value_name = "QUERY", num_args = 0..)]
@@ -135,7 +135,7 @@ pub enum Command {
     Deliveries(ListArgs),
     /// One delivery: its events, raw body and headers
     Show {
-        /// Its number
+        /// Its number, as lists show it (Seq, Delivery)
         seq: i64,
         /// Only the body, byte for byte
         #[arg(long)]
@@ -156,13 +156,13 @@ pub enum Command {
     /// Without a terminal, stdin holds a line KEY=VALUE for each (`subledger connect conscent <answers`); keys that are
     /// not there stay as they are. Secrets are never arguments.
     Connect {
-        /// Whom; another account of theirs: --account NAME
+        /// The provider; a second account there: --account NAME
         provider: String,
     },
     /// Secret links and other secrets: changed without losing a webhook
     #[command(subcommand)]
     Keys(KeysCommand),
-    /// Send a correctly signed sample, marked as a test, to the running receiver
+    /// Send correctly signed samples, marked as tests, to the running receiver
     Send(SendArgs),
     /// Mark deliveries or a user as tests; erase all tests
     #[command(subcommand)]
@@ -198,23 +198,23 @@ pub enum Command {
     Prove(ProveArgs),
     /// A throw-away year of made-up data
     Demo(DemoArgs),
-    /// Everything that is folded, folded again from the deliveries
+    /// Make users, subscriptions and all other lists anew from the deliveries
     Rebuild {
         /// Compare only; exit 1 if anything differs
         #[arg(long)]
         check: bool,
     },
-    /// Check chain, sequence and file
+    /// Check the file, the chain of deliveries, and the lists made from them
     Verify,
     /// A verified copy of the database, at any time
     Backup(BackupArgs),
     /// Put a verified backup in the place of the database
     Restore(RestoreArgs),
-    /// Whether a receiver runs on this database, and what it has
+    /// Whether a receiver runs on this database, and what has come; exit 3 if none runs
     Status,
     /// Stop the receiver; what was accepted is answered first
     Stop,
-    /// Have the receiver take the settings again
+    /// Have the running receiver take changed settings
     Reload,
     /// The receiver as a service of systemd's: starts with the machine
     #[command(subcommand)]
@@ -274,7 +274,7 @@ pub struct TodayArgs {
 /// What `sql` takes.
 #[derive(Args, Clone, Debug)]
 pub struct SqlArgs {
-    /// The statement, or @NAME of a query that comes with subledger (@ lists them); `-` or nothing: stdin
+    /// The statement, or @NAME of a query that comes with subledger (@ lists them); `-` or none: stdin
     pub sql: Option<String>,
     /// Read the statement from a file
     #[arg(long, value_name = "FILE", conflicts_with = "sql")]
@@ -293,9 +293,9 @@ pub struct SqlArgs {
 /// What `send` takes.
 #[derive(Args, Clone, Debug)]
 pub struct SendArgs {
-    /// To whose hook
+    /// The provider
     pub provider: String,
-    /// The name of a sample, or a hook; nothing: the provider's first sample
+    /// The name of a sample (--list), or a hook; without it: the provider's first sample
     pub what: Option<String>,
     /// List the samples and send nothing
     #[arg(long)]
@@ -303,13 +303,13 @@ pub struct SendArgs {
     /// Every sample
     #[arg(long, conflicts_with_all = ["what", "list"])]
     pub all: bool,
-    /// Each so often
+    /// Each of them so many times
     #[arg(long, default_value_t = 1, value_name = "N")]
     pub count: u32,
-    /// So many a second; nothing: one after another
+    /// At most so many a second; without it: one after another
     #[arg(long, value_name = "PER_SECOND")]
     pub rate: Option<f64>,
-    /// Spoil it, to see how it is turned away
+    /// Spoil it, to see it turned away, or kept and not understood
     #[arg(long, value_enum, value_name = "WHAT")]
     pub corrupt: Option<Corrupt>,
 }
@@ -382,14 +382,14 @@ pub enum KeysCommand {
     },
     /// A new secret link, the old one valid until dropped
     Rotate {
-        /// Whose
+        /// The provider
         provider: String,
         /// Another secret than the link, such as `api_secret`: its new value is asked for (or read from stdin)
         secret: Option<String>,
     },
-    /// Take the old ones out: only the newest stays valid
+    /// End the old ones: only the newest stays valid
     Drop {
-        /// Whose
+        /// The provider
         provider: String,
         /// Another secret than the link, such as `api_secret`
         secret: Option<String>,
@@ -411,7 +411,7 @@ pub enum RejectedCommand {
     },
     /// Take it in after all: judged again with today's secrets
     Admit {
-        /// Numbers
+        /// Their numbers, as `subledger rejected` shows them (Id)
         #[arg(required = true)]
         ids: Vec<i64>,
     },
@@ -449,7 +449,7 @@ pub struct RestoreArgs {
     /// The settings too, from FILE.settings.toml
     #[arg(long)]
     pub with_settings: bool,
-    /// Replace a database that has deliveries, and settings; the old files are kept under other names
+    /// Replace what is there, database and settings; the old files are kept under other names
     #[arg(long)]
     pub replace: bool,
     /// Verify the backup and change nothing
@@ -471,7 +471,7 @@ pub struct ImportArgs {
     /// ... and count as received at this time: 2026-11-01, 2026-11-01T09:00:00Z
     #[arg(long, value_name = "TIME", requires = "provider")]
     pub as_of: Option<String>,
-    /// Where lines go that cannot be taken in; nothing: beside FILE, as FILE.rejected.ndjson
+    /// Where lines go that cannot be taken in; without it: FILE.rejected.ndjson
     #[arg(long, value_name = "FILE")]
     pub rejects: Option<PathBuf>,
     /// Only tell what would happen
@@ -488,10 +488,10 @@ pub struct ExportArgs {
     /// Whole deliveries, headers and bodies too, as `import` takes them
     #[arg(long)]
     pub deliveries: bool,
-    /// How to write it; nothing: ndjson
+    /// How to write it; without it: ndjson
     #[arg(long, value_enum, value_name = "FORMAT", conflicts_with = "json")]
     pub format: Option<ExportFormat>,
-    /// Into this file, which appears once it is whole; nothing: stdout
+    /// Into this file, which appears once it is whole; without it: to stdout
     #[arg(long, value_name = "FILE")]
     pub out: Option<PathBuf>,
     /// Replace the file if it is there
@@ -555,7 +555,7 @@ pub struct DemoArgs {
     /// About so many events
     #[arg(long, default_value_t = 20_000, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
     pub events: u64,
-    /// The end of the year that is made up; nothing: now
+    /// The end of the year that is made up; without it: now
     #[arg(long, value_name = "TIME")]
     pub until: Option<String>,
     /// Write the database here and keep it; opens no screen

@@ -39,6 +39,7 @@ const NICENESS: i32 = 10;
 pub fn run(context: &Context, args: &BackupArgs, out: &mut Out) -> Result<()> {
     let reader = Reader::open(&context.database)?;
     let file = target(context, &reader, args)?;
+    context.refuse_own(&file)?;
     let existing = if args.force {
         Existing::Replace
     } else {

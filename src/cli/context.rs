@@ -70,6 +70,26 @@ impl Context {
         })
     }
 
+    /// Refuses to write to `path` where one of our own files stands or will stand: the settings, the database, its log
+    /// and its locks. Whatever is forced.
+    pub fn refuse_own(&self, path: &Path) -> Result<()> {
+        let wanted = [real(path), beside_others(path)];
+        let is_own = |own: PathBuf| wanted.contains(&real(&own));
+        let beside_database = BESIDE_DATABASE.iter().any(|ending| {
+            let mut name = real(&self.database).into_os_string();
+            name.push(ending);
+            is_own(PathBuf::from(name))
+        });
+        if !beside_database && !is_own(self.settings.path.clone()) {
+            return Ok(());
+        }
+        Err(Failure::usage(format!(
+            "{} is subledger's own: name another file",
+            path.display()
+        ))
+        .into())
+    }
+
     /// How rows are to be written: `--format`, else `--json`, else a table.
     pub fn format(&self, asked: Option<Format>) -> Format {
         let by_json = if self.global.json {
@@ -122,6 +142,24 @@ impl Context {
             ))
             .into()
         })
+    }
+}
+
+/// Endings of the files that belong to a database, itself among them.
+const BESIDE_DATABASE: [&str; 6] = ["", "-wal", "-shm", "-journal", ".lock", ".sock"];
+
+/// The file that `path` leads to, or would once it is there.
+fn real(path: &Path) -> PathBuf {
+    path.canonicalize().unwrap_or_else(|_| beside_others(path))
+}
+
+/// `path` itself, in the folder that it leads to.
+fn beside_others(path: &Path) -> PathBuf {
+    let path = places::absolute(path);
+    let folder = path.parent().and_then(|folder| folder.canonicalize().ok());
+    match (folder, path.file_name()) {
+        (Some(folder), Some(name)) => folder.join(name),
+        _ => path,
     }
 }
 

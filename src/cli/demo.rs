@@ -13,6 +13,7 @@ use sha2::{Digest, Sha256};
 use crate::cli::args::{DemoArgs, Global};
 use crate::cli::context::{Context, find, known};
 use crate::cli::failure::Failure;
+use crate::cli::interrupt::{self, Interrupt};
 use crate::cli::out::Out;
 use crate::cli::screen;
 use crate::cli::tasks::open_store;
@@ -47,7 +48,7 @@ pub fn run(global: &Global, args: &DemoArgs, out: &mut Out) -> Result<()> {
         )
         .into());
     }
-    let dir = ThrownAway::new()?;
+    let dir = ThrownAway::new(&std::env::temp_dir())?;
     let context = context(global, dir.0.join("demo.db"), clock)?;
     make(&context, args)?;
     screen::open_demo(&context)?;
@@ -62,8 +63,13 @@ fn keep(global: &Global, args: &DemoArgs, path: &Path, clock: Clock, out: &mut O
         ))
         .into());
     }
-    let context = context(global, absolute(path), clock)?;
-    make(&context, args)?;
+    // It takes its name once it is whole: half a year would look like a whole one.
+    let whole = absolute(path);
+    let dir = ThrownAway::new(whole.parent().unwrap_or(Path::new("/")))?;
+    let made = dir.0.join("demo.db");
+    make(&context(global, made.clone(), clock)?, args)?;
+    std::fs::rename(&made, &whole)
+        .map_err(|error| Failure::failed(format!("cannot make {}: {error}", path.display())))?;
     out.say(format!(
         "a made-up year is in {path}: subledger --db {path} today",
         path = path.display()
@@ -91,14 +97,19 @@ fn context(global: &Global, database: PathBuf, clock: Clock) -> Result<Context> 
 }
 
 fn make(context: &Context, args: &DemoArgs) -> Result<()> {
+    let interrupt = Interrupt::noted()?;
     let store = open_store(context, String::new())?;
     let bar = bar(args.events);
     let until = context.clock.now();
     let reviewed_at = until.plus_ms(-DAY_MS);
-    let result = fill(&store, args, until, reviewed_at, &bar);
+    let posted = Demo::new(args.seed, args.events, until).take_while(|_| !interrupt.is_asked());
+    let result = fill(&store, posted, reviewed_at, &bar);
     bar.finish_and_clear();
     let seq = result?;
     store.close()?;
+    if interrupt.is_asked() {
+        return Err(interrupt::failure().into());
+    }
     review(context, seq, reviewed_at)
 }
 
@@ -126,8 +137,7 @@ fn bar(events: u64) -> ProgressBar {
 /// Everything through the writer, as if it had arrived. How many arrived before `reviewed_at`.
 fn fill(
     store: &Store,
-    args: &DemoArgs,
-    until: Timestamp,
+    year: impl Iterator<Item = Posted>,
     reviewed_at: Timestamp,
     bar: &ProgressBar,
 ) -> Result<i64> {
@@ -135,7 +145,7 @@ fn fill(
     let writer = store.writer();
     let mut waiting = Waiting::new();
     let mut refused = Vec::new();
-    for posted in Demo::new(args.seed, args.events, until) {
+    for posted in year {
         if let Some(reason) = posted.rejected() {
             refused.push(rejected(reason, posted));
             continue;
@@ -241,10 +251,10 @@ fn hex(bytes: &[u8]) -> String {
 struct ThrownAway(PathBuf);
 
 impl ThrownAway {
-    fn new() -> Result<Self> {
+    fn new(within: &Path) -> Result<Self> {
         let mut random = [0_u8; 8];
         getrandom::fill(&mut random).context("the system gives no random bytes")?;
-        let dir = std::env::temp_dir().join(format!(
+        let dir = within.join(format!(
             "subledger-demo-{:016x}",
             u64::from_ne_bytes(random)
         ));

@@ -402,12 +402,22 @@ fn look_at_backup(
             findings.add("backup", level, says);
         }
         None if context.config.backup.dir.is_none() => {
-            let says = "none is made: set dir under [backup]";
+            let says = "none is made: subledger config set backup.dir FOLDER";
             findings.add("backup", Level::Note, says);
         }
         None => findings.add("backup", Level::Note, "none was made yet"),
     }
     let dir = context.config.backup.dir.as_deref();
+    if let Some(dir) = dir
+        && record.failed.is_none()
+        && !dir.is_dir()
+    {
+        let says = format!(
+            "there is no folder {}: make it, or name another with `subledger config set backup.dir`",
+            dir.display()
+        );
+        findings.add("backup", Level::Bad, says);
+    }
     let disk = |path: &Path| fs::metadata(path).ok().map(|there| there.dev());
     if let Some(dir) = dir
         && disk(dir).is_some_and(|found| Some(found) == disk(&context.database))

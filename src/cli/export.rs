@@ -40,7 +40,7 @@ pub fn run(context: &Context, args: &ExportArgs, out: &mut Out) -> Result<()> {
         out.flush()?;
         return written.map(drop);
     };
-    refuse_ours(context, path)?;
+    context.refuse_own(path)?;
     let interrupt = Interrupt::noted()?;
     let (partial, file) = Partial::create(path, args.force)?;
     let mut into = Out::file(file.try_clone().with_context(|| cannot_write(path))?);
@@ -55,23 +55,6 @@ pub fn run(context: &Context, args: &ExportArgs, out: &mut Out) -> Result<()> {
 /// What failed, where `path` could not be written.
 pub(crate) fn cannot_write(path: &Path) -> String {
     format!("cannot write {}", path.display())
-}
-
-/// The ledger and the settings are never written over, whatever is forced.
-pub(crate) fn refuse_ours(context: &Context, path: &Path) -> Result<()> {
-    let real = |path: &Path| fs::canonicalize(path).ok();
-    let ours = [&context.database, &context.settings.path];
-    if ours
-        .iter()
-        .any(|own| real(own).is_some_and(|own| Some(own) == real(path)))
-    {
-        return Err(Failure::usage(format!(
-            "{} is subledger's own: name another file",
-            path.display()
-        ))
-        .into());
-    }
-    Ok(())
 }
 
 /// How many rows were written.

@@ -90,6 +90,21 @@ pub fn exit_code(error: &anyhow::Error) -> Option<u8> {
     Some(FAILED)
 }
 
+/// What went wrong and why, in one line. A message that names its cause already is not followed by it again.
+pub fn text(error: &anyhow::Error) -> String {
+    let mut text = String::new();
+    for cause in error.chain().map(ToString::to_string) {
+        if text.ends_with(&cause) {
+            continue;
+        }
+        if !text.is_empty() {
+            text.push_str(": ");
+        }
+        text.push_str(&cause);
+    }
+    text
+}
+
 fn of_store(error: &store::Error) -> u8 {
     use store::Error;
     match error {
@@ -128,5 +143,24 @@ mod tests {
         let pipe = io::Error::from(io::ErrorKind::BrokenPipe).into();
         assert_eq!(exit_code(&pipe), None);
         assert_eq!(exit_code(&anyhow::anyhow!("x")), Some(FAILED));
+    }
+
+    #[test]
+    fn a_cause_is_said_once() {
+        let full = || io::Error::other("no room");
+        let named: anyhow::Error = store::Error::Io {
+            path: PathBuf::from("copy.db"),
+            source: full(),
+        }
+        .into();
+        assert_eq!(text(&named), "copy.db: no room");
+        assert_eq!(
+            text(&named.context("cannot begin")),
+            "cannot begin: copy.db: no room"
+        );
+        let plain: Result<(), _> = Err(full());
+        let plain = plain.context("cannot write x").unwrap_err();
+        assert_eq!(text(&plain), "cannot write x: no room");
+        assert_eq!(text(&Failure::silent(FAILED).into()), "");
     }
 }

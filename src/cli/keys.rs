@@ -267,7 +267,14 @@ fn list(context: &Context, wanted: Option<&str>, out: &mut Out) -> Result<()> {
             rows.extend(ledger.rows(context, settings)?);
         }
     }
-    show(context, &rows, ledger.zone(), out)
+    show(context, &rows, ledger.zone(), out)?;
+    out.say(if rows.is_empty() {
+        "no secret is set: `subledger` writes the settings with a secret link per provider at its first start"
+    } else {
+        "place 1 is the one to give out, the others stay valid until `subledger keys drop`; deliveries: of the last 7 \
+         days, without tests"
+    })?;
+    Ok(())
 }
 
 /// The ledger, if there is one yet.

@@ -18,6 +18,7 @@ use crate::config::places::{absolute, quoted};
 use crate::config::read;
 use crate::domain::printable::Printable;
 use crate::domain::time::Clock;
+use crate::store::Error;
 use crate::store::upkeep::copy::{Stage, Watch};
 use crate::store::upkeep::restore::{Restored, restore};
 use crate::store::upkeep::verify::verify_until;
@@ -51,7 +52,7 @@ pub fn run(global: &Global, args: &RestoreArgs, out: &mut Out) -> Result<()> {
         },
     );
     bar.clear();
-    let restored = restored.map_err(interrupt::told)?;
+    let restored = restored.map_err(|error| told(error, &file))?;
     let kept_settings = match &settings {
         Some(settings) => {
             settings.write(&clock.now().utc().format("%Y%m%dT%H%M%SZ").to_string())?
@@ -73,7 +74,7 @@ fn check(global: &Global, file: &Path, out: &mut Out) -> Result<()> {
         bar.show(Stage::Checking { done, of: done + 1 });
     });
     bar.clear();
-    let verified = verified.map_err(interrupt::told)?;
+    let verified = verified.map_err(|error| told(error, file))?;
     if global.json {
         out.line(upkeep::json(&verified, "null")?)?;
     } else {
@@ -84,6 +85,28 @@ fn check(global: &Global, file: &Path, out: &mut Out) -> Result<()> {
         Ok(())
     } else {
         Err(Failure::silent(FAILED).into())
+    }
+}
+
+/// What went wrong, in the words of somebody who has a backup and wants it back.
+fn told(error: Error, file: &Path) -> anyhow::Error {
+    match error {
+        Error::Absent(path) if path == file => Failure::unreachable(format!(
+            "there is no backup at {}: no such file, or an empty one; nothing was changed",
+            file.display()
+        ))
+        .into(),
+        Error::Damaged { path, what } if path == file => Failure::failed(format!(
+            "the backup {} is damaged ({what}): nothing was changed; take another one",
+            file.display()
+        ))
+        .into(),
+        Error::Locked { path, holder } => Failure::unreachable(format!(
+            "process {holder} is writing to {}: `subledger stop` ends it, then restore again; nothing was changed",
+            path.display()
+        ))
+        .into(),
+        error => interrupt::told(error),
     }
 }
 

@@ -109,6 +109,7 @@ fn cards(context: &Context, listen: SocketAddr, key: Option<&[u8; 32]>) -> Vec<L
             hook: link.hook.to_owned(),
             title: link.hook_title.to_owned(),
             url: link.url,
+            is_local: context.config.receiver.public_url.is_none(),
             curl: link.curl,
             add: link.add,
             unguarded: link.unguarded,

@@ -3,6 +3,7 @@
 //! Messages quote keys and plain values, never a secret and never a line of the file.
 
 use std::collections::BTreeMap;
+use std::io::Read as _;
 use std::ops::Range;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
@@ -76,6 +77,9 @@ const BACKUPS_KEPT_MAX: usize = 10_000;
 
 /// The bits of a mode that everybody on the machine has.
 const OTHERS: u32 = 0o007;
+
+/// No secret is longer, bytes.
+const SECRET_BYTES_MAX: u64 = 64 << 10;
 
 /// The themes that the screen knows.
 pub const THEMES: &[&str] = &["terminal", "mono"];
@@ -157,6 +161,10 @@ pub(crate) fn refuse_readable_by_others(path: &Path) -> Result<(), SettingsError
         .map_err(|error| SettingsError(format!("cannot read {}: {error}", path.display())))?
         .permissions()
         .mode();
+    refuse_mode(path, mode)
+}
+
+fn refuse_mode(path: &Path, mode: u32) -> Result<(), SettingsError> {
     if mode & OTHERS == 0 {
         return Ok(());
     }
@@ -540,11 +548,22 @@ impl File<'_> {
         span: Span<'_>,
     ) -> Result<String, SettingsError> {
         let path = self.beside(place);
-        let text = std::fs::read_to_string(&path).map_err(|error| {
-            let say = format!("`{full}`: cannot read {}: {error}", path.display());
+        let cannot = |why: &dyn std::fmt::Display| {
+            let say = format!("`{full}`: cannot read {}: {why}", path.display());
             self.fault(span, &say)
-        })?;
-        refuse_readable_by_others(&path).map_err(|error| self.fault(span, &error.0))?;
+        };
+        // The file that is looked at is the one that is read, and a device without an end is no secret.
+        let file = std::fs::File::open(&path).map_err(|error| cannot(&error))?;
+        let data = file.metadata().map_err(|error| cannot(&error))?;
+        refuse_mode(&path, data.permissions().mode())
+            .map_err(|error| self.fault(span, &error.0))?;
+        let mut text = String::new();
+        file.take(SECRET_BYTES_MAX + 1)
+            .read_to_string(&mut text)
+            .map_err(|error| cannot(&error))?;
+        if text.len() as u64 > SECRET_BYTES_MAX {
+            return Err(cannot(&"it is too long for a secret"));
+        }
         Ok(text.trim_end_matches(['\n', '\r']).to_owned())
     }
 

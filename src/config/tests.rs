@@ -186,6 +186,13 @@ fn a_secret_may_stand_elsewhere_or_be_several() {
         .0;
     assert!(message.contains("chmod 600"), "{message}");
     assert!(refused("[providers.klustr]\nsecret = { env = \"GONE\" }").contains("GONE"));
+
+    fs::set_permissions(&file, fs::Permissions::from_mode(0o600)).unwrap();
+    fs::write(&file, "x".repeat(100_000)).unwrap();
+    let long = parse(text, &settings, &known(), &environment).unwrap_err();
+    assert!(long.0.contains("too long for a secret"), "{}", long.0);
+    // It has no end, and others may read it.
+    assert!(refused("[providers.klustr]\nsecret = { file = \"/dev/zero\" }").contains("/dev/zero"));
 }
 
 #[test]

@@ -17,8 +17,18 @@ pub const DAY_MS: i64 = 24 * HOUR_MS;
 
 /// An instant: milliseconds since 1970-01-01T00:00:00Z.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(transparent)]
+#[serde(from = "i64")]
 pub struct Timestamp(i64);
+
+/// The first and the last instant of the years 0 to 9999, milliseconds since 1970.
+const YEARS_MS: (i64, i64) = (-62_167_219_200_000, 253_402_300_799_999);
+
+/// From a file that somebody may have written by hand: cut to the years 0 to 9999, so that differences are numbers.
+impl From<i64> for Timestamp {
+    fn from(ms: i64) -> Self {
+        Self(ms.clamp(YEARS_MS.0, YEARS_MS.1))
+    }
+}
 
 impl Timestamp {
     /// The instant `ms` milliseconds after the epoch.
@@ -166,6 +176,19 @@ impl Clock {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn instants_out_of_files_are_of_four_digits_years() {
+        for (written, read) in [
+            (i64::MAX, "9999-12-31T23:59:59.999Z"),
+            (i64::MIN, "0000-01-01T00:00:00.000Z"),
+            (0, "1970-01-01T00:00:00.000Z"),
+        ] {
+            let at: Timestamp = serde_json::from_str(&written.to_string()).unwrap();
+            assert_eq!(at.to_string(), read);
+            assert_eq!(serde_json::to_string(&at).unwrap(), at.ms().to_string());
+        }
+    }
 
     #[test]
     fn zone_less_times_are_utc_and_fractions_are_cut() {

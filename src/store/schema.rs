@@ -43,7 +43,7 @@ pub enum Found {
 /// file. `Error::Foreign` for anything that is neither nothing nor a ledger, `Error::Newer` for a later version.
 pub fn look(path: &Path) -> Result<Found, Error> {
     let mut head = Vec::with_capacity(100);
-    match File::open(path) {
+    match open_to_look(path) {
         Ok(file) => {
             if !file.metadata().is_ok_and(|data| data.is_file()) {
                 return Err(Error::Foreign(path.to_owned()));
@@ -69,6 +69,15 @@ pub fn look(path: &Path) -> Result<Found, Error> {
         return Err(newer(path, found));
     }
     Ok(Found::Ledger)
+}
+
+/// Opens a file for reading; a pipe that nobody writes to keeps nobody waiting.
+pub(crate) fn open_to_look(path: &Path) -> io::Result<File> {
+    let without_waiting = i32::try_from(rustix::fs::OFlags::NONBLOCK.bits()).unwrap_or_default();
+    OpenOptions::new()
+        .read(true)
+        .custom_flags(without_waiting)
+        .open(path)
 }
 
 fn word(head: &[u8], at: usize) -> u32 {

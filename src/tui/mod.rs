@@ -153,6 +153,8 @@ pub struct LinkCard {
     pub title: String,
     /// What to paste.
     pub url: String,
+    /// No public address is set: nobody but this machine can call it.
+    pub is_local: bool,
     /// A request that tries it.
     pub curl: Curl,
     /// What the settings lack for this account.

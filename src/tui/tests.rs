@@ -335,6 +335,7 @@ fn links() -> Vec<LinkCard> {
                 body: r#"{"a":1}"#.to_owned(),
             },
             url,
+            is_local: true,
             add: vec![Missing {
                 setting: format!("providers.{provider}.secret"),
                 help: "Signing secret under Endpoints: proves each webhook".to_owned(),

@@ -125,6 +125,88 @@ fn a_backup_under_load_holds_everything_that_was_acknowledged_before_it_began() 
 }
 
 #[test]
+fn a_backup_that_could_not_be_opened_or_brings_orders_of_its_own_is_not_restored() {
+    let home = filled(3);
+    let good = home.path().join("good.db");
+    fine(&home, &["backup", text(&good)]);
+    let before = fs::read(home.ledger()).unwrap();
+    for (sql, words) in [
+        (
+            "update meta set value = '../../etc/passwd' where key = 'zone'",
+            "its time zone is unknown",
+        ),
+        (
+            "update meta set value = 'zz' where key = 'fingerprint_key'",
+            "its fingerprint key is missing",
+        ),
+        (
+            "create trigger evil after insert on deliveries begin delete from meta; end",
+            "a trigger \"evil\"",
+        ),
+        (
+            "drop trigger deliveries_no_delete;
+             create trigger deliveries_no_delete before delete on deliveries begin select 1; end",
+            "a trigger \"deliveries_no_delete\"",
+        ),
+    ] {
+        let bad = home.path().join("bad.db");
+        fs::copy(&good, &bad).unwrap();
+        Connection::open(&bad).unwrap().execute_batch(sql).unwrap();
+        fails(&home, &["restore", "--replace", text(&bad)], 1, words);
+        assert!(before == fs::read(home.ledger()).unwrap(), "{sql}");
+    }
+    let views =
+        "create view mine as select count(*) from events; create index own on events (plan)";
+    Connection::open(&good)
+        .unwrap()
+        .execute_batch(views)
+        .unwrap();
+    fine(&home, &["restore", "--replace", text(&good)]);
+}
+
+#[test]
+fn a_restored_ledger_does_not_know_what_the_other_one_told_of() {
+    let home = filled(1);
+    let copy = home.path().join("copy.db");
+    fine(&home, &["backup", text(&copy)]);
+    let written = Connection::open(&copy).unwrap();
+    written
+        .execute_batch("insert or replace into meta values ('alerts', '{\"last\":{\"at\":-9223372036854775808,\"told_at\":null,\"failing\":[0,\"x\"]},\"open\":[],\"ended\":[]}'), ('heartbeat', '{}')")
+        .unwrap();
+    drop(written);
+    fine(&home, &["restore", "--replace", text(&copy)]);
+    let told = "select count(*) from meta where key in ('alerts', 'heartbeat', 'backup')";
+    assert_eq!(number(&home.ledger(), told), 0);
+}
+
+#[test]
+fn no_force_writes_over_what_is_our_own() {
+    let home = Home::new();
+    let serving = home.serve();
+    fill(&serving, 0..3);
+    let settings = home.path().join("config/subledger/subledger.toml");
+    let other_name = home.path().join("other-name");
+    std::os::unix::fs::symlink(&settings, &other_name).unwrap();
+    let beside = |ending: &str| PathBuf::from(format!("{}{ending}", text(&home.ledger())));
+    let mut own = vec![settings, other_name];
+    own.extend(["", "-wal", "-shm", "-journal", ".lock", ".sock"].map(beside));
+    let before: Vec<_> = own.iter().map(|path| fs::read(path).ok()).collect();
+    for path in &own {
+        for args in [
+            ["backup", "--force", text(path)].as_slice(),
+            &["export", "--force", "--out", text(path)],
+        ] {
+            fails(&home, args, 2, "is subledger's own");
+        }
+    }
+    let after: Vec<_> = own.iter().map(|path| fs::read(path).ok()).collect();
+    assert!(before[0].is_some() && before[..2] == after[..2]);
+    fill(&serving, 3..4);
+    fine(&home, &["verify"]);
+    assert_eq!(serving.terminate(), Some(0));
+}
+
+#[test]
 fn a_backup_is_private_refuses_to_overwrite_and_says_what_it_lacks() {
     let home =
         Home::with_settings("[providers.klustr.accounts.weekly]\nsecret = { env = \"WEEKLY\" }\n");
@@ -248,7 +330,7 @@ fn what_is_no_sound_backup_is_refused_and_nothing_is_touched() {
     let bad = home.path().join("bad.db");
     let restore = ["restore", "--replace", text(&bad)];
 
-    fails(&home, &restore, 3, "there is no ledger");
+    fails(&home, &restore, 3, "there is no backup at");
     fs::write(
         &bad,
         "a letter, not a database, and longer than the head of one: ".repeat(4),
@@ -496,6 +578,23 @@ fn the_receiver_makes_a_copy_soon_after_its_start_prunes_its_own_and_today_says_
         today.contains("the last backup is not there any more"),
         "{today}"
     );
+    fs::remove_dir_all(folder.path()).unwrap();
+    let doctor = run(&home, &["doctor"]);
+    let found = String::from_utf8_lossy(&doctor.stdout).into_owned();
+    assert!(found.contains("BAD   backup"), "{found}");
+    assert!(found.contains("there is no folder"), "{found}");
+    assert_eq!(doctor.status.code(), Some(1));
+}
+
+#[test]
+fn a_restore_under_a_receiver_says_how_to_end_it() {
+    let home = filled(1);
+    let file = home.path().join("copy.db");
+    fine(&home, &["backup", text(&file)]);
+    let serving = home.serve();
+    let restore = ["restore", "--replace", text(&file)];
+    fails(&home, &restore, 3, "`subledger stop` ends it");
+    drop(serving);
 }
 
 #[test]
@@ -524,7 +623,10 @@ fn a_night_without_a_copy_is_told_in_words() {
     drop(serving);
     let home = Home::new();
     let serving = home.serve();
-    assert!(fine(&home, &["today"]).contains("no backup is made: set dir under [backup]"));
+    assert!(
+        fine(&home, &["today"])
+            .contains("no backup is made: subledger config set backup.dir FOLDER")
+    );
     drop(serving);
 }
 

@@ -344,6 +344,28 @@ const BAD: &[(&str, &str)] = &[
     ),
 ];
 
+#[test]
+fn a_delivery_has_no_more_headers_than_one_over_http() {
+    let home = Home::new();
+    let pairs = |count: usize| vec![r#"["",""]"#; count].join(",");
+    let line = |count| {
+        let at = "2026-01-01T09:00:00Z";
+        let pairs = pairs(count);
+        format!(
+            r#"{{"provider":"zotlo","hook":"events","received_at":"{at}","body":"{count}","headers":[{pairs}]}}"#
+        )
+    };
+    let text = format!("{}\n{}\n", line(16), line(20_000));
+    let output = run_with(&home, &["import", "-", "--json"], text.as_bytes());
+    assert_eq!(code(&output), 1);
+    assert!(
+        err(&output).contains("line 2: its `headers` have 80000 bytes"),
+        "{}",
+        err(&output)
+    );
+    assert_eq!(number(&counts(&output), "quarantined"), 1);
+}
+
 const GOOD: &str = r#"{"provider":"zotlo","hook":"events","received_at":"2026-01-01","body":{"a" : 1.10},"test":true}"#;
 
 #[test]

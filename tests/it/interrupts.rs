@@ -2,10 +2,11 @@
 
 use std::io::{BufRead, BufReader, Read};
 use std::process::{Child, Stdio};
+use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process};
 
-use crate::support::Home;
+use crate::support::{Home, PATIENCE};
 
 fn interrupt(child: &Child) {
     let pid = Pid::from_raw(i32::try_from(child.id()).unwrap()).unwrap();
@@ -39,6 +40,37 @@ fn a_follower_is_interrupted() {
     let _serving = home.serve();
     let text = interrupted(&home, &["events", "--follow", "--format", "tsv"]);
     assert!(text.starts_with("id\t"), "{text}");
+}
+
+#[test]
+fn a_made_up_year_is_whole_or_not_there() {
+    let home = Home::new();
+    let dir = home.path().join("years");
+    std::fs::create_dir(&dir).unwrap();
+    let file = dir.join("year.db");
+    let args = [
+        "demo",
+        "--events",
+        "1000000",
+        "--out",
+        file.to_str().unwrap(),
+    ];
+    let child = home.command(&args).stderr(Stdio::piped()).spawn().unwrap();
+    let is_begun = || {
+        let made = std::fs::read_dir(&dir).unwrap().next()?.ok()?.path();
+        std::fs::metadata(made.join("demo.db-wal")).ok()
+    };
+    let deadline = Instant::now() + PATIENCE;
+    while is_begun().is_none() {
+        assert!(Instant::now() < deadline, "no year is begun");
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    interrupt(&child);
+    let ended = child.wait_with_output().unwrap();
+    let said = String::from_utf8(ended.stderr).unwrap();
+    assert_eq!(ended.status.code(), Some(130), "{said}");
+    assert_eq!(said, "subledger: interrupted\n");
+    assert_eq!(std::fs::read_dir(&dir).unwrap().count(), 0);
 }
 
 #[test]

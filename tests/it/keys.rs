@@ -397,6 +397,20 @@ fn an_account_is_connected_from_lines_on_stdin() {
 }
 
 #[test]
+fn a_list_of_keys_says_what_its_places_are_and_why_it_is_empty() {
+    let home = Home::new();
+    let said = succeeds(&home, &["keys", "list"], "");
+    assert!(
+        said.err.contains("place 1 is the one to give out"),
+        "{}",
+        said.err
+    );
+    std::fs::remove_file(settings(&home)).unwrap();
+    let said = succeeds(&home, &["keys", "list"], "");
+    assert!(said.err.contains("no secret is set"), "{}", said.err);
+}
+
+#[test]
 fn connecting_before_the_first_start_makes_the_settings() {
     let home = Home::new();
     std::fs::remove_dir_all(home.path().join("config")).unwrap();

@@ -188,6 +188,11 @@ fn shown(location: &str, key: &str) -> String {
     let plain = location.split(['?', '#']).next().unwrap_or_default();
     match plain.split_once("/hooks/") {
         Some((start, _)) => format!("{start}/hooks/..."),
+        // The secret end may stand in it in another spelling.
+        None if plain.contains('%') => {
+            let origin: Vec<&str> = plain.split('/').take(3).collect();
+            format!("{}/...", without(&origin.join("/"), key))
+        }
         None => without(plain, key),
     }
 }
@@ -311,6 +316,11 @@ mod tests {
             ),
             (
                 from,
+                "https://example.net/%2fhooks%2fzotlo%2fevents%2f%6b%5fsecret",
+                "redirects to https://example.net/...; ",
+            ),
+            (
+                from,
                 "https://example.org/login?next=%2Fhooks%2Fzotlo%2Fevents%2Fk_secret",
                 "forward /in/hooks/* as it comes",
             ),
@@ -322,7 +332,7 @@ mod tests {
             };
             let fault = answer.fault(&address, "k_secret");
             assert!(fault.contains(says), "{fault}");
-            assert!(!fault.contains("k_secret"), "{fault}");
+            assert!(!fault.contains("secret"), "{fault}");
         }
         let nowhere = answer(302, "").fault(&Address::parse(from).unwrap(), "");
         assert!(nowhere.contains("to nowhere"), "{nowhere}");

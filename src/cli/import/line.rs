@@ -25,6 +25,9 @@ const EARLIEST: Timestamp = Timestamp::from_ms(946_684_800_000);
 /// All headers of a delivery take no more bytes than the receiver would take.
 const HEADER_BYTES_MAX: usize = 64 << 10;
 
+/// What a header takes on the wire beside name and value: colon, blank and line end.
+const HEADER_BYTES_MORE: usize = 4;
+
 /// A line is at most so many times as long as the body in it: every byte may be an escape of six.
 const ESCAPE_BYTES: usize = 6;
 
@@ -340,7 +343,7 @@ fn headers(fields: &Fields<'_>) -> Result<Vec<(String, Vec<u8>)>, String> {
     let pairs = pairs.ok_or("its `headers` are no list of [name, value]")?;
     let bytes: usize = pairs
         .iter()
-        .map(|(name, value)| name.len() + value.len())
+        .map(|(name, value)| name.len() + value.len() + HEADER_BYTES_MORE)
         .sum();
     if bytes > HEADER_BYTES_MAX {
         return Err(format!("its `headers` have {bytes} bytes"));

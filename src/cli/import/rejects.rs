@@ -14,6 +14,7 @@ use base64::engine::general_purpose::STANDARD;
 
 use crate::cli::failure::Failure;
 use crate::cli::table::json_text;
+use crate::store::upkeep::room::{self, RESERVE_BYTES};
 
 /// So many names are tried.
 const NAMES_MAX: u32 = 10_000;
@@ -34,6 +35,8 @@ pub(crate) struct Bad {
 /// The side file.
 pub(crate) struct Rejects {
     place: Place,
+    /// So many bytes stay free on its disk.
+    reserve: u64,
     file: Option<(PathBuf, BufWriter<File>)>,
 }
 
@@ -60,13 +63,18 @@ impl Rejects {
             Some(path) => Place::Named(path.to_owned()),
             None => Place::Beside(source.to_owned()),
         };
-        Ok(Self { place, file: None })
+        Ok(Self {
+            place,
+            reserve: RESERVE_BYTES,
+            file: None,
+        })
     }
 
     /// Nothing is written.
     pub(crate) const fn nowhere() -> Self {
         Self {
             place: Place::Nowhere,
+            reserve: 0,
             file: None,
         }
     }
@@ -85,6 +93,8 @@ impl Rejects {
             Some(open) => open,
             None => self.file.insert(self.place.open()?),
         };
+        // A line of three bytes that is none takes a hundred here.
+        room::check(&folder(path), self.reserve).with_context(|| cannot_write(path))?;
         bad.iter()
             .try_for_each(|bad| write(file, bad))
             .and_then(|()| file.flush())
@@ -103,6 +113,12 @@ impl Place {
             Self::Nowhere => anyhow::bail!("nothing is to be written"),
         }
     }
+}
+
+/// The folder of `path`; of a bare name the one that the command runs in.
+fn folder(path: &Path) -> PathBuf {
+    let path = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
+    path.parent().unwrap_or(Path::new("/")).to_owned()
 }
 
 fn beside(source: &Path) -> Result<(PathBuf, BufWriter<File>)> {
@@ -126,7 +142,7 @@ fn beside(source: &Path) -> Result<(PathBuf, BufWriter<File>)> {
 
 fn cannot_write(path: &Path) -> String {
     format!(
-        "cannot write {}: --rejects names another file for the lines that are left out",
+        "the lines that are left out cannot be kept (--rejects names another file for them): cannot write {}",
         path.display()
     )
 }
@@ -152,4 +168,34 @@ fn write(file: &mut impl io::Write, bad: &Bad) -> io::Result<()> {
         bad.number,
         json_text(&bad.reason)?
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn bad() -> [Bad; 1] {
+        [Bad {
+            unit: "line",
+            number: 7,
+            reason: "it is none".to_owned(),
+            source: b"{}".to_vec(),
+        }]
+    }
+
+    #[test]
+    fn a_nearly_full_disk_is_left_to_the_receiver() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut rejects = Rejects::new(None, &folder.path().join("late.ndjson")).unwrap();
+        rejects.add(&bad()).unwrap();
+        let before = std::fs::read(rejects.path().unwrap()).unwrap();
+        assert!(!before.is_empty());
+        rejects.reserve = u64::MAX;
+        let full = format!("{:#}", rejects.add(&bad()).unwrap_err());
+        assert!(
+            full.contains("no room") && full.contains("--rejects"),
+            "{full}"
+        );
+        assert_eq!(std::fs::read(rejects.path().unwrap()).unwrap(), before);
+    }
 }

@@ -81,7 +81,7 @@ fn print_system(context: &Context, program: Option<&Path>, out: &mut Out) -> Res
         &program,
         settings.exists.then_some(settings.path.as_path()),
         context.listen(),
-    );
+    )?;
     write!(out.data(), "{script}")?;
     Ok(out.flush()?)
 }

@@ -166,7 +166,11 @@ pub fn script(unit: &Unit) -> String {
 }
 
 /// The script that places the machine's units, for root. `settings`: those to begin with, where there are some.
-pub fn system_script(program: &Path, settings: Option<&Path>, listen: SocketAddr) -> String {
+pub fn system_script(
+    program: &Path,
+    settings: Option<&Path>,
+    listen: SocketAddr,
+) -> Result<String> {
     let is_packaged = program.starts_with("/usr") || program.starts_with("/opt");
     let (place, program) = if is_packaged {
         (String::new(), program)
@@ -177,7 +181,11 @@ pub fn system_script(program: &Path, settings: Option<&Path>, listen: SocketAddr
             Path::new(LOCAL_PROGRAM),
         )
     };
-    let service = SYSTEM.replace(SYSTEM_PROGRAM, &program.display().to_string());
+    let word = word(program, true)?;
+    let plain = word.trim_matches('"');
+    // A plain path stands there as packages have it.
+    let is_plain = places::quoted(program) == plain;
+    let service = SYSTEM.replace(SYSTEM_PROGRAM, if is_plain { plain } else { &word });
     let socket = SYSTEM_SOCKET.replace(SYSTEM_LISTEN, &listen.to_string());
     let toml = "/etc/subledger/subledger.toml";
     let begin = match settings {
@@ -187,10 +195,10 @@ pub fn system_script(program: &Path, settings: Option<&Path>, listen: SocketAddr
         ),
         None => format!(
             "runuser -u subledger -- {} --config {toml} config set receiver.listen {listen}",
-            program.display()
+            places::quoted(program)
         ),
     };
-    format!(
+    Ok(format!(
         "# Read this, then run it as root: subledger service install --system | sudo sh\n\
          # A ledger that you have already moves to /var/lib/subledger/subledger.db (owner subledger, mode 0600) before the\n\
          # last line; stop its receiver first.\n\
@@ -206,7 +214,7 @@ pub fn system_script(program: &Path, settings: Option<&Path>, listen: SocketAddr
          systemctl daemon-reload\n\
          systemctl enable {SOCKET} {NAME}\n\
          systemctl restart {SOCKET} {NAME}\n"
-    )
+    ))
 }
 
 /// The script that takes the machine's units away, for root.
@@ -332,15 +340,26 @@ mod tests {
         assert_eq!(SYSTEM_SOCKET.matches(SYSTEM_LISTEN).count(), 1);
         let listen = "192.0.2.1:9".parse().unwrap();
         let home = Path::new("/home/reader/bin/subledger");
-        let script = system_script(home, Some(Path::new("/a b.toml")), listen);
+        let script = system_script(home, Some(Path::new("/a b.toml")), listen).unwrap();
         assert!(script.contains("install -m 0755 /home/reader/bin/subledger /usr/local/bin/"));
         assert!(script.contains("ExecStart=/usr/local/bin/subledger serve"));
         assert!(script.contains("'/a b.toml' /etc/subledger/subledger.toml"));
         assert!(script.contains("ListenStream=192.0.2.1:9\n"));
-        let packaged = system_script(Path::new("/usr/bin/subledger"), None, listen);
+        let packaged = system_script(Path::new("/usr/bin/subledger"), None, listen).unwrap();
         assert!(packaged.contains("ExecStart=/usr/bin/subledger serve"));
         assert!(!packaged.contains("install -m 0755"));
         assert!(packaged.contains("config set receiver.listen 192.0.2.1:9"));
+    }
+
+    #[test]
+    fn a_path_gives_root_no_orders() {
+        let listen = "192.0.2.1:9".parse().unwrap();
+        let odd = Path::new("/opt/a b;id/50%/subledger");
+        let script = system_script(odd, None, listen).unwrap();
+        assert!(script.contains("ExecStart=\"/opt/a b;id/50%%/subledger\" serve"));
+        assert!(script.contains("-- '/opt/a b;id/50%/subledger' --config"));
+        let newline = Path::new("/opt/a\nEND\nid/subledger");
+        assert!(system_script(newline, None, listen).is_err());
     }
 
     #[test]

@@ -13,7 +13,7 @@ use zip::write::SimpleFileOptions;
 use zip::{CompressionMethod, ZipWriter};
 
 use crate::cli::context::Context;
-use crate::cli::export::{Partial, cannot_write, refuse_ours};
+use crate::cli::export::{Partial, cannot_write};
 use crate::cli::failure::Failure;
 use crate::cli::interrupt::{self, Interrupt};
 use crate::cli::out::Out;
@@ -61,7 +61,7 @@ pub(super) fn run(
         || own_name(context, &reader, &held),
         |path| Ok(path.to_owned()),
     )?;
-    refuse_ours(context, &named)?;
+    context.refuse_own(&named)?;
     let (partial, file) = Partial::create(&named, force)?;
     let kept = file.try_clone().with_context(|| cannot_write(&named))?;
     write(context, &reader, &held, file, &mut check).with_context(|| cannot_write(&named))?;

@@ -196,3 +196,19 @@ fn a_prepared_copy_is_gone_unless_it_is_placed() {
     assert_eq!(left(&to), ["copy.db"]);
     assert_eq!(to.metadata().unwrap().size(), 7);
 }
+
+#[test]
+fn a_pipe_in_the_way_keeps_nobody_waiting() {
+    let ledger = Ledger::new();
+    ledger.post("id:1 a", 0);
+    let to = target(&ledger);
+    let pipe = |path: &Path| {
+        let mode = rustix::fs::Mode::from_raw_mode(0o600);
+        rustix::fs::mknodat(rustix::fs::CWD, path, rustix::fs::FileType::Fifo, mode, 0).unwrap();
+    };
+    pipe(&schema::beside(&to, UNFINISHED));
+    copied(&ledger.path, &to, Existing::Keep).unwrap();
+    let other = to.with_file_name("pipe.db");
+    pipe(&other);
+    assert!(matches!(schema::look(&other), Err(Error::Foreign(_))));
+}

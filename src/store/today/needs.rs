@@ -405,7 +405,7 @@ fn cancel_spike(review: &Review<'_>) -> Result<Option<Need>, Error> {
 
 fn no_backup(backup: &Backup, now: Timestamp) -> Option<Need> {
     let says = match backup {
-        Backup::Unset => "no backup is made: set dir under [backup]".to_owned(),
+        Backup::Unset => "no backup is made: subledger config set backup.dir FOLDER".to_owned(),
         Backup::Failed { why, last: None } => {
             format!("the backup failed, and there is none: {why}")
         }

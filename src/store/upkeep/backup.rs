@@ -17,6 +17,7 @@ use crate::store::query::Reader;
 use crate::store::schema::{self, Found, folder, meta, set_meta};
 use crate::store::task::{Step, Steps, TaskReport};
 use crate::store::today::Backup;
+use crate::store::today::alerts::{ALERTS, HEARTBEAT};
 use crate::store::upkeep::copy::{Copied, Existing, UNFINISHED, Watch, clear_stale, copy};
 use crate::store::{Error, Mode, connect};
 
@@ -92,10 +93,15 @@ impl Record {
                 self.dir = dir;
             }
             Note::Nightly(made) => {
+                // A clock that was ahead is right again: what it dated later is not the newest.
+                self.by_hand.take_if(|by_hand| by_hand.at > made.at);
                 self.nightly = Some(made);
                 self.failed = None;
             }
-            Note::ByHand(made) => self.by_hand = Some(made),
+            Note::ByHand(made) => {
+                self.nightly.take_if(|nightly| nightly.at > made.at);
+                self.by_hand = Some(made);
+            }
             Note::Failed(failed) => self.failed = Some(failed),
         }
     }
@@ -116,16 +122,18 @@ impl Record {
         there.max_by_key(|made| made.at)
     }
 
-    /// Whether the night's copy into `dir` should be made now.
+    /// Whether the night's copy into `dir` should be made now. What lies in the future was written by a clock that was
+    /// ahead, and says nothing.
     pub fn is_due(&self, dir: &Path, now: Timestamp, zone: Zone) -> bool {
         let slot = last_slot(now, zone);
+        let since_then = |at: Timestamp| slot <= at && at <= now;
         let made = self.nightly.as_ref();
-        if made.is_some_and(|made| made.at >= slot && made.file.parent() == Some(dir)) {
+        if made.is_some_and(|made| since_then(made.at) && made.file.parent() == Some(dir)) {
             return false;
         }
         self.failed
             .as_ref()
-            .is_none_or(|failed| failed.at < slot || failed.at.plus_ms(AGAIN_MS) <= now)
+            .is_none_or(|failed| !since_then(failed.at) || failed.at.plus_ms(AGAIN_MS) <= now)
     }
 
     /// How backups stand, for what needs the publisher.
@@ -197,10 +205,13 @@ pub(crate) fn note(note: Note) -> Steps {
     })
 }
 
-/// Takes the record out of a copy that is to become a ledger of its own.
+/// Takes out of a copy that is to become a ledger of its own what is about the other one: its backups, and what was
+/// told of it to whom.
 pub(crate) fn forget(path: &Path) -> Result<(), Error> {
     let conn = connect(path, Mode::Fill)?;
-    conn.execute("delete from meta where key = ?1", [KEY])?;
+    for key in [KEY, ALERTS, HEARTBEAT] {
+        conn.execute("delete from meta where key = ?1", [key])?;
+    }
     conn.close().map_err(|(_, error)| error.into())
 }
 
@@ -380,11 +391,32 @@ mod tests {
             (made("2026-11-20T03:10:04Z", "/mnt/backups"), true),
             (failed("2026-11-21T03:10:04Z"), false),
             (failed("2026-11-21T02:50:00Z"), true),
+            // The clock was a year ahead.
+            (made("2027-11-21T03:10:04Z", "/mnt/backups"), true),
+            (failed("2027-11-21T03:10:04Z"), true),
         ] {
             assert_eq!(record.is_due(dir, now, Zone::UTC), due, "{record:?}");
         }
         let later = at("2026-11-21T04:10:04Z");
         assert!(failed("2026-11-21T03:10:04Z").is_due(dir, later, Zone::UTC));
+    }
+
+    #[test]
+    fn what_a_clock_ahead_dated_is_not_the_newest_for_long() {
+        let made = |text: &str| Made {
+            at: at(text),
+            file: PathBuf::from("/mnt/backups/copy.db"),
+            bytes: 1,
+            seq: 1,
+        };
+        let (ahead, right) = (made("2027-11-21T03:10:04Z"), made("2026-11-21T03:10:04Z"));
+        let mut record = Record::default();
+        record.take(Note::ByHand(ahead.clone()));
+        record.take(Note::Nightly(right.clone()));
+        assert_eq!(record.newest(), Some(&right));
+        record.take(Note::Nightly(ahead));
+        record.take(Note::ByHand(right.clone()));
+        assert_eq!(record.newest(), Some(&right));
     }
 
     #[test]

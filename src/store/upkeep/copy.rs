@@ -19,6 +19,7 @@ use rusqlite::Connection;
 use rusqlite::backup::{Backup, StepResult};
 
 use crate::store::schema::{self, Found, beside, folder, meta, remove};
+use crate::store::upkeep::room::{self, RESERVE_BYTES};
 use crate::store::upkeep::verify::{Verified, verify_until};
 use crate::store::{Error, Mode, connect};
 
@@ -28,8 +29,6 @@ const STEP_PAGES: i32 = 256;
 const SYNC_BYTES: u64 = 8 << 20;
 /// A gentle copy rests as long as it worked, at most this.
 const REST_MAX: Duration = Duration::from_millis(200);
-/// So much is left free where the copy stands on the ledger's own disk: webhooks go on arriving.
-const RESERVE_BYTES: u64 = 64 << 20;
 
 /// The ending of a copy that is not finished.
 pub const UNFINISHED: &str = ".part";
@@ -207,7 +206,7 @@ impl Drop for Part {
 
 /// Removes the unfinished copy at `path` if nobody works on it any more.
 pub(crate) fn clear_stale(path: &Path) -> Result<(), Error> {
-    match File::open(path) {
+    match schema::open_to_look(path) {
         Ok(file) => match file.try_lock() {
             Ok(()) => remove_all(path),
             Err(TryLockError::WouldBlock) => Err(busy(path)),
@@ -269,10 +268,9 @@ fn check_room(from: &Path, to: &Path) -> Result<(), Error> {
     if target.dev() == source.dev() {
         needed = needed.saturating_add(RESERVE_BYTES);
     }
-    let Ok(disk) = rustix::fs::statvfs(&into) else {
+    let Some(free) = room::free_bytes(&into) else {
         return Ok(());
     };
-    let free = disk.f_bavail.saturating_mul(disk.f_frsize);
     if free >= needed {
         return Ok(());
     }

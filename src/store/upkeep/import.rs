@@ -22,6 +22,7 @@ use crate::store::inbox::Job;
 use crate::store::task::{Progress, Step, Steps, TaskReport};
 use crate::store::thread::Core;
 use crate::store::upkeep::erasures;
+use crate::store::upkeep::room::{self, RESERVE_BYTES};
 use crate::store::{Error, Mode, connect, schema};
 
 /// So many deliveries per step at first; more where that is quick, fewer where live ones would wait for long.
@@ -159,6 +160,7 @@ pub(crate) fn steps(parcels: Vec<Parcel>, before: i64) -> Steps {
     let mut here = Here::up_to(before);
     let mut step = STEP;
     Box::new(move |core| {
+        room::check(&schema::folder(&core.path), RESERVE_BYTES)?;
         let begun = Instant::now();
         let chunk: Vec<_> = left.by_ref().take(step).collect();
         if chunk.is_empty() {

@@ -22,6 +22,8 @@ mod reapply;
 
 pub mod copy;
 
+pub mod room;
+
 pub mod backup;
 
 pub mod restore;

@@ -10,7 +10,8 @@ use std::path::{Path, PathBuf};
 
 use rusqlite::{Connection, OptionalExtension};
 
-use crate::domain::time::Timestamp;
+use crate::domain::printable::Printable;
+use crate::domain::time::{Timestamp, Zone};
 use crate::store::lock::Lock;
 use crate::store::schema::{self, Found, beside, make_folder, remove};
 use crate::store::upkeep::backup;
@@ -65,6 +66,7 @@ pub fn restore(
     let lock = Lock::take(to, "", now)?;
     let left_behind = left_behind(from, to, replace)?;
     let ready = prepare(from, to, Existing::Replace, watch)?;
+    check_triggers(from, ready.path())?;
     tidy(ready.path(), to, now)?;
     let kept = put_aside(to, now)?;
     let copied = ready.place(Existing::Replace)?;
@@ -74,6 +76,31 @@ pub fn restore(
         kept,
         left_behind,
     })
+}
+
+/// A ledger's triggers keep deliveries as they are. Any other one would act with every webhook that is stored, on
+/// whatever the file's author thought of.
+fn check_triggers(from: &Path, copy: &Path) -> Result<(), Error> {
+    let mut own = connect(Path::new(":memory:"), Mode::Fill)?;
+    schema::create(&mut own, Zone::UTC, Timestamp::from_ms(0))?;
+    let own = triggers(&own)?;
+    let theirs = triggers(&connect(copy, Mode::Read)?)?;
+    let Some((name, _)) = theirs.iter().find(|trigger| !own.contains(trigger)) else {
+        return Ok(());
+    };
+    Err(Error::Refused(format!(
+        "{} has a trigger {:?} that no ledger has: nothing was restored; in a copy of it, `drop trigger` takes it out",
+        from.display(),
+        Printable::line(name).cut(60).as_str()
+    )))
+}
+
+/// Name and text of each.
+fn triggers(conn: &Connection) -> Result<Vec<(String, String)>, Error> {
+    let mut statement =
+        conn.prepare("select name, sql from sqlite_schema where type = 'trigger'")?;
+    let rows = statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?;
+    Ok(rows.collect::<rusqlite::Result<_>>()?)
 }
 
 /// What is done to a copy before it becomes the ledger. Whatever must hold from the first moment on that an old copy

@@ -9,6 +9,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use rusqlite::{Connection, Row};
 
+use crate::domain::time::Zone;
 use crate::store::append::{body_bytes, commit_to, link_of};
 use crate::store::schema::{self, Found, hex};
 use crate::store::{Error, Mode, connect};
@@ -239,7 +240,19 @@ fn check_structure(conn: &Connection, verified: &mut Verified) {
         }
         Err(error) => verified.note(None, format!("integrity check: {error}")),
     }
-    let folded = schema::meta(conn, "folded_seq").ok().flatten();
+    check_meta(conn, verified);
+}
+
+/// Without these a ledger cannot be opened.
+fn check_meta(conn: &Connection, verified: &mut Verified) {
+    let meta = |key| schema::meta(conn, key).ok().flatten();
+    if meta("zone").is_none_or(|name| name.parse::<Zone>().is_err()) {
+        verified.note(None, "its time zone is unknown");
+    }
+    if meta("fingerprint_key").is_none_or(|text| schema::unhex::<32>(&text).is_none()) {
+        verified.note(None, "its fingerprint key is missing");
+    }
+    let folded = meta("folded_seq");
     let folded: Option<i64> = folded.and_then(|text| text.parse().ok());
     if folded.is_none_or(|folded| folded < 0 || folded > verified.last_seq) {
         verified.note(None, "the position of folding lies outside the ledger");

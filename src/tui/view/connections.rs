@@ -134,7 +134,12 @@ fn overview(app: &App, width: u16, selected: usize, blanks: bool, curls: bool) -
         return lines.done;
     }
     if app.arrived() != Arrived::Real {
-        let text = "No real webhook yet. Paste each link into its provider's dashboard: y copies.";
+        let text = if app.links.iter().any(|link| link.is_local) {
+            "No real webhook yet. These links work on this machine only; behind a proxy or tunnel: \
+             subledger config set receiver.public_url https://your.address"
+        } else {
+            "No real webhook yet. Paste each link into its provider's dashboard: y copies."
+        };
         lines.put(1, text, Meaning::Strong);
         let text = if curls {
             "Or try one from here: paste the curl command into another terminal."
