@@ -63,6 +63,11 @@ create table delivery_keys ( -- what a delivery that was here before is recognis
   seq  integer not null                 -- the first delivery with it; for keys with a window the last stored one
 ) strict, without rowid;
 
+create table seals ( -- a checksum over every column of a delivery that its link does not cover: finds damage, not forgery
+  seq  integer primary key,             -- the delivery
+  seal integer not null                 -- first 8 bytes of SHA-256 over those columns, each behind its kind and length
+) strict;
+
 create table unconfirmed ( -- deliveries whose 200 is not known to have been written out
   seq integer primary key references deliveries (seq)
 ) strict;
@@ -386,31 +391,45 @@ create table erasing ( -- deliveries that the erasure under way has found and no
   noted integer not null default 0          -- 1: its residue is written down
 ) strict;
 
-create table residue ( -- what is left of the events of erased deliveries, for past figures: no id, no time of day
+create table residue ( -- what is left of deliveries that were erased or pruned, for past figures: no id, no time of day
   seq          integer not null references deliveries (seq),
-  n            integer not null,
+  n            integer not null,            -- the event in it
+  what         text not null check (what in ('event', 'reader', 'subscription', 'cancellation', 'change')), -- the row that it was or made
+  place        integer not null default 0,  -- among several of one event
+  why          text not null check (why in ('erased', 'pruned')), -- a reader asked, or its time was over
   provider     text not null,
   account      text not null,
-  type         text not null,
-  day          text not null,               -- in the ledger's zone, as it was when it was erased
+  type         text not null,               -- of the event
+  day          text not null,               -- in the ledger's zone, as it was then; of a reader: when they registered
   plan         text,
   amount_minor integer,
   currency     text,
   exponent     integer,
   readers      integer not null default 0,  -- 1: it counts as a reader of its day and type
-  actor        text,                        -- of the cancellation that it opened
-  back_day     text,                        -- when that one was taken back
-  primary key (seq, n)
+  kind         text,                        -- of a change of consent, as the next three
+  purpose      text,
+  before_state text,
+  after_state  text,                        -- of a subscription: expired or revoked, if it was over
+  actor        text,                        -- of a cancellation, as the next two
+  reason       text,                        -- only where another reader gave the same
+  code         text,
+  start_day    text,                        -- of a subscription: when it began, as the next
+  paid_day     text,                        -- when its trial became paid
+  end_day      text,                        -- of a subscription: when it was over; of a cancellation: when it was taken back
+  ends         integer,                     -- of a cancellation for want of payment: seq * 10000 + n of its subscription here
+  primary key (seq, n, what, place)
 ) strict, without rowid;
 
 create table erased_readers ( -- what erased readers were told by, as HMAC-SHA-256 with a key in meta: nobody can be read out of it
   hash  blob primary key,
-  until text not null                       -- what arrived up to then stays erased
+  until text not null,                      -- what arrived up to then stays erased
+  seal  integer not null                    -- first 8 bytes of SHA-256 over the columns before it, each behind its kind and length
 ) strict, without rowid;
 
 create table erased_keys ( -- the same of what erased deliveries were recognised by: a repeat of one stays a repeat
   hash blob primary key,
-  seq  integer                              -- the first delivery with it; null: it was no delivery
+  seq  integer,                             -- the first delivery with it; null: it was no delivery
+  seal integer not null
 ) strict, without rowid;
 
 create table meta ( -- schema_version, ledger_id, zone, created_at, folded_seq, reader_version, fingerprint_key, erasure_key, clearing

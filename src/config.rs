@@ -7,6 +7,8 @@ pub mod alerts;
 
 pub mod edit;
 
+pub mod fresh;
+
 pub mod places;
 
 pub mod read;

@@ -191,7 +191,7 @@ pub enum Command {
     Import(ImportArgs),
     /// Events, or whole deliveries for another ledger, oldest first
     Export(ExportArgs),
-    /// All that is held about a reader: an e-mail, a phone, an id or provider:id
+    /// All that is held about a reader
     #[command(subcommand, visible_alias = "subject")]
     User(UserCommand),
     /// What a reader had agreed to at a time, and the evidence
@@ -205,7 +205,7 @@ pub enum Command {
         check: bool,
     },
     /// Check the file, the chain of deliveries, and the lists made from them
-    Verify,
+    Verify(VerifyArgs),
     /// A verified copy of the database, at any time
     Backup(BackupArgs),
     /// Put a verified backup in the place of the database
@@ -455,6 +455,17 @@ pub struct RestoreArgs {
     /// Verify the backup and change nothing
     #[arg(long, conflicts_with_all = ["replace", "with_settings"])]
     pub check: bool,
+}
+
+/// What `verify` takes.
+#[derive(Args, Clone, Debug)]
+pub struct VerifyArgs {
+    /// The end of the chain as an earlier `verify` printed it: it must still be there
+    #[arg(long, value_name = "SEQ:LINK")]
+    pub noted: Option<String>,
+    /// Leave out the lists: deliveries and file only; writes nothing
+    #[arg(long)]
+    pub deliveries: bool,
 }
 
 /// What `import` takes.

@@ -1,8 +1,6 @@
 //! `backup`: a verified copy by hand; and the copy that the receiver makes each night.
 
-use std::fs::{self, OpenOptions};
-use std::io::Write as _;
-use std::os::unix::fs::OpenOptionsExt;
+use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -10,24 +8,26 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use anyhow::Result;
-use indicatif::{ProgressBar, ProgressStyle};
 
 use crate::cli::args::BackupArgs;
+use crate::cli::bar::Bar;
 use crate::cli::context::Context;
 use crate::cli::failure::Failure;
 use crate::cli::interrupt;
 use crate::cli::out::Out;
 use crate::cli::table::json_text;
 use crate::cli::tasks;
+use crate::config::fresh::Fresh;
 use crate::config::{BackupSettings, Config};
 use crate::domain::printable::Printable;
+use crate::domain::size;
 use crate::domain::time::{Clock, Zone};
 use crate::store;
 use crate::store::lock;
 use crate::store::query::Reader;
 use crate::store::task::Task;
 use crate::store::upkeep::backup::{self, Failed, Made, Night, Note};
-use crate::store::upkeep::copy::{Copied, Existing, Stage, UNFINISHED, Watch, prepare};
+use crate::store::upkeep::copy::{Copied, Existing, Stage, Watch, prepare};
 use crate::store::writer::Store;
 
 /// So often is looked whether a copy is due.
@@ -56,7 +56,7 @@ pub fn run(context: &Context, args: &BackupArgs, out: &mut Out) -> Result<()> {
         .with_settings
         .then(|| SettingsCopy::begin(context, &file, existing))
         .transpose()?;
-    let stop = interrupt::Interrupt::noted()?.flag();
+    let stop = interrupt::noted()?;
     let bar = Bar::new();
     let ready = prepare(
         &context.database,
@@ -65,16 +65,16 @@ pub fn run(context: &Context, args: &BackupArgs, out: &mut Out) -> Result<()> {
         &mut Watch {
             stop: &stop,
             gentle: false,
-            told: &mut |stage| bar.show(stage),
+            told: &mut |stage| show(&bar, stage),
         },
     );
-    bar.clear();
+    drop(bar);
     let copied = ready.map_err(interrupt::told)?.place(existing)?;
-    if let Some(settings) = &settings {
-        settings.place()?;
-    }
+    let settings = settings
+        .map(|settings| settings.place(existing))
+        .transpose()?;
     remember(context, &copied, &file, out)?;
-    tell(context, &file, &copied, settings.as_ref(), out)
+    tell(context, &file, &copied, settings.as_deref(), out)
 }
 
 /// The file to write: the one that is named, or one with today's name in the folder that is named.
@@ -113,7 +113,7 @@ fn tell(
     context: &Context,
     file: &Path,
     copied: &Copied,
-    settings: Option<&SettingsCopy>,
+    settings: Option<&Path>,
     out: &mut Out,
 ) -> Result<()> {
     let Copied {
@@ -121,7 +121,7 @@ fn tell(
     } = copied;
     if context.global.json {
         let path = |path: &Path| json_text(&path.display().to_string());
-        let beside = settings.map_or(Ok("null".to_owned()), |settings| path(&settings.to))?;
+        let beside = settings.map_or(Ok("null".to_owned()), path)?;
         out.line(format!(
             "[{{\"file\":{},\"bytes\":{bytes},\"last_seq\":{},\"head\":{},\"verified\":true,\"settings\":{beside}}}]",
             path(file)?,
@@ -133,12 +133,12 @@ fn tell(
         out.line(format!(
             "{}: {}, {} deliveries, the last is {}, verified",
             Printable::line(&file),
-            size(*bytes),
+            size::in_words(*bytes),
             verified.deliveries,
             verified.last_seq,
         ))?;
         if let Some(settings) = settings {
-            let to = settings.to.display().to_string();
+            let to = settings.display().to_string();
             out.line(format!(
                 "{}: the settings, secrets among them",
                 Printable::line(&to)
@@ -153,14 +153,6 @@ fn tell(
         out.say(format!("not in it, keep it yourself: {elsewhere}"))?;
     }
     Ok(())
-}
-
-/// `12 MiB`, `840 KiB`.
-pub fn size(bytes: u64) -> String {
-    match bytes {
-        0..10_485_760 => format!("{} KiB", bytes.div_ceil(1 << 10)),
-        _ => format!("{} MiB", bytes >> 20),
-    }
 }
 
 /// The secrets whose text does not stand in the settings file, with where they come from.
@@ -182,7 +174,7 @@ pub fn settings_beside(file: &Path) -> PathBuf {
 
 /// The settings on their way beside a backup; gone unless they are placed.
 struct SettingsCopy {
-    part: PathBuf,
+    fresh: Fresh,
     to: PathBuf,
 }
 
@@ -203,91 +195,35 @@ impl SettingsCopy {
         }
         let text = fs::read(from)
             .map_err(|error| Failure::usage(format!("cannot read {}: {error}", from.display())))?;
-        let mut part = to.as_os_str().to_owned();
-        part.push(UNFINISHED);
-        let copy = Self {
-            part: PathBuf::from(part),
-            to,
+        let fresh = Fresh::beside(&to)
+            .and_then(|fresh| fresh.write(&text))
+            .map_err(|error| cannot_write(&to, &error))?;
+        Ok(Self { fresh, to })
+    }
+
+    /// Gives it its name; which that is.
+    fn place(self, existing: Existing) -> Result<PathBuf> {
+        let placed = match existing {
+            Existing::Keep => self.fresh.put_where_nothing_is(),
+            Existing::Replace => self.fresh.put(),
         };
-        write_private(&copy.part, &text)?;
-        Ok(copy)
+        placed.map_err(|error| cannot_write(&self.to, &error))?;
+        Ok(self.to)
     }
-
-    fn place(&self) -> Result<()> {
-        fs::rename(&self.part, &self.to).map_err(|error| cannot_write(&self.to, &error).into())
-    }
-}
-
-impl Drop for SettingsCopy {
-    fn drop(&mut self) {
-        // Once it is placed there is nothing of that name.
-        let _ = fs::remove_file(&self.part);
-    }
-}
-
-/// Writes a file that only this user can read, synced. One of that name is replaced.
-pub fn write_private(path: &Path, text: &[u8]) -> Result<()> {
-    let written = || -> std::io::Result<()> {
-        match fs::remove_file(path) {
-            Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(error),
-            _ => {}
-        }
-        let mut file = OpenOptions::new()
-            .write(true)
-            .create_new(true)
-            .mode(0o600)
-            .open(path)?;
-        file.write_all(text)?;
-        file.sync_all()
-    };
-    written().map_err(|error| {
-        fs::remove_file(path).ok();
-        cannot_write(path, &error).into()
-    })
 }
 
 fn cannot_write(path: &Path, error: &std::io::Error) -> Failure {
     Failure::unreachable(format!("cannot write {}: {error}", path.display()))
 }
 
-/// How far a copy has come, on stderr where that is a terminal.
-pub struct Bar(ProgressBar);
-
-impl Bar {
-    /// Shown once a copy takes a while.
-    pub fn new() -> Self {
-        let bar = ProgressBar::no_length();
-        bar.enable_steady_tick(Duration::from_millis(200));
-        Self(bar)
-    }
-
-    /// So far.
-    pub fn show(&self, stage: Stage) {
-        let (word, done, of) = match stage {
-            Stage::Copying { done, of } => ("copying, MiB", done >> 20, of >> 20),
-            Stage::Checking { done, of } if done < of => ("checking, deliveries", done, of),
-            Stage::Checking { done, of } => ("checking the file", done, of),
-        };
-        if self.0.message() != word
-            && let Ok(style) =
-                ProgressStyle::with_template("{msg} {wide_bar} {human_pos} of {human_len}")
-        {
-            self.0.set_style(style);
-            self.0.set_message(word);
+/// Shows how far a copy has come.
+pub fn show(bar: &Bar, stage: Stage) {
+    match stage {
+        Stage::Copying { done, of } => bar.bytes("copying", done, Some(of)),
+        Stage::Checking { done, of } if done < of => {
+            bar.count("checking deliveries", done, Some(of));
         }
-        self.0.set_length(of);
-        self.0.set_position(done);
-    }
-
-    /// Gone without a trace.
-    pub fn clear(&self) {
-        self.0.finish_and_clear();
-    }
-}
-
-impl Default for Bar {
-    fn default() -> Self {
-        Self::new()
+        Stage::Checking { done, of } => bar.count("checking the file", done, Some(of)),
     }
 }
 
@@ -379,7 +315,7 @@ impl Watchman {
                 tracing::info!(
                     "backup: {}, {}, the last delivery is {}, verified",
                     made.file.display(),
-                    size(made.bytes),
+                    size::in_words(made.bytes),
                     made.seq
                 );
                 self.note(Note::Nightly(made))

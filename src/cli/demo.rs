@@ -4,16 +4,15 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::{Receiver, Sender, channel};
-use std::time::Duration;
 
 use anyhow::{Context as _, Result};
-use indicatif::{ProgressBar, ProgressStyle};
 use sha2::{Digest, Sha256};
 
 use crate::cli::args::{DemoArgs, Global};
+use crate::cli::bar::Bar;
 use crate::cli::context::{Context, find, known};
 use crate::cli::failure::Failure;
-use crate::cli::interrupt::{self, Interrupt};
+use crate::cli::interrupt;
 use crate::cli::out::Out;
 use crate::cli::screen;
 use crate::cli::tasks::open_store;
@@ -97,18 +96,18 @@ fn context(global: &Global, database: PathBuf, clock: Clock) -> Result<Context> 
 }
 
 fn make(context: &Context, args: &DemoArgs) -> Result<()> {
-    let interrupt = Interrupt::noted()?;
+    interrupt::noted()?;
     let store = open_store(context, String::new())?;
-    let bar = bar(args.events);
+    let bar = Bar::new();
     let until = context.clock.now();
     let reviewed_at = until.plus_ms(-DAY_MS);
-    let posted = Demo::new(args.seed, args.events, until).take_while(|_| !interrupt.is_asked());
-    let result = fill(&store, posted, reviewed_at, &bar);
-    bar.finish_and_clear();
+    let posted = Demo::new(args.seed, args.events, until).take_while(|_| !interrupt::is_asked());
+    let result = fill(&store, posted, args.events, reviewed_at, &bar);
+    drop(bar);
     let seq = result?;
     store.close()?;
-    if interrupt.is_asked() {
-        return Err(interrupt::failure().into());
+    if interrupt::is_asked() {
+        return Err(Failure::interrupted().into());
     }
     review(context, seq, reviewed_at)
 }
@@ -125,23 +124,15 @@ fn review(context: &Context, seq: i64, reviewed_at: Timestamp) -> Result<()> {
     Ok(())
 }
 
-fn bar(events: u64) -> ProgressBar {
-    let bar = ProgressBar::new(events);
-    bar.enable_steady_tick(Duration::from_millis(200));
-    if let Ok(style) = ProgressStyle::with_template("making up a year {wide_bar} {human_pos}") {
-        bar.set_style(style);
-    }
-    bar
-}
-
 /// Everything through the writer, as if it had arrived. How many arrived before `reviewed_at`.
 fn fill(
     store: &Store,
     year: impl Iterator<Item = Posted>,
+    events: u64,
     reviewed_at: Timestamp,
-    bar: &ProgressBar,
+    bar: &Bar,
 ) -> Result<i64> {
-    let mut reviewed = 0;
+    let (mut reviewed, mut made) = (0, 0);
     let writer = store.writer();
     let mut waiting = Waiting::new();
     let mut refused = Vec::new();
@@ -153,7 +144,8 @@ fn fill(
         reviewed += i64::from(posted.at < reviewed_at);
         let delivery = posted.into_delivery();
         let reading = door::read(&delivery);
-        bar.inc(u64::try_from(reading.events().len()).unwrap_or(0));
+        made += u64::try_from(reading.events().len()).unwrap_or(0);
+        bar.count("making up a year", made, Some(events));
         waiting.take_turn()?;
         waiting.append(&writer, delivery, reading)?;
     }

@@ -19,7 +19,7 @@ use anyhow::Result;
 use serde::Serialize;
 
 use crate::cli::args::Global;
-use crate::cli::backup::size;
+
 use crate::cli::context::Context;
 use crate::cli::failure::{FAILED, Failure};
 use crate::cli::links::{links, near_url};
@@ -29,6 +29,7 @@ use crate::cli::{alerts, keys, running, service, settings};
 use crate::config::Settings;
 use crate::domain::delivery::MAIN_ACCOUNT;
 use crate::domain::printable::Printable;
+use crate::domain::size;
 use crate::domain::time::{DAY_MS, HOUR_MS, MINUTE_MS, Timestamp, Zone};
 use crate::store::query::Reader;
 use crate::store::today::{BACKUP_MS_MAX, backup_words};
@@ -398,7 +399,11 @@ fn look_at_backup(
             let old = now.ms() - last.at.ms() > BACKUP_MS_MAX;
             let level = if old { Level::Bad } else { Level::Ok };
             let words = backup_words(last.at, now, zone);
-            let says = format!("{words}, {}, {}", size(last.bytes), last.file.display());
+            let says = format!(
+                "{words}, {}, {}",
+                size::in_words(last.bytes),
+                last.file.display()
+            );
             findings.add("backup", level, says);
         }
         None if context.config.backup.dir.is_none() => {

@@ -7,18 +7,21 @@ use std::path::{Path, PathBuf};
 use anyhow::Result;
 
 use crate::cli::args::EraseArgs;
+use crate::cli::bar::Bar;
 use crate::cli::context::Context;
-use crate::cli::failure::{Failure, INTERRUPTED};
-use crate::cli::interrupt::Interrupt;
+use crate::cli::failure::Failure;
 use crate::cli::out::Out;
 use crate::cli::table::{json_text, tame};
-use crate::cli::tasks::{self, Bar};
+use crate::cli::tasks;
 use crate::domain::printable::Printable;
 use crate::providers::ALL;
 use crate::store::query::Reader;
 use crate::store::query::who::{Match, Who};
-use crate::store::task::{Progress, Task, TaskReport};
+use crate::store::task::{Task, TaskReport};
 use crate::store::upkeep::erase::Reach;
+
+/// What becomes of an erasure that nobody waits for any more.
+const LEFT: &str = "an erasure that was begun is finished by the receiver that runs, or by the next start of subledger";
 
 /// Numbers in a line of what is named one by one.
 const NAMED_MAX: usize = 20;
@@ -73,13 +76,10 @@ fn look(context: &Context, who: &Who) -> Result<Option<Reach>> {
     let of = u64::try_from(reader.status(context.clock.now())?.last_seq).ok();
     let bar = Bar::new();
     let reach = reader.erasure(who, &mut |done| {
-        bar.show(&Progress {
-            done: u64::try_from(done).unwrap_or(0),
-            of,
-        });
+        bar.count("looking", u64::try_from(done).unwrap_or(0), of);
     });
-    bar.clear();
-    let reach = reach?;
+    drop(bar);
+    let reach = reach.map_err(crate::cli::interrupt::told)?;
     Ok((!reach.is_empty()).then_some(reach))
 }
 
@@ -113,29 +113,7 @@ fn erase(context: &Context, who: &Who, residue: bool, out: &mut Out) -> Result<T
         text: who.text.clone(),
         residue,
     };
-    let interrupt = Interrupt::noted()?;
-    let (sender, receiver) = std::sync::mpsc::channel();
-    // The task goes on without whoever waits for it, so waiting can end at once.
-    std::thread::scope(|scope| {
-        scope.spawn(|| {
-            let done = tasks::submit(context, task);
-            let _ = sender.send(done);
-        });
-        loop {
-            match receiver.recv_timeout(std::time::Duration::from_millis(100)) {
-                Ok(done) => return done,
-                Err(std::sync::mpsc::RecvTimeoutError::Timeout) if interrupt.is_asked() => {
-                    out.say(
-                        "interrupted: an erasure that was begun is finished by the receiver that runs, or by the next \
-                         start of subledger",
-                    )?;
-                    std::process::exit(i32::from(INTERRUPTED));
-                }
-                Err(std::sync::mpsc::RecvTimeoutError::Timeout) => {}
-                Err(error) => return Err(error.into()),
-            }
-        }
-    })
+    tasks::submit_until(context, task, LEFT)
 }
 
 /// Copies of the ledger that no erasure reaches: beside it, and in the folder of backups.

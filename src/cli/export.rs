@@ -3,20 +3,19 @@
 //! Read page by page, so that neither memory nor the writer's log grows with the ledger; what arrives meanwhile is left
 //! for the next time. A file appears once it is whole.
 
-use std::fs::{self, File, OpenOptions};
-use std::io;
-use std::os::unix::fs::OpenOptionsExt as _;
-use std::path::{Path, PathBuf};
+use std::fs;
+use std::path::Path;
 
 use anyhow::{Context as _, Result};
 
 use crate::cli::args::{ExportArgs, ExportFormat};
 use crate::cli::context::Context;
 use crate::cli::failure::Failure;
-use crate::cli::interrupt::{self, Interrupt};
+use crate::cli::interrupt;
 use crate::cli::lists;
 use crate::cli::out::Out;
 use crate::cli::table::{Format, Head, Sheet};
+use crate::config::fresh::Fresh;
 use crate::domain::page::{Cell, Cursor, List};
 use crate::domain::query::Query;
 use crate::store::query::{Reader, columns, exported};
@@ -33,21 +32,29 @@ pub fn run(context: &Context, args: &ExportArgs, out: &mut Out) -> Result<()> {
         List::Events
     };
     let query = lists::parse(context, &reader, list, &args.query)?;
+    interrupt::watch(&reader)?;
     let Some(path) = args.out.as_deref().filter(|path| *path != Path::new("-")) else {
-        interrupt::watch(&reader)?;
-        let written = write(context, &reader, &query, args, None, out);
+        let written = write(context, &reader, &query, args, out);
         // Whole lines, whatever ended it.
         out.flush()?;
         return written.map(drop);
     };
     context.refuse_own(path)?;
-    let interrupt = Interrupt::noted()?;
-    let (partial, file) = Partial::create(path, args.force)?;
-    let mut into = Out::file(file.try_clone().with_context(|| cannot_write(path))?);
-    let written = write(context, &reader, &query, args, Some(&interrupt), &mut into)
-        .with_context(|| cannot_write(path))?;
+    let fresh = begin(path, args.force)?;
+    let mut into = Out::file(
+        fresh
+            .file()
+            .try_clone()
+            .with_context(|| cannot_write(path))?,
+    );
+    let written = write(context, &reader, &query, args, &mut into).map_err(|error| {
+        if interrupt::is_asked() {
+            return error;
+        }
+        error.context(cannot_write(path))
+    })?;
     into.flush().with_context(|| cannot_write(path))?;
-    partial.finish(&file, args.force)?;
+    put(fresh, path, args.force)?;
     out.say(format!("{written} {list} in {}", path.display()))?;
     Ok(())
 }
@@ -57,13 +64,22 @@ pub(crate) fn cannot_write(path: &Path) -> String {
     format!("cannot write {}", path.display())
 }
 
+/// Gives what was begun its name, now that it is whole.
+pub(crate) fn put(fresh: Fresh, path: &Path, force: bool) -> Result<()> {
+    let put = if force {
+        fresh.put()
+    } else {
+        fresh.put_where_nothing_is()
+    };
+    put.with_context(|| cannot_write(path))
+}
+
 /// How many rows were written.
 fn write(
     context: &Context,
     reader: &Reader,
     query: &Query,
     args: &ExportArgs,
-    interrupt: Option<&Interrupt>,
     out: &mut Out,
 ) -> Result<u64> {
     let format = match args.format {
@@ -84,12 +100,7 @@ fn write(
         ))?;
     }
     let mut sheet = Sheet::new(out, format, heads, reader.zone()?)?;
-    let mut take = |cells: &[Cell]| -> Result<()> {
-        if interrupt.is_some_and(Interrupt::is_asked) {
-            return Err(interrupt::failure().into());
-        }
-        Ok(sheet.row(cells)?)
-    };
+    let mut take = |cells: &[Cell]| Ok(sheet.row(cells)?);
     if args.deliveries {
         deliveries(reader, query, status.last_seq, &mut take)?;
     } else {
@@ -140,66 +151,20 @@ fn events(reader: &Reader, query: &Query, last: i64, take: Take<'_>) -> Result<(
     }
 }
 
-/// A file under another name while it is not whole; gone if it never is.
-pub(crate) struct Partial {
-    temporary: PathBuf,
-    target: PathBuf,
-}
-
-impl Partial {
-    /// The file, empty and for this user only. Refused where `target` is there, unless it is a file and `force`.
-    pub(crate) fn create(target: &Path, force: bool) -> Result<(Self, File)> {
-        let refuse = |why: &str| Failure::usage(format!("{} {why}", target.display()));
-        match fs::metadata(target) {
-            Ok(there) if !there.is_file() => {
-                return Err(refuse("is no file: name one, or leave --out away for stdout").into());
-            }
-            Ok(_) if !force => {
-                return Err(refuse("is there already: --force replaces it").into());
-            }
-            _ => {}
+/// The file that becomes `path` once it is whole. Refused where `path` is there, unless it is a file and `force`.
+pub(crate) fn begin(path: &Path, force: bool) -> Result<Fresh> {
+    let refuse = |why: &str| Failure::usage(format!("{} {why}", path.display()));
+    match fs::metadata(path) {
+        Ok(there) if !there.is_file() => {
+            return Err(refuse("is no file: name one, or leave --out away for stdout").into());
         }
-        // A link goes on pointing where it does.
-        let target = fs::canonicalize(target).unwrap_or_else(|_| target.to_owned());
-        let name = target.file_name().ok_or_else(|| refuse("names no file"))?;
-        let mut hidden = std::ffi::OsString::from(".");
-        hidden.push(name);
-        hidden.push(format!(".{}.part", std::process::id()));
-        let temporary = target.with_file_name(hidden);
-        let file = OpenOptions::new()
-            .write(true)
-            .create_new(true)
-            .mode(0o600)
-            .open(&temporary)
-            .with_context(|| cannot_write(&target))?;
-        Ok((Self { temporary, target }, file))
-    }
-
-    /// Gives the file its name, once its bytes are on disk.
-    pub(crate) fn finish(self, file: &File, force: bool) -> Result<()> {
-        file.sync_all()
-            .with_context(|| cannot_write(&self.target))?;
-        let named = if force {
-            fs::rename(&self.temporary, &self.target)
-        } else {
-            // Unlike a renaming, a link replaces nothing that came meanwhile.
-            fs::hard_link(&self.temporary, &self.target).or_else(|error| self.renamed(error))
-        };
-        named.with_context(|| cannot_write(&self.target))
-    }
-
-    /// Where the file system knows no links.
-    fn renamed(&self, error: io::Error) -> io::Result<()> {
-        if error.kind() == io::ErrorKind::AlreadyExists || self.target.exists() {
-            return Err(error);
+        Ok(_) if !force => {
+            return Err(refuse("is there already: --force replaces it").into());
         }
-        fs::rename(&self.temporary, &self.target)
+        _ => {}
     }
-}
-
-impl Drop for Partial {
-    fn drop(&mut self) {
-        // After a renaming there is nothing left to remove.
-        let _ = fs::remove_file(&self.temporary);
-    }
+    path.file_name().ok_or_else(|| refuse("names no file"))?;
+    // A link goes on pointing where it does.
+    let target = fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
+    Fresh::beside(&target).with_context(|| cannot_write(path))
 }

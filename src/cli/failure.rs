@@ -69,7 +69,7 @@ pub fn exit_code(error: &anyhow::Error) -> Option<u8> {
             return Some(failure.code);
         }
         if let Some(error) = cause.downcast_ref::<store::Error>() {
-            if matches!(error, store::Error::Interrupted) && interrupt::seen() {
+            if matches!(error, store::Error::Interrupted) && interrupt::is_asked() {
                 return Some(INTERRUPTED);
             }
             return Some(of_store(error));
@@ -150,7 +150,7 @@ mod tests {
         let full = || io::Error::other("no room");
         let named: anyhow::Error = store::Error::Io {
             path: PathBuf::from("copy.db"),
-            source: full(),
+            cause: full(),
         }
         .into();
         assert_eq!(text(&named), "copy.db: no room");

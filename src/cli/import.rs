@@ -14,17 +14,17 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
 use std::time::Duration;
 
 use anyhow::Result;
-use indicatif::{ProgressBar, ProgressStyle};
 use serde::Serialize;
 
 use crate::cli::args::ImportArgs;
+use crate::cli::bar::Bar;
 use crate::cli::context::{Context, create_directory_of};
 use crate::cli::failure::{FAILED, Failure, INTERRUPTED};
 use crate::cli::import::line::{Bare, Line, Lines};
 use crate::cli::import::pieces::Pieces;
 use crate::cli::import::rejects::{Bad, Rejects};
 use crate::cli::import::source::Source;
-use crate::cli::interrupt::Interrupt;
+use crate::cli::interrupt;
 use crate::cli::out::Out;
 use crate::cli::{table, tasks};
 use crate::domain::delivery::Delivery;
@@ -34,6 +34,7 @@ use crate::providers::door::{self, Doors};
 use crate::store;
 use crate::store::task::{Task, submit_with};
 use crate::store::upkeep::import::{Ground, Imported, Parcel, Preview, ground};
+use crate::store::writer::Store;
 
 /// So many lines, and bytes of deliveries, are handed over at once; one delivery may always be.
 const LOT_LINES: usize = 2_000;
@@ -63,19 +64,25 @@ pub fn run(context: &Context, args: &ImportArgs, out: &mut Out) -> Result<()> {
         body_bytes_max: context.config.receiver.body_bytes_max,
         clock: context.clock,
     };
-    let interrupt = Interrupt::noted()?;
-    let sink = Sink::new(context, args.dry_run, ground.last_seq)?;
-    let bar = bar(source.bytes);
+    interrupt::noted()?;
+    let sink = Sink::new(context, args.dry_run, ground.last_seq, out)?;
     let mut run = Run {
         sink,
-        bar: &bar,
+        bar: Bar::new(),
+        bytes: source.bytes,
         total: Total::new(args.dry_run),
         rejects: &mut rejects,
     };
-    let ended = run.take_all(&lots(source, lines)?, &interrupt, out);
-    let mut total = run.total;
-    bar.finish_and_clear();
-    total.interrupted = ended.is_ok() && interrupt.is_asked() && !total.is_whole;
+    let ended = run.take_all(&lots(source, lines)?, out);
+    let Run {
+        sink,
+        bar,
+        mut total,
+        ..
+    } = run;
+    total.interrupted = ended.is_ok() && interrupt::is_asked() && !total.is_whole;
+    let ended = ended.and(sink.end(total.interrupted).map_err(Into::into));
+    drop(bar);
     total.rejects = rejects.path().map(|path| path.display().to_string());
     total.tell(context, out)?;
     ended?;
@@ -126,19 +133,6 @@ fn prepare(context: &Context, dry_run: bool, out: &mut Out) -> Result<Ground> {
     tasks::open_store(context, String::new())?.close()?;
     out.say(format!("made a ledger: {}", path.display()))?;
     ground(path)?.ok_or_else(|| store::Error::Absent(path.clone()).into())
-}
-
-fn bar(bytes: Option<u64>) -> ProgressBar {
-    let bar = bytes.map_or_else(ProgressBar::no_length, ProgressBar::new);
-    bar.enable_steady_tick(Duration::from_millis(200));
-    let template = match bytes {
-        Some(_) => "{wide_bar} {bytes} of {total_bytes}, {msg}",
-        None => "{spinner} {bytes}, {msg}",
-    };
-    if let Ok(style) = ProgressStyle::with_template(template) {
-        bar.set_style(style);
-    }
-    bar
 }
 
 /// Some lines, judged.
@@ -241,18 +235,46 @@ enum Sink<'a> {
         context: &'a Context,
         /// The newest delivery when this import began.
         before: i64,
+        /// The ledger itself, held to the end, where nobody else held it at first.
+        own: Option<Store>,
     },
     /// Nowhere: only what would happen is told.
     Dry(Preview),
 }
 
 impl<'a> Sink<'a> {
-    fn new(context: &'a Context, dry_run: bool, before: i64) -> Result<Self> {
+    fn new(context: &'a Context, dry_run: bool, before: i64, out: &mut Out) -> Result<Self> {
         Ok(if dry_run {
             Self::Dry(Preview::open(&context.database)?)
         } else {
-            Self::Ledger { context, before }
+            let own = match tasks::open_store(context, String::new()) {
+                Ok(store) => {
+                    tasks::say_upgraded(&store, out)?;
+                    Some(store)
+                }
+                // A receiver runs: it is handed over.
+                Err(store::Error::Locked { .. }) => None,
+                Err(error) => return Err(error.into()),
+            };
+            Self::Ledger {
+                context,
+                before,
+                own,
+            }
         })
+    }
+
+    /// Lets go of the ledger once what was taken in is folded; after `interrupted` the next process goes on with that.
+    fn end(self, interrupted: bool) -> Result<(), store::Error> {
+        match self {
+            Self::Ledger {
+                own: Some(store), ..
+            } if interrupted => store.stop(),
+            Self::Ledger {
+                own: Some(store), ..
+            } => store.close(),
+            _ => Ok(()),
+        }
     }
 
     /// The places in `failed` are those in `deliveries`.
@@ -267,7 +289,11 @@ impl<'a> Sink<'a> {
                     preview.judge(delivery, &door::read(delivery), &mut imported)?;
                 }
             }
-            Self::Ledger { context, before } if !deliveries.is_empty() => {
+            Self::Ledger {
+                context,
+                before,
+                own,
+            } if !deliveries.is_empty() => {
                 let parcels = deliveries
                     .iter()
                     .map(|(_, delivery, at)| Parcel::from(delivery).repeating(*at));
@@ -275,8 +301,12 @@ impl<'a> Sink<'a> {
                     parcels: parcels.collect(),
                     before: *before,
                 };
-                let local = || tasks::open_store(context, String::new());
-                let report = submit_with(&context.database, task, local, &mut |_| {})?;
+                let report = if let Some(store) = own {
+                    store.writer().run(task, &mut |_| {})?
+                } else {
+                    let local = || tasks::open_store(context, String::new());
+                    submit_with(&context.database, task, local, &mut |_| {})?
+                };
                 // A receiver of an earlier version tells in words only.
                 imported = report.import.ok_or_else(|| {
                     store::Error::Refused(
@@ -294,20 +324,17 @@ impl<'a> Sink<'a> {
 /// An import under way.
 struct Run<'a> {
     sink: Sink<'a>,
-    bar: &'a ProgressBar,
+    bar: Bar,
+    /// How long the file is, if that is known.
+    bytes: Option<u64>,
     total: Total,
     rejects: &'a mut Rejects,
 }
 
 impl Run<'_> {
     /// Takes lots until there are no more, or somebody wants to stop.
-    fn take_all(
-        &mut self,
-        lots: &Receiver<Result<Lot>>,
-        interrupt: &Interrupt,
-        out: &mut Out,
-    ) -> Result<()> {
-        while !interrupt.is_asked() {
+    fn take_all(&mut self, lots: &Receiver<Result<Lot>>, out: &mut Out) -> Result<()> {
+        while !interrupt::is_asked() {
             match lots.recv_timeout(LOOK_EVERY) {
                 Ok(lot) => self.take(lot?, out)?,
                 Err(RecvTimeoutError::Timeout) => {}
@@ -350,8 +377,8 @@ impl Run<'_> {
             }
         }
         self.rejects.add(&lot.bad)?;
-        self.bar.set_position(lot.offset);
-        self.bar.set_message(format!("{} lines", total.lines));
+        let lines = format!("{} lines,", total.lines);
+        self.bar.bytes(lines, lot.offset, self.bytes);
         Ok(())
     }
 }

@@ -18,6 +18,8 @@ pub mod address;
 
 pub mod running;
 
+pub mod bar;
+
 pub mod tasks;
 
 pub mod screen;
@@ -66,10 +68,11 @@ pub mod upkeep;
 
 pub mod backup;
 
-pub mod import;
 pub mod restore;
 
 pub mod erase;
+
+pub mod import;
 
 pub mod export;
 
@@ -136,7 +139,7 @@ pub fn run(cli: &Cli) -> Result<()> {
         Command::Prove(args) => prove::run(&context()?, args, out),
         Command::Demo(args) => demo::run(global, args, out),
         Command::Rebuild { check } => upkeep::rebuild(&context()?, *check, out),
-        Command::Verify => upkeep::verify(&context()?, out),
+        Command::Verify(args) => upkeep::verify(&context()?, args, out),
         Command::Backup(args) => backup::run(&context()?, args, out),
         Command::Restore(args) => restore::run(global, args, out),
         Command::Status => status::run(&context()?, out),

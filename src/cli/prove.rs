@@ -169,7 +169,7 @@ fn proof(reader: &Reader, consent: Consent, at: Timestamp) -> Result<Proof> {
     let mut links = Vec::new();
     for seq in seqs {
         let link = reader.link(seq, &mut || {
-            if interrupt::seen() {
+            if interrupt::is_asked() {
                 return Err(Error::Interrupted);
             }
             Ok(())

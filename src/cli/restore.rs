@@ -6,7 +6,8 @@ use std::path::{Path, PathBuf};
 use anyhow::Result;
 
 use crate::cli::args::{Global, RestoreArgs};
-use crate::cli::backup::{Bar, secrets_elsewhere, settings_beside, size, write_private};
+use crate::cli::backup::{secrets_elsewhere, settings_beside, show};
+use crate::cli::bar::Bar;
 use crate::cli::context::{self, Context, named};
 use crate::cli::failure::{FAILED, Failure};
 use crate::cli::interrupt;
@@ -14,12 +15,14 @@ use crate::cli::out::Out;
 use crate::cli::table::json_text;
 use crate::cli::upkeep;
 use crate::config::edit::create_private_dir;
+use crate::config::fresh::{Fresh, folder_of};
 use crate::config::places::{absolute, quoted};
 use crate::config::read;
 use crate::domain::printable::Printable;
+use crate::domain::size;
 use crate::domain::time::Clock;
 use crate::store::Error;
-use crate::store::upkeep::copy::{Stage, Watch};
+use crate::store::upkeep::copy::Watch;
 use crate::store::upkeep::restore::{Restored, restore};
 use crate::store::upkeep::verify::verify_until;
 
@@ -38,7 +41,7 @@ pub fn run(global: &Global, args: &RestoreArgs, out: &mut Out) -> Result<()> {
         Some(settings) => settings.database.clone(),
         None => Context::read(global)?.database,
     };
-    let stop = interrupt::Interrupt::noted()?.flag();
+    let stop = interrupt::noted()?;
     let bar = Bar::new();
     let restored = restore(
         &file,
@@ -48,10 +51,10 @@ pub fn run(global: &Global, args: &RestoreArgs, out: &mut Out) -> Result<()> {
         &mut Watch {
             stop: &stop,
             gentle: false,
-            told: &mut |stage| bar.show(stage),
+            told: &mut |stage| show(&bar, stage),
         },
     );
-    bar.clear();
+    drop(bar);
     let restored = restored.map_err(|error| told(error, &file))?;
     let kept_settings = match &settings {
         Some(settings) => {
@@ -68,12 +71,12 @@ pub fn run(global: &Global, args: &RestoreArgs, out: &mut Out) -> Result<()> {
 
 /// Looks at chain, sequence and file of the backup; exit code 1 if anything is wrong.
 fn check(global: &Global, file: &Path, out: &mut Out) -> Result<()> {
-    let stop = interrupt::Interrupt::noted()?.flag();
+    let stop = interrupt::noted()?;
     let bar = Bar::new();
     let verified = verify_until(file, &stop, &mut |done| {
-        bar.show(Stage::Checking { done, of: done + 1 });
+        bar.count("checking deliveries", done, None);
     });
-    bar.clear();
+    drop(bar);
     let verified = verified.map_err(|error| told(error, file))?;
     if global.json {
         out.line(upkeep::json(&verified, "null")?)?;
@@ -133,7 +136,7 @@ fn tell(global: &Global, database: &Path, restored: &Restored, out: &mut Out) ->
     out.line(format!(
         "{}: {}, {} deliveries, the last is {}, verified",
         Printable::line(&database.display().to_string()),
-        size(copied.bytes),
+        size::in_words(copied.bytes),
         verified.deliveries,
         verified.last_seq
     ))?;
@@ -220,21 +223,19 @@ impl SettingsBack {
                 self.to.display()
             ))
         };
-        let beside = |ending: &str| {
+        create_private_dir(folder_of(&self.to)).map_err(cannot)?;
+        let fresh = Fresh::beside(&self.to)
+            .and_then(|fresh| fresh.write(self.text.as_bytes()))
+            .map_err(cannot)?;
+        let kept = self.replaces.then(|| {
             let mut name = self.to.as_os_str().to_owned();
-            name.push(ending);
+            name.push(format!(".before-restore-{stamp}"));
             PathBuf::from(name)
-        };
-        create_private_dir(self.to.parent().unwrap_or(Path::new("/"))).map_err(cannot)?;
-        let part = beside(".part");
-        write_private(&part, self.text.as_bytes())?;
-        let kept = self
-            .replaces
-            .then(|| beside(&format!(".before-restore-{stamp}")));
+        });
         if let Some(kept) = &kept {
             fs::copy(&self.to, kept).map_err(cannot)?;
         }
-        fs::rename(&part, &self.to).map_err(cannot)?;
+        fresh.put().map_err(cannot)?;
         Ok(kept)
     }
 }

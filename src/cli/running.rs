@@ -77,13 +77,21 @@ pub fn keeper(pid: u32) -> Keeper {
     if let Some((scope, _)) = systemd::keeper(pid) {
         return Keeper::Service(scope);
     }
-    let process = i32::try_from(pid).ok().and_then(Pid::from_raw);
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
     // A receiver that a screen started leads a session of its own.
-    if process.is_some() && rustix::process::getsid(process).ok() == process {
+    if session(&stat) == Some(pid) {
         Keeper::Background
     } else {
         Keeper::Hand
     }
+}
+
+/// The session of a process, of its `/proc/PID/stat`. It is 0, and nothing that getsid(2) may give, where the
+/// session began outside this container.
+fn session(stat: &str) -> Option<u32> {
+    // The name before it may hold blanks and brackets.
+    let (_, rest) = stat.rsplit_once(')')?;
+    rest.split_ascii_whitespace().nth(3)?.parse().ok()
 }
 
 /// The receiver that runs on the database at `path`, if one does.
@@ -176,6 +184,16 @@ mod tests {
         });
         assert_eq!(found, Some(2));
         assert_eq!(wait(Duration::ZERO, || None::<()>), None);
+    }
+
+    #[test]
+    fn the_session_is_read_after_the_name() {
+        assert_eq!(session("42 (a) b) (c)) S 7 42 41 0 -1"), Some(41));
+        assert_eq!(session("1 (subledger) S 0 1 0 0 -1"), Some(0));
+        assert_eq!(session(""), None);
+        let own = std::process::id();
+        let stat = std::fs::read_to_string(format!("/proc/{own}/stat")).unwrap();
+        assert!(session(&stat).is_some());
     }
 
     #[test]

@@ -13,7 +13,6 @@ use serde::Deserialize;
 use crate::cli::args::{Corrupt, SendArgs};
 use crate::cli::context::{Context, provider};
 use crate::cli::failure::Failure;
-use crate::cli::interrupt;
 use crate::cli::links::{near, tail};
 use crate::cli::out::Out;
 use crate::cli::running;
@@ -54,7 +53,7 @@ pub fn run(context: &Context, args: &SendArgs, out: &mut Out) -> Result<()> {
         };
         tokio::select! {
             done = sender.send_all(&samples, args, &mut report) => done,
-            _ = tokio::signal::ctrl_c() => Err(interrupt::failure().into()),
+            _ = tokio::signal::ctrl_c() => Err(Failure::interrupted().into()),
         }
     })?;
     report.end()?;

@@ -1,12 +1,12 @@
 //! Work on the ledger: done here if nobody writes to it, else handed to the receiver that does.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use anyhow::Result;
-use indicatif::{ProgressBar, ProgressStyle};
 
+use crate::cli::bar::Bar;
 use crate::cli::context::Context;
+use crate::cli::interrupt;
 use crate::cli::out::Out;
 use crate::cli::serve::admit_again;
 use crate::cli::settings;
@@ -14,12 +14,22 @@ use crate::domain::printable::Printable;
 use crate::providers::door::{self, Doors};
 use crate::store;
 use crate::store::query::Reader;
-use crate::store::task::{Progress, Task, TaskReport, submit_with};
+use crate::store::task::{Task, TaskReport, submit_with};
 use crate::store::upgrade::Upgraded;
 use crate::store::writer::{Options, Store};
 
 /// Does `task` on the ledger of `context`, showing how far it has come where somebody watches.
 pub fn submit(context: &Context, task: Task) -> Result<TaskReport> {
+    submit_watched(context, task, &mut || {})
+}
+
+/// `submit` for a task that may be left halfway: the process ends once it is asked to, and says what is `left`.
+pub fn submit_until(context: &Context, task: Task, left: &str) -> Result<TaskReport> {
+    interrupt::noted()?;
+    submit_watched(context, task, &mut || interrupt::end(left))
+}
+
+fn submit_watched(context: &Context, task: Task, look: &mut dyn FnMut()) -> Result<TaskReport> {
     // A task makes no ledger.
     Reader::open(&context.database)?;
     if matches!(task, Task::Admit { .. }) {
@@ -33,9 +43,10 @@ pub fn submit(context: &Context, task: Task) -> Result<TaskReport> {
         Ok(store)
     };
     let report = submit_with(&context.database, task, opened, &mut |progress| {
-        bar.show(progress);
+        bar.count("", progress.done, progress.of);
+        look();
     });
-    bar.clear();
+    drop(bar);
     let mut report = report?;
     report.findings.extend(upgraded);
     Ok(report)
@@ -81,46 +92,12 @@ pub fn report(context: &Context, report: &TaskReport, out: &mut Out) -> Result<(
         out.line(crate::cli::table::tame(&serde_json::to_string(&[report])?))?;
     } else {
         out.line(Printable::line(&report.summary))?;
+        for (list, rows) in &report.counts {
+            out.line(format!("  {list}: {rows}"))?;
+        }
         for finding in &report.findings {
             out.line(format!("  {}", Printable::line(finding)))?;
         }
     }
     Ok(out.flush()?)
-}
-
-/// How far a task has come, on stderr where that is a terminal.
-pub struct Bar(ProgressBar);
-
-impl Bar {
-    /// Shown once a task takes a while.
-    pub fn new() -> Self {
-        let bar = ProgressBar::no_length();
-        bar.enable_steady_tick(Duration::from_millis(200));
-        Self(bar)
-    }
-
-    /// So far.
-    pub fn show(&self, progress: &Progress) {
-        if let Some(of) = progress.of
-            && self.0.length() != Some(of)
-        {
-            self.0.set_length(of);
-            if let Ok(style) = ProgressStyle::with_template("{wide_bar} {human_pos} of {human_len}")
-            {
-                self.0.set_style(style);
-            }
-        }
-        self.0.set_position(progress.done);
-    }
-
-    /// Gone without a trace.
-    pub fn clear(&self) {
-        self.0.finish_and_clear();
-    }
-}
-
-impl Default for Bar {
-    fn default() -> Self {
-        Self::new()
-    }
 }

@@ -13,7 +13,7 @@ use crate::config::Settings;
 use crate::config::values::{NEVER, span_ms};
 use crate::domain::money::grouped;
 use crate::domain::printable::Printable;
-use crate::domain::time::{DAY_MS, HOUR_MS, MINUTE_MS, Timestamp, Zone};
+use crate::domain::time::{Timestamp, Zone, span};
 use crate::providers::ALL;
 use crate::store::query::Reader;
 use crate::store::today::{Figure, Outside, Since, Sum, Today, backup_words};
@@ -358,16 +358,6 @@ fn deliveries(today: &Today) -> String {
     parts.join("   ")
 }
 
-/// `24 h 12 m`, `3 d 4 h`.
-fn span(ms: i64) -> String {
-    let minutes = ms / MINUTE_MS;
-    match ms {
-        ..HOUR_MS => format!("{minutes} m"),
-        HOUR_MS..=172_800_000 => format!("{} h {} m", ms / HOUR_MS, minutes % 60),
-        _ => format!("{} d {} h", ms / DAY_MS, ms % DAY_MS / HOUR_MS),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -396,12 +386,5 @@ mod tests {
         ] {
             assert_eq!(plain_markdown(text), shown);
         }
-    }
-
-    #[test]
-    fn spans_are_read_in_the_unit_that_fits() {
-        assert_eq!(span(12 * MINUTE_MS), "12 m");
-        assert_eq!(span(24 * HOUR_MS + 12 * MINUTE_MS), "24 h 12 m");
-        assert_eq!(span(3 * DAY_MS + 4 * HOUR_MS), "3 d 4 h");
     }
 }

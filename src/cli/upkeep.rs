@@ -1,20 +1,22 @@
 //! `quarantine`, `rebuild`, `verify`.
 
-use std::time::Duration;
+use anyhow::{Context as _, Result};
 
-use anyhow::Result;
-use indicatif::ProgressBar;
-
-use crate::cli::args::{ListArgs, QuarantineCommand};
+use crate::cli::args::{ListArgs, QuarantineCommand, VerifyArgs};
+use crate::cli::bar::Bar;
 use crate::cli::context::Context;
 use crate::cli::failure::{FAILED, Failure};
+use crate::cli::interrupt;
 use crate::cli::out::Out;
 use crate::cli::table::{json_text, tame};
 use crate::cli::{lists, tasks};
 use crate::domain::page::List;
 use crate::domain::printable::Printable;
 use crate::store::task::Task;
-use crate::store::upkeep::verify::{Verified, verify_with};
+use crate::store::upkeep::verify::{Verified, check_noted, length, verify_until};
+
+/// What an interrupted rebuild leaves.
+const UNTOUCHED: &str = "no delivery was touched";
 
 /// Lists what was kept and not understood, or reads it again.
 pub fn quarantine(
@@ -55,7 +57,7 @@ pub fn within(term: &str, args: &ListArgs) -> ListArgs {
 
 /// Folds everything again, or compares only; exit code 1 if anything differs.
 pub fn rebuild(context: &Context, check: bool, out: &mut Out) -> Result<()> {
-    let report = tasks::submit(context, Task::Rebuild { check })?;
+    let report = tasks::submit_until(context, Task::Rebuild { check }, UNTOUCHED)?;
     tasks::report(context, &report, out)?;
     if check && report.changed > 0 {
         return Err(Failure::silent(FAILED).into());
@@ -64,33 +66,65 @@ pub fn rebuild(context: &Context, check: bool, out: &mut Out) -> Result<()> {
 }
 
 /// Looks at chain, sequence and file, and compares what is folded; exit code 1 if anything is wrong.
-pub fn verify(context: &Context, out: &mut Out) -> Result<()> {
-    let bar = ProgressBar::new_spinner();
-    bar.enable_steady_tick(Duration::from_millis(200));
-    let verified = verify_with(&context.database, &mut |done| bar.set_position(done));
-    bar.finish_and_clear();
-    let verified = verified?;
+pub fn verify(context: &Context, args: &VerifyArgs, out: &mut Out) -> Result<()> {
+    let noted = args.noted.as_deref().map(noted).transpose()?;
+    let stop = interrupt::noted()?;
+    let bar = Bar::new();
+    let of = length(&context.database);
+    let verified = verify_until(&context.database, &stop, &mut |done| {
+        bar.count("checking deliveries", done, of);
+    });
+    drop(bar);
+    let mut verified = verified.map_err(interrupt::told)?;
+    if let Some((seq, link)) = noted {
+        let differs = check_noted(&context.database, seq, &link)?;
+        verified.add(differs);
+    }
     // On a damaged chain a comparison of what was folded out of it says nothing.
-    let drift = if verified.is_sound() {
-        Some(tasks::submit(context, Task::Rebuild { check: true })?)
+    let drift = if verified.is_sound() && !args.deliveries {
+        Some(tasks::submit_until(
+            context,
+            Task::Rebuild { check: true },
+            UNTOUCHED,
+        ))
     } else {
         None
     };
+    let known = drift.as_ref().and_then(|drift| drift.as_ref().ok());
     if context.global.json {
-        let drift = drift.as_ref().map(serde_json::to_string).transpose()?;
-        out.line(json(&verified, drift.as_deref().unwrap_or("null"))?)?;
+        let known = known.map(serde_json::to_string).transpose()?;
+        out.line(json(&verified, known.as_deref().unwrap_or("null"))?)?;
     } else {
         tell(&verified, out)?;
-        if let Some(drift) = &drift {
-            tasks::report(context, drift, out)?;
+        if let Some(known) = known {
+            tasks::report(context, known, out)?;
         }
     }
     out.flush()?;
-    if verified.is_sound() && drift.is_some_and(|drift| drift.changed == 0) {
+    let drift = drift
+        .transpose()
+        .context("the lists could not be compared: `verify --deliveries` leaves them out")?;
+    if verified.is_sound() && drift.is_none_or(|drift| drift.changed == 0) {
         Ok(())
     } else {
         Err(Failure::silent(FAILED).into())
     }
+}
+
+/// The two halves of an end of the chain.
+fn noted(text: &str) -> Result<(i64, String)> {
+    let halves = text.split_once(':').and_then(|(seq, link)| {
+        let whole = link.len() == 64 && link.bytes().all(|one| one.is_ascii_hexdigit());
+        let seq = seq.parse().ok().filter(|seq| *seq > 0 && whole)?;
+        Some((seq, link.to_ascii_lowercase()))
+    });
+    halves.ok_or_else(|| {
+        let text = Printable::line(text);
+        Failure::usage(format!(
+            "{text:?} is no end of a chain: give --noted what `verify` printed after \"its end:\", such as 12:4f0c..."
+        ))
+        .into()
+    })
 }
 
 /// What verifying found, in words.
@@ -99,7 +133,6 @@ pub fn tell(verified: &Verified, out: &mut Out) -> Result<()> {
         deliveries,
         erased,
         last_seq,
-        head,
         damaged,
         ..
     } = verified;
@@ -108,7 +141,7 @@ pub fn tell(verified: &Verified, out: &mut Out) -> Result<()> {
             "the chain holds: {deliveries} deliveries, {erased} of them erased"
         ))?;
         if *last_seq > 0 {
-            out.line(format!("its end: {last_seq} {head}"))?;
+            out.line(format!("its end: {}", verified.end()))?;
         }
         return Ok(());
     }

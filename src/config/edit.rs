@@ -3,15 +3,15 @@
 //! A file is only ever replaced whole, by one that has been read and checked, while a lock on its directory keeps other
 //! writers of this program waiting.
 
-use std::fs::{self, DirBuilder, File, OpenOptions};
-use std::io::{self, Write};
-use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt, fchown};
-use std::path::{Path, PathBuf};
+use std::fs::{self, DirBuilder, File};
+use std::io;
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, PermissionsExt, fchown};
+use std::path::Path;
 
-use rustix::fs::{CWD, FlockOperation, RenameFlags, flock, renameat_with};
-use rustix::io::Errno;
+use rustix::fs::{FlockOperation, flock};
 use toml_edit::{Array, DocumentMut, Item, Table, Value};
 
+use crate::config::fresh::{Fresh, folder_of};
 use crate::config::read::{TEMPLATE, load, nearest, parse_whole, refuse_readable_by_others};
 use crate::config::{COMMON_KEYS, Config, KeyShape, Known, Secret, SettingsError};
 
@@ -55,15 +55,17 @@ pub fn write_first(path: &Path, known: &[Known]) -> Result<bool, SettingsError> 
             path.display()
         ))
     };
-    let dir = directory_of(path);
+    let dir = folder_of(path);
     create_private_dir(dir).map_err(cannot)?;
     let lock = lock(dir).map_err(cannot)?;
     if path.exists() {
         return Ok(false);
     }
-    let fresh = Fresh::write(path, &text, |_| Ok(())).map_err(cannot)?;
-    fresh.put_where_nothing_is().map_err(cannot)?;
-    lock.sync_all().ok();
+    Fresh::beside(path)
+        .and_then(|fresh| fresh.write(text.as_bytes()))
+        .and_then(Fresh::put_where_nothing_is)
+        .map_err(cannot)?;
+    drop(lock);
     Ok(true)
 }
 
@@ -159,7 +161,7 @@ pub fn apply(
         |error: io::Error| SettingsError(format!("cannot write {}: {error}", path.display()));
     let real = fs::canonicalize(path)
         .map_err(|error| SettingsError(format!("cannot read {}: {error}", path.display())))?;
-    let lock = lock(directory_of(&real)).map_err(cannot)?;
+    let lock = lock(folder_of(&real)).map_err(cannot)?;
     let (mut document, old) = document(path)?;
     for edit in edits {
         apply_one(&mut document, edit, known)?;
@@ -173,8 +175,8 @@ pub fn apply(
     holds(&config)?;
     if new != old {
         replace(&real, &new)?;
-        lock.sync_all().ok();
     }
+    drop(lock);
     load(path, known).map(drop)
 }
 
@@ -405,90 +407,26 @@ fn replace(real: &Path, text: &str) -> Result<(), SettingsError> {
             real.display()
         )));
     }
-    let fresh = Fresh::write(real, text, |file| {
-        let new = file.metadata()?;
-        if (new.uid(), new.gid()) != (old.uid(), old.gid()) {
-            keep_owner(file, &old)?;
-        }
-        file.set_permissions(fs::Permissions::from_mode(mode))
-    });
-    fresh.and_then(Fresh::put).map_err(cannot)
+    let fresh = Fresh::beside(real).map_err(cannot)?;
+    keep_owner(fresh.file(), &old).map_err(cannot)?;
+    fresh
+        .with_mode(mode)
+        .and_then(|fresh| fresh.write(text.as_bytes()))
+        .and_then(Fresh::put)
+        .map_err(cannot)
 }
 
 /// Whoever could read the settings, a service of another user above all, must still be able to.
 fn keep_owner(file: &File, old: &fs::Metadata) -> io::Result<()> {
+    let new = file.metadata()?;
+    if (new.uid(), new.gid()) == (old.uid(), old.gid()) {
+        return Ok(());
+    }
     fchown(file, Some(old.uid()), Some(old.gid())).map_err(|error| {
         let (uid, gid) = (old.uid(), old.gid());
         let say = format!("it belongs to user {uid}, group {gid}, and that cannot be kept ({error}): run this as that user");
         io::Error::new(error.kind(), say)
     })
-}
-
-/// A file written beside the one it is for; it is gone again unless it is put in its place.
-struct Fresh {
-    path: PathBuf,
-    target: PathBuf,
-}
-
-impl Fresh {
-    /// Writes `text`, synced, 0600 until `prepare` says otherwise.
-    fn write(
-        target: &Path,
-        text: &str,
-        prepare: impl FnOnce(&File) -> io::Result<()>,
-    ) -> io::Result<Self> {
-        let mut name = target.file_name().unwrap_or_default().to_owned();
-        name.push(".new");
-        let path = target.with_file_name(name);
-        // What a killed process left behind; the lock says that nobody is at work on it.
-        match fs::remove_file(&path) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
-            _ => {}
-        }
-        let mut file = OpenOptions::new()
-            .write(true)
-            .create_new(true)
-            .mode(0o600)
-            .open(&path)?;
-        let fresh = Self {
-            path,
-            target: target.to_owned(),
-        };
-        prepare(&file)?;
-        file.write_all(text.as_bytes())?;
-        file.sync_all()?;
-        Ok(fresh)
-    }
-
-    fn put(self) -> io::Result<()> {
-        fs::rename(&self.path, &self.target)
-    }
-
-    /// Puts it in its place only if nothing is there.
-    fn put_where_nothing_is(self) -> io::Result<()> {
-        match renameat_with(CWD, &self.path, CWD, &self.target, RenameFlags::NOREPLACE) {
-            // Not every file system knows how: a second name for the same file is as good.
-            Err(Errno::INVAL | Errno::NOSYS | Errno::NOTSUP) => {
-                fs::hard_link(&self.path, &self.target)
-            }
-            done => Ok(done?),
-        }
-    }
-}
-
-impl Drop for Fresh {
-    /// What was not put in place must not lie about with secrets in it.
-    fn drop(&mut self) {
-        fs::remove_file(&self.path).ok();
-    }
-}
-
-/// The directory that a file stands in.
-fn directory_of(path: &Path) -> &Path {
-    match path.parent() {
-        Some(dir) if !dir.as_os_str().is_empty() => dir,
-        _ => Path::new("."),
-    }
 }
 
 /// Keeps other writers of this program out of `dir` until it is dropped. Writers hold it for milliseconds.

@@ -504,7 +504,7 @@ fn changes_are_written_all_or_none() {
 #[test]
 fn what_a_killed_process_left_half_written_is_in_nobodys_way() {
     let (dir, path) = written("[receiver]\n");
-    fs::write(dir.path().join("s.toml.new"), "half of a se").unwrap();
+    fs::write(dir.path().join("s.toml.part"), "half of a se").unwrap();
     set(&path, "receiver.metrics", "true", &known()).unwrap();
     assert!(load(&path, &known()).unwrap().receiver.metrics);
     assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 1);

@@ -17,3 +17,5 @@ pub mod query;
 pub mod page;
 
 pub mod printable;
+
+pub mod size;

@@ -114,22 +114,37 @@ impl Money {
 
 fn to_minor(token: &str, digits: u8) -> (Option<i64>, Option<MoneyFlag>) {
     let token = token.trim();
-    let parsed = Decimal::from_str_exact(token).or_else(|_| Decimal::from_scientific(token));
-    let Some(exact) = parsed
-        .ok()
-        .and_then(|value| value.checked_mul(Decimal::from(10_u64.pow(u32::from(digits)))))
-    else {
+    let Some(exact) = decimal(token).and_then(|value| shifted(value, digits)) else {
         return (None, Some(MoneyFlag::NotANumber));
     };
-    let whole = exact.round();
-    let minor = i64::from_str(&whole.to_string()).ok();
-    match (minor, (exact - whole).abs()) {
-        (None, _) => (None, Some(MoneyFlag::NotANumber)),
-        (Some(minor), _) if minor.unsigned_abs() > MINOR_MAX => (None, Some(MoneyFlag::TooLarge)),
-        (minor, noise) if noise.is_zero() => (minor, None),
-        (minor, noise) if noise <= NOISE_MAX => (minor, Some(MoneyFlag::Rounded)),
+    let part = exact.fract().abs();
+    let noise = part.min(Decimal::ONE - part);
+    match i64::from_str(&exact.round().to_string()).ok() {
+        None => (None, Some(MoneyFlag::NotANumber)),
+        Some(minor) if minor.unsigned_abs() > MINOR_MAX => (None, Some(MoneyFlag::TooLarge)),
+        minor if noise.is_zero() => (minor, None),
+        minor if noise <= NOISE_MAX => (minor, Some(MoneyFlag::Rounded)),
         _ => (None, Some(MoneyFlag::Inexact)),
     }
+}
+
+/// The decimal that `token` is, with or without a power of ten; `None` where it has more digits than can be held.
+fn decimal(token: &str) -> Option<Decimal> {
+    let Some((digits, _)) = token.split_once(['e', 'E']) else {
+        return Decimal::from_str_exact(token).ok();
+    };
+    // Reading a power of ten cuts digits that cannot be held without a word.
+    Decimal::from_str_exact(digits).ok()?;
+    Decimal::from_scientific(token).ok()
+}
+
+/// `value` with its point so many digits further right. Moving the point loses nothing; multiplying what has digits
+/// behind it may.
+fn shifted(mut value: Decimal, digits: u8) -> Option<Decimal> {
+    let digits = u32::from(digits);
+    let behind = value.scale();
+    value.set_scale(behind.saturating_sub(digits)).ok()?;
+    value.checked_mul(Decimal::from(10_u64.pow(digits.saturating_sub(behind))))
 }
 
 /// `12,345.60`, grouped by thousands, as the screen shows minor units.
@@ -169,7 +184,142 @@ impl fmt::Display for Money {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
+
+    /// A decimal as its digits alone, read without any arithmetic of numbers.
+    struct Written {
+        negative: bool,
+        digits: String,
+        exponent: i32,
+    }
+
+    impl Written {
+        fn token(&self, point: usize, letter: char) -> String {
+            let (whole, part) = self.digits.split_at(point);
+            let sign = if self.negative { "-" } else { "" };
+            let part = if part.is_empty() {
+                String::new()
+            } else {
+                format!(".{part}")
+            };
+            let power = match self.exponent {
+                0 => String::new(),
+                exponent => format!("{letter}{exponent}"),
+            };
+            format!("{sign}{whole}{part}{power}")
+        }
+
+        /// Minor units and what stands behind their point, of a currency with so many digits.
+        fn shifted(&self, point: usize, digits: u8) -> (String, String) {
+            let places = i32::try_from(point).unwrap() + self.exponent + i32::from(digits);
+            let lead = "0".repeat(usize::try_from((-places).max(0)).unwrap());
+            let mut all = format!("{lead}{}", self.digits);
+            let places = usize::try_from(places.max(0)).unwrap();
+            while all.len() < places {
+                all.push('0');
+            }
+            let (units, rest) = all.split_at(places);
+            (plain(units), rest.trim_end_matches('0').to_owned())
+        }
+    }
+
+    /// Without leading zeros.
+    fn plain(digits: &str) -> String {
+        let digits = digits.trim_start_matches('0');
+        if digits.is_empty() { "0" } else { digits }.to_owned()
+    }
+
+    /// `digits` and one.
+    fn next(digits: &str) -> String {
+        let nines = digits.len() - digits.trim_end_matches('9').len();
+        let (front, zeros) = (&digits[..digits.len() - nines], "0".repeat(nines));
+        match front.as_bytes().last() {
+            None => format!("1{zeros}"),
+            Some(last) => format!(
+                "{}{}{zeros}",
+                &front[..front.len() - 1],
+                char::from(last + 1)
+            ),
+        }
+    }
+
+    fn check_written(written: &Written, point: usize, letter: char, currency: &str, digits: u8) {
+        let token = written.token(point, letter);
+        let money = Money::read(&token, currency);
+        let (units, rest) = written.shifted(point, digits);
+        // Within a millionth of the unit below or above.
+        let (near, expected) = match rest.as_str() {
+            "" => (true, units),
+            rest if rest.starts_with("000000") || rest == "000001" => (true, units),
+            rest if rest.starts_with("999999") => (true, next(&units)),
+            _ => (false, units),
+        };
+        assert_eq!(money.exponent, Some(digits));
+        let long = written.digits.len() > 18 || expected.len() > 18;
+        let Some(minor) = money.minor else {
+            assert!(
+                money.flag.is_some() && (long || !near),
+                "{token}: {money:?}"
+            );
+            return;
+        };
+        assert!(near, "{token}: {money:?}");
+        assert_eq!(
+            money.flag,
+            (!rest.is_empty()).then_some(MoneyFlag::Rounded),
+            "{token}"
+        );
+        assert_eq!(minor.unsigned_abs().to_string(), expected, "{token}");
+        assert!(minor == 0 || (minor < 0) == written.negative, "{token}");
+        let shown = grouped(minor, digits).replace(',', "");
+        let split = shown.replace(['.', '-'], "");
+        assert_eq!(plain(&split), expected, "{token}");
+        assert_eq!(
+            shown.find('.').map_or(0, |at| shown.len() - at - 1),
+            usize::from(digits)
+        );
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig { cases: 10_000, failure_persistence: None, ..ProptestConfig::default() })]
+
+        #[test]
+        fn minor_units_and_their_text_are_those_of_the_digits_as_written(
+            (digits, point) in prop_oneof![
+                "[0-9]{1,12}",
+                "[0-9]{1,4}(0{6,30}|9{6,30})[0-9]{0,2}",
+                "[0-9]{1,40}",
+            ].prop_flat_map(|digits| {
+                let length = digits.len();
+                (Just(digits), 1..=length)
+            }),
+            exponent in prop_oneof![4 => Just(0), 1 => -8_i32..12],
+            (negative, letter) in (any::<bool>(), proptest::sample::select(&['e', 'E'][..])),
+            (currency, minor_digits) in proptest::sample::select(
+                &[("JPY", 0_u8), ("EUR", 2), ("inr", 2), ("KWD", 3), ("CLF", 4)][..],
+            ),
+        ) {
+            let written = Written { negative, digits, exponent };
+            check_written(&written, point, letter, currency, minor_digits);
+        }
+    }
+
+    #[test]
+    fn a_power_of_ten_hides_no_digits() {
+        for token in [
+            "1.00000000000000000000000000000000001e0",
+            "1.00000000000000000000000000000000001e2",
+        ] {
+            let money = Money::read(token, "EUR");
+            assert_eq!(
+                (money.minor, money.flag),
+                (None, Some(MoneyFlag::NotANumber)),
+                "{token}"
+            );
+        }
+    }
 
     #[test]
     fn tokens_become_minor_units_or_a_visible_flag() {

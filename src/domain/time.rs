@@ -102,6 +102,18 @@ impl fmt::Display for Timestamp {
     }
 }
 
+/// How long `ms` milliseconds are, for people: `41 m`, `3 h 05 m`, from two days on `3 days 4 h`, from ten on `28 days`.
+pub fn span(ms: i64) -> String {
+    let minutes = ms.max(0) / MINUTE_MS;
+    let (days, hours) = (minutes / 1_440, minutes / 60);
+    match days {
+        0..2 if hours == 0 => format!("{minutes} m"),
+        0..2 => format!("{hours} h {:02} m", minutes % 60),
+        2..10 if hours % 24 > 0 => format!("{days} days {} h", hours % 24),
+        _ => format!("{days} days"),
+    }
+}
+
 /// The zone that days are counted in: written into the ledger at first start.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Zone(pub chrono_tz::Tz);
@@ -187,6 +199,23 @@ mod tests {
             let at: Timestamp = serde_json::from_str(&written.to_string()).unwrap();
             assert_eq!(at.to_string(), read);
             assert_eq!(serde_json::to_string(&at).unwrap(), at.ms().to_string());
+        }
+    }
+
+    #[test]
+    fn spans_are_read_in_the_unit_that_fits() {
+        for (ms, words) in [
+            (-1, "0 m"),
+            (59 * SECOND_MS, "0 m"),
+            (41 * MINUTE_MS, "41 m"),
+            (HOUR_MS + 5 * MINUTE_MS, "1 h 05 m"),
+            (25 * HOUR_MS, "25 h 00 m"),
+            (2 * DAY_MS - 1, "47 h 59 m"),
+            (3 * DAY_MS, "3 days"),
+            (3 * DAY_MS + 4 * HOUR_MS, "3 days 4 h"),
+            (28 * DAY_MS + 4 * HOUR_MS, "28 days"),
+        ] {
+            assert_eq!(span(ms), words);
         }
     }
 

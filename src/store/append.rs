@@ -136,10 +136,15 @@ pub(crate) fn key_hash(delivery: &Delivery, key: &str, rule: KeyRule) -> [u8; 16
 /// A body as SQLite keeps it: TEXT where JSON functions can work on it and the bytes stay exact, else BLOB.
 pub(crate) struct Body<'a>(pub(crate) &'a [u8]);
 
+impl Body<'_> {
+    pub(crate) fn is_text(&self) -> bool {
+        !self.0.contains(&0) && std::str::from_utf8(self.0).is_ok()
+    }
+}
+
 impl ToSql for Body<'_> {
     fn to_sql(&self) -> rusqlite::Result<ToSqlOutput<'_>> {
-        let text = !self.0.contains(&0) && std::str::from_utf8(self.0).is_ok();
-        Ok(ToSqlOutput::Borrowed(if text {
+        Ok(ToSqlOutput::Borrowed(if self.is_text() {
             ValueRef::Text(self.0)
         } else {
             ValueRef::Blob(self.0)

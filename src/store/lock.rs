@@ -47,7 +47,7 @@ impl Lock {
         let name = lock_path(path);
         let failed = |source| Error::Io {
             path: name.clone(),
-            source,
+            cause: source,
         };
         let mut file = OpenOptions::new()
             .read(true)

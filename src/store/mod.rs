@@ -11,6 +11,8 @@ pub mod upgrade;
 
 pub mod append;
 
+mod seal;
+
 pub mod project;
 
 mod fold;
@@ -119,12 +121,12 @@ pub enum Error {
     #[error("sqlite: {0}")]
     Sqlite(rusqlite::Error),
     /// Files beside the database.
-    #[error("{}: {source}", path.display())]
+    #[error("{}: {cause}", path.display())]
     Io {
         /// Which file.
         path: PathBuf,
-        /// What the system said.
-        source: io::Error,
+        /// What the system said. The sentence has it, so it is no source that would be told a second time.
+        cause: io::Error,
     },
 }
 

@@ -11,6 +11,7 @@ use std::path::{Path, PathBuf};
 use rusqlite::{Connection, ErrorCode, OptionalExtension, params};
 
 use crate::domain::time::{Timestamp, Zone};
+use crate::store::seal;
 use crate::store::upgrade::{self, Upgraded};
 use crate::store::{Error, Mode, connect};
 
@@ -21,7 +22,10 @@ const SCHEMA: &str = include_str!("../../schema.sql");
 pub const APPLICATION_ID: i64 = 0x5375_624c;
 
 /// `PRAGMA user_version` of a new ledger: the first schema and the steps of `upgrade` since.
-pub const SCHEMA_VERSION: i64 = 2;
+pub const SCHEMA_VERSION: i64 = 3;
+
+/// The ending of the file in which everything is folded again, to be compared.
+pub(crate) const COMPARED: &str = ".check";
 
 /// Version of the code that reads and folds deliveries, raised whenever it reads or folds anything differently. A
 /// ledger that is opened for writing with a smaller one has what was not understood read again, then everything folded
@@ -98,7 +102,7 @@ fn newer(path: &Path, found: i64) -> Error {
 fn io_error(path: &Path, source: io::Error) -> Error {
     Error::Io {
         path: path.to_owned(),
-        source,
+        cause: source,
     }
 }
 
@@ -118,6 +122,11 @@ pub fn open(
     let upgraded = (found < SCHEMA_VERSION)
         .then(|| upgrade::run(&mut conn, path, found, upgrade::STEPS, now))
         .transpose()?;
+    seal::keep(&conn)?;
+    for left in ["", "-wal", "-shm", "-journal"] {
+        // A comparison that was killed on the way: whoever holds the lock is the only one to make one.
+        remove(&beside(path, &format!("{COMPARED}{left}")))?;
+    }
     Ok((conn, upgraded))
 }
 
@@ -239,7 +248,7 @@ pub(crate) fn judge(path: &Path, error: Error) -> Error {
     };
     match cause.sqlite_error_code() {
         Some(ErrorCode::NotADatabase) => Error::Foreign(path.to_owned()),
-        Some(ErrorCode::CannotOpen) if !path.exists() => Error::Absent(path.to_owned()),
+        Some(ErrorCode::CannotOpen) => cannot_open(path),
         Some(ErrorCode::DatabaseCorrupt) => Error::Damaged {
             path: path.to_owned(),
             what: cause.to_string(),
@@ -249,6 +258,21 @@ pub(crate) fn judge(path: &Path, error: Error) -> Error {
             what: "a table is missing".to_owned(),
         },
         _ => Error::Sqlite(cause),
+    }
+}
+
+/// Why SQLite cannot open the file at `path`, which it does not say.
+fn cannot_open(path: &Path) -> Error {
+    match File::open(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Error::Absent(path.to_owned()),
+        Err(error) => io_error(path, error),
+        Ok(_) => io_error(
+            path,
+            io::Error::other(
+                "reading it needs a file beside it, and none can be made there: copy the database, with its -wal if \
+                 there is one, to a folder of your own and name that with --db",
+            ),
+        ),
     }
 }
 

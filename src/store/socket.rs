@@ -76,7 +76,7 @@ impl Served {
         let path = socket_path(ledger);
         let failed = |source| Error::Io {
             path: path.clone(),
-            source,
+            cause: source,
         };
         // Whatever is there is of a holder that is gone: this process has the lock.
         remove(&path)?;

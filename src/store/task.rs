@@ -131,6 +131,9 @@ pub struct TaskReport {
     pub changed: u64,
     /// One line each for what needs a look, the first twenty.
     pub findings: Vec<String>,
+    /// Of a comparison: each list with differences, and how many.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub counts: Vec<(String, u64)>,
     /// The deliveries that it made.
     pub seqs: Vec<i64>,
     /// Of an import: what became of what was handed over.

@@ -15,14 +15,14 @@ use rusqlite::{Connection, ErrorCode, params};
 
 use crate::domain::delivery::{Delivery, Outcome, Reading};
 use crate::domain::printable::Printable;
-use crate::domain::time::{Clock, Timestamp, Zone};
+use crate::domain::time::{Clock, DAY_MS, Timestamp, Zone};
 use crate::store::append::{self, Ack, Head};
 use crate::store::fold::{self, Folder, Trouble, Unfolded};
 use crate::store::inbox::{Job, Notes, Taken};
 use crate::store::project::Read;
 use crate::store::reread;
 use crate::store::ring::{RING, Ring, count_lost};
-use crate::store::schema::{READER_VERSION, set_meta};
+use crate::store::schema::{READER_VERSION, meta, set_meta};
 use crate::store::task::Running;
 use crate::store::upgrade::Upgrade;
 use crate::store::writer::{Options, Shared, held};
@@ -59,6 +59,13 @@ const TICK_EVERY: Duration = Duration::from_secs(60);
 const TICK_AGAIN: Duration = Duration::from_millis(50);
 pub(crate) const TICK_ROWS: usize = 500;
 const EXPIRE_ROWS: i64 = 500;
+/// So many free pages, 4 MiB, stay for what comes next; beyond them so many are given back at a time.
+const FREE_PAGES_MIN: i64 = 1_024;
+const SHRINK_PAGES: i64 = 64;
+const SHRINK_AGAIN: Duration = Duration::from_millis(100);
+/// A clock that leaps ahead by more than this is doubted so long.
+const LEAP_MS: i64 = 3 * DAY_MS;
+const DOUBT: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// What the writer's thread owns.
 pub(crate) struct Core {
@@ -83,6 +90,11 @@ pub(crate) struct Core {
     fold_along_not_before: Instant,
     next_tick: Instant,
     next_probe: Instant,
+    next_shrink: Instant,
+    /// The clock when it was last looked at.
+    clock_seen: (Timestamp, Instant),
+    /// Nothing is thrown away for its age before this.
+    doubted_until: Option<Instant>,
 }
 
 impl Core {
@@ -94,6 +106,12 @@ impl Core {
         shared: Arc<Shared>,
     ) -> Result<Self, Error> {
         let now = Instant::now();
+        let probed = meta(&conn, "probe_at")?;
+        // A new ledger has nothing to throw away.
+        let clock_seen = probed
+            .as_deref()
+            .and_then(Timestamp::parse)
+            .unwrap_or_else(|| options.clock.now());
         let mut core = Self {
             head: Head::load(&conn)?,
             folder: Folder::load(&conn, options.read, zone)?,
@@ -114,6 +132,9 @@ impl Core {
             fold_along_not_before: now,
             next_tick: now,
             next_probe: now,
+            next_shrink: now + TICK_EVERY,
+            clock_seen: (clock_seen, now),
+            doubted_until: None,
         };
         core.take_over()?;
         core.task = upkeep::erase::resumed(&core.conn)?.map(Running::unasked);
@@ -197,12 +218,14 @@ impl Core {
             }
             self.show();
         }
-        // The first of all commits writes something: one of a clock that changes nothing proves nothing.
         if now >= self.next_probe {
             self.probe();
         }
         if now >= self.next_tick {
             self.tick();
+        }
+        if now >= self.next_shrink && !self.behind() && self.task.is_none() {
+            self.shrink();
         }
         if self.truncate_at.is_some_and(|at| now >= at) && !self.behind() {
             let emptied = self.checkpoint("truncate", Duration::ZERO);
@@ -212,6 +235,9 @@ impl Core {
 
     fn deadline(&self) -> Instant {
         let mut at = self.next_probe.min(self.next_tick);
+        if !self.behind() && self.task.is_none() {
+            at = at.min(self.next_shrink);
+        }
         if let Some(running) = &self.task {
             at = at.min(running.at);
         }
@@ -372,13 +398,17 @@ impl Core {
         if self.stale {
             self.reload().inspect_err(|error| self.fail(error))?;
         }
+        let before = self.conn.total_changes();
         let done = self
             .begin()
             .and_then(|()| work(self))
             .and_then(|value| self.commit().map(|()| value));
         match done {
             Ok(value) => {
-                self.committed();
+                // One that wrote nothing, such as a tick of a clock that changes nothing, succeeds on a full disk too.
+                if self.conn.total_changes() > before {
+                    self.committed();
+                }
                 Ok(value)
             }
             Err(error) => {
@@ -607,9 +637,12 @@ impl Core {
 
     fn tick(&mut self) {
         let now = self.now();
+        let believed = self.believes(now);
         let ticked = self.transact(|core| {
             let rows = core.tick_rows(now)?;
-            core.ring.expire(&core.conn, now, EXPIRE_ROWS)?;
+            if believed {
+                core.ring.expire(&core.conn, now, EXPIRE_ROWS)?;
+            }
             append::forget_unconfirmed(&core.conn, now)?;
             Ok(rows)
         });
@@ -618,6 +651,27 @@ impl Core {
             self.fail(&error);
         }
         self.next_tick = Instant::now() + if more { TICK_AGAIN } else { TICK_EVERY };
+    }
+
+    /// Whether what is old by `now` may be thrown away: not for a day after the clock leapt ahead, in this life or since
+    /// the last one, for it may be set right.
+    fn believes(&mut self, now: Timestamp) -> bool {
+        let (then, seen) = self.clock_seen;
+        let passed = i64::try_from(seen.elapsed().as_millis()).unwrap_or(i64::MAX);
+        if now > then.plus_ms(passed).plus_ms(LEAP_MS) {
+            tracing::warn!(
+                "the clock leapt ahead to {now}: nothing is thrown away for its age for a day"
+            );
+            self.doubted_until = Some(Instant::now() + DOUBT);
+        }
+        self.clock_seen = (now, Instant::now());
+        if self
+            .doubted_until
+            .is_some_and(|until| Instant::now() >= until)
+        {
+            self.doubted_until = None;
+        }
+        self.doubted_until.is_none()
     }
 
     /// Lets the clock change what it changes, a bounded number of rows; how many it was.
@@ -637,6 +691,33 @@ impl Core {
                 Ok(0)
             }
         }
+    }
+
+    /// Gives a few free pages back to the disk while nothing else is to be done, unless there are only few.
+    fn shrink(&mut self) {
+        let freed = free_pages(&self.conn).and_then(|free| {
+            if free < FREE_PAGES_MIN {
+                return Ok(false);
+            }
+            self.transact(|core| {
+                let sql = format!("pragma incremental_vacuum({SHRINK_PAGES})");
+                let mut statement = core.conn.prepare(&sql)?;
+                let mut rows = statement.query([])?;
+                while rows.next()?.is_some() {}
+                Ok(())
+            })?;
+            self.after_commit();
+            Ok(true)
+        });
+        let pause = match freed {
+            Ok(true) => SHRINK_AGAIN,
+            Ok(false) => TICK_EVERY,
+            Err(error) => {
+                self.fail(&error);
+                TICK_EVERY
+            }
+        };
+        self.next_shrink = Instant::now() + pause;
     }
 
     /// A commit that says that there can be one.
@@ -699,6 +780,11 @@ impl Job {
     }
 }
 
+/// Pages of the file that hold nothing.
+fn free_pages(conn: &Connection) -> Result<i64, Error> {
+    Ok(conn.pragma_query_value(None, "freelist_count", |row| row.get(0))?)
+}
+
 /// Whether an error is about one delivery rather than the file.
 fn alone(cause: &rusqlite::Error) -> bool {
     !matches!(
@@ -753,14 +839,31 @@ mod tests {
         ledger
     }
 
-    fn end(ledger: &Ledger, hurry: bool) -> String {
-        let shared = Arc::new(Shared::new(Zone::UTC, PathBuf::new()));
-        shared.hurry.store(hurry, Atomic::Relaxed);
+    fn core(ledger: &Ledger) -> Core {
+        let shared = Arc::new(Shared::new(Zone::UTC, PathBuf::new(), true));
         let (conn, _) = schema::open(&ledger.path, Zone::UTC, MORNING).unwrap();
         let path = ledger.path.clone();
-        let core = Core::load(conn, path, ledger.options(), Zone::UTC, shared).unwrap();
+        Core::load(conn, path, ledger.options(), Zone::UTC, shared).unwrap()
+    }
+
+    fn end(ledger: &Ledger, hurry: bool) -> String {
+        let core = core(ledger);
+        core.shared.hurry.store(hurry, Atomic::Relaxed);
         core.finish().unwrap();
         ledger.text("select value from meta where key = 'folded_seq'")
+    }
+
+    #[test]
+    fn a_commit_that_writes_nothing_does_not_say_that_the_disk_is_well() {
+        let mut ledger = Ledger::new();
+        ledger.close();
+        let mut core = core(&ledger);
+        core.tick();
+        core.failed("disk full");
+        core.tick();
+        assert_eq!(held(&core.shared.failing).as_deref(), Some("disk full"));
+        core.probe();
+        assert_eq!(*held(&core.shared.failing), None);
     }
 
     #[test]
@@ -773,6 +876,61 @@ mod tests {
             ledger.text("select count(*) from events"),
             (few + 100).to_string()
         );
+    }
+
+    fn core_on(ledger: &Ledger, first: &str) -> Core {
+        let shared = Arc::new(Shared::new(Zone::UTC, PathBuf::new(), true));
+        let (conn, _) = schema::open(&ledger.path, Zone::UTC, MORNING).unwrap();
+        conn.execute_batch(first).unwrap();
+        let path = ledger.path.clone();
+        Core::load(conn, path, ledger.options(), Zone::UTC, shared).unwrap()
+    }
+
+    #[test]
+    fn a_clock_that_leaps_ahead_throws_nothing_away() {
+        let ledger = unfolded(1);
+        let mut core = core_on(
+            &ledger,
+            "insert or replace into meta values ('probe_at', '2026-01-05T09:00:00.000Z');
+             insert into rejected (received_at, provider, hook, path, reason, remote_ip, method, headers, body_bytes)
+             values ('2026-01-05T08:00:00.000Z', '', '', '', '', '', '', '[]', 0)",
+        );
+        let kept = |core: &Core| -> i64 {
+            let sql = "select count(*) from rejected";
+            core.conn.query_row(sql, [], |row| row.get(0)).unwrap()
+        };
+        core.clock = Clock::Fixed(MORNING.plus_ms(365 * DAY_MS));
+        core.tick();
+        assert_eq!(kept(&core), 1);
+        // Still so after a day, it is believed.
+        core.doubted_until = Some(Instant::now());
+        core.tick();
+        assert_eq!(kept(&core), 0);
+    }
+
+    #[test]
+    fn the_file_shrinks_a_little_at_a_time() {
+        let ledger = unfolded(1);
+        let mut core = core_on(
+            &ledger,
+            "create table large (i, text);
+             insert into large with recursive n(i) as (select 1 union all select i + 1 from n limit 6000)
+             select i, hex(randomblob(500)) from n;
+             drop table large",
+        );
+        let mut free = free_pages(&core.conn).unwrap();
+        assert!(free > FREE_PAGES_MIN, "{free}");
+        while free >= FREE_PAGES_MIN {
+            core.shrink();
+            let left = free_pages(&core.conn).unwrap();
+            assert!(
+                left < free && left >= free - SHRINK_PAGES - 1,
+                "{free} {left}"
+            );
+            free = left;
+        }
+        core.shrink();
+        assert_eq!(free_pages(&core.conn).unwrap(), free);
     }
 
     #[test]

@@ -19,13 +19,14 @@ use serde::Serialize;
 use crate::domain::time::Timestamp;
 use crate::store::Error;
 use crate::store::schema::{self, SCHEMA_VERSION, beside, folder, remove, set_meta};
+use crate::store::seal;
 use crate::store::upkeep::copy::{Existing, Stage, UNFINISHED, Watch, copy};
 
 /// What a step does, inside the transaction of all of them.
 pub(crate) type Step = fn(&Connection) -> Result<(), Error>;
 
 /// The steps in order: the first makes schema 2 out of schema 1. Together they give what `schema.sql` makes at once.
-pub(crate) const STEPS: &[Step] = &[keep_upgrades];
+pub(crate) const STEPS: &[Step] = &[second, third];
 
 /// What stands in the name of a copy between the ledger's name and its schema.
 const BEFORE: &str = ".before-upgrade-";
@@ -143,7 +144,18 @@ impl Upgrade {
     }
 }
 
-/// Schema 2: a place where it is written what an upgrade brought.
+/// Schema 2: a place where it is written what an upgrade brought, and a seal for each delivery.
+fn second(conn: &Connection) -> Result<(), Error> {
+    keep_upgrades(conn)?;
+    conn.execute_batch(
+        "create table seals (
+          seq  integer primary key,
+          seal integer not null
+        ) strict",
+    )?;
+    seal::seal_all(conn)
+}
+
 fn keep_upgrades(conn: &Connection) -> Result<(), Error> {
     conn.execute_batch(
         "create table upgrades (
@@ -161,11 +173,11 @@ fn keep_upgrades(conn: &Connection) -> Result<(), Error> {
           finished_at text
         ) strict",
     )?;
-    keep_erasures(conn)
+    Ok(())
 }
 
-/// Schema 2: a place for what was erased, and for what is left of it.
-fn keep_erasures(conn: &Connection) -> Result<(), Error> {
+/// Schema 3: a place for what was erased, and for what is left of it.
+fn third(conn: &Connection) -> Result<(), Error> {
     conn.execute_batch(
         "create table erasures (
           id          integer primary key,
@@ -185,6 +197,9 @@ fn keep_erasures(conn: &Connection) -> Result<(), Error> {
         create table residue (
           seq          integer not null references deliveries (seq),
           n            integer not null,
+          what         text not null check (what in ('event', 'reader', 'subscription', 'cancellation', 'change')),
+          place        integer not null default 0,
+          why          text not null check (why in ('erased', 'pruned')),
           provider     text not null,
           account      text not null,
           type         text not null,
@@ -194,17 +209,28 @@ fn keep_erasures(conn: &Connection) -> Result<(), Error> {
           currency     text,
           exponent     integer,
           readers      integer not null default 0,
+          kind         text,
+          purpose      text,
+          before_state text,
+          after_state  text,
           actor        text,
-          back_day     text,
-          primary key (seq, n)
+          reason       text,
+          code         text,
+          start_day    text,
+          paid_day     text,
+          end_day      text,
+          ends         integer,
+          primary key (seq, n, what, place)
         ) strict, without rowid;
         create table erased_readers (
           hash  blob primary key,
-          until text not null
+          until text not null,
+          seal  integer not null
         ) strict, without rowid;
         create table erased_keys (
           hash blob primary key,
-          seq  integer
+          seq  integer,
+          seal integer not null
         ) strict, without rowid;",
     )?;
     Ok(())

@@ -71,6 +71,8 @@ pub(crate) struct Shared {
     pub(crate) zone: Mutex<Zone>,
     pub(crate) vitals: Vitals,
     path: PathBuf,
+    /// Whether webhooks come in here, which wait for whatever else is done.
+    pub(crate) is_receiving: bool,
     hands: Mutex<Hands>,
     /// Closing need not wait until everything is folded.
     pub(crate) hurry: AtomicBool,
@@ -81,7 +83,7 @@ pub(crate) fn held<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 impl Shared {
-    pub(crate) fn new(zone: Zone, path: PathBuf) -> Self {
+    pub(crate) fn new(zone: Zone, path: PathBuf, is_receiving: bool) -> Self {
         Self {
             inbox: Inbox::default(),
             opened: Instant::now(),
@@ -95,6 +97,7 @@ impl Shared {
             zone: Mutex::new(zone),
             vitals: Vitals::default(),
             path,
+            is_receiving,
             hands: Mutex::new(Hands::default()),
             hurry: AtomicBool::new(false),
         }
@@ -141,7 +144,7 @@ impl Store {
         let fingerprint_key = meta(&conn, "fingerprint_key")?
             .and_then(|text| unhex(&text))
             .ok_or_else(|| damaged("its fingerprint key is missing"))?;
-        let shared = Arc::new(Shared::new(zone, path.clone()));
+        let shared = Arc::new(Shared::new(zone, path.clone(), !options.listen.is_empty()));
         let core = Core::load(conn, path.clone(), options, zone, Arc::clone(&shared))
             .map_err(|error| schema::judge(path, error))?;
         let thread = std::thread::Builder::new()
@@ -149,7 +152,7 @@ impl Store {
             .spawn(move || core.live())
             .map_err(|source| Error::Io {
                 path: path.clone(),
-                source,
+                cause: source,
             })?;
         Ok(Self {
             shared,

@@ -4,7 +4,7 @@
 use std::path::Path;
 
 use crate::domain::page::{Cell, Cursor, List, Page, Row};
-use crate::domain::time::{MINUTE_MS, Timestamp};
+use crate::domain::time::{Timestamp, span};
 use crate::store::query::{Connected, Reader};
 use crate::store::today::backup_words;
 use crate::store::{Error, lock};
@@ -439,18 +439,6 @@ fn proof_words(credential: &str) -> String {
         .replace(":unchecked", " (not checked)")
 }
 
-/// `3 h 10 m`, `2 days 4 h`.
-pub fn span(ms: i64) -> String {
-    let minutes = ms.max(0) / MINUTE_MS;
-    let (days, hours, rest) = (minutes / 1440, minutes / 60 % 24, minutes % 60);
-    match (days, hours) {
-        (0, 0) => format!("{rest} m"),
-        (0, _) => format!("{hours} h {rest:02} m"),
-        (1, _) => format!("1 day {hours} h"),
-        _ => format!("{days} days {hours} h"),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -461,13 +449,6 @@ mod tests {
             proof_words("path_key#2+basic:unchecked"),
             "secret link#2 and API key (not checked)"
         );
-    }
-
-    #[test]
-    fn spans_are_said_in_two_units() {
-        assert_eq!(span(190 * MINUTE_MS), "3 h 10 m");
-        assert_eq!(span(30 * 1000), "0 m");
-        assert_eq!(span((24 * 60 + 61) * MINUTE_MS), "1 day 1 h");
     }
 
     #[test]

@@ -6,7 +6,7 @@ use std::path::Path;
 
 use crate::domain::money::grouped;
 use crate::domain::page::List;
-use crate::domain::time::{DAY_MS, HOUR_MS, MINUTE_MS, Timestamp, Zone};
+use crate::domain::time::{DAY_MS, Timestamp, Zone, span};
 use crate::store::query::Reader;
 use crate::store::today::{self, Figure, Outside, Since, Sum};
 use crate::store::{Error, lock};
@@ -74,14 +74,6 @@ fn heading(review: &today::Today, zone: Zone) -> String {
         return format!("{words} ({shown})");
     }
     format!("{words} {shown} ({})", span(length))
-}
-
-fn span(ms: i64) -> String {
-    match ms {
-        ms if ms < HOUR_MS => format!("{} m", ms / MINUTE_MS),
-        ms if ms < 3 * DAY_MS => format!("{} h {:02} m", ms / HOUR_MS, ms % HOUR_MS / MINUTE_MS),
-        ms => format!("{} d", ms / DAY_MS),
-    }
 }
 
 fn lines(review: &today::Today, zone: Zone, tests: i64) -> Vec<TodayLine> {
@@ -289,12 +281,5 @@ mod tests {
         assert_eq!(change(9, 11), "-2  -18 %");
         assert_eq!(change(3, 3), "0  same");
         assert_eq!(change(4, 0), "+4");
-    }
-
-    #[test]
-    fn spans_are_short() {
-        assert_eq!(span(24 * HOUR_MS + 12 * MINUTE_MS), "24 h 12 m");
-        assert_eq!(span(5 * MINUTE_MS), "5 m");
-        assert_eq!(span(28 * DAY_MS), "28 d");
     }
 }

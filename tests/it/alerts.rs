@@ -41,7 +41,7 @@ impl Watched {
         watched.program(script);
         let program = watched.path("tell");
         let settings = format!(
-            "[backup]\ndir = \"/\"\n[alerts]\ncommand = [{:?}, \"one\", \"two words\"]\n",
+            "[alerts]\ncommand = [{:?}, \"one\", \"two words\"]\n",
             program.display().to_string()
         );
         std::fs::write(watched.path("s.toml"), settings).unwrap();

@@ -146,7 +146,7 @@ fn a_backup_that_could_not_be_opened_or_brings_orders_of_its_own_is_not_restored
         (
             "drop trigger deliveries_no_delete;
              create trigger deliveries_no_delete before delete on deliveries begin select 1; end",
-            "a trigger \"deliveries_no_delete\"",
+            "trigger deliveries_no_delete is not what this version makes",
         ),
     ] {
         let bad = home.path().join("bad.db");

@@ -196,6 +196,12 @@ fn figures(home: &Home) -> Vec<String> {
          from payments group by substr(day, 1, 7), kind, currency",
         "select substr(day, 1, 7) || actor || count(*) || count(reactivated_at) from cancellations group by substr(day, 1, 7), actor",
         "select day || type || count(*) from events group by day, type",
+        "select substr(registered_at, 1, 10) || provider || count(*) from users where registered_at is not null
+         group by substr(registered_at, 1, 10), provider",
+        "select substr(started_at, 1, 10) || plan || count(converted_at) || count(*) from subscriptions
+         where started_at is not null group by substr(started_at, 1, 10), plan",
+        "select day || kind || purpose || ifnull(before_state, '') || after_state || count(*) from consent_changes
+         group by day, kind, purpose, before_state, after_state",
     ]
     .iter()
     .flat_map(|sql| {

@@ -736,23 +736,26 @@ fn an_export_that_is_stopped_ends_with_a_whole_line() {
     let home = Home::new();
     let db = home.path().join("a.db").display().to_string();
     succeeds(&home, &["demo", "--events", "2500", "--out", &db]);
-    let mut child = home
-        .command(&["--db", &db, "export", "--deliveries"])
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .unwrap();
-    // It fills the pipe and waits for us.
-    let mut stdout = BufReader::new(child.stdout.take().unwrap());
-    let mut text = String::new();
-    stdout.read_line(&mut text).unwrap();
-    let pid = child.id().to_string();
-    Command::new("kill").args(["-INT", &pid]).status().unwrap();
-    stdout.read_to_string(&mut text).unwrap();
-    let ended = child.wait_with_output().unwrap();
-    assert_eq!(code(&ended), 130, "{}", err(&ended));
-    assert!(text.ends_with("}\n"));
-    for line in text.lines() {
-        serde_json::from_str::<serde_json::Value>(line).unwrap();
+    for signal in ["-INT", "-TERM"] {
+        let mut child = home
+            .command(&["--db", &db, "export", "--deliveries"])
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        // It fills the pipe and waits for us.
+        let mut stdout = BufReader::new(child.stdout.take().unwrap());
+        let mut text = String::new();
+        stdout.read_line(&mut text).unwrap();
+        let pid = child.id().to_string();
+        Command::new("kill").args([signal, &pid]).status().unwrap();
+        stdout.read_to_string(&mut text).unwrap();
+        let ended = child.wait_with_output().unwrap();
+        assert_eq!(code(&ended), 130, "{signal}: {}", err(&ended));
+        assert_eq!(err(&ended), "subledger: interrupted\n");
+        assert!(text.ends_with("}\n"));
+        for line in text.lines() {
+            serde_json::from_str::<serde_json::Value>(line).unwrap();
+        }
     }
 }

@@ -720,7 +720,7 @@ fn what_cannot_be_installed_is_refused_before_anything_is_done() {
     fs::write(machine.home.path().join("config/systemd"), "").unwrap();
     refused(&install, 1, "Not a directory");
     fs::remove_file(machine.home.path().join("config/systemd")).unwrap();
-    fs::create_dir_all(machine.unit().with_extension("service.new")).unwrap();
+    fs::create_dir_all(machine.unit().with_extension("service.part")).unwrap();
     refused(&install, 1, "cannot write the unit");
     fs::remove_dir_all(machine.home.path().join("config/systemd")).unwrap();
 

@@ -122,7 +122,7 @@ fn at(text: &str) -> Timestamp {
     Timestamp::parse(text).unwrap()
 }
 
-fn options() -> Options {
+pub(crate) fn options() -> Options {
     Options {
         read: Arc::new(door::read),
         zone: Zone::UTC,
@@ -131,7 +131,7 @@ fn options() -> Options {
     }
 }
 
-fn open(path: &Path) -> Store {
+pub(crate) fn open(path: &Path) -> Store {
     Store::open(path, options()).unwrap()
 }
 
@@ -213,12 +213,12 @@ fn rejected(provider: &str, body: Option<&[u8]>, reason: &str) -> Rejected {
     }
 }
 
-fn run(store: &Store, task: Task) {
+pub(crate) fn run(store: &Store, task: Task) {
     store.writer().run(task, &mut |_| {}).unwrap();
 }
 
 /// Something of everything that a ledger can hold.
-fn fill(store: &Store) {
+pub(crate) fn fill(store: &Store) {
     let webhooks = webhooks();
     let mut minute = 0;
     let mut post = |(provider, hook, body): &(String, String, Vec<u8>), more: &[u8], test: bool| {
@@ -267,6 +267,15 @@ fn fill(store: &Store) {
         run(store, Task::MarkReviewed { seq });
     }
     run(store, Task::UndoReview);
+    run(
+        store,
+        Task::Erase {
+            provider: None,
+            account: None,
+            text: "ayse.deneme@example.com".to_owned(),
+            residue: true,
+        },
+    );
     let (name, query) = ("endings".to_owned(), "type:cancel".to_owned());
     run(
         store,

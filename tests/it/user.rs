@@ -261,6 +261,10 @@ fn unzipped(path: &Path) -> std::collections::BTreeMap<String, Vec<u8>> {
 }
 
 #[test]
+#[expect(
+    clippy::too_many_lines,
+    reason = "one export, looked at from all sides"
+)]
 fn an_export_holds_what_the_ledger_holds_and_nothing_of_others() {
     use std::os::unix::fs::PermissionsExt as _;
     let home = Home::new();

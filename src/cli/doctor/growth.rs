@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use crate::cli::doctor::{Findings, Level};
+use crate::domain::size;
 use crate::domain::time::Timestamp;
 use crate::store::query::{Growth, Reader};
 
@@ -19,8 +20,8 @@ pub(super) fn look(database: &Path, reader: &Reader, now: Timestamp, findings: &
         Ok(growth) => growth,
         Err(error) => return findings.add("database size", Level::Bad, error.to_string()),
     };
-    let bytes = size(database) + size(&beside(database, "-wal"));
-    findings.add("database size", Level::Ok, amount(bytes));
+    let bytes = bytes_of(database) + bytes_of(&beside(database, "-wal"));
+    findings.add("database size", Level::Ok, size::in_words(bytes));
     let Some(a_day) = growth.bytes_a_day() else {
         let says = "nothing has arrived yet to tell it by";
         return findings.add("growth", Level::Ok, says);
@@ -31,7 +32,10 @@ pub(super) fn look(database: &Path, reader: &Reader, now: Timestamp, findings: &
     } else {
         format!("in {days} days")
     };
-    let says = format!("about {} a day: {recent} deliveries {since}", amount(a_day));
+    let says = format!(
+        "about {} a day: {recent} deliveries {since}",
+        size::in_words(a_day)
+    );
     findings.add("growth", Level::Ok, says);
     let dir = database.parent().unwrap_or(Path::new("/"));
     if let Ok(disk) = rustix::fs::statvfs(dir) {
@@ -62,17 +66,8 @@ fn beside(database: &Path, ending: &str) -> PathBuf {
     name.into()
 }
 
-fn size(file: &Path) -> u64 {
+fn bytes_of(file: &Path) -> u64 {
     std::fs::metadata(file).map_or(0, |metadata| metadata.len())
-}
-
-/// Bytes for people.
-fn amount(bytes: u64) -> String {
-    match bytes {
-        0..10_240 => format!("{bytes} bytes"),
-        10_240..10_485_760 => format!("{} KiB", bytes >> 10),
-        _ => format!("{} MiB", bytes >> 20),
-    }
 }
 
 #[cfg(test)]
@@ -93,12 +88,5 @@ mod tests {
             assert_eq!(found, level, "{text}");
             assert!(text.starts_with(says), "{text}");
         }
-    }
-
-    #[test]
-    fn amounts_have_a_unit_that_suits_them() {
-        assert_eq!(amount(0), "0 bytes");
-        assert_eq!(amount(20_480), "20 KiB");
-        assert_eq!(amount(3 << 30), "3072 MiB");
     }
 }

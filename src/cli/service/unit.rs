@@ -1,9 +1,8 @@
 //! The units: their texts, where they stand, which program they start.
 
 use std::fs;
-use std::io::Write as _;
 use std::net::SocketAddr;
-use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result};
@@ -11,6 +10,7 @@ use etcetera::BaseStrategy as _;
 
 use crate::cli::context::Context;
 use crate::cli::failure::Failure;
+use crate::config::fresh::Fresh;
 use crate::config::places;
 use crate::domain::printable::Printable;
 
@@ -98,25 +98,13 @@ pub fn put(path: &Path, text: &str) -> Result<()> {
             path.display()
         ))
     };
-    let fresh = path.with_extension("service.new");
     if let Some(dir) = path.parent() {
         fs::create_dir_all(dir).map_err(cannot)?;
     }
-    let written = fs::OpenOptions::new()
-        .write(true)
-        .create(true)
-        .truncate(true)
-        .mode(0o644)
-        .open(&fresh)
-        .and_then(|mut file| {
-            file.write_all(text.as_bytes())?;
-            file.sync_all()
-        })
-        .and_then(|()| fs::rename(&fresh, path));
-    if written.is_err() {
-        fs::remove_file(&fresh).ok();
-    }
-    Ok(written.map_err(cannot)?)
+    Ok(Fresh::beside(path)
+        .and_then(|fresh| fresh.with_mode(0o644)?.write(text.as_bytes()))
+        .and_then(Fresh::put)
+        .map_err(cannot)?)
 }
 
 /// Where the unit of this user stands.
@@ -267,11 +255,14 @@ fn passing(program: &Path) -> Option<&'static str> {
     if PASSING.iter().any(|dir| real.starts_with(dir)) {
         return Some("is in a folder that is emptied at the next start");
     }
-    // What cargo builds in stands beside a note of cargo's.
-    let is_built = real
+    is_built(real).then_some("is a build that the next `cargo build` or `cargo clean` takes away")
+}
+
+/// What cargo builds in stands beside a note of cargo's.
+fn is_built(program: &Path) -> bool {
+    program
         .ancestors()
-        .any(|dir| dir.join("CACHEDIR.TAG").is_file() && dir.join(".rustc_info.json").is_file());
-    is_built.then_some("is a build that the next `cargo build` or `cargo clean` takes away")
+        .any(|dir| dir.join("CACHEDIR.TAG").is_file() && dir.join(".rustc_info.json").is_file())
 }
 
 /// The program that `--program` names: its word is taken that it stays.
@@ -364,14 +355,15 @@ mod tests {
 
     #[test]
     fn a_program_that_will_go_away_is_not_put_into_a_unit() {
-        let dir = tempfile::tempdir_in(env!("CARGO_MANIFEST_DIR")).unwrap();
+        let dir = tempfile::tempdir().unwrap();
         let built = dir.path().join("target/debug/subledger");
         fs::create_dir_all(built.parent().unwrap()).unwrap();
         fs::write(&built, "").unwrap();
-        assert_eq!(passing(&built), None);
+        assert!(!is_built(&built));
         fs::write(dir.path().join("target/CACHEDIR.TAG"), "").unwrap();
         fs::write(dir.path().join("target/.rustc_info.json"), "{}").unwrap();
-        assert!(passing(&built).unwrap().contains("cargo"));
+        assert!(is_built(&built));
+        assert!(passing(&built).is_some());
         assert!(
             passing(Path::new("/nowhere/subledger"))
                 .unwrap()

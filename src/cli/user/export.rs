@@ -13,9 +13,9 @@ use zip::write::SimpleFileOptions;
 use zip::{CompressionMethod, ZipWriter};
 
 use crate::cli::context::Context;
-use crate::cli::export::{Partial, cannot_write};
+use crate::cli::export::{begin, cannot_write, put};
 use crate::cli::failure::Failure;
-use crate::cli::interrupt::{self, Interrupt};
+use crate::cli::interrupt;
 use crate::cli::out::Out;
 use crate::cli::user::{Check, Held, data, find, page, whom};
 use crate::store::query::Reader;
@@ -42,13 +42,8 @@ pub(super) fn run(
     }
     let who = whom(context, who)?;
     let reader = Reader::open(&context.database)?;
-    let interrupt = Interrupt::noted()?;
-    let mut check = || {
-        if interrupt.is_asked() {
-            return Err(interrupt::failure().into());
-        }
-        Ok(())
-    };
+    interrupt::noted()?;
+    let mut check = || Ok(interrupt::check()?);
     let status = reader.status(context.clock.now())?;
     let held = find(&reader, who, status.last_seq, &mut check)?;
     if status.folded_seq < status.last_seq {
@@ -62,10 +57,18 @@ pub(super) fn run(
         |path| Ok(path.to_owned()),
     )?;
     context.refuse_own(&named)?;
-    let (partial, file) = Partial::create(&named, force)?;
-    let kept = file.try_clone().with_context(|| cannot_write(&named))?;
-    write(context, &reader, &held, file, &mut check).with_context(|| cannot_write(&named))?;
-    partial.finish(&kept, force)?;
+    let fresh = begin(&named, force)?;
+    let file = fresh
+        .file()
+        .try_clone()
+        .with_context(|| cannot_write(&named))?;
+    write(context, &reader, &held, file, &mut check).map_err(|error| {
+        if interrupt::is_asked() {
+            return error;
+        }
+        error.context(cannot_write(&named))
+    })?;
+    put(fresh, &named, force)?;
     tell(&held, &named, out)
 }
 

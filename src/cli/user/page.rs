@@ -242,10 +242,6 @@ mod tests {
 
     #[test]
     fn nothing_in_a_text_is_more_than_text() {
-        assert_eq!(
-            text("<script>alert('1')</script>&\"\u{1b}[31m\u{202e}"),
-            escaped(Printable::line("<script>alert('1')</script>&\"\u{1b}[31m\u{202e}").as_str())
-        );
         let safe = text("</td><img src=x onerror=\"a()\">'&\u{202e}\u{0}");
         assert!(
             !safe.contains(['<', '>', '"', '\'', '\u{202e}', '\0']),

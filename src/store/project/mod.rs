@@ -21,7 +21,7 @@ mod groups;
 mod order;
 mod payments;
 mod recent;
-mod residue;
+pub(crate) mod residue;
 pub(crate) mod standing;
 mod subscriptions;
 #[cfg(test)]
@@ -41,6 +41,7 @@ use crate::store::project::daily::{Counted, Daily};
 use crate::store::project::events::{Fresh, Stored};
 use crate::store::project::groups::{Moment, Seed, Seeds};
 use crate::store::project::order::Scope;
+use crate::store::project::residue::Why;
 use crate::store::project::users::{Readers, UserKey};
 
 /// A stored delivery and what was read out of it.
@@ -135,9 +136,14 @@ impl Projector {
     }
 
     /// Writes down what will be left of these deliveries when they are erased.
-    pub(crate) fn note_residue(&self, conn: &Connection, seqs: &[i64]) -> Result<(), Error> {
+    pub(crate) fn note_residue(
+        &self,
+        conn: &Connection,
+        seqs: &[i64],
+        why: Why,
+    ) -> Result<(), Error> {
         seqs.iter()
-            .try_for_each(|seq| residue::note(conn, self.zone, *seq))
+            .try_for_each(|seq| residue::note(conn, self.zone, *seq, why))
     }
 
     /// Folds what is left of erased deliveries after `after`, up to `to`: it never changes and touches nothing else.

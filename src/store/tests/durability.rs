@@ -6,6 +6,7 @@ use std::os::unix::fs::PermissionsExt;
 use crate::domain::delivery::Outcome;
 use crate::domain::time::Zone;
 use crate::store::project::Projector;
+use crate::store::query::Reader;
 use crate::store::schema::{APPLICATION_ID, beside};
 use crate::store::tests::{Ledger, MORNING, delivery, eventually, raw};
 use crate::store::upkeep::verify::verify;
@@ -342,6 +343,21 @@ fn a_damaged_schema_is_named_as_damage() {
         Store::open(&ledger.path, ledger.options()),
         Err(Error::Damaged { .. })
     ));
+}
+
+#[test]
+fn where_nothing_can_be_written_beside_it_the_error_says_what_to_do() {
+    let mut ledger = Ledger::new();
+    ledger.close();
+    // On a read-only disk this file cannot be made; here a link, which is never followed, has its name.
+    std::os::unix::fs::symlink("nowhere", beside(&ledger.path, "-shm")).unwrap();
+    let Err(error) = Reader::open(&ledger.path) else {
+        panic!("opened");
+    };
+    assert!(matches!(error, Error::Io { .. }), "{error}");
+    assert!(error.to_string().contains("copy the database"), "{error}");
+    // The sentence has the cause, so whoever tells a chain of causes does not say it twice.
+    assert!(std::error::Error::source(&error).is_none());
 }
 
 #[test]

@@ -212,7 +212,10 @@ fn a_rebuild_gives_what_live_writing_gave_and_a_check_finds_what_drifted() {
         ]
     );
     let rebuilt = ledger.run(Task::Rebuild { check: false }).unwrap();
-    assert_eq!(rebuilt.summary, "600 deliveries folded again");
+    assert_eq!(
+        rebuilt.summary,
+        "600 deliveries folded again: 2 rows put right"
+    );
     assert_eq!(ledger.run(check).unwrap().changed, 0);
     assert_eq!(ledger.text("select count(*) from events"), "500");
     assert!(!ledger.folder().join("subledger.db.check").exists());

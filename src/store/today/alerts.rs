@@ -8,9 +8,8 @@ use serde::{Deserialize, Serialize};
 use crate::domain::page::List;
 use crate::domain::printable::Printable;
 use crate::domain::query::value_text;
-use crate::domain::time::{MINUTE_MS, SECOND_MS, Timestamp};
+use crate::domain::time::{MINUTE_MS, SECOND_MS, Timestamp, span};
 use crate::store::query::Reader;
-use crate::store::today::needs::duration;
 use crate::store::today::{Need, Rule};
 use crate::store::{Error, schema};
 
@@ -177,7 +176,7 @@ impl Alerts {
         let started: Vec<&Open> = began.chain(unheard.filter(|was| !was.told)).collect();
         let mut lines: Vec<String> = started.iter().map(|open| open.says.clone()).collect();
         for Ended { was, at } in &self.ended {
-            let lasted = duration(at.ms() - was.since.ms());
+            let lasted = span(at.ms() - was.since.ms());
             lines.push(format!("over after {lasted}: {}", was.says));
         }
         serde_json::to_string(&Message {

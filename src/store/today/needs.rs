@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use crate::domain::delivery::MAIN_ACCOUNT;
 use crate::domain::page::List;
 use crate::domain::query::{Key, literal_text, value_text};
-use crate::domain::time::{DAY_MS, HOUR_MS, MINUTE_MS, Timestamp};
+use crate::domain::time::{DAY_MS, HOUR_MS, Timestamp, span};
 use crate::store::Error;
 use crate::store::today::Review;
 
@@ -228,10 +228,10 @@ fn quiet(review: &Review<'_>, outside: &Outside, out: &mut Vec<Need>) -> Result<
             value_text(&account)
         );
         let name = outside.name(&provider, &account);
-        let gap = duration(gap_ms);
+        let gap = span(gap_ms);
         out.push(Need {
             rule: Rule::Quiet,
-            sentence: format!("{name} quiet for {gap}; {than} {}", duration(longest_ms)),
+            sentence: format!("{name} quiet for {gap}; {than} {}", span(longest_ms)),
             count: review.count(List::Deliveries, &query)?,
             list: Some(List::Deliveries),
             query: Some(query),
@@ -413,13 +413,13 @@ fn no_backup(backup: &Backup, now: Timestamp) -> Option<Need> {
             why,
             last: Some(at),
         } => {
-            let old = duration(now.ms() - at.ms());
+            let old = span(now.ms() - at.ms());
             format!("the backup failed, the last good one is {old} old: {why}")
         }
         Backup::Gone(file) => format!("the last backup is not there any more: {file}"),
         Backup::Never => "no backup was made yet".to_owned(),
         Backup::Last(at) if now.ms() - at.ms() > BACKUP_MS_MAX => {
-            format!("the last backup is {} old", duration(now.ms() - at.ms()))
+            format!("the last backup is {} old", span(now.ms() - at.ms()))
         }
         Backup::Last(_) => return None,
     };
@@ -435,16 +435,6 @@ fn alerts_fail(review: &Review<'_>, out: &mut Vec<Need>) -> Result<(), Error> {
         out.push(bare(Rule::AlertsFail, says));
     }
     Ok(())
-}
-
-/// `3 h 10 m`, `41 m`, `3 days`.
-pub(super) fn duration(ms: i64) -> String {
-    let minutes = ms.max(0) / MINUTE_MS;
-    match minutes {
-        0..60 => format!("{minutes} m"),
-        60..2_880 => format!("{} h {:02} m", minutes / 60, minutes % 60),
-        _ => format!("{} days", minutes / 1_440),
-    }
 }
 
 /// `08:40` today, `2 Nov 08:40` on another day.
@@ -468,18 +458,6 @@ const fn plural<'a>(count: u64, one: &'a str, many: &'a str) -> &'a str {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_silence_is_told_in_words() {
-        for (ms, words) in [
-            (41 * MINUTE_MS, "41 m"),
-            (190 * MINUTE_MS, "3 h 10 m"),
-            (25 * HOUR_MS, "25 h 00 m"),
-            (72 * HOUR_MS, "3 days"),
-        ] {
-            assert_eq!(duration(ms), words);
-        }
-    }
 
     #[test]
     fn a_backup_of_last_night_is_enough() {

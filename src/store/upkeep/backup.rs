@@ -334,7 +334,7 @@ fn ledger_of(path: &Path) -> Option<String> {
 fn io_error(path: &Path, source: io::Error) -> Error {
     Error::Io {
         path: path.to_owned(),
-        source,
+        cause: source,
     }
 }
 

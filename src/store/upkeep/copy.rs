@@ -31,7 +31,7 @@ const SYNC_BYTES: u64 = 8 << 20;
 const REST_MAX: Duration = Duration::from_millis(200);
 
 /// The ending of a copy that is not finished.
-pub const UNFINISHED: &str = ".part";
+pub(crate) const UNFINISHED: &str = ".part";
 
 /// What a copy has to do with what stands at its target.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -402,6 +402,6 @@ pub(crate) fn sync_folder(path: &Path) -> Result<(), Error> {
 fn io_error(path: &Path, source: io::Error) -> Error {
     Error::Io {
         path: path.to_owned(),
-        source,
+        cause: source,
     }
 }

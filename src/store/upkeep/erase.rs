@@ -20,6 +20,7 @@ use crate::domain::time::Timestamp;
 use crate::store::Error;
 use crate::store::append::{key_hash, stored_at};
 use crate::store::fold::Trouble;
+use crate::store::project::residue::Why;
 use crate::store::query::Reader;
 use crate::store::query::who::{
     Match, Needles, Who, deliveries_of, matches, naming_deliveries, naming_rejected,
@@ -598,7 +599,9 @@ fn note(core: &mut Core, keeps: bool) -> Result<usize, Error> {
     if keeps {
         let conn = &core.conn;
         core.folder
-            .guarded(conn, |projector| projector.note_residue(conn, &seqs))
+            .guarded(conn, |projector| {
+                projector.note_residue(conn, &seqs, Why::Erased)
+            })
             .map_err(Trouble::into_error)?;
     }
     for seq in &seqs {

@@ -11,6 +11,7 @@ use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 
 use hmac::{Hmac, KeyInit as _, Mac as _};
+use rusqlite::types::ValueRef;
 use rusqlite::{Connection, OptionalExtension as _, params};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
@@ -19,8 +20,10 @@ use crate::domain::delivery::{Delivery, Reading};
 use crate::domain::query::folded;
 use crate::domain::time::Timestamp;
 use crate::store::Error;
+use crate::store::project::residue;
 use crate::store::query::who::phone;
 use crate::store::schema::{beside, hex, meta, random, set_meta, unhex};
+use crate::store::seal::seal_of;
 
 /// The key in `meta` that holds the key of the hashes: there from the first erasure on.
 const KEY: &str = "erasure_key";
@@ -183,70 +186,49 @@ pub(crate) enum Line {
     },
 }
 
-/// A row of `residue`, but for its delivery.
+/// A row of `residue`, but for its delivery: its columns by name.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct Left {
-    n: i64,
-    provider: String,
-    account: String,
-    r#type: String,
-    day: String,
-    plan: Option<String>,
-    amount_minor: Option<i64>,
-    currency: Option<String>,
-    exponent: Option<i64>,
-    readers: i64,
-    actor: Option<String>,
-    back_day: Option<String>,
-}
+#[serde(transparent)]
+pub(crate) struct Left(serde_json::Value);
 
 /// What is left of delivery `seq`.
 pub(crate) fn left_of(conn: &Connection, seq: i64) -> Result<Vec<Left>, Error> {
-    let mut statement = conn.prepare_cached(
-        "select n, provider, account, type, day, plan, amount_minor, currency, exponent, readers, actor, back_day
-         from residue where seq = ?1 order by n",
-    )?;
-    let rows = statement.query_map([seq], |row| {
-        Ok(Left {
-            n: row.get(0)?,
-            provider: row.get(1)?,
-            account: row.get(2)?,
-            r#type: row.get(3)?,
-            day: row.get(4)?,
-            plan: row.get(5)?,
-            amount_minor: row.get(6)?,
-            currency: row.get(7)?,
-            exponent: row.get(8)?,
-            readers: row.get(9)?,
-            actor: row.get(10)?,
-            back_day: row.get(11)?,
-        })
-    })?;
-    Ok(rows.collect::<rusqlite::Result<_>>()?)
+    let columns: Vec<_> = left_columns()
+        .map(|name| format!("'{name}', {name}"))
+        .collect();
+    let mut statement = conn.prepare_cached(&format!(
+        "select json_object({}) from residue where seq = ?1 order by n, what, place",
+        columns.join(", ")
+    ))?;
+    let rows = statement.query_map([seq], |row| row.get::<_, String>(0))?;
+    let mut left = Vec::new();
+    for row in rows {
+        let columns = serde_json::from_str(&row?).expect("SQLite writes JSON");
+        left.push(Left(columns));
+    }
+    Ok(left)
+}
+
+fn left_columns() -> impl Iterator<Item = &'static str> {
+    residue::COLUMNS
+        .iter()
+        .copied()
+        .filter(|name| *name != "seq")
 }
 
 impl Left {
+    /// Writes it down as what is left of delivery `seq`.
     pub(crate) fn store(&self, conn: &Connection, seq: i64) -> Result<(), Error> {
-        conn.prepare_cached(
-            "insert into residue (seq, n, provider, account, type, day, plan, amount_minor, currency, exponent,
-             readers, actor, back_day) values (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13)
-             on conflict (seq, n) do nothing",
-        )?
-        .execute(params![
-            seq,
-            self.n,
-            self.provider,
-            self.account,
-            self.r#type,
-            self.day,
-            self.plan,
-            self.amount_minor,
-            self.currency,
-            self.exponent,
-            self.readers,
-            self.actor,
-            self.back_day,
-        ])?;
+        let columns: Vec<_> = left_columns().collect();
+        let values: Vec<_> = left_columns()
+            .map(|name| format!("?2 ->> '$.{name}'"))
+            .collect();
+        conn.prepare_cached(&format!(
+            "insert into residue (seq, {}) values (?1, {}) on conflict do nothing",
+            columns.join(", "),
+            values.join(", ")
+        ))?
+        .execute(params![seq, self.0.to_string()])?;
         Ok(())
     }
 }
@@ -262,23 +244,52 @@ impl Line {
         match self {
             Self::Key(key) => set_meta(conn, KEY, key),
             Self::Reader { hash, until } => {
+                let hash = unhex::<32>(hash);
+                let seal = seal_row(hash.as_ref(), ValueRef::from(until.as_str()));
                 conn.prepare_cached(
-                    "insert into erased_readers (hash, until) values (?1, ?2)
-                     on conflict (hash) do update set until = max(until, excluded.until)",
+                    "insert into erased_readers (hash, until, seal) values (?1, ?2, ?3)
+                     on conflict (hash) do update set until = excluded.until, seal = excluded.seal
+                     where excluded.until > until",
                 )?
-                .execute(params![unhex::<32>(hash), until])?;
+                .execute(params![hash, until, seal])?;
                 Ok(())
             }
             Self::Known { hash, seq } => {
+                let hash = unhex::<32>(hash);
+                let seal = seal_row(hash.as_ref(), seq.map_or(ValueRef::Null, ValueRef::Integer));
                 conn.prepare_cached(
-                    "insert into erased_keys (hash, seq) values (?1, ?2) on conflict (hash) do nothing",
+                    "insert into erased_keys (hash, seq, seal) values (?1, ?2, ?3) on conflict (hash) do nothing",
                 )?
-                .execute(params![unhex::<32>(hash), seq])?;
+                .execute(params![hash, seq, seal])?;
                 Ok(())
             }
             Self::Delivery { .. } => Ok(()),
         }
     }
+}
+
+fn seal_row(hash: Option<&[u8; 32]>, more: ValueRef<'_>) -> i64 {
+    let hash = hash.map_or(ValueRef::Null, |hash| ValueRef::Blob(hash));
+    seal_of([hash, more].into_iter())
+}
+
+/// How many rows of the memory are not what was written.
+pub(crate) fn damaged(conn: &Connection) -> Result<u64, Error> {
+    let mut damaged = 0;
+    for sql in [
+        "select hash, until, seal from erased_readers",
+        "select hash, seq, seal from erased_keys",
+    ] {
+        let mut statement = conn.prepare(sql)?;
+        let mut rows = statement.query([])?;
+        while let Some(row) = rows.next()? {
+            let values = [row.get_ref(0)?, row.get_ref(1)?];
+            if seal_of(values.into_iter()) != row.get::<_, i64>(2)? {
+                damaged += 1;
+            }
+        }
+    }
+    Ok(damaged)
 }
 
 /// Where the lines of the ledger at `path` stand.
@@ -309,7 +320,10 @@ pub(crate) fn add(path: &Path, lines: &[Line]) -> Result<(), Error> {
         ErrorKind::StorageFull | ErrorKind::ReadOnlyFilesystem => {
             Error::Unwritable(format!("{}: {source}", file.display()))
         }
-        _ => Error::Io { path: file, source },
+        _ => Error::Io {
+            path: file,
+            cause: source,
+        },
     })
 }
 
@@ -319,7 +333,12 @@ pub(crate) fn lines(path: &Path) -> Result<Vec<Line>, Error> {
     let text = match std::fs::read(&file) {
         Ok(bytes) => bytes,
         Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Vec::new()),
-        Err(source) => return Err(Error::Io { path: file, source }),
+        Err(source) => {
+            return Err(Error::Io {
+                path: file,
+                cause: source,
+            });
+        }
     };
     let lines = text.split(|byte| *byte == b'\n');
     // One that was cut short belongs to a step that was never committed, and was written again.

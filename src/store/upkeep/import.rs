@@ -25,10 +25,13 @@ use crate::store::upkeep::erasures;
 use crate::store::upkeep::room::{self, RESERVE_BYTES};
 use crate::store::{Error, Mode, connect, schema};
 
-/// So many deliveries per step at first; more where that is quick, fewer where live ones would wait for long.
+/// So many deliveries per step at first; more where that is quick, fewer where live ones would wait for long. Not fewer
+/// than some: each step waits for the disk once, and many of them would keep live ones waiting for longer.
 const STEP: usize = 64;
-const STEP_MIN: usize = 16;
+const STEP_MIN: usize = 32;
 const STEP_MAX: usize = 256;
+/// Where no live ones come in.
+const STEP_ALONE: usize = 1_024;
 const STEP_QUICK: Duration = Duration::from_millis(5);
 const STEP_LONG: Duration = Duration::from_millis(15);
 
@@ -162,7 +165,9 @@ pub(crate) fn steps(parcels: Vec<Parcel>, before: i64) -> Steps {
     Box::new(move |core| {
         room::check(&schema::folder(&core.path), RESERVE_BYTES)?;
         let begun = Instant::now();
-        let chunk: Vec<_> = left.by_ref().take(step).collect();
+        let alone = !core.shared().is_receiving;
+        let size = if alone { STEP_ALONE } else { step };
+        let chunk: Vec<_> = left.by_ref().take(size).collect();
         if chunk.is_empty() {
             return Ok(Step::Done(report(std::mem::take(&mut imported))));
         }

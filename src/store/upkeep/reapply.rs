@@ -14,7 +14,7 @@ use crate::store::project::Projector;
 use crate::store::schema::meta;
 use crate::store::upkeep::erasures::{self, Line, Place, Sealer};
 use crate::store::upkeep::{Reason, guard};
-use crate::store::{Error, Mode, connect, fold, upgrade};
+use crate::store::{Error, Mode, connect, fold, seal, upgrade};
 
 /// Erases from the file at `copy`, which nobody sees yet, what was erased from the ledger at `ledger`.
 pub(crate) fn reapply(copy: &Path, ledger: &Path, now: Timestamp) -> Result<(), Error> {
@@ -26,6 +26,7 @@ pub(crate) fn reapply(copy: &Path, ledger: &Path, now: Timestamp) -> Result<(), 
     conn.pragma_update(None, "secure_delete", true)?;
     let tx = conn.transaction()?;
     upgrade::in_place(&tx)?;
+    seal::keep(&tx)?;
     take_over(&tx, &lines)?;
     let gone = erased_before(&tx, &lines, now)?
         + readers(&tx, now)?

@@ -224,7 +224,7 @@ fn link_or_move(from: &Path, to: &Path) -> Result<(), Error> {
     }
     .map_err(|source| Error::Io {
         path: to.to_owned(),
-        source,
+        cause: source,
     })
 }
 

@@ -26,7 +26,7 @@ pub fn check(folder: &Path, reserve: u64) -> Result<(), Error> {
             );
             Err(Error::Io {
                 path: folder.to_owned(),
-                source: io::Error::new(io::ErrorKind::StorageFull, says),
+                cause: io::Error::new(io::ErrorKind::StorageFull, says),
             })
         }
         _ => Ok(()),

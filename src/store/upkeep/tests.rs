@@ -71,7 +71,7 @@ fn mark_some(core: &mut Core, seqs: &[i64], test: bool) -> Result<u64, Error> {
         for seq in seqs {
             let rows = core
                 .conn
-                .prepare_cached("update deliveries set test = ?2 where seq = ?1 and test <> ?2")?
+                .prepare_cached("update deliveries set test = ?2 where seq = ?1 and test <> ?2 and erased_at is null")?
                 .execute(params![seq, test])?;
             if rows > 0 {
                 changed.push(*seq);

@@ -1,21 +1,32 @@
-//! Whether a ledger is what was once acknowledged: sequence, chain, bodies and SQLite's own structures.
+//! Whether a ledger is what was once acknowledged: sequence, chain, bodies, seals, what the ring kept, and SQLite's own
+//! structures.
 //!
 //! Reads only, deliveries a bounded number at a time so that the writer's checkpoints go on; SQLite's own check at the
-//! end is one long read. Never panics on a damaged file: what cannot be read is damage with a place.
+//! end is one long read. Never panics on a damaged file: what cannot be read is damage with a place. Nothing vouches
+//! for what the publisher wrote (`reviews`, `views`), for counters (`checks`, `rejected_lost`, `erasures`), for what duplicates are
+//! recognised by (`delivery_keys`, `unconfirmed`) and for the settings in `meta`, beyond what SQLite checks itself.
 
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use rusqlite::types::ValueRef;
 use rusqlite::{Connection, Row};
+use sha2::{Digest, Sha256};
 
-use crate::domain::time::Zone;
-use crate::store::append::{body_bytes, commit_to, link_of};
+use crate::domain::time::{Timestamp, Zone};
+use crate::store::append::{Body, body_bytes, commit_to, link_of};
 use crate::store::schema::{self, Found, hex};
+use crate::store::seal::{self, seal_of, sealed};
+use crate::store::upkeep::erasures;
 use crate::store::{Error, Mode, connect};
 
 /// So many rows are read under one snapshot.
 const CHUNK: i64 = 1_000;
+/// The first schema with seals.
+const SEALS_SINCE: i64 = 2;
+/// The first schema that remembers erasures.
+const ERASURES_SINCE: i64 = 3;
 /// So many places are named; the rest are counted.
 const NAMED_MAX: usize = 100;
 /// So many of SQLite's own steps are done between two looks whether to stop.
@@ -39,6 +50,21 @@ pub struct Verified {
 }
 
 impl Verified {
+    /// The place of `head`, as it can be noted elsewhere and handed to `verify --noted`; empty without a delivery.
+    pub fn end(&self) -> String {
+        match self.last_seq {
+            0 => String::new(),
+            seq => format!("{seq}:{}", self.head),
+        }
+    }
+
+    /// Adds what was found elsewhere.
+    pub fn add(&mut self, damage: Option<Damage>) {
+        if let Some(Damage { seq, what }) = damage {
+            self.note(seq, what);
+        }
+    }
+
     /// Nothing is wrong.
     pub const fn is_sound(&self) -> bool {
         self.damaged == 0
@@ -84,11 +110,22 @@ pub fn verify_until(
         return Err(Error::Absent(path.to_owned()));
     }
     let mut conn = connect(path, Mode::Read).map_err(|error| schema::judge(path, error))?;
-    schema::check(&conn, path)?;
+    let found = schema::check(&conn, path)?;
     let stopped = Arc::clone(stop);
     conn.progress_handler(LOOK_EVERY, Some(move || stopped.load(Ordering::Relaxed)))?;
     let mut verified = Verified::default();
-    walk(&conn, &mut verified, stop, progress);
+    let mut walk = Walk::new(found);
+    walk.run(&conn, &mut verified, stop, progress);
+    if found >= SEALS_SINCE {
+        check_seals(&conn, &mut verified);
+    }
+    if found >= ERASURES_SINCE {
+        check_erasures(&conn, &mut verified);
+    }
+    if found == schema::SCHEMA_VERSION {
+        check_schema(&conn, &mut verified);
+    }
+    check_ring(&conn, &mut verified);
     check_structure(&conn, &mut verified);
     // An interrupted statement looks like damage to whoever ran it.
     if stop.load(Ordering::Relaxed) {
@@ -97,108 +134,192 @@ pub fn verify_until(
     Ok(verified)
 }
 
-/// The newest place that was looked at, and the link that the next one builds on.
-struct Place {
-    seq: i64,
-    link: Vec<u8>,
-}
-
-fn walk(
-    conn: &Connection,
-    verified: &mut Verified,
-    stop: &AtomicBool,
-    progress: &mut dyn FnMut(u64),
-) {
-    let mut place = Place {
-        seq: 0,
-        link: vec![0; 32],
-    };
-    while !stop.load(Ordering::Relaxed) {
-        match walk_chunk(conn, &mut place, verified) {
-            Ok(0) => break,
-            Ok(_) => progress(verified.deliveries),
-            Err(error) => {
-                verified.note(Some(place.seq + 1), format!("cannot be read: {error}"));
-                match after_damage(conn, &place) {
-                    Some(next) => place = next,
-                    None => break,
-                }
-            }
-        }
+/// How many deliveries there are to look at, as far as that can be read.
+pub fn length(path: &Path) -> Option<u64> {
+    if schema::look(path).ok()? != Found::Ledger {
+        return None;
     }
-    verified.last_seq = place.seq;
-    verified.head = hex(&place.link);
-}
-
-/// Skips the one delivery that cannot be read, if there is one behind it.
-fn after_damage(conn: &Connection, place: &Place) -> Option<Place> {
-    let skipped = place.seq + 1;
+    let conn = connect(path, Mode::Read).ok()?;
     let last: i64 = conn
         .query_row("select max(seq) from deliveries", [], |row| row.get(0))
         .ok()?;
-    let link = conn.query_row(
-        "select link from deliveries where seq = ?1",
-        [skipped],
-        |row| row.get(0),
-    );
-    // Without its link the next one cannot be checked against it: an empty one stands for not known.
-    (skipped < last).then(|| Place {
-        seq: skipped,
-        link: link.unwrap_or_default(),
-    })
+    u64::try_from(last).ok()
 }
 
-fn walk_chunk(
-    conn: &Connection,
-    place: &mut Place,
-    verified: &mut Verified,
-) -> rusqlite::Result<usize> {
-    let mut statement = conn.prepare_cached(
-        "select seq, received_at, provider, account, hook, commitment, link, salt, body_bytes, erased_at is not null,
-         body from deliveries where seq > ?1 order by seq limit ?2",
-    )?;
-    let mut rows = statement.query([place.seq, CHUNK])?;
-    let mut count = 0;
-    while let Some(row) = rows.next()? {
-        let seq = row.get(0)?;
-        look_at(row, seq, place, verified)?;
-        count += 1;
-    }
-    Ok(count)
+/// Whether the delivery at `seq` still has the link `noted`, which was written down elsewhere; damage is what differs.
+pub fn check_noted(path: &Path, seq: i64, noted: &str) -> Result<Option<Damage>, Error> {
+    let conn = connect(path, Mode::Read).map_err(|error| schema::judge(path, error))?;
+    let link = conn
+        .prepare("select link from deliveries where seq = ?1")
+        .and_then(|mut statement| statement.query_row([seq], |row| row.get::<_, Vec<u8>>(0)));
+    let what = match link {
+        Ok(link) if hex(&link) == noted => return Ok(None),
+        Ok(_) => "is not the delivery that was noted: it or one before it was changed",
+        Err(rusqlite::Error::QueryReturnedNoRows) => "is missing, and its link was noted",
+        Err(error) => return Err(schema::judge(path, error.into())),
+    };
+    Ok(Some(Damage {
+        seq: Some(seq),
+        what: what.to_owned(),
+    }))
 }
 
-fn look_at(
-    row: &Row<'_>,
+/// Where the deliveries are looked at.
+struct Walk {
+    sql: String,
+    /// Whether there are seals to compare with.
+    has_seals: bool,
+    /// The newest delivery that was looked at, or given up.
     seq: i64,
-    place: &mut Place,
-    verified: &mut Verified,
-) -> rusqlite::Result<()> {
-    if seq != place.seq + 1 {
-        let missing = format!("missing: {} is followed by {seq}", place.seq);
-        verified.note(Some(place.seq + 1), missing);
+    /// Its link; empty: not known, so the next one cannot be checked against it.
+    link: Vec<u8>,
+    /// So many deliveries are given up if the next ones cannot be read either.
+    stride: i64,
+}
+
+/// The columns before the sealed ones.
+const FIRST: &str = "d.seq, d.received_at, d.provider, d.account, d.hook, d.commitment, d.link, d.salt, d.body_bytes,
+    d.erased_at is not null, d.body";
+const FIRST_WIDTH: usize = 11;
+
+impl Walk {
+    fn new(found: i64) -> Self {
+        let has_seals = found >= SEALS_SINCE;
+        let (more, from) = if has_seals {
+            let more = format!(", s.seal, {}", sealed("d"));
+            (more, "deliveries d left join seals s on s.seq = d.seq")
+        } else {
+            (String::new(), "deliveries d")
+        };
+        Self {
+            sql: format!(
+                "select {FIRST}{more} from {from} where d.seq > ?1 order by d.seq limit {CHUNK}"
+            ),
+            has_seals,
+            seq: 0,
+            link: vec![0; 32],
+            stride: 1,
+        }
     }
-    let texts = [
-        row.get_ref(1)?,
-        row.get_ref(2)?,
-        row.get_ref(3)?,
-        row.get_ref(4)?,
-    ]
-    .map(|value| value.as_str().unwrap_or_default());
+
+    fn run(
+        &mut self,
+        conn: &Connection,
+        verified: &mut Verified,
+        stop: &AtomicBool,
+        progress: &mut dyn FnMut(u64),
+    ) {
+        while !stop.load(Ordering::Relaxed) {
+            let before = self.seq;
+            match self.chunk(conn, verified) {
+                Ok(0) => break,
+                Ok(_) if self.seq > before => progress(verified.deliveries),
+                Ok(_) => {
+                    verified.note(Some(next(before)), "the sequence goes back");
+                    break;
+                }
+                Err(error) => {
+                    if self.seq > before {
+                        self.stride = 1;
+                    }
+                    verified.note(Some(next(self.seq)), format!("cannot be read: {error}"));
+                    if !self.step_over(conn) {
+                        break;
+                    }
+                }
+            }
+        }
+        verified.last_seq = verified.last_seq.max(self.seq);
+        verified.head = hex(&self.link);
+    }
+
+    /// Gives up what cannot be read, twice as much each time, so that a damaged page does not take for ever. Whether
+    /// there is anything behind it.
+    fn step_over(&mut self, conn: &Connection) -> bool {
+        let last = conn.query_row("select max(seq) from deliveries", [], |row| row.get(0));
+        let over = self.seq.saturating_add(self.stride);
+        self.stride = self.stride.saturating_mul(2);
+        self.link = conn
+            .query_row(
+                "select link from deliveries where seq = ?1",
+                [over],
+                |row| row.get(0),
+            )
+            .unwrap_or_default();
+        self.seq = over;
+        last.is_ok_and(|last: i64| over < last)
+    }
+
+    fn chunk(&mut self, conn: &Connection, verified: &mut Verified) -> rusqlite::Result<usize> {
+        let mut statement = conn.prepare_cached(&self.sql)?;
+        let mut rows = statement.query([self.seq])?;
+        let mut count = 0;
+        while let Some(row) = rows.next()? {
+            self.look_at(row, verified)?;
+            self.stride = 1;
+            count += 1;
+        }
+        Ok(count)
+    }
+
+    fn look_at(&mut self, row: &Row<'_>, verified: &mut Verified) -> rusqlite::Result<()> {
+        let seq: i64 = row.get(0)?;
+        if seq <= self.seq {
+            verified.note(Some(seq), "stands in the wrong place of the sequence");
+            return Ok(());
+        }
+        if seq != next(self.seq) {
+            let missing = format!("missing: {} is followed by {seq}", self.seq);
+            verified.note(Some(next(self.seq)), missing);
+        }
+        let link = row.get_ref(6)?.as_blob().unwrap_or_default();
+        self.look_at_link(row, seq, link, verified)?;
+        look_at_body(row, seq, verified)?;
+        if self.has_seals {
+            look_at_seal(row, seq, verified)?;
+        }
+        verified.deliveries += 1;
+        self.seq = seq;
+        self.link = link.to_vec();
+        Ok(())
+    }
+
+    fn look_at_link(
+        &self,
+        row: &Row<'_>,
+        seq: i64,
+        link: &[u8],
+        verified: &mut Verified,
+    ) -> rusqlite::Result<()> {
+        if seq != next(self.seq) || self.link.is_empty() {
+            return Ok(());
+        }
+        let texts = [
+            row.get_ref(1)?,
+            row.get_ref(2)?,
+            row.get_ref(3)?,
+            row.get_ref(4)?,
+        ]
+        .map(|value| value.as_str().unwrap_or_default());
+        let commitment = row.get_ref(5)?.as_blob().unwrap_or_default();
+        let place = [texts[1], texts[2], texts[3]];
+        if link != link_of(&self.link, seq, texts[0], place, commitment) {
+            verified.note(Some(seq), "its link does not follow from the one before it");
+        }
+        Ok(())
+    }
+}
+
+const fn next(seq: i64) -> i64 {
+    seq.saturating_add(1)
+}
+
+fn look_at_body(row: &Row<'_>, seq: i64, verified: &mut Verified) -> rusqlite::Result<()> {
     let commitment = row.get_ref(5)?.as_blob().unwrap_or_default();
-    let link = row.get_ref(6)?.as_blob().unwrap_or_default();
-    let expected = link_of(
-        &place.link,
-        seq,
-        texts[0],
-        [texts[1], texts[2], texts[3]],
-        commitment,
-    );
-    if seq == place.seq + 1 && !place.link.is_empty() && link != expected {
-        verified.note(Some(seq), "its link does not follow from the one before it");
-    }
     let salt = row.get_ref(7)?.as_blob_or_null().unwrap_or_default();
     let erased: bool = row.get(9)?;
-    match (body_bytes(row.get_ref(10)?), salt) {
+    let stored = row.get_ref(10)?;
+    match (body_bytes(stored), salt) {
         (None, None) if erased => verified.erased += 1,
         (Some(_), _) | (_, Some(_)) if erased => {
             verified.note(Some(seq), "is marked as erased and still holds something");
@@ -211,18 +332,144 @@ fn look_at(
             if usize::try_from(stated) != Ok(body.len()) {
                 verified.note(Some(seq), "its body has another length than was noted");
             }
+            if Body(body).is_text() != matches!(stored, ValueRef::Text(_)) {
+                verified.note(
+                    Some(seq),
+                    "its body is kept as text where it is none, or the reverse",
+                );
+            }
         }
         _ => verified.note(
             Some(seq),
             "its body or salt is gone, and it is not marked as erased",
         ),
     }
-    verified.deliveries += 1;
-    *place = Place {
-        seq,
-        link: link.to_vec(),
-    };
     Ok(())
+}
+
+fn look_at_seal(row: &Row<'_>, seq: i64, verified: &mut Verified) -> rusqlite::Result<()> {
+    let seal: Option<i64> = row.get(FIRST_WIDTH)?;
+    let mut values = Vec::with_capacity(seal::WIDTH);
+    for place in 0..seal::WIDTH {
+        values.push(row.get_ref(FIRST_WIDTH + 1 + place)?);
+    }
+    match seal {
+        None => verified.note(Some(seq), "its seal is missing"),
+        Some(seal) if seal != seal_of(values.into_iter()) => {
+            verified.note(
+                Some(seq),
+                "what was noted beside its body is not what was sealed",
+            );
+        }
+        Some(_) => {}
+    }
+    Ok(())
+}
+
+/// Seals of deliveries that are not there: the newest ones are missing.
+fn check_seals(conn: &Connection, verified: &mut Verified) {
+    let counted = conn.query_row(
+        "select count(*), ifnull(max(seq), 0) from seals",
+        [],
+        |row| Ok((row.get::<_, i64>(0)?, row.get::<_, i64>(1)?)),
+    );
+    match counted {
+        Ok((_, last)) if last > verified.last_seq => {
+            verified.note(Some(last), "is missing, and its seal is there");
+        }
+        Ok((seals, _)) if u64::try_from(seals).is_ok_and(|seals| seals > verified.deliveries) => {
+            verified.note(None, "there are more seals than deliveries");
+        }
+        Ok(_) => {}
+        Err(error) => verified.note(None, format!("the seals cannot be read: {error}")),
+    }
+}
+
+/// Without its memory of erasures a ledger would take back who was erased.
+fn check_erasures(conn: &Connection, verified: &mut Verified) {
+    match erasures::damaged(conn) {
+        Ok(0) => {}
+        Ok(rows) => verified.note(
+            None,
+            format!("{rows} of the hashes by which erased readers are recognised were changed"),
+        ),
+        Err(error) => verified.note(
+            None,
+            format!("the hashes of erased readers cannot be read: {error}"),
+        ),
+    }
+}
+
+/// Everything that this version makes is there as it makes it; more may be.
+fn check_schema(conn: &Connection, verified: &mut Verified) {
+    let compared = expected_schema().and_then(|expected| {
+        let found = statements(conn)?;
+        Ok((expected, found))
+    });
+    match compared {
+        Ok((expected, found)) => {
+            for one in expected.iter().filter(|one| !found.contains(*one)) {
+                let what = format!(
+                    "schema: {} {} is not what this version makes",
+                    one[0], one[1]
+                );
+                verified.note(None, what);
+            }
+        }
+        Err(error) => verified.note(None, format!("schema: {error}")),
+    }
+}
+
+fn expected_schema() -> Result<Vec<[String; 4]>, Error> {
+    let mut conn = connect(Path::new(":memory:"), Mode::Fill)?;
+    schema::create(&mut conn, Zone::UTC, Timestamp::from_ms(0))?;
+    statements(&conn)
+}
+
+/// Kind, name, table and statement of everything, without comments and spaces.
+fn statements(conn: &Connection) -> Result<Vec<[String; 4]>, Error> {
+    let mut statement =
+        conn.prepare("select type, name, tbl_name, ifnull(sql, '') from sqlite_schema")?;
+    let rows = statement.query_map([], |row| {
+        let sql: String = row.get(3)?;
+        let bare = sql
+            .lines()
+            .map(|line| line.split("--").next().unwrap_or_default());
+        let bare: String = bare
+            .flat_map(|line| line.chars().filter(|one| !one.is_whitespace()))
+            .collect();
+        Ok([row.get(0)?, row.get(1)?, row.get(2)?, bare])
+    })?;
+    Ok(rows.collect::<rusqlite::Result<_>>()?)
+}
+
+/// Bodies of requests that were turned away, which may yet be taken in, against their own sums.
+fn check_ring(conn: &Connection, verified: &mut Verified) {
+    let looked = conn
+        .prepare(
+            "select id, sha256, body from rejected where sha256 is not null and body is not null",
+        )
+        .and_then(|mut statement| {
+            let mut rows = statement.query([])?;
+            while let Some(row) = rows.next()? {
+                let id: i64 = row.get(0)?;
+                let stated = row.get_ref(1)?.as_bytes().unwrap_or_default();
+                let body = body_bytes(row.get_ref(2)?).unwrap_or_default();
+                if hex(&Sha256::digest(body)).as_bytes() != stated {
+                    verified.note(
+                        None,
+                        format!("turned away {id}: its body is not the one that came"),
+                    );
+                }
+            }
+            Ok(())
+        });
+    if let Err(error) = looked {
+        verified.note(
+            None,
+            format!("what was turned away cannot be read: {error}"),
+        );
+    }
 }
 
 fn check_structure(conn: &Connection, verified: &mut Verified) {
@@ -239,6 +486,20 @@ fn check_structure(conn: &Connection, verified: &mut Verified) {
             }
         }
         Err(error) => verified.note(None, format!("integrity check: {error}")),
+    }
+    match conn
+        .prepare("pragma foreign_key_check")
+        .and_then(|mut statement| {
+            let tables = statement.query_map([], |row| row.get::<_, String>(0))?;
+            tables.take(NAMED_MAX).collect::<rusqlite::Result<Vec<_>>>()
+        }) {
+        Ok(tables) => {
+            for table in tables {
+                let what = format!("a row of {table} points at one that is not there");
+                verified.note(None, what);
+            }
+        }
+        Err(error) => verified.note(None, format!("foreign keys: {error}")),
     }
     check_meta(conn, verified);
 }
