@@ -23,10 +23,10 @@ pub fn submit(context: &Context, task: Task) -> Result<TaskReport> {
     submit_watched(context, task, &mut || {})
 }
 
-/// `submit` for a task that may be left halfway: the process ends once it is asked to.
-pub fn submit_until(context: &Context, task: Task) -> Result<TaskReport> {
+/// `submit` for a task that may be left halfway: the process ends once it is asked to, and says what is `left`.
+pub fn submit_until(context: &Context, task: Task, left: &str) -> Result<TaskReport> {
     interrupt::noted()?;
-    submit_watched(context, task, &mut interrupt::end)
+    submit_watched(context, task, &mut || interrupt::end(left))
 }
 
 fn submit_watched(context: &Context, task: Task, look: &mut dyn FnMut()) -> Result<TaskReport> {
