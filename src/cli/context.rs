@@ -54,18 +54,12 @@ impl Context {
             read => return read,
         };
         let named = named(global);
-        let by_settings = match &named.database {
-            Some(_) => None,
-            None => match std::fs::read_to_string(&settings.path)
-                .map_err(|_| ())
-                .and_then(|text| read::store_path(&text, &settings.path).map_err(drop))
-            {
-                Ok(stated) => stated,
-                Err(()) => {
-                    let says = format!("{error:#}; --db FILE reads a ledger without them");
-                    return Err(Failure::usage(says).into());
-                }
-            },
+        let by_settings = if named.database.is_some() {
+            None
+        } else {
+            store_path(&settings.path).map_err(|()| {
+                Failure::usage(format!("{error:#}; --db FILE reads a ledger without them"))
+            })?
         };
         out.say(format!("the settings are left aside: {error:#}"))?;
         Ok(Self {
@@ -177,6 +171,12 @@ impl Context {
             .into()
         })
     }
+}
+
+/// The database that the settings at `path` name, whatever else they say; an error if they cannot be read that far.
+fn store_path(path: &Path) -> Result<Option<PathBuf>, ()> {
+    let text = std::fs::read_to_string(path).map_err(drop)?;
+    read::store_path(&text, path).map_err(drop)
 }
 
 /// Endings of the files that belong to a database, itself among them.

@@ -68,20 +68,13 @@ pub fn run(context: &Context, out: &mut Out) -> Result<()> {
         }
         out.line(format!("database {}", context.database.display()))?;
         let last = last.map_or("none yet".to_owned(), |at| local(&at, zone));
-        let deliveries = in_words(status.last_seq, "delivery", "deliveries");
-        out.line(format!("{deliveries}, last {last}"))?;
+        let all = in_words(status.last_seq, "delivery", "deliveries");
+        out.line(format!("{all}, last {last}"))?;
         let behind = status.last_seq - status.folded_seq;
         if behind > 0 {
             out.line(format!("catching up {behind}"))?;
         }
-        if let Some(pid) = reader.older_writer() {
-            out.line(format!(
-                "process {pid} is an older version: `subledger stop`, then start it again"
-            ))?;
-        }
-        if let Some(upgrade) = reader.upgrade()? {
-            out.line(Printable::line(&upgrade.sentence()))?;
-        }
+        versions(&reader, out)?;
     }
     out.flush()?;
     if live {
@@ -89,6 +82,19 @@ pub fn run(context: &Context, out: &mut Out) -> Result<()> {
     } else {
         Err(Failure::silent(UNREACHABLE).into())
     }
+}
+
+/// Whether an older version writes, and what the newest upgrade brought.
+fn versions(reader: &Reader, out: &mut Out) -> Result<()> {
+    if let Some(pid) = reader.older_writer() {
+        out.line(format!(
+            "process {pid} is an older version: `subledger stop`, then start it again"
+        ))?;
+    }
+    if let Some(upgrade) = reader.upgrade()? {
+        out.line(Printable::line(&upgrade.sentence()))?;
+    }
+    Ok(())
 }
 
 /// Stops the receiver; what was accepted is answered first. Nothing to stop is no failure.
@@ -110,13 +116,11 @@ pub fn stop(context: &Context, out: &mut Out) -> Result<()> {
 fn nameless(context: &Context, out: &mut Out) -> Result<()> {
     running::ask_to_stop(&context.database, None)?;
     let gone = || holder(&context.database).is_none().then_some(());
-    match running::wait(start::STOP_TIMEOUT, gone) {
-        Some(()) => Ok(out.say("the receiver has stopped")?),
-        None => {
-            let says = "the receiver does not stop: it may be writing; try again in a moment";
-            Err(Failure::unreachable(says).into())
-        }
+    if running::wait(start::STOP_TIMEOUT, gone).is_some() {
+        return Ok(out.say("the receiver has stopped")?);
     }
+    let says = "the receiver does not stop: it may be writing; try again in a moment";
+    Err(Failure::unreachable(says).into())
 }
 
 /// Has the receiver take the settings again. Settings that do not hold leave the old in force.

@@ -12,7 +12,7 @@ pub fn in_words<N: Copy + Display + PartialEq + From<u8>>(
 }
 
 /// The word for `count` of a thing: `one` or `many`.
-pub fn word<'a, N: PartialEq + From<u8>>(count: N, one: &'a str, many: &'a str) -> &'a str {
+pub fn word<'a, N: Copy + PartialEq + From<u8>>(count: N, one: &'a str, many: &'a str) -> &'a str {
     if count == N::from(1) { one } else { many }
 }
 

@@ -213,7 +213,7 @@ fn a_watchdog_for_another_process_is_none_of_ours() {
     heard.extend(ear.until("STATUS=0 deliveries"));
     let serving = Serving::wait(child, home.port);
     serving.post("zotlo", "events", &registration("a")).unwrap();
-    heard.extend(ear.until("STATUS=1 deliveries"));
+    heard.extend(ear.until("STATUS=1 delivery"));
     assert!(
         !heard.iter().any(|told| told.contains("WATCHDOG")),
         "{heard:?}"

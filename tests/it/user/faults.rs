@@ -16,20 +16,18 @@ use crate::user::{
 fn with_sign_ins(count: usize) -> Home {
     let home = Home::new();
     drop(home.serve());
-    let lines: String = (0..count)
+    let lines: Vec<String> = (0..count)
         .map(|at| {
-            let body = json!({
-                "event_type": "user.consent",
-                "data": {
-                    "id": format!("aud-{at}"), "subject_id": "reader-of-many-days", "app_id": "paper",
-                    "timestamp": format!("2026-03-{:02}T{:02}:{:02}:00Z", 1 + at % 28, at / 60 % 24, at % 60),
-                },
+            let day = format!("2026-03-{:02}", 1 + at % 28);
+            let data = json!({
+                "id": format!("aud-{at}"), "subject_id": "reader-of-many-days", "app_id": "paper",
+                "timestamp": format!("{day}T{:02}:{:02}:00Z", at / 60 % 24, at % 60),
             });
-            format!("{body}\n")
+            json!({"event_type": "user.consent", "data": data}).to_string()
         })
         .collect();
     let file = home.path().join("many.ndjson");
-    std::fs::write(&file, lines).unwrap();
+    std::fs::write(&file, lines.join("\n")).unwrap();
     let args = [
         "import",
         "--provider",
@@ -183,11 +181,11 @@ fn a_file_that_is_no_sound_ledger_is_told_of_and_left_as_it_is() {
     };
     // `user_version` and `application_id` stand at fixed places of the first page.
     let newer = copy("newer.db", &|bytes| {
-        bytes[60..64].copy_from_slice(&9_999_u32.to_be_bytes())
+        bytes[60..64].copy_from_slice(&9_999_u32.to_be_bytes());
     });
     check(&newer, 1);
     let foreign = copy("foreign.db", &|bytes| {
-        bytes[68..72].copy_from_slice(b"Othr")
+        bytes[68..72].copy_from_slice(b"Othr");
     });
     check(&foreign, 1);
     let cut = copy("cut.db", &|bytes| bytes.truncate(bytes.len() / 2));
@@ -304,5 +302,133 @@ fn a_reader_of_conscent_is_proved_by_the_address_that_others_know_too() {
         shown.contains("expressconsent:reader@example.org"),
         "{shown}"
     );
+    drop(serving);
+}
+
+#[test]
+#[expect(
+    clippy::too_many_lines,
+    reason = "one proof, with ever more taken away from what it rests on"
+)]
+fn of_what_was_erased_the_commitment_and_the_link_are_told() {
+    let home = Home::new();
+    let serving = home.serve();
+    let kept = disclosed(false, "May we call?", 1_772_576_000_000);
+    post(&serving, "expressconsent", "events", &kept);
+    let agreed = disclosed(true, "Yes, write to me.", 1_772_577_000_000);
+    let seq = post(&serving, "expressconsent", "events", &agreed);
+    post(
+        &serving,
+        "conscent",
+        "sign-up",
+        &registered("bob@example.org", "Bob"),
+    );
+    wait_until_folded(&home);
+    let before = proved(&home, "ada@example.org", "newsletter", "2026-04-01");
+    assert_eq!(serving.terminate(), Some(0));
+    let conn = home.open();
+    let guards = "select group_concat('drop trigger ' || name, ';') from sqlite_schema
+                  where type = 'trigger' and tbl_name = 'deliveries'";
+    let guards: String = conn.query_row(guards, [], |row| row.get(0)).unwrap();
+    conn.execute_batch(&guards).unwrap();
+    let proof = |sql: &str| {
+        conn.execute_batch(sql).unwrap();
+        let output = run(
+            &home,
+            &[
+                "prove",
+                "ada@example.org",
+                "newsletter",
+                "--at",
+                "2026-04-01",
+                "--json",
+            ],
+        );
+        assert_eq!(output.status.code(), Some(1), "{}", said(&output));
+        let all: Value = serde_json::from_slice(&output.stdout).unwrap();
+        all[0].clone()
+    };
+
+    let gone = proof(&format!(
+        "update deliveries set body = null where seq = {seq}"
+    ));
+    let wrong = gone["evidence"][0]["wrong"].as_str().unwrap();
+    assert!(wrong.contains("nothing says that it was erased"), "{wrong}");
+    let erased = proof(&format!(
+        "update deliveries set salt = null, erased_at = '2026-05-01T00:00:00.000Z' where seq = {seq}"
+    ));
+    assert_eq!(erased["verified"], false);
+    let (old, new) = (&before["evidence"][0], &erased["evidence"][0]);
+    for known in ["commitment", "link", "previous_link", "head", "received_at"] {
+        assert_eq!(new[known], old[known], "{known}");
+    }
+    assert_eq!(new["salt"], Value::Null);
+    assert_eq!(new["erased_at"], "2026-05-01T00:00:00.000Z");
+    let wrong = new["wrong"].as_str().unwrap();
+    assert!(
+        wrong.contains("was erased") && wrong.contains("every link since then hold"),
+        "{wrong}"
+    );
+
+    // The export tells of it, without a body.
+    let export = ["user", "export", "ada@example.org", "--out", "held.zip"];
+    assert_eq!(code(&home, &export), Some(0));
+    let files = unzipped(&home.path().join("held.zip"));
+    assert!(!files.contains_key(&format!("deliveries/{seq:06}.json")));
+    assert_eq!(
+        files["deliveries/000001.json"],
+        kept.to_string().into_bytes()
+    );
+    let page = String::from_utf8(files["index.html"].clone()).unwrap();
+    assert!(page.contains("Its content is erased."), "{page}");
+
+    // A link behind it that does not follow is no erasure.
+    let broken = proof(&format!(
+        "update deliveries set hook = 'x' where seq = {}",
+        seq + 1
+    ));
+    let wrong = broken["evidence"][0]["wrong"].as_str().unwrap();
+    assert!(
+        wrong.contains(&format!("the link of delivery {}", seq + 1)),
+        "{wrong}"
+    );
+}
+
+#[test]
+fn nothing_is_held_or_proved_of_a_reader_that_was_erased() {
+    let home = Home::new();
+    let serving = home.serve();
+    let agreed = disclosed(true, "Yes, write to me.", 1_772_577_000_000);
+    post(&serving, "expressconsent", "events", &agreed);
+    wait_until_folded(&home);
+    assert_eq!(
+        code(&home, &["user", "erase", "ada@example.org", "--yes"]),
+        Some(0)
+    );
+    for args in [
+        &["user", "show", "ada@example.org"][..],
+        &["user", "export", "ada@example.org", "--out", "held.zip"],
+        &["prove", "ada@example.org", "newsletter"],
+    ] {
+        let output = run(&home, args);
+        assert_eq!(output.status.code(), Some(1), "{}", said(&output));
+        assert!(output.stdout.is_empty());
+    }
+    assert!(!home.path().join("held.zip").exists());
+    // What is left of the delivery is its place in the chain.
+    let output = run(
+        &home,
+        &[
+            "sql",
+            "select length(commitment), length(link), body from deliveries",
+            "--format",
+            "csv",
+        ],
+    );
+    assert!(
+        String::from_utf8_lossy(&output.stdout).contains("32,32,"),
+        "{output:?}"
+    );
+    assert_eq!(code(&home, &["verify"]), Some(0));
     drop(serving);
 }
