@@ -104,7 +104,10 @@ pub fn stop(context: &Context, out: &mut Out) -> Result<()> {
             Some((scope, state)) => service::stop(context, &running, scope, &state, out),
             None => start::stop(context, &running, None, out),
         },
-        None if holder(&context.database).is_some() => nameless(context, out),
+        // An import or the like that holds it says so, and is no receiver.
+        None if holder(&context.database).is_some_and(|holder| holder.pid == 0) => {
+            nameless(context, out)
+        }
         None => Ok(out.say(format!(
             "no receiver runs on {}",
             context.database.display()

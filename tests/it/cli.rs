@@ -1333,6 +1333,12 @@ fn stop_signals_nobody_but_the_process_that_holds_the_lock() {
     std::fs::write(&lock, "").unwrap();
     succeeds(&home, &["stop"]);
     assert_eq!(serving.child.wait().unwrap().code(), Some(0));
+
+    // Whoever writes and receives nothing, an import say, goes on.
+    let now = subledger::domain::time::Timestamp::parse("2026-04-01").unwrap();
+    let held = subledger::store::lock::Lock::take(&home.ledger(), "", now).unwrap();
+    assert!(succeeds(&home, &["stop"]).err.contains("no receiver runs"));
+    drop(held);
     other.kill().unwrap();
     other.wait().unwrap();
 }
