@@ -14,6 +14,10 @@ pub mod tests;
 
 pub mod verify;
 
+mod made;
+
+pub(crate) mod again;
+
 pub mod copy;
 
 pub mod room;

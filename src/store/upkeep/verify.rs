@@ -14,10 +14,11 @@ use rusqlite::types::ValueRef;
 use rusqlite::{Connection, Row};
 use sha2::{Digest, Sha256};
 
-use crate::domain::time::{Timestamp, Zone};
+use crate::domain::time::Zone;
 use crate::store::append::{Body, body_bytes, commit_to, link_of};
 use crate::store::schema::{self, Found, hex};
 use crate::store::seal::{self, seal_of, sealed};
+use crate::store::upkeep::made::Made;
 use crate::store::{Error, Mode, connect};
 
 /// So many rows are read under one snapshot.
@@ -381,45 +382,15 @@ fn check_seals(conn: &Connection, verified: &mut Verified) {
 
 /// Everything that this version makes is there as it makes it; more may be.
 fn check_schema(conn: &Connection, verified: &mut Verified) {
-    let compared = expected_schema().and_then(|expected| {
-        let found = statements(conn)?;
-        Ok((expected, found))
-    });
-    match compared {
-        Ok((expected, found)) => {
-            for one in expected.iter().filter(|one| !found.contains(*one)) {
-                let what = format!(
-                    "schema: {} {} is not what this version makes",
-                    one[0], one[1]
-                );
+    match Made::compare(conn) {
+        Ok(made) => {
+            for (kind, name) in made.missing() {
+                let what = format!("schema: {kind} {name} is not what this version makes");
                 verified.note(None, what);
             }
         }
         Err(error) => verified.note(None, format!("schema: {error}")),
     }
-}
-
-fn expected_schema() -> Result<Vec<[String; 4]>, Error> {
-    let mut conn = connect(Path::new(":memory:"), Mode::Fill)?;
-    schema::create(&mut conn, Zone::UTC, Timestamp::from_ms(0))?;
-    statements(&conn)
-}
-
-/// Kind, name, table and statement of everything, without comments and spaces.
-fn statements(conn: &Connection) -> Result<Vec<[String; 4]>, Error> {
-    let mut statement =
-        conn.prepare("select type, name, tbl_name, ifnull(sql, '') from sqlite_schema")?;
-    let rows = statement.query_map([], |row| {
-        let sql: String = row.get(3)?;
-        let bare = sql
-            .lines()
-            .map(|line| line.split("--").next().unwrap_or_default());
-        let bare: String = bare
-            .flat_map(|line| line.chars().filter(|one| !one.is_whitespace()))
-            .collect();
-        Ok([row.get(0)?, row.get(1)?, row.get(2)?, bare])
-    })?;
-    Ok(rows.collect::<rusqlite::Result<_>>()?)
 }
 
 /// Bodies of requests that were turned away, which may yet be taken in, against their own sums.
