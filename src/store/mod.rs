@@ -190,6 +190,10 @@ pub fn connect(path: &Path, mode: Mode) -> Result<Connection, Error> {
     conn.pragma_update(None, "cell_size_check", true)?;
     conn.pragma_update(None, "temp_store", "memory")?;
     conn.pragma_update(None, "mmap_size", 0)?;
+    if mode != Mode::Read {
+        // Else a statement whose plan might depend on what is bound is made anew at every call.
+        conn.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
+    }
     match mode {
         Mode::Write => {
             // Takes hold only while the file is still empty, so it comes before journal_mode.

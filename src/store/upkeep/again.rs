@@ -3,6 +3,9 @@
 //! The file is no ledger and is gone with its owner: it has the projections, without what only lists are found by, and
 //! of each delivery what folds look up. Nothing in it needs to last, so nothing is synced. Deliveries are read on one
 //! thread and folded on another where nobody waits for the ledger meanwhile. Never writes to the ledger.
+//!
+//! At first the file has no journal either, which is a third faster, and nothing that fails can be taken back: then it
+//! begins anew with one, and what cannot be folded is left out, one by one.
 
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -11,7 +14,7 @@ use std::sync::mpsc::sync_channel;
 use rusqlite::Connection;
 use rusqlite::types::Value;
 
-use crate::domain::time::Timestamp;
+use crate::domain::time::{Timestamp, Zone};
 use crate::store::append::stored_some;
 use crate::store::fold::{Folder, Trouble, Unfolded, unfolded};
 use crate::store::schema::{self, COMPARED, beside, remove};
@@ -20,8 +23,8 @@ use crate::store::thread::{Core, TICK_ROWS};
 use crate::store::{Error, Mode, ReadFn, connect};
 
 /// So many deliveries, and bytes of bodies, are folded together; one delivery may always be.
-const LOT: i64 = 512;
-const LOT_BYTES: usize = 1 << 20;
+const LOT: i64 = 1_024;
+const LOT_BYTES: usize = 2 << 20;
 /// So many lots are read ahead.
 const AHEAD: usize = 2;
 /// So many deliveries are folded on the writer's thread before it looks at its queue.
@@ -49,12 +52,10 @@ pub(crate) const FOUND_BY: &[&str] = &[
     "events_subscription",
     "events_users",
     "events_folded",
-    "subscriptions_user",
     "subscriptions_clock",
     "subscriptions_users",
     "cancellations_subscription",
     "consent_changes_user",
-    "payments_user",
     "payments_users",
     "payments_transaction",
     "payments_subscription",
@@ -78,6 +79,8 @@ pub(crate) fn drop_lists(conn: &Connection) -> Result<(), Error> {
 pub(super) struct Again {
     pub(super) conn: Connection,
     folder: Folder,
+    /// Whether what fails can be taken back.
+    is_journaled: bool,
     file: Beside,
 }
 
@@ -94,6 +97,18 @@ impl Drop for Beside {
 /// Removes what was folded again beside the ledger at `ledger`. Whoever calls holds the lock.
 pub(crate) fn clean_beside(ledger: &Path) -> Result<(), Error> {
     clean(&beside(ledger, COMPARED))
+}
+
+/// An empty file to fold in.
+fn empty(path: &Path, zone: Zone, now: Timestamp, journal: &str) -> Result<Connection, Error> {
+    clean(path)?;
+    schema::private_file(path)?;
+    let mut conn = connect(path, Mode::Fill)?;
+    schema::create(&mut conn, zone, now)?;
+    conn.execute_batch(BARE)?;
+    drop_lists(&conn)?;
+    conn.pragma_update(None, "journal_mode", journal)?;
+    Ok(conn)
 }
 
 fn clean(path: &Path) -> Result<(), Error> {
@@ -158,17 +173,25 @@ fn copy(
 impl Again {
     /// Begins with nothing, as of `now`.
     pub(super) fn new(core: &Core, now: Timestamp) -> Result<Self, Error> {
-        let path = beside(&core.path, COMPARED);
-        clean(&path)?;
-        schema::private_file(&path)?;
-        let file = Beside(path);
-        let mut conn = connect(&file.0, Mode::Fill)?;
+        let file = Beside(beside(&core.path, COMPARED));
         let zone = core.folder.zone();
-        schema::create(&mut conn, zone, now)?;
-        conn.execute_batch(BARE)?;
-        drop_lists(&conn)?;
+        let conn = empty(&file.0, zone, now, "off")?;
         let folder = Folder::load(&conn, core.folder.reader(), zone)?;
-        Ok(Self { conn, folder, file })
+        Ok(Self {
+            conn,
+            folder,
+            is_journaled: false,
+            file,
+        })
+    }
+
+    /// Begins anew, from now on so that what fails can be taken back.
+    fn begin_journaled(&mut self, now: Timestamp) -> Result<(), Error> {
+        let zone = self.folder.zone();
+        self.conn = empty(&self.file.0, zone, now, "memory")?;
+        self.folder = Folder::load(&self.conn, self.folder.reader(), zone)?;
+        self.is_journaled = true;
+        Ok(())
     }
 
     /// Everything up to here is folded again.
@@ -180,12 +203,34 @@ impl Again {
     /// gives the connection back. `Error::Interrupted` a moment after `stop` becomes true.
     pub(super) fn fold_all(
         &mut self,
-        ledger: Connection,
+        mut ledger: Connection,
         now: Timestamp,
         report: &mut TaskReport,
         stop: &AtomicBool,
         done: &dyn Fn(i64),
     ) -> Result<Connection, Error> {
+        let whole;
+        (ledger, whole) = self.fold_on(ledger, now, report, stop, done)?;
+        if !whole {
+            self.begin_journaled(now)?;
+            (ledger, _) = self.fold_on(ledger, now, report, stop, done)?;
+        }
+        if !self.is_journaled {
+            self.conn.pragma_update(None, "journal_mode", "memory")?;
+            self.is_journaled = true;
+        }
+        Ok(ledger)
+    }
+
+    /// Folds what follows the position; whether it could.
+    fn fold_on(
+        &mut self,
+        ledger: Connection,
+        now: Timestamp,
+        report: &mut TaskReport,
+        stop: &AtomicBool,
+        done: &dyn Fn(i64),
+    ) -> Result<(Connection, bool), Error> {
         let (to, lots) = sync_channel(AHEAD);
         let (reader, mut after) = (self.folder.reader(), self.folder.seq);
         std::thread::scope(|scope| {
@@ -204,18 +249,25 @@ impl Again {
                     path: self.file.0.clone(),
                     cause: source,
                 })?;
-            for lot in lots {
+            let mut whole = true;
+            while let (true, Ok(lot)) = (whole, lots.recv()) {
                 if stop.load(Ordering::Relaxed) {
                     return Err(Error::Interrupted);
                 }
-                self.fold_lot(lot, now, report)?;
+                match self.fold_lot(lot, now, report) {
+                    Err(error) if self.is_journaled => return Err(error),
+                    folded => whole = folded.is_ok(),
+                }
                 done(self.folder.seq);
             }
-            reading.join().unwrap_or_else(|_| {
+            // Whoever reads ahead for nobody ends.
+            drop(lots);
+            let ledger = reading.join().unwrap_or_else(|_| {
                 Err(Error::Refused(
                     "the program failed while reading: please report this".to_owned(),
                 ))
-            })
+            });
+            Ok((ledger?, whole))
         })
     }
 
@@ -258,8 +310,10 @@ impl Again {
     ) -> Result<(), Error> {
         let (conn, folder) = (&self.conn, &mut self.folder);
         let reads: Vec<_> = batch.iter().map(Unfolded::read).collect();
-        if folder.fold(conn, &reads, last, now).is_ok() {
-            return Ok(());
+        match folder.fold(conn, &reads, last, now) {
+            Ok(()) => return Ok(()),
+            Err(trouble) if !self.is_journaled => return Err(trouble.into_error()),
+            Err(_) => {}
         }
         for read in reads {
             let seq = read.seq;

@@ -4,6 +4,7 @@ use rusqlite::types::Null;
 
 use crate::store::project::tests::{Ledger, START};
 use crate::store::project::{CLEAR, consents, daily, events, groups, payments, users};
+use crate::store::upkeep::again::{FOUND_BY, drop_lists};
 
 fn plan(ledger: &Ledger, sql: &str) -> Vec<String> {
     let mut statement = ledger
@@ -19,7 +20,21 @@ fn plan(ledger: &Ledger, sql: &str) -> Vec<String> {
 
 #[test]
 fn no_fold_scans_a_table() {
+    check_lookups(&Ledger::new(START));
+}
+
+#[test]
+fn what_is_folded_again_has_every_index_that_folds_find_rows_by() {
     let ledger = Ledger::new(START);
+    drop_lists(&ledger.conn).unwrap();
+    check_lookups(&ledger);
+    for index in FOUND_BY {
+        let sql = format!("drop index {index}");
+        ledger.conn.execute_batch(&sql).unwrap();
+    }
+}
+
+fn check_lookups(ledger: &Ledger) {
     let all = [
         events::LOOKUPS,
         users::LOOKUPS,
@@ -29,7 +44,7 @@ fn no_fold_scans_a_table() {
         groups::LOOKUPS,
     ];
     for sql in all.concat() {
-        let plan = plan(&ledger, sql);
+        let plan = plan(ledger, sql);
         assert!(!plan.is_empty(), "{sql}");
         for step in &plan {
             let is_constant = step == "SCAN CONSTANT ROW";
