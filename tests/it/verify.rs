@@ -258,6 +258,21 @@ fn cut_off(path: &Path) {
     file.set_len(4096 * 3 + 17).unwrap();
 }
 
+fn zeros(path: &Path) {
+    let bytes = fs::metadata(path).unwrap().len();
+    fs::write(path, vec![0; usize::try_from(bytes).unwrap()]).unwrap();
+}
+
+fn header(path: &Path) {
+    let file = fs::OpenOptions::new().write(true).open(path).unwrap();
+    file.write_all_at(&[0xa5; 40], 16).unwrap();
+}
+
+fn page_size(path: &Path) {
+    let file = fs::OpenOptions::new().write(true).open(path).unwrap();
+    file.write_all_at(&[0, 7], 16).unwrap();
+}
+
 const BAD: &[Bad] = &[
     (
         "absent",
@@ -280,6 +295,9 @@ const BAD: &[Bad] = &[
     ("foreign", foreign, 1, "is not a subledger database"),
     ("newer", newer, 1, "newer subledger"),
     ("cut off", cut_off, 1, ""),
+    ("zeros", zeros, 1, "is not a subledger database"),
+    ("a damaged header", header, 1, ""),
+    ("a page size of nobody", page_size, 1, ""),
 ];
 
 #[test]

@@ -17,9 +17,10 @@ use rusqlite::types::Value;
 use crate::domain::time::{Timestamp, Zone};
 use crate::store::append::stored_some;
 use crate::store::fold::{Folder, Trouble, Unfolded, unfolded};
-use crate::store::schema::{self, COMPARED, beside, remove};
+use crate::store::schema::{self, COMPARED, beside, folder, remove};
 use crate::store::task::TaskReport;
 use crate::store::thread::{Core, TICK_ROWS};
+use crate::store::upkeep::room::{self, RESERVE_BYTES};
 use crate::store::{Error, Mode, ReadFn, connect};
 
 /// So many deliveries, and bytes of bodies, are folded together; one delivery may always be.
@@ -254,6 +255,7 @@ impl Again {
                 if stop.load(Ordering::Relaxed) {
                     return Err(Error::Interrupted);
                 }
+                room::check(&folder(&self.file.0), RESERVE_BYTES)?;
                 match self.fold_lot(lot, now, report) {
                     Err(error) if self.is_journaled => return Err(error),
                     folded => whole = folded.is_ok(),
