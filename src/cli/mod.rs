@@ -70,6 +70,8 @@ pub mod backup;
 
 pub mod restore;
 
+pub mod erase;
+
 pub mod import;
 
 pub mod export;

@@ -22,16 +22,16 @@ use crate::store::writer::{Options, Store};
 
 /// Does `task` on the ledger of `context`, showing how far it has come where somebody watches.
 pub fn submit(context: &Context, task: Task) -> Result<TaskReport> {
-    submit_watched(context, task, false)
+    submit_watched(context, task, None)
 }
 
-/// `submit` for a task that may be left halfway: the process ends once it is asked to.
-pub fn submit_until(context: &Context, task: Task) -> Result<TaskReport> {
+/// `submit` for a task that may be left halfway: the process ends once it is asked to, and says what is `left`.
+pub fn submit_until(context: &Context, task: Task, left: &str) -> Result<TaskReport> {
     interrupt::noted()?;
-    submit_watched(context, task, true)
+    submit_watched(context, task, Some(left))
 }
 
-fn submit_watched(context: &Context, task: Task, may_end: bool) -> Result<TaskReport> {
+fn submit_watched(context: &Context, task: Task, left: Option<&str>) -> Result<TaskReport> {
     // A task makes no ledger.
     Reader::open(&context.database)?;
     if matches!(task, Task::Admit { .. }) {
@@ -48,12 +48,12 @@ fn submit_watched(context: &Context, task: Task, may_end: bool) -> Result<TaskRe
     };
     let report = submit_with(&context.database, task, opened, &mut |progress| {
         bar.count("", progress.done, progress.of);
-        if may_end && interrupt::is_asked() {
+        if let Some(left) = left.filter(|_| interrupt::is_asked()) {
             if is_own.get() {
                 // What stays is removed at the next start.
                 let _ = clean_beside(&context.database);
             }
-            interrupt::end();
+            interrupt::end(left);
         }
     });
     drop(bar);

@@ -15,6 +15,7 @@ mod cli;
 mod clients;
 mod crash;
 mod duplicates;
+mod erase;
 mod floors;
 mod hooks;
 mod hostile;

@@ -17,6 +17,7 @@ use rusqlite::types::Value;
 use crate::domain::time::{Timestamp, Zone};
 use crate::store::append::stored_some;
 use crate::store::fold::{Folder, Trouble, Unfolded, unfolded};
+use crate::store::project::residue;
 use crate::store::schema::{self, COMPARED, beside, folder, remove};
 use crate::store::task::TaskReport;
 use crate::store::thread::{Core, TICK_ROWS};
@@ -31,11 +32,20 @@ const AHEAD: usize = 2;
 /// So many deliveries are folded on the writer's thread before it looks at its queue.
 const FOLLOW: i64 = 32;
 
-/// What folds look up beside the projections: the table, and its columns in the ledger.
-const COPIED: &[(&str, &str)] = &[(
-    "deliveries",
-    "seq, dedupe_key, identity_proof, provider_type, erased_at",
-)];
+/// What folds look up beside the projections: each table, and its columns.
+const COPIED: [(&str, &[&str]); 2] = [
+    (
+        "deliveries",
+        &[
+            "seq",
+            "dedupe_key",
+            "identity_proof",
+            "provider_type",
+            "erased_at",
+        ],
+    ),
+    ("residue", &residue::COLUMNS),
+];
 
 /// Makes the file of a new ledger into one to fold in. Deliveries stand in it without what they name.
 const BARE: &str = "
@@ -157,14 +167,15 @@ impl Lot {
 fn copy(
     ledger: &Connection,
     table: &str,
-    columns: &str,
+    columns: &[&str],
     after: i64,
     to: i64,
 ) -> Result<Vec<Vec<Value>>, Error> {
     let mut from = ledger.prepare_cached(&format!(
-        "select {columns} from {table} where seq > ?1 and seq <= ?2"
+        "select {} from {table} where seq > ?1 and seq <= ?2",
+        columns.join(", ")
     ))?;
-    let width = from.column_count();
+    let width = columns.len();
     let rows = from.query_map([after, to], |row| {
         (0..width).map(|place| row.get(place)).collect()
     })?;
@@ -290,7 +301,8 @@ impl Again {
     ) -> Result<usize, Error> {
         self.conn.execute_batch("begin")?;
         for ((table, columns), rows) in COPIED.iter().zip(lot.copied) {
-            let marks = vec!["?"; columns.split(',').count()].join(", ");
+            let marks = vec!["?"; columns.len()].join(", ");
+            let columns = columns.join(", ");
             let mut into = self
                 .conn
                 .prepare_cached(&format!("insert into {table} ({columns}) values ({marks})"))?;

@@ -21,6 +21,7 @@ use crate::store::append::{Head, commit_to, find_twin, import_hash};
 use crate::store::inbox::Job;
 use crate::store::task::{Progress, Step, Steps, TaskReport};
 use crate::store::thread::Core;
+use crate::store::upkeep::erasures;
 use crate::store::upkeep::room::{self, RESERVE_BYTES};
 use crate::store::{Error, Mode, connect, schema};
 
@@ -232,9 +233,15 @@ fn jobs(
             Some(Found::Whole) => imported.present += 1,
             Some(Found::Erased) => imported.erased += 1,
             None => {
+                let reading = core.folder.read(&delivery);
+                let at = delivery.received_at;
+                if erasures::covers(&core.conn, &delivery, &reading, at)? {
+                    imported.erased += 1;
+                    continue;
+                }
                 places.push(place);
                 jobs.push(Job {
-                    reading: core.folder.read(&delivery),
+                    reading,
                     delivery,
                     admits: None,
                     repeats_at,
@@ -361,6 +368,10 @@ impl Preview {
                     return Ok(());
                 }
                 Some(Found::Erased) => {
+                    imported.erased += 1;
+                    return Ok(());
+                }
+                None if erasures::covers(conn, delivery, reading, delivery.received_at)? => {
                     imported.erased += 1;
                     return Ok(());
                 }

@@ -17,6 +17,11 @@ pub mod verify;
 mod made;
 
 pub(crate) mod again;
+pub mod erase;
+
+pub mod erasures;
+
+mod reapply;
 
 pub mod copy;
 

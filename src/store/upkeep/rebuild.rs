@@ -48,6 +48,11 @@ const KEPT: &[&str] = &[
     "reviews",
     "views",
     "upgrades",
+    "erasures",
+    "erasing",
+    "residue",
+    "erased_readers",
+    "erased_keys",
     "meta",
 ];
 

@@ -3,7 +3,7 @@
 //!
 //! Reads only, deliveries a bounded number at a time so that the writer's checkpoints go on; SQLite's own check at the
 //! end is one long read. Never panics on a damaged file: what cannot be read is damage with a place. Nothing vouches
-//! for what the publisher wrote (`reviews`, `views`), for counters (`checks`, `rejected_lost`), for what duplicates are
+//! for what the publisher wrote (`reviews`, `views`), for counters (`checks`, `rejected_lost`, `erasures`), for what duplicates are
 //! recognised by (`delivery_keys`, `unconfirmed`) and for the settings in `meta`, beyond what SQLite checks itself.
 
 use std::path::Path;
@@ -18,6 +18,7 @@ use crate::domain::time::Zone;
 use crate::store::append::{Body, body_bytes, commit_to, link_of};
 use crate::store::schema::{self, Found, hex};
 use crate::store::seal::{self, seal_of, sealed};
+use crate::store::upkeep::erasures;
 use crate::store::upkeep::made::Made;
 use crate::store::{Error, Mode, connect};
 
@@ -25,6 +26,8 @@ use crate::store::{Error, Mode, connect};
 const CHUNK: i64 = 1_000;
 /// The first schema with seals.
 const SEALS_SINCE: i64 = 2;
+/// The first schema that remembers erasures.
+const ERASURES_SINCE: i64 = 3;
 /// So many places are named; the rest are counted.
 const NAMED_MAX: usize = 100;
 /// So many of SQLite's own steps are done between two looks whether to stop.
@@ -116,6 +119,9 @@ pub fn verify_until(
     walk.run(&conn, &mut verified, stop, progress);
     if found >= SEALS_SINCE {
         check_seals(&conn, &mut verified);
+    }
+    if found >= ERASURES_SINCE {
+        check_erasures(&conn, &mut verified);
     }
     if found == schema::SCHEMA_VERSION {
         check_schema(&conn, &mut verified);
@@ -377,6 +383,21 @@ fn check_seals(conn: &Connection, verified: &mut Verified) {
         }
         Ok(_) => {}
         Err(error) => verified.note(None, format!("the seals cannot be read: {error}")),
+    }
+}
+
+/// Without its memory of erasures a ledger would take back who was erased.
+fn check_erasures(conn: &Connection, verified: &mut Verified) {
+    match erasures::damaged(conn) {
+        Ok(0) => {}
+        Ok(rows) => verified.note(
+            None,
+            format!("{rows} of the hashes by which erased readers are recognised were changed"),
+        ),
+        Err(error) => verified.note(
+            None,
+            format!("the hashes of erased readers cannot be read: {error}"),
+        ),
     }
 }
 

@@ -3,7 +3,7 @@
 use rusqlite::types::Null;
 
 use crate::store::project::tests::{Ledger, START};
-use crate::store::project::{CLEAR, consents, daily, events, groups, payments, users};
+use crate::store::project::{CLEAR, consents, daily, events, groups, payments, residue, users};
 use crate::store::upkeep::again::{FOUND_BY, drop_lists};
 
 fn plan(ledger: &Ledger, sql: &str) -> Vec<String> {
@@ -42,6 +42,7 @@ fn check_lookups(ledger: &Ledger) {
         payments::LOOKUPS,
         consents::LOOKUPS,
         groups::LOOKUPS,
+        residue::LOOKUPS,
     ];
     for sql in all.concat() {
         let plan = plan(ledger, sql);
