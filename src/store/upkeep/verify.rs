@@ -1,8 +1,8 @@
 //! Whether a ledger is what was once acknowledged: sequence, chain, bodies, seals, what the ring kept, and SQLite's own
 //! structures.
 //!
-//! Reads only, deliveries a bounded number at a time so that the writer's checkpoints go on; SQLite's own check at the
-//! end is one long read. Never panics on a damaged file: what cannot be read is damage with a place. Nothing vouches
+//! Reads only, deliveries a bounded number at a time so that the writer's checkpoints go on; SQLite's own check is one
+//! long read, on a thread of its own meanwhile. Never panics on a damaged file: what cannot be read is damage with a place. Nothing vouches
 //! for what the publisher wrote (`reviews`, `views`), for counters (`checks`, `rejected_lost`, `erasures`), for what duplicates are
 //! recognised by (`delivery_keys`, `unconfirmed`) and for the settings in `meta`, beyond what SQLite checks itself.
 
@@ -66,6 +66,13 @@ impl Verified {
         }
     }
 
+    /// Adds what another look at the same file found.
+    fn join(&mut self, other: Self) {
+        self.damaged += other.damaged;
+        let room = NAMED_MAX - self.damage.len();
+        self.damage.extend(other.damage.into_iter().take(room));
+    }
+
     /// Nothing is wrong.
     pub const fn is_sound(&self) -> bool {
         self.damaged == 0
@@ -110,13 +117,25 @@ pub fn verify_until(
     if schema::look(path)? != Found::Ledger {
         return Err(Error::Absent(path.to_owned()));
     }
-    let mut conn = connect(path, Mode::Read).map_err(|error| schema::judge(path, error))?;
+    let conn = open_until(path, stop)?;
     let found = schema::check(&conn, path)?;
-    let stopped = Arc::clone(stop);
-    conn.progress_handler(LOOK_EVERY, Some(move || stopped.load(Ordering::Relaxed)))?;
+    let structure = open_until(path, stop)?;
     let mut verified = Verified::default();
-    let mut walk = Walk::new(found);
-    walk.run(&conn, &mut verified, stop, progress);
+    let structure = std::thread::scope(|scope| {
+        let looking = std::thread::Builder::new()
+            .name("structure".to_owned())
+            .spawn_scoped(scope, move || {
+                let mut verified = Verified::default();
+                check_structure(&structure, &mut verified);
+                verified
+            });
+        Walk::new(found).run(&conn, &mut verified, stop, progress);
+        looking.map(|looking| looking.join().unwrap_or_else(|_| broken()))
+    });
+    let structure = structure.map_err(|source| Error::Io {
+        path: path.to_owned(),
+        cause: source,
+    })?;
     if found >= SEALS_SINCE {
         check_seals(&conn, &mut verified);
     }
@@ -127,12 +146,31 @@ pub fn verify_until(
         check_schema(&conn, &mut verified);
     }
     check_ring(&conn, &mut verified);
-    check_structure(&conn, &mut verified);
+    check_meta(&conn, &mut verified);
+    verified.join(structure);
     // An interrupted statement looks like damage to whoever ran it.
     if stop.load(Ordering::Relaxed) {
         return Err(Error::Interrupted);
     }
     Ok(verified)
+}
+
+/// A connection whose statements end a moment after `stop` becomes true.
+fn open_until(path: &Path, stop: &Arc<AtomicBool>) -> Result<Connection, Error> {
+    let mut conn = connect(path, Mode::Read).map_err(|error| schema::judge(path, error))?;
+    let stopped = Arc::clone(stop);
+    conn.progress_handler(LOOK_EVERY, Some(move || stopped.load(Ordering::Relaxed)))?;
+    Ok(conn)
+}
+
+/// What is found where the program itself failed.
+fn broken() -> Verified {
+    let mut verified = Verified::default();
+    verified.note(
+        None,
+        "the program failed while looking at the file: please report this",
+    );
+    verified
 }
 
 /// How many deliveries there are to look at, as far as that can be read.
@@ -472,7 +510,6 @@ fn check_structure(conn: &Connection, verified: &mut Verified) {
         }
         Err(error) => verified.note(None, format!("foreign keys: {error}")),
     }
-    check_meta(conn, verified);
 }
 
 /// Without these a ledger cannot be opened.
