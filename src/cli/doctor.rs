@@ -188,24 +188,20 @@ fn look_at_clock(context: &Context, findings: &mut Findings) {
 }
 
 fn look_at_disk(dir: &Path, findings: &mut Findings) {
-    match room::free_bytes(dir) {
-        Some(free) => {
-            let level = match free {
-                0..DISK_BAD => Level::Bad,
-                DISK_BAD..DISK_LOW => Level::Note,
-                _ => Level::Ok,
-            };
-            findings.add(
-                "disk",
-                level,
-                format!("{} MiB free in {}", free >> 20, dir.display()),
-            );
-        }
-        None => {
-            let says = format!("how much is free in {} cannot be asked", dir.display());
-            findings.add("disk", Level::Note, says);
-        }
-    }
+    let Some(free) = room::free_bytes(dir) else {
+        let says = format!("how much is free in {} cannot be asked", dir.display());
+        return findings.add("disk", Level::Note, says);
+    };
+    let level = match free {
+        0..DISK_BAD => Level::Bad,
+        DISK_BAD..DISK_LOW => Level::Note,
+        _ => Level::Ok,
+    };
+    findings.add(
+        "disk",
+        level,
+        format!("{} MiB free in {}", free >> 20, dir.display()),
+    );
 }
 
 /// The bytes left on the disk of `database` where they are few.

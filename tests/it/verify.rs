@@ -432,6 +432,25 @@ const TAMPERED: &[(&str, &str)] = &[
 ];
 
 #[test]
+fn what_is_left_of_the_erased_must_not_contradict_itself() {
+    let home = home();
+    for changed in [
+        "type = 'user.registered'",
+        "day = '2020-02-02'",
+        "readers = 1",
+    ] {
+        let whole = fs::read(home.ledger()).unwrap();
+        let sql = format!("update residue set {changed} where what = 'subscription'");
+        assert!(home.open().execute(&sql, []).unwrap() > 0);
+        let (code, stdout, _) = says(&home, &["verify", "--deliveries"]);
+        assert_eq!(code, Some(1), "{changed}: {stdout}");
+        assert!(stdout.contains("what is left of it"), "{stdout}");
+        fs::write(home.ledger(), whole).unwrap();
+    }
+    assert_eq!(says(&home, &["verify"]).0, Some(0));
+}
+
+#[test]
 fn whatever_is_tampered_with_is_found_and_mended() {
     let home = home();
     // The clock of the program is not that of the test: what it changes is brought up to it.

@@ -141,6 +141,7 @@ pub fn verify_until(
     }
     if found >= ERASURES_SINCE {
         check_erasures(&conn, &mut verified);
+        check_residue(&conn, &mut verified);
     }
     if found == schema::SCHEMA_VERSION {
         check_schema(&conn, &mut verified);
@@ -435,6 +436,32 @@ fn check_erasures(conn: &Connection, verified: &mut Verified) {
         Err(error) => verified.note(
             None,
             format!("the hashes of erased readers cannot be read: {error}"),
+        ),
+    }
+}
+
+/// Of what is left of an event in several rows, only one is counted: the others say the same.
+const CONTRADICTED: &str = "\
+select r.seq from residue r
+  cross join residue e on e.seq = r.seq and e.n = r.n and e.what = 'event' and e.place = 0
+where r.what <> 'event' and (r.type <> e.type or r.provider <> e.provider or r.account <> e.account
+  or r.readers <> 0 or (r.what = 'subscription' and r.day <> e.day))";
+
+/// What no list shows of what is left of erased deliveries; all else differs in a list.
+fn check_residue(conn: &Connection, verified: &mut Verified) {
+    let found = conn.prepare(CONTRADICTED).and_then(|mut statement| {
+        let seqs = statement.query_map([], |row| row.get::<_, i64>(0))?;
+        seqs.collect::<rusqlite::Result<Vec<_>>>()
+    });
+    match found {
+        Ok(seqs) => {
+            for seq in seqs {
+                verified.note(Some(seq), "what is left of it contradicts itself");
+            }
+        }
+        Err(error) => verified.note(
+            None,
+            format!("what is left of erased deliveries cannot be read: {error}"),
         ),
     }
 }
