@@ -58,15 +58,17 @@ const BARE: &str = "
     )";
 
 /// Indexes that folds find rows by; all others are for lists, and are left away.
-pub(crate) const FOUND_BY: &[&str] = &[
+const FOUND_BY: &[&str] = &[
     "events_user",
     "events_subscription",
     "events_users",
     "events_folded",
+    "subscriptions_user",
     "subscriptions_clock",
     "subscriptions_users",
     "cancellations_subscription",
     "consent_changes_user",
+    "payments_user",
     "payments_users",
     "payments_transaction",
     "payments_subscription",
