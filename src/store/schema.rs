@@ -13,6 +13,7 @@ use rusqlite::{Connection, ErrorCode, OptionalExtension, params};
 use crate::domain::time::{Timestamp, Zone};
 use crate::store::seal;
 use crate::store::upgrade::{self, Upgraded};
+use crate::store::upkeep::again::clean_beside;
 use crate::store::{Error, Mode, connect};
 
 /// The whole schema.
@@ -126,10 +127,8 @@ pub fn open(
         .then(|| upgrade::run(&mut conn, path, found, upgrade::STEPS, now))
         .transpose()?;
     seal::keep(&conn)?;
-    for left in ["", "-wal", "-shm", "-journal"] {
-        // A comparison that was killed on the way: whoever holds the lock is the only one to make one.
-        remove(&beside(path, &format!("{COMPARED}{left}")))?;
-    }
+    // A comparison that was killed on the way: whoever holds the lock is the only one to make one.
+    clean_beside(path)?;
     Ok((conn, upgraded))
 }
 

@@ -53,6 +53,7 @@ enum Line {
 #[serde(rename_all = "snake_case")]
 enum Kind {
     Busy,
+    Full,
     Unwritable,
     Refused,
 }
@@ -61,6 +62,7 @@ impl Line {
     fn failed(error: &Error) -> Self {
         let (kind, what) = match error {
             Error::Busy => (Kind::Busy, String::new()),
+            Error::Full(what) => (Kind::Full, what.clone()),
             Error::Unwritable(what) => (Kind::Unwritable, what.clone()),
             other => (Kind::Refused, other.to_string()),
         };
@@ -276,6 +278,7 @@ pub(crate) fn ask(
             Line::Failed { kind, what } => {
                 return Err(match kind {
                     Kind::Busy => Error::Busy,
+                    Kind::Full => Error::Full(what),
                     Kind::Unwritable => Error::Unwritable(what),
                     Kind::Refused => Error::Refused(what),
                 });

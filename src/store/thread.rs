@@ -803,6 +803,7 @@ fn again(error: &Error) -> Error {
     match error {
         Error::Busy => Error::Busy,
         Error::Interrupted => Error::Interrupted,
+        Error::Full(what) => Error::Full(what.clone()),
         Error::Unwritable(what) => Error::Unwritable(what.clone()),
         other => Error::Unwritable(other.to_string()),
     }

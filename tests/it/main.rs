@@ -28,6 +28,7 @@ mod mutations;
 mod oracle;
 mod queries;
 mod reach;
+mod rebuild;
 mod screen;
 mod service;
 mod traps;

@@ -7,6 +7,7 @@ use crate::domain::count::in_words;
 use crate::domain::size;
 use crate::domain::time::Timestamp;
 use crate::store::query::{Growth, Reader};
+use crate::store::upkeep::room;
 
 /// With fewer days left the disk must be seen to now.
 const DAYS_BAD: u64 = 7;
@@ -40,8 +41,7 @@ pub(super) fn look(database: &Path, reader: &Reader, now: Timestamp, findings: &
     );
     findings.add("growth", Level::Ok, says);
     let dir = database.parent().unwrap_or(Path::new("/"));
-    if let Ok(disk) = rustix::fs::statvfs(dir) {
-        let free = disk.f_bavail.saturating_mul(disk.f_frsize);
+    if let Some(free) = room::free_bytes(dir) {
         let (level, says) = lasts(free, a_day);
         findings.add("disk lasts", level, says);
     }

@@ -14,6 +14,9 @@ pub mod tests;
 
 pub mod verify;
 
+mod made;
+
+pub(crate) mod again;
 pub mod erase;
 
 pub mod erasures;
