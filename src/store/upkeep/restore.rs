@@ -28,6 +28,8 @@ pub struct Restored {
     pub kept: Option<PathBuf>,
     /// What the old one has and the new one does not.
     pub left_behind: LeftBehind,
+    /// Deliveries, requests and saved filters of readers who were erased since the backup: erased from it too.
+    pub erased: usize,
 }
 
 /// Deliveries of a ledger that a backup does not have.
@@ -67,7 +69,7 @@ pub fn restore(
     let left_behind = left_behind(from, to, replace)?;
     let ready = prepare(from, to, Existing::Replace, watch)?;
     check_triggers(from, ready.path())?;
-    tidy(ready.path(), to, now)?;
+    let erased = tidy(ready.path(), to, now)?;
     let kept = put_aside(to, now)?;
     let copied = ready.place(Existing::Replace)?;
     drop(lock);
@@ -75,6 +77,7 @@ pub fn restore(
         copied,
         kept,
         left_behind,
+        erased,
     })
 }
 
@@ -105,7 +108,7 @@ fn triggers(conn: &Connection) -> Result<Vec<(String, String)>, Error> {
 
 /// What is done to a copy before it becomes the ledger. Whatever must hold from the first moment on that an old copy
 /// is in use again, such as what was erased since it was made, is done here.
-fn tidy(copy: &Path, ledger: &Path, now: Timestamp) -> Result<(), Error> {
+fn tidy(copy: &Path, ledger: &Path, now: Timestamp) -> Result<usize, Error> {
     backup::forget(copy)?;
     reapply(copy, ledger, now)
 }
