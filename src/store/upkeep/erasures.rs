@@ -165,20 +165,15 @@ pub(crate) fn erased_until(conn: &Connection, hashes: &Hashes) -> Result<Option<
 
 /// Whether something of these hashes was erased.
 pub(crate) fn is_known(conn: &Connection, hashes: &Hashes) -> Result<bool, Error> {
-    Ok(find(conn, hashes)?.is_some())
-}
-
-fn find(conn: &Connection, hashes: &Hashes) -> Result<Option<Option<i64>>, Error> {
     for hash in &hashes.0 {
-        let found = conn
-            .prepare_cached("select seq from erased_keys where hash = ?1")?
-            .query_row([hash], |row| row.get(0))
-            .optional()?;
-        if found.is_some() {
-            return Ok(found);
+        let known = conn
+            .prepare_cached("select 1 from erased_keys where hash = ?1")?
+            .exists([hash])?;
+        if known {
+            return Ok(true);
         }
     }
-    Ok(None)
+    Ok(false)
 }
 
 /// The erased delivery that was recognised by this hash of `delivery_keys`.
@@ -186,7 +181,16 @@ pub(crate) fn first_of(conn: &Connection, hash: &[u8]) -> Result<Option<i64>, Er
     let Some(sealer) = Sealer::load(conn)? else {
         return Ok(None);
     };
-    Ok(find(conn, &sealer.key(hash))?.flatten())
+    for hash in &sealer.key(hash).0 {
+        let seq = conn
+            .prepare_cached("select seq from erased_keys where hash = ?1 and seq is not null")?
+            .query_row([hash], |row| row.get(0))
+            .optional()?;
+        if seq.is_some() {
+            return Ok(seq);
+        }
+    }
+    Ok(None)
 }
 
 /// One line of the file beside the ledger.
