@@ -16,6 +16,7 @@ mod clients;
 mod crash;
 mod duplicates;
 mod erase;
+mod erase_faults;
 mod floors;
 mod hooks;
 mod hostile;
