@@ -80,6 +80,8 @@ pub mod prove;
 
 pub mod demo;
 
+pub mod shot;
+
 pub mod settings;
 
 pub mod doctor;
@@ -136,6 +138,7 @@ pub fn run(cli: &Cli) -> Result<()> {
         Command::User(command) => user::run(&context()?, command, out),
         Command::Prove(args) => prove::run(&context()?, args, out),
         Command::Demo(args) => demo::run(global, args, out),
+        Command::Shot(args) => shot::run(global, args, out),
         Command::Rebuild { check } => upkeep::rebuild(&context()?, *check, out),
         Command::Verify(args) => upkeep::verify(&context()?, args, out),
         Command::Backup(args) => backup::run(&context()?, args, out),

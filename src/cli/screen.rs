@@ -28,6 +28,11 @@ pub struct Beside<'a> {
 pub fn open(context: &Context, query: Option<String>, beside: Option<Beside<'_>>) -> Result<Leave> {
     // What is wrong with the file is said in one line, before the terminal is taken.
     Reader::open(&context.database)?;
+    Ok(run(setup(context, query, beside))?)
+}
+
+/// What the screen on the ledger of `context` is given.
+pub fn setup(context: &Context, query: Option<String>, beside: Option<Beside<'_>>) -> Setup {
     let listen = beside.map_or(context.listen(), |beside| beside.running.listen);
     let receiver = beside.map_or_else(ReceiverLink::default, |beside| ReceiverLink {
         address: beside.running.listen.to_string(),
@@ -39,26 +44,31 @@ pub fn open(context: &Context, query: Option<String>, beside: Option<Beside<'_>>
         config::OnQuit::Keep => OnQuit::Keep,
         config::OnQuit::Stop => OnQuit::Stop,
     };
-    Ok(run(Setup {
+    Setup {
         links: cards(context, listen, None),
         settings: Some(watched(context)),
         receiver,
         on_quit,
         query,
         ..bare(context)
-    })?)
+    }
 }
 
 /// Opens the screen on a made-up ledger, which no receiver belongs to.
 pub fn open_demo(context: &Context) -> Result<Leave> {
-    Ok(run(Setup {
+    Ok(run(demo_setup(context))?)
+}
+
+/// What the screen on a made-up ledger is given.
+pub fn demo_setup(context: &Context) -> Setup {
+    Setup {
         demo: true,
         outside: Box::new(|| Outside {
             names: today::names(),
             ..Outside::default()
         }),
         ..bare(context)
-    })?)
+    }
 }
 
 /// The settings' theme, as far as the terminal can show it and the command line wants it.

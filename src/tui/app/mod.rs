@@ -40,7 +40,7 @@ use crate::tui::place::{History, Place, Screen};
 use crate::tui::record::Record;
 use crate::tui::theme::{Meaning, Theme};
 use crate::tui::window::{Fill, Window};
-use crate::tui::{LinkCard, OnQuit};
+use crate::tui::{LinkCard, OnQuit, Setup};
 
 /// The keys of the filter that are about time.
 const TIME_KEYS: [query::Key; 5] = [
@@ -176,6 +176,26 @@ pub struct Start {
     pub links: Vec<LinkCard>,
     /// Begin with Events and this filter.
     pub query: Option<String>,
+}
+
+impl Start {
+    /// As the screen was set up, in a terminal of this size.
+    pub fn of(setup: &Setup, size: (u16, u16)) -> Self {
+        Self {
+            now: setup.clock.now(),
+            size,
+            theme: setup.theme,
+            demo: setup.demo,
+            receiver: Receiver {
+                address: setup.receiver.address.clone(),
+                pid: setup.receiver.pid,
+                ours: setup.receiver.ours,
+            },
+            on_quit: setup.on_quit,
+            links: setup.links.clone(),
+            query: setup.query.clone(),
+        }
+    }
 }
 
 /// Every order in which scopes are looked through.
