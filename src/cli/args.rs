@@ -109,6 +109,9 @@ pub enum Command {
         /// What to show, as in the filter bar
         #[arg(value_name = "QUERY", num_args = 0..)]
         query: Vec<String>,
+        /// Begin with personal data masked, as `P` does
+        #[arg(long)]
+        redact: bool,
     },
     /// The daily review as text
     Today(TodayArgs),
@@ -142,6 +145,9 @@ pub enum Command {
         /// Only the body, byte for byte
         #[arg(long)]
         body: bool,
+        /// Mask personal data: the same value has the same tag everywhere
+        #[arg(long)]
+        redact: bool,
     },
     /// Read-only SQL
     Sql(SqlArgs),
@@ -259,6 +265,9 @@ pub struct ListArgs {
     /// At most so many rows; 0: all
     #[arg(long, default_value_t = 500, value_name = "N")]
     pub limit: usize,
+    /// Mask personal data: the same value has the same tag everywhere
+    #[arg(long)]
+    pub redact: bool,
 }
 
 /// What `today` takes.
@@ -273,6 +282,9 @@ pub struct TodayArgs {
     /// Exit 4 if something needs you
     #[arg(long)]
     pub exit_code: bool,
+    /// Taken as in lists; the review names no reader, so that nothing changes
+    #[arg(long)]
+    pub redact: bool,
 }
 
 /// What `sql` takes.
@@ -561,6 +573,9 @@ pub struct ShotArgs {
     /// terminal, light, dark, mono
     #[arg(long, default_value = "terminal", value_name = "NAME", value_parser = THEMES.to_vec())]
     pub theme: String,
+    /// Mask personal data, as `P` does
+    #[arg(long)]
+    pub redact: bool,
     /// The zone of made-up data
     #[arg(long, default_value = "UTC", value_name = "ZONE")]
     pub zone: Zone,

@@ -106,7 +106,7 @@ pub fn run(cli: &Cli) -> Result<()> {
     };
     match command {
         Command::Serve { detached } => serve::run(global, *detached, out),
-        Command::Tui { query } => start::screen(&context()?, query),
+        Command::Tui { query, redact } => start::screen(&context()?, query, *redact),
         Command::Events { list, follow: true } => lists::follow(&context()?, list, out),
         Command::Events { list, .. } => lists::run(&context()?, List::Events, list, out),
         Command::Users(args) => lists::run(&context()?, List::Users, args, out),
@@ -117,7 +117,7 @@ pub fn run(cli: &Cli) -> Result<()> {
         Command::Payments(args) => lists::run(&context()?, List::Payments, args, out),
         Command::Deliveries(args) => lists::run(&context()?, List::Deliveries, args, out),
         Command::Today(args) => today::run(&context()?, args, out),
-        Command::Show { seq, body } => show::run(&context()?, *seq, *body, out),
+        Command::Show { seq, body, redact } => show::run(&context()?, *seq, *body, *redact, out),
         Command::Sql(args) => sql::run(&context()?, args, out),
         Command::Connect { provider } => connect::run(global, provider, out),
         Command::Keys(command) => keys::run(global, command, out),

@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use anyhow::Result;
 
 use crate::cli::args::Colour;
-use crate::cli::context::Context;
+use crate::cli::context::{Context, machine_zone};
 use crate::cli::links::links;
 use crate::cli::running::{self, Running};
 use crate::cli::{keys, settings, tasks, today};
@@ -26,9 +26,22 @@ pub struct Beside<'a> {
 
 /// Opens the screen on the ledger of `context` and gives back how it was left.
 pub fn open(context: &Context, query: Option<String>, beside: Option<Beside<'_>>) -> Result<Leave> {
+    open_masked(context, query, beside, false)
+}
+
+/// The same; `masked`: personal data as tags from the first frame on.
+pub fn open_masked(
+    context: &Context,
+    query: Option<String>,
+    beside: Option<Beside<'_>>,
+    masked: bool,
+) -> Result<Leave> {
     // What is wrong with the file is said in one line, before the terminal is taken.
     Reader::open(&context.database)?;
-    Ok(run(setup(context, query, beside))?)
+    Ok(run(Setup {
+        masked,
+        ..setup(context, query, beside)
+    })?)
 }
 
 /// What the screen on the ledger of `context` is given.
@@ -97,6 +110,8 @@ fn bare(context: &Context) -> Setup {
         demo: false,
         on_quit: OnQuit::Stop,
         query: None,
+        masked: false,
+        machine_zone: Some(machine_zone()),
         tasks: Box::new(move |task| {
             tasks::submit_quietly(&writer, task).map_err(|error| error.to_string())
         }),

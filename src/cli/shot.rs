@@ -60,6 +60,9 @@ fn take(args: &ShotArgs, setup: Setup, sitting: &Sitting) -> Result<Picture> {
     let is_demo = setup.demo;
     let setup = Setup {
         theme: Theme::named(&args.theme, Depth::True),
+        masked: args.redact,
+        // A picture is the same on every machine.
+        machine_zone: None,
         tasks: if is_demo {
             setup.tasks
         } else {

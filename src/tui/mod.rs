@@ -63,7 +63,7 @@ use ratatui::buffer::Buffer;
 use serde::{Serialize, Serializer};
 use signal_hook::consts::{SIGCONT, SIGHUP};
 
-use crate::domain::time::Clock;
+use crate::domain::time::{Clock, Zone};
 use crate::store::task::{Task, TaskReport};
 use crate::store::today::Outside;
 use crate::tui::app::message::{Effect, Msg};
@@ -105,6 +105,10 @@ pub struct Setup {
     pub on_quit: OnQuit,
     /// Begin with Events and this filter.
     pub query: Option<String>,
+    /// Begin with personal data masked.
+    pub masked: bool,
+    /// The machine's zone, where it is known.
+    pub machine_zone: Option<Zone>,
     /// Has something written to the ledger, wherever its writer is.
     pub tasks: Box<Tasks>,
     /// What settings and disk tell of what needs the publisher.
