@@ -21,3 +21,5 @@ pub mod printable;
 pub mod mask;
 
 pub mod size;
+
+pub mod count;

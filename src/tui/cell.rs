@@ -4,6 +4,7 @@
 
 use chrono::Datelike;
 
+use crate::domain::count::in_words;
 use crate::domain::mask::Mask;
 use crate::domain::money::grouped;
 use crate::domain::page::{Cell, Column, Count, List, Row, Shape};
@@ -152,7 +153,7 @@ fn show(
         (_, Cell::Int(value)) => Printable::line(&value.to_string()),
         (_, Cell::Real(value)) => Printable::line(&value.to_string()),
         (_, Cell::Text(text)) => Printable::line(text),
-        (_, Cell::Blob(bytes)) => Printable::line(&format!("{} bytes", bytes.len())),
+        (_, Cell::Blob(bytes)) => Printable::line(&in_words(bytes.len(), "byte", "bytes")),
     }
 }
 
@@ -218,7 +219,7 @@ pub fn json(list: List, row: &Row) -> String {
             Cell::Int(value) => (*value).into(),
             Cell::Real(value) => (*value).into(),
             Cell::Text(text) => text.as_str().into(),
-            Cell::Blob(bytes) => format!("{} bytes", bytes.len()).into(),
+            Cell::Blob(bytes) => in_words(bytes.len(), "byte", "bytes").into(),
         };
         (column.name.to_owned(), value)
     });
