@@ -104,7 +104,7 @@ pub fn run(cli: &Cli) -> Result<()> {
     };
     match command {
         Command::Serve { detached } => serve::run(global, *detached, out),
-        Command::Tui { query } => start::screen(&context()?, query),
+        Command::Tui { query, list, at } => start::screen(&context()?, query, *list, *at),
         Command::Events { list, follow: true } => lists::follow(&context()?, list, out),
         Command::Events { list, .. } => lists::run(&context()?, List::Events, list, out),
         Command::Users(args) => lists::run(&context()?, List::Users, args, out),

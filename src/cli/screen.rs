@@ -1,5 +1,7 @@
 //! The screen, wired to a ledger.
 
+mod export;
+
 use std::net::SocketAddr;
 
 use anyhow::Result;
@@ -7,11 +9,13 @@ use anyhow::Result;
 use crate::cli::context::Context;
 use crate::cli::links::links;
 use crate::cli::running::{self, Running};
-use crate::cli::{keys, settings, tasks, today};
+use crate::cli::{keys, lists, settings, tasks, today};
 use crate::config;
+use crate::config::places::absolute;
+use crate::domain::page::List;
 use crate::store::query::Reader;
 use crate::store::today::Outside;
-use crate::tui::{Leave, LinkCard, OnQuit, ReceiverLink, Setup, Watched, run};
+use crate::tui::{First, Leave, LinkCard, OnQuit, ReceiverLink, Setup, Watched, run};
 
 /// The receiver that the screen is shown with.
 #[derive(Clone, Copy)]
@@ -23,9 +27,18 @@ pub struct Beside<'a> {
 }
 
 /// Opens the screen on the ledger of `context` and gives back how it was left.
-pub fn open(context: &Context, query: Option<String>, beside: Option<Beside<'_>>) -> Result<Leave> {
+pub fn open(
+    context: &Context,
+    asked: Option<(String, Option<List>, Option<i64>)>,
+    beside: Option<Beside<'_>>,
+) -> Result<Leave> {
     // What is wrong with the file is said in one line, before the terminal is taken.
-    Reader::open(&context.database)?;
+    let reader = Reader::open(&context.database)?;
+    let first = match asked {
+        Some((query, list, id)) => Some(first(&reader, &query, list, id)?),
+        None => None,
+    };
+    drop(reader);
     let listen = beside.map_or(context.listen(), |beside| beside.running.listen);
     let receiver = beside.map_or_else(ReceiverLink::default, |beside| ReceiverLink {
         address: beside.running.listen.to_string(),
@@ -42,7 +55,7 @@ pub fn open(context: &Context, query: Option<String>, beside: Option<Beside<'_>>
         settings: Some(watched(context)),
         receiver,
         on_quit,
-        query,
+        first,
         ..bare(context)
     })?)
 }
@@ -51,6 +64,11 @@ pub fn open(context: &Context, query: Option<String>, beside: Option<Beside<'_>>
 pub fn open_demo(context: &Context) -> Result<Leave> {
     Ok(run(Setup {
         demo: true,
+        program: vec![
+            "subledger".to_owned(),
+            "--db".to_owned(),
+            context.database.display().to_string(),
+        ],
         outside: Box::new(|| Outside {
             names: today::names(),
             ..Outside::default()
@@ -61,7 +79,7 @@ pub fn open_demo(context: &Context) -> Result<Leave> {
 
 /// A screen without receiver and links.
 fn bare(context: &Context) -> Setup {
-    let (writer, known) = (context.clone(), context.clone());
+    let (writer, known, exporter) = (context.clone(), context.clone(), context.clone());
     Setup {
         path: context.database.clone(),
         clock: context.clock,
@@ -71,12 +89,49 @@ fn bare(context: &Context) -> Setup {
         settings: None,
         demo: false,
         on_quit: OnQuit::Stop,
-        query: None,
+        first: None,
+        program: program(context),
+        exports: Box::new(move |job, tell| export::write(&exporter, job, tell)),
         tasks: Box::new(move |task| {
             tasks::submit_quietly(&writer, task).map_err(|error| error.to_string())
         }),
         outside: Box::new(move || today::by_settings(&known)),
     }
+}
+
+/// The list that the command line asks for. A saved filter brings its own.
+fn first(
+    reader: &Reader,
+    query: &str,
+    list: Option<List>,
+    id: Option<i64>,
+) -> Result<First, anyhow::Error> {
+    let view = lists::saved(reader, list, query)?;
+    let (list, query) = match view {
+        Some(view) => (view.list, view.query),
+        None => (list.unwrap_or(List::Events), query.to_owned()),
+    };
+    Ok(First { list, query, id })
+}
+
+/// The words that start this program on the ledger that the screen shows.
+fn program(context: &Context) -> Vec<String> {
+    let mut words = vec!["subledger".to_owned()];
+    let named = [
+        (
+            "--config",
+            context.global.config.as_ref(),
+            &context.settings.path,
+        ),
+        ("--db", context.global.db.as_ref(), &context.database),
+    ];
+    for (option, given, path) in named {
+        if given.is_some() {
+            words.push(option.to_owned());
+            words.push(absolute(path).display().to_string());
+        }
+    }
+    words
 }
 
 /// The settings, so that links and warnings are those of today however long the screen is open.

@@ -19,6 +19,7 @@ use crate::cli::running::{self, Running};
 use crate::cli::screen::{self, Beside};
 use crate::cli::{notify, serve, service, settings};
 use crate::config::edit::create_private_dir;
+use crate::domain::page::List;
 use crate::domain::printable::Printable;
 use crate::store::query::Reader;
 use crate::tui::Leave;
@@ -62,7 +63,12 @@ pub fn run(global: &Global, out: &mut Out) -> Result<()> {
 }
 
 /// The screen alone: nothing is made, nothing is started.
-pub fn screen(context: &Context, query: &[String]) -> Result<()> {
+pub fn screen(
+    context: &Context,
+    query: &[String],
+    list: Option<List>,
+    id: Option<i64>,
+) -> Result<()> {
     if !stdout().is_terminal() {
         return Err(Failure::usage(
             "the screen needs a terminal; without one: subledger today, subledger events",
@@ -70,12 +76,13 @@ pub fn screen(context: &Context, query: &[String]) -> Result<()> {
         .into());
     }
     let query = query.join(" ");
+    let first = (list.is_some() || id.is_some() || !query.is_empty()).then_some((query, list, id));
     let running = running::receiver(&context.database);
     let beside = running.as_ref().map(|running| Beside {
         running,
         ours: false,
     });
-    screen::open(context, (!query.is_empty()).then_some(query), beside).map(drop)
+    screen::open(context, first, beside).map(drop)
 }
 
 /// Starts a receiver in a session of its own and waits until it answers.

@@ -1,7 +1,7 @@
 //! Finding one row: by its id, the next that fits a search, and the term of a filter that hides all of them.
 
 use crate::domain::page::{Cursor, List, Row, RowKey};
-use crate::domain::query::{Expr, Query};
+use crate::domain::query::Query;
 use crate::store::Error;
 use crate::store::query::lists::Source;
 use crate::store::query::{Reader, Sql};
@@ -68,9 +68,7 @@ impl Reader {
             return Ok((parts.len() == 1).then_some(0));
         }
         for hidden in 0..parts.len() {
-            let others = parts.iter().enumerate();
-            let others = others.filter(|(at, _)| *at != hidden);
-            let others = Query::from(Expr::All(others.map(|(_, part)| part.clone()).collect()));
+            let others = query.without_part(hidden);
             let page = self.light_page(list, &others, &Cursor::First, 1)?;
             if !page.rows.is_empty() {
                 return Ok(Some(hidden));

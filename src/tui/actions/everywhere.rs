@@ -4,6 +4,7 @@ use crossterm::event::KeyCode;
 
 use crate::tui::actions::key::{DOWN, ESC, FIRST, Key, LAST, PAGE_DOWN, PAGE_UP, UP};
 use crate::tui::actions::{Act, Action, Scope, action};
+use crate::tui::app::App;
 use crate::tui::place::Screen;
 
 /// What closes the sheet.
@@ -142,6 +143,21 @@ pub(super) static ACTIONS: &[Action] = &[
         &[Key::char('$')],
         "",
         "Payments and refunds",
+    ),
+    action(
+        Act::Views,
+        Scope::Anywhere,
+        &[Key::char('v')],
+        "",
+        "saved filters; a digit opens a pinned one",
+    )
+    .unless(App::why_no_view),
+    action(
+        Act::Command,
+        Scope::Anywhere,
+        &[Key::char(':')],
+        "",
+        "type a command: save, view, export, a screen",
     ),
     action(
         Act::Help,
