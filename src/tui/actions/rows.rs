@@ -48,7 +48,7 @@ pub(super) static ACTIONS: &[Action] = &[
         Act::Export,
         Scope::Rows,
         &[Key::char('E')],
-        "export",
+        "",
         "write all rows of this list into a file; again: leave it be",
     ),
     action(

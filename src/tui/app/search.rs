@@ -15,9 +15,8 @@ impl App {
     pub(super) fn search(&mut self, act: Act, effects: &mut Vec<Effect>) {
         match act {
             Act::Search => {
-                let text = self.search.as_ref().map_or("", |search| &search.text);
                 self.overlay = Some(Overlay::Search {
-                    line: Line::new(text),
+                    line: Line::default(),
                     error: None,
                     offers: Offers::default(),
                 });

@@ -188,7 +188,7 @@ fn a_saved_filter_that_does_not_parse_any_more_is_put_into_the_bar() {
     session.keys("2:view broken\n");
     assert_eq!(session.app.place().screen, Screen::USERS);
     let shown = session.text();
-    assert!(shown.contains("plan: cannot filter users"), "{shown}");
+    assert!(shown.contains("plan cannot filter users"), "{shown}");
 }
 
 #[test]
