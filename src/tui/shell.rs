@@ -42,6 +42,17 @@ pub fn command(program: &[String], shown: &Shown<'_>) -> String {
     words.join(" ")
 }
 
+/// The command that writes all rows of a list as the screen's export does.
+pub fn listing(program: &[String], list: List, query: &str, format: &str) -> String {
+    let mut words: Vec<String> = program.iter().map(|text| word(text)).collect();
+    words.push(list.to_string());
+    words.extend(["--limit", "0", "--format", format].map(str::to_owned));
+    if !query.is_empty() {
+        words.extend(["--".to_owned(), word(query)]);
+    }
+    words.join(" ")
+}
+
 /// One word for a shell, in quotes where it needs them.
 pub fn word(text: &str) -> String {
     let is_plain = |c: char| c.is_ascii_alphanumeric() || "-._/:%@+,".contains(c);

@@ -304,15 +304,16 @@ impl Job {
     }
 
     /// Reads the settings again if the file is another one than it `was`.
-    fn look_at_settings(&self, reader: &Reader, was: &mut Option<Stamp>) -> Result<(), Stop> {
+    fn look_at_settings(&self, reader: &Reader, was: &mut Option<Looks>) -> Result<(), Stop> {
         let Some(settings) = &self.settings else {
             return Ok(());
         };
-        let now = stamp(&settings.path);
-        if *was == now && now.is_some() {
+        let now = Looks(stamp(&settings.path));
+        // A file that is still not there is not looked for anew.
+        if *was == Some(now) {
             return Ok(());
         }
-        *was = now;
+        *was = Some(now);
         let key = reader.fingerprint_key();
         let key = key.map_err(|error| Stop::Trouble(error.to_string()))?;
         let links = (settings.read)(&key);
@@ -385,6 +386,10 @@ impl Job {
         }
     }
 }
+
+/// How a file looked; `None` where there was none.
+#[derive(Clone, Copy, PartialEq, Eq)]
+struct Looks(Option<Stamp>);
 
 /// What changes when a file is written or replaced.
 type Stamp = (u64, u64, SystemTime);

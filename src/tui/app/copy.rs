@@ -16,7 +16,10 @@ impl App {
         let shown = Shown {
             list: self.place().screen.list(),
             query: &self.place().query,
-            id: self.window.row().map(|row| row.key.id),
+            id: match self.window.row() {
+                Some(row) => Some(row.key.id),
+                None => self.place().seek,
+            },
         };
         let command = shell::command(&self.program, &shown);
         self.say(

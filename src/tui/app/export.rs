@@ -9,9 +9,18 @@ use crate::tui::app::{App, Overlay};
 use crate::tui::cell;
 use crate::tui::command::FileFormat;
 use crate::tui::export::{Export, Job, Written};
+use crate::tui::shell;
 use crate::tui::theme::Meaning;
 
 impl App {
+    /// The command that writes what `E` writes, in this format.
+    pub fn listing(&self, format: &str) -> String {
+        let place = self.place();
+        place.screen.list().map_or_else(String::new, |list| {
+            shell::listing(&self.program, list, &place.query, format)
+        })
+    }
+
     /// `E` asks how; while one is being written it stops that one.
     pub(super) fn ask_export(&mut self) {
         if let Some(export) = &self.export {

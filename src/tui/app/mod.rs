@@ -261,11 +261,13 @@ impl App {
             demo: start.demo,
             receiver: start.receiver,
             on_quit: start.on_quit,
-            history: History::new(Place::new(
-                start
-                    .first
-                    .as_ref()
-                    .map_or(Screen::Connections, |first| Screen::List(first.list)),
+            history: History::new(start.first.as_ref().map_or_else(
+                || Place::new(Screen::Connections),
+                |first| {
+                    let mut place = Place::with_query(Screen::List(first.list), first.query.trim());
+                    place.seek = first.id;
+                    place
+                },
             )),
             window: Window::default(),
             record: None,

@@ -45,14 +45,12 @@ impl App {
 
     /// The filter that the screen was started with; one that does not parse is put before the publisher.
     pub(super) fn ask_first(&mut self, asked: &First) {
-        let line = Line::new(asked.query.as_str());
+        let line = Line::new(asked.query.trim());
         match self.parse(asked.list, line.text()) {
-            Ok(_) => {
-                let place = self.history.here_mut();
-                line.text().clone_into(&mut place.query);
-                place.seek = asked.id;
-            }
+            // The place has it already.
+            Ok(_) => {}
             Err(error) => {
+                self.history.here_mut().query.clear();
                 self.overlay = Some(Overlay::Bar {
                     line,
                     error: Some(error),

@@ -118,7 +118,7 @@ impl App {
         };
         if !self.window.rows.is_empty() {
             self.hiding = None;
-        } else if fill == Fill::Replace
+        } else if (fill == Fill::Replace || self.hiding.is_none())
             && let Ok(query) = self.parse(list, &self.place().query)
             && query.parts().len() > 1
         {

@@ -30,13 +30,12 @@ pub fn draw(paint: &mut Paint<'_>, offers: &Offers, body: Rect, x: u16) {
     let is_cut = all > shown.len();
     let wanted = (word + gap + help).max(if is_cut { width(&more) } else { 0 }) + 2;
     let cells = wanted.min(body.width);
-    let area = Rect::new(
-        x.min(body.width.saturating_sub(cells)) + body.x,
-        body.bottom() - lines - u16::from(is_cut),
-        cells,
-        lines + u16::from(is_cut),
-    );
-    paint.clear(area);
+    let height = lines + u16::from(is_cut);
+    // Whole lines: half a row beside an offer would read as part of it.
+    let whole = Rect::new(body.x, body.bottom() - height, body.width, height);
+    paint.clear(whole);
+    let x = x.min(body.width.saturating_sub(cells)) + body.x;
+    let area = Rect::new(x, whole.y, cells, height);
     for (y, (offer, is_chosen)) in (0..).zip(&shown) {
         paint.line_from(area, y, 1, &[(&offer.text, Meaning::Plain)]);
         paint.line_from(area, y, 1 + word + gap, &[(offer.help, Meaning::Quiet)]);

@@ -4,7 +4,6 @@ use ratatui::layout::Rect;
 
 use crate::tui::app::App;
 use crate::tui::command::FileFormat;
-use crate::tui::shell;
 use crate::tui::theme::Meaning;
 use crate::tui::view::paint::{Cursor, Paint, first_line, width};
 
@@ -66,12 +65,7 @@ pub fn ask_format(paint: &mut Paint<'_>, app: &App, selected: usize, area: Rect)
     let word = FileFormat::ALL
         .get(selected)
         .map_or("csv", |(_, word, _)| word);
-    let filter = if query.is_empty() {
-        String::new()
-    } else {
-        format!(" -- {}", shell::word(query))
-    };
-    let command = format!("subledger {list} --limit 0 --format {word}{filter}");
+    let command = app.listing(word);
     let pieces = [
         ("The same in a shell: ", Meaning::Quiet),
         (command.as_str(), Meaning::Plain),
