@@ -6,7 +6,8 @@ use std::net::SocketAddr;
 
 use anyhow::Result;
 
-use crate::cli::context::Context;
+use crate::cli::args::Colour;
+use crate::cli::context::{Context, machine_zone};
 use crate::cli::links::links;
 use crate::cli::running::{self, Running};
 use crate::cli::{keys, lists, settings, tasks, today};
@@ -15,6 +16,7 @@ use crate::config::places::absolute;
 use crate::domain::page::List;
 use crate::store::query::Reader;
 use crate::store::today::Outside;
+use crate::tui::theme::{Depth, Theme};
 use crate::tui::{First, Leave, LinkCard, OnQuit, ReceiverLink, Setup, Watched, run};
 
 /// The receiver that the screen is shown with.
@@ -29,16 +31,20 @@ pub struct Beside<'a> {
 /// Opens the screen on the ledger of `context` and gives back how it was left.
 pub fn open(
     context: &Context,
-    asked: Option<(String, Option<List>, Option<i64>)>,
+    first: Option<First>,
     beside: Option<Beside<'_>>,
+    masked: bool,
 ) -> Result<Leave> {
     // What is wrong with the file is said in one line, before the terminal is taken.
-    let reader = Reader::open(&context.database)?;
-    let first = match asked {
-        Some((query, list, id)) => Some(first(&reader, &query, list, id)?),
-        None => None,
-    };
-    drop(reader);
+    Reader::open(&context.database)?;
+    Ok(run(Setup {
+        masked,
+        ..setup(context, first, beside)
+    })?)
+}
+
+/// What the screen on the ledger of `context` is given.
+pub fn setup(context: &Context, first: Option<First>, beside: Option<Beside<'_>>) -> Setup {
     let listen = beside.map_or(context.listen(), |beside| beside.running.listen);
     let receiver = beside.map_or_else(ReceiverLink::default, |beside| ReceiverLink {
         address: beside.running.listen.to_string(),
@@ -50,19 +56,24 @@ pub fn open(
         config::OnQuit::Keep => OnQuit::Keep,
         config::OnQuit::Stop => OnQuit::Stop,
     };
-    Ok(run(Setup {
+    Setup {
         links: cards(context, listen, None),
         settings: Some(watched(context)),
         receiver,
         on_quit,
         first,
         ..bare(context)
-    })?)
+    }
 }
 
 /// Opens the screen on a made-up ledger, which no receiver belongs to.
 pub fn open_demo(context: &Context) -> Result<Leave> {
-    Ok(run(Setup {
+    Ok(run(demo_setup(context))?)
+}
+
+/// What the screen on a made-up ledger is given.
+pub fn demo_setup(context: &Context) -> Setup {
+    Setup {
         demo: true,
         program: vec![
             "subledger".to_owned(),
@@ -74,7 +85,20 @@ pub fn open_demo(context: &Context) -> Result<Leave> {
             ..Outside::default()
         }),
         ..bare(context)
-    })?)
+    }
+}
+
+/// The settings' theme, as far as the terminal can show it and the command line wants it.
+fn theme(context: &Context) -> Theme {
+    let depth = match context.global.color {
+        Colour::Never => Depth::None,
+        Colour::Auto => Depth::here(),
+        Colour::Always => Depth::told(|name| match name {
+            "NO_COLOR" => None,
+            _ => std::env::var(name).ok(),
+        }),
+    };
+    Theme::named(&context.config.display.theme, depth)
 }
 
 /// A screen without receiver and links.
@@ -83,7 +107,7 @@ fn bare(context: &Context) -> Setup {
     Setup {
         path: context.database.clone(),
         clock: context.clock,
-        theme: context.config.display.theme.clone(),
+        theme: theme(context),
         receiver: ReceiverLink::default(),
         links: Vec::new(),
         settings: None,
@@ -92,6 +116,8 @@ fn bare(context: &Context) -> Setup {
         first: None,
         program: program(context),
         exports: Box::new(move |job, tell| export::write(&exporter, job, tell)),
+        masked: false,
+        machine_zone: Some(machine_zone()),
         tasks: Box::new(move |task| {
             tasks::submit_quietly(&writer, task).map_err(|error| error.to_string())
         }),
@@ -100,13 +126,9 @@ fn bare(context: &Context) -> Setup {
 }
 
 /// The list that the command line asks for. A saved filter brings its own.
-fn first(
-    reader: &Reader,
-    query: &str,
-    list: Option<List>,
-    id: Option<i64>,
-) -> Result<First, anyhow::Error> {
-    let view = lists::saved(reader, list, query)?;
+pub fn first(context: &Context, query: &str, list: Option<List>, id: Option<i64>) -> Result<First> {
+    let reader = Reader::open(&context.database)?;
+    let view = lists::saved(&reader, list, query)?;
     let (list, query) = match view {
         Some(view) => (view.list, view.query),
         None => (list.unwrap_or(List::Events), query.to_owned()),

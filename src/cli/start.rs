@@ -58,7 +58,7 @@ pub fn run(global: &Global, out: &mut Out) -> Result<()> {
         running: &running,
         ours: child.is_some(),
     };
-    let leave = screen::open(&context, None, Some(beside))?;
+    let leave = screen::open(&context, None, Some(beside), false)?;
     leaving(&context, leave, &running, child, out)
 }
 
@@ -68,6 +68,7 @@ pub fn screen(
     query: &[String],
     list: Option<List>,
     id: Option<i64>,
+    masked: bool,
 ) -> Result<()> {
     if !stdout().is_terminal() {
         return Err(Failure::usage(
@@ -76,13 +77,18 @@ pub fn screen(
         .into());
     }
     let query = query.join(" ");
-    let first = (list.is_some() || id.is_some() || !query.is_empty()).then_some((query, list, id));
+    let is_named = list.is_some() || id.is_some() || !query.trim().is_empty();
+    let first = if is_named {
+        Some(screen::first(context, &query, list, id)?)
+    } else {
+        None
+    };
     let running = running::receiver(&context.database);
     let beside = running.as_ref().map(|running| Beside {
         running,
         ours: false,
     });
-    screen::open(context, first, beside).map(drop)
+    screen::open(context, first, beside, masked).map(drop)
 }
 
 /// Starts a receiver in a session of its own and waits until it answers.

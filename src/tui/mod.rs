@@ -44,6 +44,8 @@ pub mod app;
 
 pub mod view;
 
+pub mod headless;
+
 pub mod term;
 
 pub mod input;
@@ -69,18 +71,16 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use crossterm::event::{Event, KeyEventKind};
-use ratatui::Terminal;
-use ratatui::backend::TestBackend;
 use ratatui::buffer::Buffer;
 use serde::{Serialize, Serializer};
 use signal_hook::consts::{SIGCONT, SIGHUP};
 
 use crate::domain::page::List;
-use crate::domain::time::Clock;
+use crate::domain::time::{Clock, Zone};
 use crate::store::task::{Task, TaskReport};
 use crate::store::today::Outside;
 use crate::tui::app::message::{Effect, Msg};
-use crate::tui::app::{App, Receiver, Start, update};
+use crate::tui::app::{App, Start, update};
 use crate::tui::curl::Curl;
 use crate::tui::export::{Exports, Job};
 use crate::tui::input::{Incoming, Input};
@@ -110,8 +110,8 @@ pub struct Setup {
     pub path: PathBuf,
     /// Where the present moment comes from.
     pub clock: Clock,
-    /// The theme by its name in the settings.
-    pub theme: String,
+    /// How things look.
+    pub theme: Theme,
     /// The receiver.
     pub receiver: ReceiverLink,
     /// The links to paste.
@@ -128,6 +128,10 @@ pub struct Setup {
     pub program: Vec<String>,
     /// Writes lists into files.
     pub exports: Box<Exports>,
+    /// Begin with personal data masked.
+    pub masked: bool,
+    /// The machine's zone, where it is known.
+    pub machine_zone: Option<Zone>,
     /// Has something written to the ledger, wherever its writer is.
     pub tasks: Box<Tasks>,
     /// What settings and disk tell of what needs the publisher.
@@ -296,10 +300,9 @@ pub enum Error {
 
 /// Shows the screen until it is closed. A terminal that goes away is no error.
 pub fn run(setup: Setup) -> Result<Leave, Error> {
-    let colour = std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
     let dumb = std::env::var_os("TERM").is_some_and(|term| term == "dumb");
-    let theme = Theme::named(&setup.theme, colour && !dumb);
     let size = crossterm::terminal::size().map_err(Error::Terminal)?;
+    let app = App::new(Start::of(&setup, size));
     let (sender, inbox) = channel();
     let worker = Worker::start(
         setup.path,
@@ -310,21 +313,6 @@ pub fn run(setup: Setup) -> Result<Leave, Error> {
     );
     let input = Input::start(sender.clone()).map_err(Error::Terminal)?;
     let term = Term::take(!dumb).map_err(Error::Terminal)?;
-    let app = App::new(Start {
-        now: setup.clock.now(),
-        size,
-        theme,
-        demo: setup.demo,
-        receiver: Receiver {
-            address: setup.receiver.address,
-            pid: setup.receiver.pid,
-            ours: setup.receiver.ours,
-        },
-        on_quit: setup.on_quit,
-        links: setup.links,
-        first: setup.first,
-        program: setup.program,
-    });
     let mut screen = Loop {
         app,
         term,
@@ -352,17 +340,8 @@ pub fn run(setup: Setup) -> Result<Leave, Error> {
 }
 
 /// Draws `app` without a terminal.
-///
-/// # Panics
-///
-/// Never: the back end is memory.
 pub fn render(app: &App, width: u16, height: u16) -> Buffer {
-    let mut terminal =
-        Terminal::new(TestBackend::new(width, height)).expect("a terminal in memory cannot fail");
-    terminal
-        .draw(|frame| view::draw(frame, app))
-        .expect("a terminal in memory cannot fail");
-    terminal.backend().buffer().clone()
+    headless::draw(&app.at_size(width, height)).cells
 }
 
 /// Why the loop ended.

@@ -160,6 +160,21 @@ pub(super) static ACTIONS: &[Action] = &[
         "type a command: save, view, export, a screen",
     ),
     action(
+        Act::Zone,
+        Scope::Anywhere,
+        &[Key::char('Z')],
+        "",
+        "times in the ledger's zone, UTC, this machine's zone",
+    )
+    .unless(App::why_no_zone),
+    action(
+        Act::Mask,
+        Scope::Anywhere,
+        &[Key::char('P')],
+        "",
+        "mask personal data, or show it again",
+    ),
+    action(
         Act::Help,
         Scope::Anywhere,
         &[Key::char('?')],

@@ -42,6 +42,10 @@ impl App {
             let why = "a file is being written: E leaves it be";
             return self.say(why, Meaning::Warning);
         }
+        if self.masked {
+            let why = "personal data is masked, and a file would hold it as it is: P first";
+            return self.say(why, Meaning::Warning);
+        }
         let Some(list) = self.place().screen.list() else {
             return;
         };

@@ -65,6 +65,8 @@ impl App {
             Act::Quit | Act::Keep | Act::Install | Act::Stop => self.leave(act, effects),
             Act::Period | Act::Review | Act::UndoReview => self.review(act, effects),
             Act::Face | Act::Pretty => self.turn(act),
+            Act::Zone => self.next_zone(),
+            Act::Mask => self.turn_mask(),
             Act::Help => self.overlay = Some(Overlay::Help(0)),
             _ => self.act_on_filter(act, effects),
         }

@@ -285,7 +285,7 @@ impl App {
     /// To the newest row that is not after the time that `text` names; false if it names none.
     pub(super) fn go_to_time(&mut self, text: &str, effects: &mut Vec<Effect>) -> bool {
         let reviewed_at = self.last_review.map(|(_, at)| at);
-        let Some(at) = jump::instant(text, self.now, self.zone, reviewed_at) else {
+        let Some(at) = jump::instant(text, self.now, self.zone_shown(), reviewed_at) else {
             return false;
         };
         let from = From::Cursor(Cursor::At(at.to_string()));

@@ -16,11 +16,16 @@ mod today;
 
 mod connections;
 
+mod sight;
+
+mod hostile;
+
 mod whole;
 
 use crossterm::event::KeyCode;
 use ratatui::buffer::Buffer;
 
+use crate::domain::mask::Mask;
 use crate::domain::page::List;
 use crate::domain::query::Vocabulary;
 use crate::tui::actions::key::Key;
@@ -51,6 +56,8 @@ fn start(size: (u16, u16)) -> Start {
         links: links(),
         first: None,
         program: vec!["subledger".to_owned()],
+        masked: false,
+        machine_zone: Some("Asia/Kolkata".parse().unwrap()),
     }
 }
 
@@ -80,6 +87,7 @@ impl Session {
     fn reopen(&mut self) {
         self.tell(Msg::Opened(Opened {
             zone: "Europe/Istanbul".parse().unwrap(),
+            mask: Mask::new([7; 32]),
             vocabulary: Vocabulary {
                 providers: PROVIDERS.map(str::to_owned).to_vec(),
                 ..Vocabulary::default()

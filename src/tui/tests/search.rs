@@ -136,7 +136,9 @@ fn a_file_is_asked_for_followed_and_stopped() {
     session.keys("E");
     assert!(job.stop.load(Ordering::Relaxed));
     session.tell(Msg::Exported(Err("stopped: no file was left".to_owned())));
-    session.keys(":export csv\n");
+    session.keys("P:export csv\n");
+    assert!(session.text().contains("personal data is masked"));
+    session.keys("P:export csv\n");
     session.tell(Msg::Exported(Ok(Written {
         rows: 31_204,
         path: "/home/ada/subledger-events-2026-11-20.csv".to_owned(),
