@@ -56,8 +56,30 @@ pub enum Act {
     Filter,
     /// Choose a filter.
     Pick,
-    /// Drop the filter.
+    /// Drop the filter, or the part of it that hides all rows.
     Clear,
+    /// Hold the rows on screen, or follow what comes.
+    Follow,
+    /// Type what is sought.
+    Search,
+    /// The next row that fits.
+    SearchOn,
+    /// The row before that fits.
+    SearchBack,
+    /// Write the list into a file.
+    Export,
+    /// Copy the command that brings this screen back.
+    CopyCommand,
+    /// Type a command.
+    Command,
+    /// The saved filters.
+    Views,
+    /// The saved filter of this digit.
+    Pinned(u8),
+    /// Pin a saved filter to a digit, or free its digit.
+    PinView,
+    /// Drop a saved filter.
+    DropView,
     /// Present state or history of consents.
     Switch,
     /// The other face of an open record.
@@ -151,6 +173,10 @@ pub enum Scope {
     Time,
     /// Wherever text is typed.
     Typing,
+    /// The saved filters.
+    Views,
+    /// The formats of a file.
+    Export,
     /// The choices of a filter.
     Picker,
     /// The keys.
@@ -172,9 +198,11 @@ impl Scope {
             Self::Pane => "In an opened row",
             Self::Today => "On Today",
             Self::Connections => "On Connections",
-            Self::Bar => "In the filter bar",
+            Self::Bar => "Typing a filter, a search or a command",
             Self::Time => "At the time prompt",
             Self::Typing => "While typing",
+            Self::Views => "Among saved filters",
+            Self::Export => "Writing a file",
             Self::Picker => "Choosing a filter",
             Self::Help => "In this sheet",
             Self::Leaving => "On leaving",
@@ -195,6 +223,8 @@ impl Scope {
         Self::Time,
         Self::Typing,
         Self::Picker,
+        Self::Views,
+        Self::Export,
         Self::Leaving,
         Self::Help,
         Self::Always,

@@ -86,4 +86,34 @@ pub(super) static ACTIONS: &[Action] = &[
         "copy the row as JSON, or the body that is on screen",
     )
     .unless(App::why_no_row),
+    action(
+        Act::Search,
+        Scope::Record,
+        &[Key::char('s')],
+        "search",
+        "search this list without filtering it",
+    ),
+    action(
+        Act::SearchOn,
+        Scope::Record,
+        &[Key::char('n')],
+        "",
+        "the next row that fits the search",
+    )
+    .unless(App::why_no_search),
+    action(
+        Act::SearchBack,
+        Scope::Record,
+        &[Key::char('N')],
+        "",
+        "the row before that fits the search",
+    )
+    .unless(App::why_no_search),
+    action(
+        Act::CopyCommand,
+        Scope::Record,
+        &[Key::char('Y')],
+        "",
+        "copy the command that brings this screen back",
+    ),
 ];

@@ -20,6 +20,13 @@ pub(super) static ACTIONS: &[Action] = &[
         "type a filter over all events",
     ),
     action(
+        Act::CopyCommand,
+        Scope::Today,
+        &[Key::char('Y')],
+        "",
+        "copy the command that opens this screen",
+    ),
+    action(
         Act::Period,
         Scope::Today,
         &[Key::char('p')],

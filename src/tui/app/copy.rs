@@ -6,10 +6,29 @@ use crate::tui::app::App;
 use crate::tui::app::message::Effect;
 use crate::tui::cell;
 use crate::tui::place::Face;
+use crate::tui::shell::{self, Shown};
 use crate::tui::term::COPY_BYTES_MAX;
 use crate::tui::theme::Meaning;
 
 impl App {
+    /// Copies the command that brings this screen back: list, filter, selected row.
+    pub(super) fn copy_command(&mut self, effects: &mut Vec<Effect>) {
+        let shown = Shown {
+            list: self.place().screen.list(),
+            query: &self.place().query,
+            id: match self.window.row() {
+                Some(row) => Some(row.key.id),
+                None => self.place().seek,
+            },
+        };
+        let command = shell::command(&self.program, &shown);
+        self.say(
+            format!("handed to the terminal's clipboard: {command}"),
+            Meaning::Good,
+        );
+        effects.push(Effect::Copy(command));
+    }
+
     pub(super) fn copy(&mut self, act: Act, effects: &mut Vec<Effect>) {
         let (what, text) = match (act, self.card()) {
             (Act::Copy, Some(card)) => ("the link", card.url.clone()),

@@ -1,7 +1,7 @@
 //! Why actions are impossible at the moment, for the table of actions.
 
+use crate::tui::app::App;
 use crate::tui::app::record::{events_of, first_event, reader_of, seq_of};
-use crate::tui::app::{App, Overlay};
 use crate::tui::place::{Face, Screen};
 use crate::tui::record::Record;
 
@@ -57,13 +57,17 @@ impl App {
         self.card().is_none().then_some("no link is selected")
     }
 
-    /// Nothing is suggested.
-    pub fn why_no_suggestion(&self) -> Option<&'static str> {
-        match &self.overlay {
-            Some(Overlay::Bar {
-                error: Some(error), ..
-            }) if error.suggestion.is_some() => None,
-            _ => Some("nothing is suggested"),
-        }
+    /// Nothing was sought yet.
+    pub fn why_no_search(&self) -> Option<&'static str> {
+        self.search
+            .is_none()
+            .then_some("nothing is sought yet: s begins")
+    }
+
+    /// This screen is no list.
+    pub fn why_no_view(&self) -> Option<&'static str> {
+        self.views
+            .is_empty()
+            .then_some("no filter is saved yet: `:save NAME` keeps one")
     }
 }

@@ -58,6 +58,8 @@ impl App {
             Act::Switch => self.switch(effects),
             Act::Delivery | Act::Events | Act::Who => self.follow(act, effects),
             Act::Copy | Act::CopyCurl | Act::CopySend => self.copy(act, effects),
+            Act::CopyCommand => self.copy_command(effects),
+            Act::Follow => self.hold_or_follow(effects),
             Act::Suspend => effects.push(Effect::Suspend),
             Act::Redraw => effects.push(Effect::Redraw),
             Act::Quit | Act::Keep | Act::Install | Act::Stop => self.leave(act, effects),

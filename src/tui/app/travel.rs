@@ -8,6 +8,8 @@ use crate::tui::actions;
 use crate::tui::app::message::Effect;
 use crate::tui::app::message::From;
 use crate::tui::app::{App, Overlay};
+use crate::tui::command::FileFormat;
+use crate::tui::complete::Offers;
 use crate::tui::place::{Pane, Place, Screen};
 use crate::tui::theme::Meaning;
 use crate::tui::window::Fill;
@@ -38,10 +40,11 @@ impl App {
             Screen::List(_) => {
                 self.window = Window::default();
                 self.counting = None;
+                self.hiding = None;
                 let place = self.place();
                 let keep = place.selected.clone();
                 let from = match (&place.top, place.seek) {
-                    (_, Some(seq)) => From::Seq(seq),
+                    (_, Some(id)) => From::Id(id),
                     (Some(top), None) => From::Cursor(Cursor::From(top.clone())),
                     (None, None) => From::Cursor(Cursor::First),
                 };
@@ -93,7 +96,8 @@ impl App {
     }
 
     pub(super) fn back(&mut self, effects: &mut Vec<Effect>) {
-        if self.overlay.take().is_some() {
+        // The popup has an Esc of its own.
+        if self.offers_mut().is_some_and(Offers::close) || self.overlay.take().is_some() {
             return;
         }
         if self.history.here_mut().pane.take().is_some() {
@@ -116,6 +120,24 @@ impl App {
     pub(super) fn step(&mut self, lines: isize, effects: &mut Vec<Effect>) {
         match &mut self.overlay {
             Some(Overlay::Picker(picker)) => return picker.move_by(lines),
+            Some(Overlay::Views(at)) => {
+                *at = at
+                    .saturating_add_signed(lines)
+                    .min(self.views.len().saturating_sub(1));
+                return;
+            }
+            Some(Overlay::Export(at)) => {
+                *at = at
+                    .saturating_add_signed(lines)
+                    .min(FileFormat::ALL.len() - 1);
+                return;
+            }
+            Some(
+                Overlay::Bar { offers, .. }
+                | Overlay::Search { offers, .. }
+                | Overlay::Command { offers, .. },
+            ) => return offers.move_by(lines),
+            Some(Overlay::Time { .. }) => return,
             Some(Overlay::Help(top)) => {
                 let last = actions::sheet(&[]).len().saturating_sub(1);
                 *top = top.saturating_add_signed(lines).min(last);
@@ -128,7 +150,7 @@ impl App {
             self.clamp_scroll();
         } else if self.place().screen.list().is_some() {
             let height = self.layout().rows();
-            self.window.move_by(lines, height);
+            self.window.step_by(lines, height);
             self.settle(effects);
         } else {
             let place = self.history.here_mut();

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use crate::domain::page::{Cell, Choice, Column, Count, Cursor, List, Page, Row, RowKey, Shape};
-use crate::domain::query::Query;
+use crate::domain::query::{self, Query};
 use crate::domain::time::{MINUTE_MS, Timestamp};
 use crate::store::query::columns;
 use crate::tui::app::message::{Effect, From, Load, Msg};
@@ -168,8 +168,8 @@ impl Fake {
         let page = |cursor: &Cursor| self.page(load.list, &load.query, cursor, load.limit);
         let answer = match &load.from {
             From::Cursor(cursor) => page(cursor),
-            From::Seq(seq) => {
-                let found = self.rows[&load.list].iter().find(|row| row.key.id == *seq);
+            From::Id(id) => {
+                let found = self.rows[&load.list].iter().find(|row| row.key.id == *id);
                 found.map_or_else(Page::default, |row| page(&Cursor::From(row.key.clone())))
             }
         };
@@ -197,6 +197,29 @@ impl Fake {
         }
     }
 
+    /// The next row of an id that ends in the digits of the last part, round the list.
+    fn find(
+        &self,
+        list: List,
+        query: &Query,
+        from: &RowKey,
+        newer: bool,
+    ) -> Option<(RowKey, bool)> {
+        let sought = query.parts().last()?.to_string();
+        let fits = |row: &&Row| row.key.id.to_string().ends_with(&sought);
+        let rows = self.rows[&list].iter().filter(fits);
+        let keys: Vec<&RowKey> = rows.map(|row| &row.key).collect();
+        let ahead = if newer {
+            keys.iter().rev().find(|key| **key > from)
+        } else {
+            keys.iter().find(|key| **key < from)
+        };
+        let around = if newer { keys.last() } else { keys.first() };
+        ahead
+            .map(|key| ((*key).clone(), false))
+            .or_else(|| around.map(|key| ((*key).clone(), true)))
+    }
+
     pub(super) fn answer(&self, effect: Effect) -> Vec<Msg> {
         match effect {
             Effect::Load(load) => vec![self.load(load)],
@@ -221,7 +244,31 @@ impl Fake {
             Effect::Task(_) => vec![Msg::Done(
                 Ok("Everything up to now is reviewed.".to_owned()),
             )],
-            Effect::Copy(_) | Effect::Suspend | Effect::Redraw | Effect::Leave(_) => Vec::new(),
+            Effect::Find {
+                ticket,
+                list,
+                query,
+                from,
+                newer,
+            } => vec![Msg::Found {
+                ticket,
+                found: self.find(list, &query, &from, newer),
+            }],
+            Effect::Hiding { ticket, query, .. } => {
+                let parts = query.parts().iter();
+                let hides = |part: &query::Expr| part.to_string().contains("nothing");
+                let mut hiding = parts.enumerate().filter(|(_, part)| hides(part));
+                let first = hiding.next().map(|(at, _)| at);
+                vec![Msg::Hiding {
+                    ticket,
+                    part: first.filter(|_| hiding.next().is_none()),
+                }]
+            }
+            Effect::Export(_)
+            | Effect::Copy(_)
+            | Effect::Suspend
+            | Effect::Redraw
+            | Effect::Leave(_) => Vec::new(),
         }
     }
 }
