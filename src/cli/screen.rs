@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 
 use anyhow::Result;
 
+use crate::cli::args::Colour;
 use crate::cli::context::Context;
 use crate::cli::links::links;
 use crate::cli::running::{self, Running};
@@ -11,6 +12,7 @@ use crate::cli::{keys, settings, tasks, today};
 use crate::config;
 use crate::store::query::Reader;
 use crate::store::today::Outside;
+use crate::tui::theme::{Depth, Theme};
 use crate::tui::{Leave, LinkCard, OnQuit, ReceiverLink, Setup, Watched, run};
 
 /// The receiver that the screen is shown with.
@@ -59,13 +61,26 @@ pub fn open_demo(context: &Context) -> Result<Leave> {
     })?)
 }
 
+/// The settings' theme, as far as the terminal can show it and the command line wants it.
+fn theme(context: &Context) -> Theme {
+    let depth = match context.global.color {
+        Colour::Never => Depth::None,
+        Colour::Auto => Depth::here(),
+        Colour::Always => Depth::told(|name| match name {
+            "NO_COLOR" => None,
+            _ => std::env::var(name).ok(),
+        }),
+    };
+    Theme::named(&context.config.display.theme, depth)
+}
+
 /// A screen without receiver and links.
 fn bare(context: &Context) -> Setup {
     let (writer, known) = (context.clone(), context.clone());
     Setup {
         path: context.database.clone(),
         clock: context.clock,
-        theme: context.config.display.theme.clone(),
+        theme: theme(context),
         receiver: ReceiverLink::default(),
         links: Vec::new(),
         settings: None,

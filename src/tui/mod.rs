@@ -66,7 +66,8 @@ use signal_hook::consts::{SIGCONT, SIGHUP};
 use crate::domain::time::Clock;
 use crate::store::task::{Task, TaskReport};
 use crate::store::today::Outside;
-use crate::tui::app::{App, Effect, Msg, Receiver, Start, update};
+use crate::tui::app::message::{Effect, Msg};
+use crate::tui::app::{App, Receiver, Start, update};
 use crate::tui::curl::Curl;
 use crate::tui::input::{Incoming, Input};
 use crate::tui::secrets::Several;
@@ -90,8 +91,8 @@ pub struct Setup {
     pub path: PathBuf,
     /// Where the present moment comes from.
     pub clock: Clock,
-    /// The theme by its name in the settings.
-    pub theme: String,
+    /// How things look.
+    pub theme: Theme,
     /// The receiver.
     pub receiver: ReceiverLink,
     /// The links to paste.
@@ -261,9 +262,7 @@ pub enum Error {
 
 /// Shows the screen until it is closed. A terminal that goes away is no error.
 pub fn run(setup: Setup) -> Result<Leave, Error> {
-    let colour = std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
     let dumb = std::env::var_os("TERM").is_some_and(|term| term == "dumb");
-    let theme = Theme::named(&setup.theme, colour && !dumb);
     let size = crossterm::terminal::size().map_err(Error::Terminal)?;
     let (sender, inbox) = channel();
     let worker = Worker::start(
@@ -278,7 +277,7 @@ pub fn run(setup: Setup) -> Result<Leave, Error> {
     let app = App::new(Start {
         now: setup.clock.now(),
         size,
-        theme,
+        theme: setup.theme,
         demo: setup.demo,
         receiver: Receiver {
             address: setup.receiver.address,

@@ -9,7 +9,7 @@ use crate::store::query::{Connected, Reader};
 use crate::store::today::backup_words;
 use crate::store::{Error, lock};
 use crate::tui::LinkCard;
-use crate::tui::app::{COUNT_MAX, Effect, From, Load, Msg, Opened};
+use crate::tui::app::message::{COUNT_MAX, Effect, From, Load, Msg, Opened};
 use crate::tui::cell::{self, When};
 use crate::tui::facts::{Arrived, Connection, Status};
 use crate::tui::picker::KEYS;

@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 use crate::domain::time::Clock;
 use crate::store::Error;
 use crate::store::query::Reader;
-use crate::tui::app::{Effect, Msg};
+use crate::tui::app::message::{Effect, Msg};
 use crate::tui::input::Incoming;
 use crate::tui::{Known, reading};
 use crate::tui::{LinkCard, Watched};

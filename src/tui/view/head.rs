@@ -111,7 +111,7 @@ fn here(app: &App) -> Vec<(String, Meaning)> {
         let more = if app.window.newer.more { "+" } else { "" };
         pieces.push((
             format!("  {}{more} new, g", app.window.newer.rows),
-            Meaning::Warning,
+            Meaning::New,
         ));
     }
     pieces

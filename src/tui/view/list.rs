@@ -50,10 +50,19 @@ pub fn draw(paint: &mut Paint<'_>, app: &App, list: List, area: Rect) -> Cursor 
             &placed,
         );
         if app.window.top + usize::from(line) - 1 == app.window.selected {
-            cursor = paint.select(area, line);
+            cursor = mark(paint, app, area, line);
         }
     }
     cursor
+}
+
+/// The selected row; where its record is open beside it, keys act on that, and a sign says which row it is.
+fn mark(paint: &mut Paint<'_>, app: &App, area: Rect, line: u16) -> Cursor {
+    if app.place().pane.is_none() {
+        return paint.select(area, line);
+    }
+    paint.text(area.x, area.y + line, 1, ">", Meaning::Strong);
+    paint.mark(area, line, Meaning::Held)
 }
 
 fn heads(paint: &mut Paint<'_>, area: Rect, placed: &[Placed], dropped: usize) {
