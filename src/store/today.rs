@@ -510,7 +510,7 @@ impl<'a> Review<'a> {
             let some = found.iter().filter(|alike| one(alike));
             some.map(|alike| alike.share.clone()).collect::<Vec<_>>()
         };
-        let priced = format!("{all} is:priced -is:test");
+        let known = format!("{all} is:priced -is:test");
         let mut prices = Prices::new();
         for alike in found.iter().filter(|alike| counts(alike)) {
             if let Some((currency, exponent, price)) = &alike.priced {
@@ -520,7 +520,7 @@ impl<'a> Review<'a> {
         }
         Ok(Standing {
             all: of_shares(list, &text, shares(&|_| true)),
-            priced: of_shares(list, &priced, shares(&|alike| alike.priced.is_some())),
+            priced: of_shares(list, &known, shares(&|alike| alike.priced.is_some())),
             worth: prices
                 .iter()
                 .map(|((currency, exponent), prices)| Sum {
@@ -542,8 +542,9 @@ impl<'a> Review<'a> {
 
     /// `worth` beside what it was a week ago: those who renewed then, at the prices of now.
     fn a_week_ago(&self, mut worth: Vec<Sum>, prices: &Prices) -> Result<Vec<Sum>, Error> {
-        let Some((_, then)) = self.week_before() else {
-            return Ok(worth);
+        let then = match moment("7d", self.now, self.zone, None, false) {
+            Some(Moment::Instant(then)) if self.first.is_some_and(|first| first <= then) => then,
+            _ => return Ok(worth),
         };
         let moved = self.reader.moved(then)?;
         let mut before = prices.clone();

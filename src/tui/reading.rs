@@ -108,8 +108,8 @@ pub fn answer(
             Ok(())
         }
         Effect::Today(period) => tell(Msg::Today(
-            *period,
-            today::read(reader, path, *period, now, known)?,
+            period.clone(),
+            today::read(reader, path, period, now, known)?,
         )),
         Effect::Connections => {
             let when = When {

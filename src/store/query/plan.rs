@@ -463,12 +463,15 @@ fn by_stretch(
         .min(reader.last_seq()?)
         .saturating_sub(low.max(1))
         .saturating_add(1);
-    let rank = match length {
-        ..=SEQS_FEW => 0,
-        ..=SEQS_MAX => 3,
+    let rank = if length <= SEQS_FEW {
+        0
+    } else if length <= SEQS_MAX {
+        3
+    } else if filter.wanted == Wanted::All {
         // Still less than the whole list, where no better way is known.
-        _ if filter.wanted == Wanted::All => 7,
-        _ => return Ok(None),
+        7
+    } else {
+        return Ok(None);
     };
     let by = filter.seqs(source, bounds);
     let by = if by == NEVER {

@@ -101,6 +101,24 @@ pub enum Rule {
 }
 
 impl Rule {
+    /// Every rule, in the order in which they are shown.
+    pub const ALL: &'static [Self] = &[
+        Self::NotReceiving,
+        Self::OlderReceiver,
+        Self::DiskLow,
+        Self::Quiet,
+        Self::TurnedAway,
+        Self::Quarantined,
+        Self::Differing,
+        Self::CancelSpike,
+        Self::WithdrawnPaying,
+        Self::MoneyUnannounced,
+        Self::RefundUnrevoked,
+        Self::ExpiringSoon,
+        Self::NoBackup,
+        Self::AlertsFail,
+    ];
+
     /// The word that it is called by in JSON.
     pub const fn as_str(self) -> &'static str {
         match self {

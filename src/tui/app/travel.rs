@@ -4,6 +4,7 @@ use std::ops::Range;
 
 use crate::domain::page::Cursor;
 use crate::domain::query::value_text;
+use crate::store::today::PERIODS;
 use crate::tui::actions;
 use crate::tui::app::message::Effect;
 use crate::tui::app::message::From;
@@ -12,6 +13,9 @@ use crate::tui::place::{Pane, Place, Screen};
 use crate::tui::theme::Meaning;
 use crate::tui::window::Fill;
 use crate::tui::window::Window;
+
+/// No sheet of a figure is longer.
+const EXPLAINED_LINES_MAX: usize = 200;
 
 impl App {
     pub(super) fn go(&mut self, screen: Screen, effects: &mut Vec<Effect>) {
@@ -33,7 +37,7 @@ impl App {
         self.record = None;
         self.dirty = true;
         match self.place().screen {
-            Screen::Today => effects.push(Effect::Today(self.period)),
+            Screen::Today => effects.push(Effect::Today(self.period.clone())),
             Screen::Connections | Screen::Account(_) => effects.push(Effect::Connections),
             Screen::List(_) => {
                 self.window = Window::default();
@@ -65,7 +69,7 @@ impl App {
                 let door = self
                     .today
                     .as_ref()
-                    .and_then(|today| today.lines.get(line)?.door.clone());
+                    .and_then(|today| today.stop(line)?.door.clone());
                 match door {
                     Some(door) => self.visit(
                         Place::with_query(Screen::List(door.list), door.query),
@@ -121,6 +125,15 @@ impl App {
                 *top = top.saturating_add_signed(lines).min(last);
                 return;
             }
+            Some(Overlay::Periods(chosen)) => {
+                let last = PERIODS.len() - 1;
+                *chosen = chosen.saturating_add_signed(lines).min(last);
+                return;
+            }
+            Some(Overlay::Explained(top)) => {
+                *top = top.saturating_add_signed(lines).min(EXPLAINED_LINES_MAX);
+                return;
+            }
             _ => {}
         }
         if let Some(pane) = &mut self.history.here_mut().pane {
@@ -130,6 +143,8 @@ impl App {
             let height = self.layout().rows();
             self.window.move_by(lines, height);
             self.settle(effects);
+        } else if self.place().screen == Screen::Today {
+            self.step_today(lines);
         } else {
             let place = self.history.here_mut();
             place.line = place.line.saturating_add_signed(lines);
@@ -142,7 +157,7 @@ impl App {
             Screen::Today => self
                 .today
                 .as_ref()
-                .map_or(usize::MAX, |today| today.lines.len()),
+                .map_or(usize::MAX, |today| today.stops().count()),
             Screen::Connections => self.accounts().len(),
             Screen::Account(account) => self.accounts().get(account).map_or(0, Range::len),
             Screen::List(_) => return,

@@ -10,7 +10,7 @@ use crate::tui::tests::{Session, lines};
 use crate::tui::{Leave, render};
 
 /// A frame for a snapshot: many empty lines in a row are one that counts them.
-fn frame_text(frame: &Buffer) -> String {
+pub(super) fn frame_text(frame: &Buffer) -> String {
     let mut out = String::new();
     let mut empty = 0;
     for line in lines(frame).iter().chain([&"end of frame".to_owned()]) {
@@ -28,7 +28,7 @@ fn frame_text(frame: &Buffer) -> String {
     out
 }
 
-const SIZES: [(u16, u16); 4] = [(40, 10), (80, 24), (120, 40), (250, 60)];
+pub(super) const SIZES: [(u16, u16); 4] = [(40, 10), (80, 24), (120, 40), (250, 60)];
 
 #[test]
 fn the_main_screens_at_four_sizes() {

@@ -69,6 +69,12 @@ pub fn draw(frame: &mut Frame<'_>, app: &App) {
     let over = match &app.overlay {
         Some(Overlay::Picker(choices)) => Some(picker::draw(&mut paint, choices, layout.body)),
         Some(Overlay::Help(top)) => Some(sheet::draw(&mut paint, app, *top, layout.body)),
+        Some(Overlay::Periods(chosen)) => {
+            Some(today::draw_periods(&mut paint, app, *chosen, layout.body))
+        }
+        Some(Overlay::Explained(top)) => {
+            Some(today::draw_sheet(&mut paint, app, *top, layout.body))
+        }
         Some(Overlay::Leaving) => Some(sheet::ask_on_leaving(&mut paint, app, layout.body)),
         Some(Overlay::Bar { .. } | Overlay::Time { .. }) | None => None,
     };
