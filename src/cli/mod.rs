@@ -80,6 +80,8 @@ pub mod prove;
 
 pub mod demo;
 
+pub mod shot;
+
 pub mod settings;
 
 pub mod doctor;
@@ -104,7 +106,7 @@ pub fn run(cli: &Cli) -> Result<()> {
     };
     match command {
         Command::Serve { detached } => serve::run(global, *detached, out),
-        Command::Tui { query } => start::screen(&context()?, query),
+        Command::Tui { query, redact } => start::screen(&context()?, query, *redact),
         Command::Events { list, follow: true } => lists::follow(&context()?, list, out),
         Command::Events { list, .. } => lists::run(&context()?, List::Events, list, out),
         Command::Users(args) => lists::run(&context()?, List::Users, args, out),
@@ -115,7 +117,7 @@ pub fn run(cli: &Cli) -> Result<()> {
         Command::Payments(args) => lists::run(&context()?, List::Payments, args, out),
         Command::Deliveries(args) => lists::run(&context()?, List::Deliveries, args, out),
         Command::Today(args) => today::run(&context()?, args, out),
-        Command::Show { seq, body } => show::run(&context()?, *seq, *body, out),
+        Command::Show { seq, body, redact } => show::run(&context()?, *seq, *body, *redact, out),
         Command::Sql(args) => sql::run(&context()?, args, out),
         Command::Connect { provider } => connect::run(global, provider, out),
         Command::Keys(command) => keys::run(global, command, out),
@@ -136,6 +138,7 @@ pub fn run(cli: &Cli) -> Result<()> {
         Command::User(command) => user::run(&context()?, command, out),
         Command::Prove(args) => prove::run(&context()?, args, out),
         Command::Demo(args) => demo::run(global, args, out),
+        Command::Shot(args) => shot::run(global, args, out),
         Command::Rebuild { check } => upkeep::rebuild(&context()?, *check, out),
         Command::Verify(args) => upkeep::verify(&context()?, args, out),
         Command::Backup(args) => backup::run(&context()?, args, out),

@@ -18,4 +18,6 @@ pub mod page;
 
 pub mod printable;
 
+pub mod mask;
+
 pub mod size;

@@ -4,6 +4,7 @@
 
 use chrono::Datelike;
 
+use crate::domain::mask::Mask;
 use crate::domain::money::grouped;
 use crate::domain::page::{Cell, Column, Count, List, Row, Shape};
 use crate::domain::printable::Printable;
@@ -18,6 +19,21 @@ pub struct When {
     pub now: Timestamp,
     /// The ledger's zone.
     pub zone: Zone,
+}
+
+/// What values are seen through: the moment, the zone, and the mask over personal data if there is one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Sight {
+    /// Moment and zone.
+    pub when: When,
+    /// Personal data is shown as tags of this mask.
+    pub mask: Option<Mask>,
+}
+
+impl From<When> for Sight {
+    fn from(when: When) -> Self {
+        Self { when, mask: None }
+    }
 }
 
 impl When {
@@ -101,13 +117,16 @@ pub fn is_test(list: List, row: &Row) -> bool {
 }
 
 /// A value for a table: short, one line.
-pub fn short(list: List, row: &Row, column: &Column, cell: &Cell, when: When) -> Printable {
-    show(list, row, column, cell, |at| when.short(at))
+pub fn short(list: List, row: &Row, column: &Column, cell: &Cell, sight: Sight) -> Printable {
+    show(list, row, column, cell, sight.mask, |at| {
+        sight.when.short(at)
+    })
 }
 
 /// A value for the opened row: whole.
-pub fn long(list: List, row: &Row, column: &Column, cell: &Cell, when: When) -> Printable {
-    show(list, row, column, cell, |at| {
+pub fn long(list: List, row: &Row, column: &Column, cell: &Cell, sight: Sight) -> Printable {
+    let when = sight.when;
+    show(list, row, column, cell, sight.mask, |at| {
         format!("{}  ({})", when.long(at), when.ago(at))
     })
 }
@@ -117,9 +136,11 @@ fn show(
     row: &Row,
     column: &Column,
     cell: &Cell,
+    mask: Option<Mask>,
     time: impl Fn(Timestamp) -> String,
 ) -> Printable {
-    match (column.shape, cell) {
+    let masked = mask.map(|mask| mask.cell(column.name, cell));
+    match (column.shape, masked.as_ref().unwrap_or(cell)) {
         (_, Cell::Null) => Printable::default(),
         (Shape::Time, Cell::Text(text)) => match Timestamp::parse(text) {
             Some(at) => Printable::line(&time(at)),
@@ -174,7 +195,7 @@ pub fn meaning(column: &Column, cell: &Cell) -> Meaning {
 }
 
 /// The cells of these names that are not empty, side by side.
-pub fn summary(list: List, row: &Row, names: &[&str], when: When) -> String {
+pub fn summary(list: List, row: &Row, names: &[&str], sight: Sight) -> String {
     let of = |name: &&str| columns(list).iter().position(|column| column.name == *name);
     let shown = names.iter().filter_map(of).filter_map(|place| {
         let text = short(
@@ -182,7 +203,7 @@ pub fn summary(list: List, row: &Row, names: &[&str], when: When) -> String {
             row,
             &columns(list)[place],
             row.cells.get(place)?,
-            when,
+            sight,
         );
         (!text.as_str().is_empty()).then(|| String::from(text))
     });

@@ -34,6 +34,8 @@ pub mod app;
 
 pub mod view;
 
+pub mod headless;
+
 pub mod term;
 
 pub mod input;
@@ -57,17 +59,15 @@ use std::sync::mpsc::{Receiver as Inbox, RecvTimeoutError, Sender, channel};
 use std::time::{Duration, Instant};
 
 use crossterm::event::{Event, KeyEventKind};
-use ratatui::Terminal;
-use ratatui::backend::TestBackend;
 use ratatui::buffer::Buffer;
 use serde::{Serialize, Serializer};
 use signal_hook::consts::{SIGCONT, SIGHUP};
 
-use crate::domain::time::Clock;
+use crate::domain::time::{Clock, Zone};
 use crate::store::task::{Task, TaskReport};
 use crate::store::today::Outside;
 use crate::tui::app::message::{Effect, Msg};
-use crate::tui::app::{App, Receiver, Start, update};
+use crate::tui::app::{App, Start, update};
 use crate::tui::curl::Curl;
 use crate::tui::input::{Incoming, Input};
 use crate::tui::secrets::Several;
@@ -105,6 +105,10 @@ pub struct Setup {
     pub on_quit: OnQuit,
     /// Begin with Events and this filter.
     pub query: Option<String>,
+    /// Begin with personal data masked.
+    pub masked: bool,
+    /// The machine's zone, where it is known.
+    pub machine_zone: Option<Zone>,
     /// Has something written to the ledger, wherever its writer is.
     pub tasks: Box<Tasks>,
     /// What settings and disk tell of what needs the publisher.
@@ -264,6 +268,7 @@ pub enum Error {
 pub fn run(setup: Setup) -> Result<Leave, Error> {
     let dumb = std::env::var_os("TERM").is_some_and(|term| term == "dumb");
     let size = crossterm::terminal::size().map_err(Error::Terminal)?;
+    let app = App::new(Start::of(&setup, size));
     let (sender, inbox) = channel();
     let worker = Worker::start(
         setup.path,
@@ -274,20 +279,6 @@ pub fn run(setup: Setup) -> Result<Leave, Error> {
     );
     let input = Input::start(sender.clone()).map_err(Error::Terminal)?;
     let term = Term::take(!dumb).map_err(Error::Terminal)?;
-    let app = App::new(Start {
-        now: setup.clock.now(),
-        size,
-        theme: setup.theme,
-        demo: setup.demo,
-        receiver: Receiver {
-            address: setup.receiver.address,
-            pid: setup.receiver.pid,
-            ours: setup.receiver.ours,
-        },
-        on_quit: setup.on_quit,
-        links: setup.links,
-        query: setup.query,
-    });
     let mut screen = Loop {
         app,
         term,
@@ -311,17 +302,8 @@ pub fn run(setup: Setup) -> Result<Leave, Error> {
 }
 
 /// Draws `app` without a terminal.
-///
-/// # Panics
-///
-/// Never: the back end is memory.
 pub fn render(app: &App, width: u16, height: u16) -> Buffer {
-    let mut terminal =
-        Terminal::new(TestBackend::new(width, height)).expect("a terminal in memory cannot fail");
-    terminal
-        .draw(|frame| view::draw(frame, app))
-        .expect("a terminal in memory cannot fail");
-    terminal.backend().buffer().clone()
+    headless::draw(&app.at_size(width, height)).cells
 }
 
 /// Why the loop ended.

@@ -28,6 +28,7 @@ pub type Tell<'a> = &'a mut dyn FnMut(Msg) -> Result<(), Error>;
 pub fn opened(reader: &Reader, path: &Path, now: Timestamp) -> Result<Opened, Error> {
     Ok(Opened {
         zone: reader.zone()?,
+        mask: reader.mask()?,
         vocabulary: reader.vocabulary()?,
         last_review: reader.last_review()?,
         status: status(reader, path, now)?,
@@ -257,7 +258,10 @@ fn user(reader: &Reader, row: &Row, now: Timestamp) -> Result<Option<Raw>, Error
     }
     let mut list_rows = |label: &str, list: List, rows: &[Row], names: &[&str]| {
         for row in rows {
-            notes.push((label.to_owned(), cell::summary(list, row, names, when)));
+            notes.push((
+                label.to_owned(),
+                cell::summary(list, row, names, when.into()),
+            ));
         }
     };
     let readers = ["provider", "account", "user_id", "email"];

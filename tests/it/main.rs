@@ -29,6 +29,7 @@ mod queries;
 mod reach;
 mod screen;
 mod service;
+mod shot;
 mod traps;
 mod upgrade;
 mod user;

@@ -18,6 +18,15 @@ impl App {
         (!raw || !json).then_some("only the body of a webhook in JSON can be indented")
     }
 
+    /// Times here are by the ledger's days.
+    pub fn why_no_zone(&self) -> Option<&'static str> {
+        self.place()
+            .screen
+            .list()
+            .is_none()
+            .then_some("this screen goes by the ledger's days; in lists Z shows other zones")
+    }
+
     /// Nothing is selected.
     pub fn why_no_row(&self) -> Option<&'static str> {
         self.selected().is_none().then_some("no row is selected")

@@ -67,6 +67,8 @@ impl App {
             Act::StopOn => self.step_beside(true),
             Act::StopBack => self.step_beside(false),
             Act::Face | Act::Pretty => self.turn(act),
+            Act::Zone => self.next_zone(),
+            Act::Mask => self.turn_mask(),
             Act::Help => self.overlay = Some(Overlay::Help(0)),
             _ => self.act_on_filter(act, effects),
         }

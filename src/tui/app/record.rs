@@ -49,9 +49,9 @@ impl App {
 
     pub(super) fn lay_out_record(&mut self) {
         let width = usize::from(self.layout().pane.width.saturating_sub(1));
-        let when = self.when();
+        let sight = self.sight();
         if let (Some(pane), Some(record)) = (self.history.here().pane, &mut self.record) {
-            record.lay_out(pane, width, when);
+            record.lay_out(pane, width, sight);
             self.dirty = true;
         }
         self.clamp_scroll();

@@ -144,6 +144,11 @@ const fn index_of(colour: Color) -> Option<u8> {
     })
 }
 
+/// The escape sequence that makes what follows plain.
+pub fn plain_sgr() -> String {
+    sgr(Color::Reset, Color::Reset, Modifier::empty())
+}
+
 /// The escape sequence that makes what follows look like this, whatever was before it.
 pub fn sgr(text: Color, ground: Color, modifier: Modifier) -> String {
     let mut codes = vec!["0".to_owned()];
@@ -173,6 +178,11 @@ fn code(colour: Color, first: u8) -> Option<String> {
             bright => (first + 60 + bright - 8).to_string(),
         }),
     }
+}
+
+/// The terminal's own, whatever that is.
+pub fn is_own(colour: Color) -> bool {
+    colour == Color::Reset
 }
 
 /// A colour by a name that snapshots can hold; empty: the terminal's own.

@@ -99,7 +99,7 @@ fn draw_row(
     }
     for place in placed {
         let value = row.cells.get(place.index).unwrap_or(&Cell::Null);
-        let text = cell::short(list, row, place.column, value, app.when());
+        let text = cell::short(list, row, place.column, value, app.sight());
         let meaning = cell::meaning(place.column, value);
         let x = area.x + place.x;
         if is_right(place.column) {
@@ -225,7 +225,7 @@ fn spread(
 
 /// Why there is no row, and what to do.
 fn nothing(paint: &mut Paint<'_>, app: &App, area: Rect) {
-    let query = &app.place().query;
+    let query = &app.query_shown();
     let title = app.place().screen.title();
     let (what, then) = match (&app.trouble, app.window.loaded) {
         (Some(why), false) => (why.clone(), "Trying again every second.".to_owned()),
