@@ -30,6 +30,7 @@ mod reach;
 mod screen;
 mod service;
 mod shot;
+mod today;
 mod traps;
 mod upgrade;
 mod user;
