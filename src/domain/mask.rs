@@ -28,6 +28,7 @@ const COLUMNS: &[&str] = &[
     "payment_id",
     "transaction_id",
     "evidence",
+    "city",
     "dedupe_key",
     "remote_ip",
 ];
@@ -226,7 +227,10 @@ impl Mask {
 }
 
 fn hidden(bytes: usize) -> String {
-    format!("{bytes} bytes, masked")
+    match bytes {
+        1 => "1 byte, masked".to_owned(),
+        _ => format!("{bytes} bytes, masked"),
+    }
 }
 
 /// What `value` looks like: the first part of its tag.
@@ -326,7 +330,7 @@ mod tests {
             assert!(!masked.contains(gone), "{gone} in {masked}");
         }
         assert_eq!(MASK.body(b"ada@example.org"), "15 bytes, masked");
-        assert_eq!(MASK.body(b"\xff"), "1 bytes, masked");
+        assert_eq!(MASK.body(b"\xff"), "1 byte, masked");
     }
 
     #[test]

@@ -90,6 +90,8 @@ pub(super) struct Fake {
     pub(super) rows: BTreeMap<List, Vec<Row>>,
     pub(super) status: Status,
     pub(super) today: today::Today,
+    /// Of every webhook.
+    pub(super) body: Vec<u8>,
 }
 
 impl Fake {
@@ -99,6 +101,7 @@ impl Fake {
             (*list, newest_first.collect())
         };
         Self {
+            body: br#"{"event":"x","amount":1.50,"list":[1,2]}"#.to_vec(),
             rows: List::ALL.iter().map(list).collect(),
             status: Status {
                 last_backup: None,
@@ -193,7 +196,7 @@ impl Fake {
             hint: (list == List::Deliveries).then(|| "wrong signature \u{1b}[2J".to_owned()),
             notes: vec![("asked for".to_owned(), "POST /hooks/\u{202e}".to_owned())],
             headers: vec![("svix-id".to_owned(), "msg_1\u{7}".to_owned())],
-            body: Some(br#"{"event":"x","amount":1.50,"list":[1,2]}"#.to_vec()),
+            body: Some(self.body.clone()),
             events: self.rows[&List::Events].iter().take(2).cloned().collect(),
         }
     }

@@ -14,6 +14,10 @@ mod today;
 
 mod connections;
 
+mod sight;
+
+mod hostile;
+
 mod whole;
 
 use crossterm::event::KeyCode;

@@ -1,6 +1,7 @@
 //! The daily review: layout, selection, periods, what figures mean.
 
 use crossterm::event::KeyCode;
+use ratatui::buffer::Buffer;
 
 use crate::store::task::Task;
 use crate::store::today::{PERIODS, Rule};
@@ -8,11 +9,30 @@ use crate::tui::app::message::{Effect, Msg};
 use crate::tui::facts::{Period, TodayLine};
 use crate::tui::place::Screen;
 use crate::tui::render;
-use crate::tui::tests::Session;
 use crate::tui::tests::reviews::{days, morning, shown};
-use crate::tui::tests::screens::{SIZES, frame_text};
+use crate::tui::tests::screens::SIZES;
+use crate::tui::tests::{Session, lines};
 use crate::tui::today::rows::{rows, step};
 use crate::tui::today::terms::Term;
+
+/// A frame for a snapshot: many empty lines in a row are one that counts them.
+fn frame_text(frame: &Buffer) -> String {
+    let mut out = String::new();
+    let mut empty = 0;
+    for line in lines(frame).iter().chain([&"end of frame".to_owned()]) {
+        if line.is_empty() {
+            empty += 1;
+            continue;
+        }
+        if empty > 0 {
+            out.extend(["(", &empty.to_string(), " empty)\n"]);
+            empty = 0;
+        }
+        out.push_str(line);
+        out.push('\n');
+    }
+    out
+}
 
 /// The screen on this day.
 fn on(review: &crate::store::today::Today, size: (u16, u16)) -> Session {
