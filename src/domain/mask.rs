@@ -74,6 +74,10 @@ impl Mask {
     }
 
     /// The tag of `value`; an empty one has none.
+    ///
+    /// # Panics
+    ///
+    /// Never: HMAC takes a key of any length.
     pub fn tag(&self, value: &str) -> String {
         if value.is_empty() {
             return String::new();
@@ -199,7 +203,7 @@ impl Mask {
                     values: values.iter().map(masked).collect(),
                 })
             }
-            other => other.clone(),
+            Expr::Term(other) => Expr::Term(other.clone()),
         }
     }
 

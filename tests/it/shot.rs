@@ -155,3 +155,78 @@ fn a_picture_is_written_in_the_form_that_its_name_says() {
     let mono = [&data[..], &["--screen", "events", "--theme", "mono"]].concat();
     assert_eq!(shot(&home, &mono), written[0]);
 }
+
+#[test]
+fn redacted_nothing_names_a_reader_in_any_format_and_every_column_stays() {
+    let home = Home::new();
+    let made = home.path().join("made.db");
+    let made = made.to_str().unwrap();
+    let until = "2026-11-20T09:14:00Z";
+    let demo = ["demo", "--events", "300", "--until", until, "--out", made];
+    assert!(home.command(&demo).output().unwrap().status.success());
+    let run = |args: &[&str]| {
+        let output = home
+            .command(&[&["--db", made], args].concat())
+            .output()
+            .unwrap();
+        assert!(output.status.success(), "{args:?}");
+        String::from_utf8(output.stdout).unwrap()
+    };
+    let users: Vec<serde_json::Value> = serde_json::from_str(&run(&["users", "--json"])).unwrap();
+    let theirs: Vec<&str> = users
+        .iter()
+        .flat_map(|user| ["name", "email", "phone", "user_id"].map(|key| user[key].as_str()))
+        .flatten()
+        .collect();
+    assert!(theirs.len() > 20, "{theirs:?}");
+    for list in [
+        "events",
+        "users",
+        "subscriptions",
+        "consents",
+        "payments",
+        "deliveries",
+    ] {
+        for format in ["table", "csv", "json", "md"] {
+            let args = [list, "--format", format, "--limit", "0"];
+            let (open, masked) = (run(&args), run(&[&args[..], &["--redact"]].concat()));
+            assert_eq!(open.lines().count(), masked.lines().count(), "{args:?}");
+            if format == "csv" {
+                assert_eq!(open.lines().next(), masked.lines().next(), "{args:?}");
+            }
+            for one in &theirs {
+                assert!(!masked.contains(one), "{one} in {args:?}");
+            }
+        }
+    }
+    for args in [
+        &["show", "3", "--redact"][..],
+        &["show", "3", "--redact", "--body"],
+        &[
+            "shot", "--until", until, "--redact", "--screen", "users", "--keys", "j<Enter>",
+            "--size", "250x60",
+        ],
+    ] {
+        let masked = run(args);
+        for one in &theirs {
+            assert!(!masked.contains(one), "{one} in {args:?}");
+        }
+    }
+    // The same value, the same tag, wherever and whenever.
+    let again = run(&["users", "--json", "--redact"]);
+    assert_eq!(again, run(&["users", "--json", "--redact"]));
+    let masked: Vec<serde_json::Value> = serde_json::from_str(&again).unwrap();
+    let of = |user: &str| {
+        let at = users.iter().position(|one| one["user_id"] == user).unwrap();
+        masked[at]["user_id"].as_str().unwrap().to_owned()
+    };
+    let events: Vec<serde_json::Value> =
+        serde_json::from_str(&run(&["events", "--json", "--limit", "0"])).unwrap();
+    let hidden: Vec<serde_json::Value> =
+        serde_json::from_str(&run(&["events", "--json", "--limit", "0", "--redact"])).unwrap();
+    for (open, masked) in events.iter().zip(&hidden) {
+        if let Some(user) = open["user_id"].as_str() {
+            assert_eq!(masked["user_id"], of(user));
+        }
+    }
+}

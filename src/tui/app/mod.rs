@@ -114,6 +114,10 @@ pub struct Notice {
 
 /// The whole state of the screen.
 #[derive(Clone, Debug)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is a fact of its own, and any of them go together"
+)]
 pub struct App {
     /// The present moment.
     pub now: Timestamp,
