@@ -34,6 +34,7 @@ mod rebuild;
 mod screen;
 mod service;
 mod shot;
+mod today;
 mod traps;
 mod upgrade;
 mod user;
