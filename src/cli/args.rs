@@ -262,7 +262,11 @@ pub enum Command {
         shell: clap_complete::Shell,
     },
     /// The manual page
-    Man,
+    Man {
+        /// Only the keys of the screen, as Markdown
+        #[arg(long)]
+        keys: bool,
+    },
 }
 
 /// What a list takes.

@@ -163,6 +163,7 @@ pub fn run(cli: &Cli) -> Result<()> {
         Command::Doctor { alerts, .. } => doctor::run(global, *alerts, out),
         Command::Config(command) => settings::run(global, command, out),
         Command::Completions { shell } => Ok(words::completions(*shell, out)?),
-        Command::Man => Ok(words::man(out)?),
+        Command::Man { keys: false } => Ok(words::man(out)?),
+        Command::Man { keys: true } => Ok(words::keys(out)?),
     }
 }

@@ -32,6 +32,8 @@ pub mod record;
 
 pub mod picker;
 
+pub mod palette;
+
 pub mod command;
 
 pub mod export;

@@ -2,18 +2,10 @@
 
 use crossterm::event::KeyCode;
 
-use crate::tui::actions::key::{DOWN, ESC, FIRST, Key, LAST, PAGE_DOWN, PAGE_UP, UP};
+use crate::tui::actions::key::{ENTER, ESC, Key};
 use crate::tui::actions::{Act, Action, Scope, action};
 use crate::tui::app::App;
 use crate::tui::place::Screen;
-
-/// What closes the sheet.
-const CLOSE_SHEET: &[Key] = &[
-    Key::plain(KeyCode::Esc),
-    Key::char('?'),
-    Key::char('q'),
-    Key::plain(KeyCode::Enter),
-];
 
 /// In the order of the footer and of the `?` sheet.
 pub(super) static ACTIONS: &[Action] = &[
@@ -45,20 +37,42 @@ pub(super) static ACTIONS: &[Action] = &[
         "stay",
         "stay here",
     ),
-    // The keys.
+    // The keys, and the palette.
     action(
-        Act::Back,
+        Act::Apply,
         Scope::Help,
-        CLOSE_SHEET,
-        "close",
-        "close this sheet",
+        ENTER,
+        "do it",
+        "do or open the selected one",
     ),
-    action(Act::Down, Scope::Help, DOWN, "down", "one line down"),
-    action(Act::Up, Scope::Help, UP, "", "one line up"),
-    action(Act::PageDown, Scope::Help, PAGE_DOWN, "", "a screen down"),
-    action(Act::PageUp, Scope::Help, PAGE_UP, "", "a screen up"),
-    action(Act::First, Scope::Help, FIRST, "", "to the first line"),
-    action(Act::Last, Scope::Help, LAST, "", "to the last line"),
+    action(
+        Act::Down,
+        Scope::Help,
+        &[Key::plain(KeyCode::Down), Key::ctrl('n')],
+        "",
+        "the next one",
+    ),
+    action(
+        Act::Up,
+        Scope::Help,
+        &[Key::plain(KeyCode::Up), Key::ctrl('p')],
+        "",
+        "the one before",
+    ),
+    action(
+        Act::PageDown,
+        Scope::Help,
+        &[Key::plain(KeyCode::PageDown)],
+        "",
+        "a screen down",
+    ),
+    action(
+        Act::PageUp,
+        Scope::Help,
+        &[Key::plain(KeyCode::PageUp)],
+        "",
+        "a screen up",
+    ),
     // Everywhere.
     action(
         Act::Back,
@@ -179,7 +193,14 @@ pub(super) static ACTIONS: &[Action] = &[
         Scope::Anywhere,
         &[Key::char('?')],
         "keys",
-        "the keys",
+        "the keys, with a search over them; Enter does one",
+    ),
+    action(
+        Act::Palette,
+        Scope::Anywhere,
+        &[Key::ctrl('p')],
+        "",
+        "find an action, a screen, a saved filter or a provider",
     ),
     action(
         Act::Quit,

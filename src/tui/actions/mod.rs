@@ -1,6 +1,7 @@
 //! The one table of actions: keys, words, where they hold, when they are possible.
 //!
-//! Dispatch, the footer and the `?` sheet all come from here, so no key can be described wrongly. One file below for
+//! Dispatch, the footer, the `?` sheet, the palette, the manual page and `docs/keys.md` all come from here, so no key can
+//! be described wrongly. One file below for
 //! the actions of each screen. Never holds state.
 
 pub mod key;
@@ -132,6 +133,8 @@ pub enum Act {
     Mask,
     /// The keys.
     Help,
+    /// Everything that can be done or opened, by name.
+    Palette,
     /// Leave the screen.
     Quit,
     /// Hand the terminal back to the shell for a while.
@@ -214,7 +217,7 @@ impl Scope {
             Self::Views => "Among saved filters",
             Self::Export => "Writing a file",
             Self::Picker => "Choosing a filter",
-            Self::Help => "In this sheet",
+            Self::Help => "Looking for a key or an action",
             Self::Leaving => "On leaving",
             Self::Periods => "Choosing a period",
             Self::Explained => "Reading what a figure means",
@@ -286,6 +289,11 @@ impl Action {
     const fn unless(self, why_not: WhyNot) -> Self {
         Self { why_not, ..self }
     }
+
+    /// Its keys as they are written on screen.
+    pub fn key_names(&self) -> impl Iterator<Item = String> + use<> {
+        self.keys.iter().map(|key| key.name())
+    }
 }
 
 /// Every table. Within a scope the order is that of the footer and of the `?` sheet.
@@ -322,32 +330,21 @@ pub fn footer<'a>(
     })
 }
 
-/// A line of the `?` sheet.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum SheetLine {
-    /// The heading of a scope.
-    Head(&'static str),
-    /// Keys, and what they do.
-    Keys(String, &'static str),
+/// The whole table for people: every scope with its actions, in the order of the `?` sheet.
+pub fn chapters() -> impl Iterator<Item = (Scope, Vec<&'static Action>)> {
+    Scope::ALL.iter().map(|scope| (*scope, of(*scope)))
 }
 
-/// The `?` sheet: what holds here first, then all the rest.
-pub fn sheet(here: &[Scope]) -> Vec<SheetLine> {
-    let rest = Scope::ALL.iter().filter(|scope| !here.contains(scope));
-    let mut lines = Vec::new();
-    for scope in here.iter().chain(rest) {
-        lines.push(SheetLine::Head(scope.title()));
-        for action in all().filter(|action| action.scope == *scope) {
-            let keys: Vec<_> = action.keys.iter().map(|key| key.name()).collect();
-            lines.push(SheetLine::Keys(keys.join(" "), action.help));
-        }
-    }
-    lines
+/// The actions of one scope.
+pub fn of(scope: Scope) -> Vec<&'static Action> {
+    all().filter(|action| action.scope == scope).collect()
 }
 
 #[cfg(test)]
 mod tests {
     use std::collections::HashSet;
+
+    use crossterm::event::KeyCode;
 
     use super::*;
     use crate::tui::app::CHAINS;
@@ -376,6 +373,24 @@ mod tests {
                     }
                 }
             }
+        }
+    }
+
+    #[test]
+    fn where_text_is_typed_no_character_is_an_action() {
+        for chain in CHAINS.iter().filter(|chain| chain.contains(&Scope::Typing)) {
+            for action in all().filter(|action| chain.contains(&action.scope)) {
+                let typed = |key: &&Key| matches!(key.code, KeyCode::Char(_)) && !key.ctrl;
+                let key = action.keys.iter().find(typed);
+                assert_eq!(key, None, "{:?} takes a character away", action.act);
+            }
+        }
+    }
+
+    #[test]
+    fn every_key_has_a_name_that_reads_back() {
+        for key in all().flat_map(|action| action.keys) {
+            assert_eq!(Key::named(&key.name()), Some(*key));
         }
     }
 

@@ -9,6 +9,7 @@ use crate::tui::app::{App, Overlay};
 use crate::tui::command::{self, Command, FileFormat};
 use crate::tui::complete::Offers;
 use crate::tui::edit::Line;
+use crate::tui::palette::Palette;
 use crate::tui::place::{Place, Screen};
 use crate::tui::theme::Meaning;
 
@@ -108,7 +109,7 @@ impl App {
                     Some(format) => self.begin_export_as(format, effects),
                 }
             }
-            Command::Help => self.overlay = Some(Overlay::Help(0)),
+            Command::Help => self.overlay = Some(Overlay::Help(Palette::default())),
             Command::Quit => {
                 self.overlay = None;
                 self.leave(Act::Quit, effects);

@@ -31,6 +31,8 @@ mod outside;
 
 mod sight;
 
+mod palette;
+
 mod possible;
 
 use crate::domain::mask::Mask;
@@ -47,6 +49,7 @@ use crate::tui::edit::Line;
 use crate::tui::export::Export;
 use crate::tui::facts::{Arrived, Connection, Period, Status, Today};
 use crate::tui::layout::Layout;
+use crate::tui::palette::Palette;
 use crate::tui::picker::Picker;
 use crate::tui::place::{History, Place, Screen};
 use crate::tui::record::Record;
@@ -107,8 +110,8 @@ pub enum Overlay {
     },
     /// The choices of a filter.
     Picker(Picker),
-    /// The keys, from this line on.
-    Help(usize),
+    /// The keys, or all that can be found by name.
+    Help(Palette),
     /// The question on leaving.
     Leaving,
     /// The periods of Today, the selected one.
@@ -273,28 +276,43 @@ impl Start {
     }
 }
 
+const BAR: &[Scope] = &[Scope::Bar, Scope::Typing, Scope::Always];
+const TIME: &[Scope] = &[Scope::Time, Scope::Typing, Scope::Always];
+const HELP: &[Scope] = &[Scope::Help, Scope::Typing, Scope::Always];
+const PICKER: &[Scope] = &[Scope::Picker, Scope::Always];
+const VIEWS: &[Scope] = &[Scope::Views, Scope::Always];
+const EXPORT: &[Scope] = &[Scope::Export, Scope::Always];
+const LEAVING: &[Scope] = &[Scope::Leaving, Scope::Always];
+const PERIODS: &[Scope] = &[Scope::Periods, Scope::Always];
+const EXPLAINED: &[Scope] = &[Scope::Explained, Scope::Always];
+const PANE: &[Scope] = &[Scope::Pane, Scope::Record, Scope::Anywhere, Scope::Always];
+const TODAY: &[Scope] = &[Scope::Today, Scope::Anywhere, Scope::Always];
+const CONNECTIONS: &[Scope] = &[Scope::Connections, Scope::Anywhere, Scope::Always];
+const ROWS: &[Scope] = &[Scope::Rows, Scope::Record, Scope::Anywhere, Scope::Always];
+const CONSENT: &[Scope] = &[
+    Scope::Rows,
+    Scope::Consent,
+    Scope::Record,
+    Scope::Anywhere,
+    Scope::Always,
+];
+
 /// Every order in which scopes are looked through.
 pub const CHAINS: &[&[Scope]] = &[
-    &[Scope::Bar, Scope::Typing, Scope::Always],
-    &[Scope::Time, Scope::Typing, Scope::Always],
-    &[Scope::Picker, Scope::Always],
-    &[Scope::Help, Scope::Always],
-    &[Scope::Leaving, Scope::Always],
-    &[Scope::Periods, Scope::Always],
-    &[Scope::Explained, Scope::Always],
-    &[Scope::Pane, Scope::Record, Scope::Anywhere, Scope::Always],
-    &[Scope::Today, Scope::Anywhere, Scope::Always],
-    &[Scope::Connections, Scope::Anywhere, Scope::Always],
-    &[
-        Scope::Rows,
-        Scope::Consent,
-        Scope::Record,
-        Scope::Anywhere,
-        Scope::Always,
-    ],
-    &[Scope::Rows, Scope::Record, Scope::Anywhere, Scope::Always],
-    &[Scope::Views, Scope::Always],
-    &[Scope::Export, Scope::Always],
+    BAR,
+    TIME,
+    HELP,
+    PICKER,
+    VIEWS,
+    EXPORT,
+    LEAVING,
+    PERIODS,
+    EXPLAINED,
+    PANE,
+    TODAY,
+    CONNECTIONS,
+    ROWS,
+    CONSENT,
 ];
 
 impl App {
@@ -428,17 +446,15 @@ impl App {
     /// Where keys are read at the moment.
     pub fn scopes(&self) -> &'static [Scope] {
         match &self.overlay {
-            Some(Overlay::Bar { .. } | Overlay::Search { .. } | Overlay::Command { .. }) => {
-                CHAINS[0]
-            }
-            Some(Overlay::Views(_)) => CHAINS[10],
-            Some(Overlay::Export(_)) => CHAINS[11],
-            Some(Overlay::Time { .. }) => CHAINS[1],
-            Some(Overlay::Picker(_)) => CHAINS[2],
-            Some(Overlay::Help(_)) => CHAINS[3],
-            Some(Overlay::Leaving) => CHAINS[4],
-            Some(Overlay::Periods(_)) => CHAINS[5],
-            Some(Overlay::Explained(_)) => CHAINS[6],
+            Some(Overlay::Bar { .. } | Overlay::Search { .. } | Overlay::Command { .. }) => BAR,
+            Some(Overlay::Views(_)) => VIEWS,
+            Some(Overlay::Export(_)) => EXPORT,
+            Some(Overlay::Time { .. }) => TIME,
+            Some(Overlay::Picker(_)) => PICKER,
+            Some(Overlay::Help(_)) => HELP,
+            Some(Overlay::Leaving) => LEAVING,
+            Some(Overlay::Periods(_)) => PERIODS,
+            Some(Overlay::Explained(_)) => EXPLAINED,
             None => self.place_scopes(),
         }
     }
@@ -446,11 +462,11 @@ impl App {
     /// Where keys are read once nothing stands over the screen.
     pub fn place_scopes(&self) -> &'static [Scope] {
         match self.place().screen {
-            _ if self.place().pane.is_some() => CHAINS[7],
-            Screen::Today => CHAINS[8],
-            Screen::Connections | Screen::Account(_) => CHAINS[9],
-            Screen::CONSENTS | Screen::CHANGES => CHAINS[10],
-            Screen::List(_) => CHAINS[11],
+            _ if self.place().pane.is_some() => PANE,
+            Screen::Today => TODAY,
+            Screen::Connections | Screen::Account(_) => CONNECTIONS,
+            Screen::CONSENTS | Screen::CHANGES => CONSENT,
+            Screen::List(_) => ROWS,
         }
     }
 

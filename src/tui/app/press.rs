@@ -5,6 +5,7 @@ use crate::tui::actions::{self, Act};
 use crate::tui::app::message::Effect;
 use crate::tui::app::{App, Overlay};
 use crate::tui::layout::SIZE_MIN;
+use crate::tui::palette::Palette;
 use crate::tui::theme::Meaning;
 use crate::tui::window::Edge;
 use crate::tui::{Leave, OnQuit};
@@ -71,7 +72,8 @@ impl App {
             Act::Face | Act::Pretty => self.turn(act),
             Act::Zone => self.next_zone(),
             Act::Mask => self.turn_mask(),
-            Act::Help => self.overlay = Some(Overlay::Help(0)),
+            Act::Help => self.overlay = Some(Overlay::Help(Palette::default())),
+            Act::Palette => self.overlay = Some(Overlay::Help(Palette::wide())),
             _ => self.act_on_filter(act, effects),
         }
     }

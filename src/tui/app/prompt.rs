@@ -30,6 +30,7 @@ impl App {
             | Overlay::Search { line, .. }
             | Overlay::Command { line, .. }
             | Overlay::Time { line, .. } => Some(line),
+            Overlay::Help(palette) => Some(&mut palette.line),
             _ => None,
         }
     }
@@ -71,6 +72,7 @@ impl App {
             }
             Some(Overlay::Command { offers, fault, .. }) => (*offers, *fault) = (offered, None),
             Some(Overlay::Time { wrong, .. }) => *wrong = false,
+            Some(Overlay::Help(palette)) => palette.at = 0,
             _ => {}
         }
     }
@@ -238,6 +240,7 @@ impl App {
             return self.suggest();
         }
         match &mut self.overlay {
+            Some(Overlay::Help(_)) => self.run_entry(effects),
             Some(Overlay::Search { .. }) => self.begin_search(effects),
             Some(Overlay::Command { .. }) => self.enter_command(effects),
             Some(Overlay::Views(at)) => {

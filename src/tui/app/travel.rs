@@ -5,7 +5,6 @@ use std::ops::Range;
 use crate::domain::page::Cursor;
 use crate::domain::query::value_text;
 use crate::store::today::PERIODS;
-use crate::tui::actions;
 use crate::tui::app::message::Effect;
 use crate::tui::app::message::From;
 use crate::tui::app::{App, Overlay};
@@ -142,11 +141,7 @@ impl App {
                 | Overlay::Command { offers, .. },
             ) => return offers.move_by(lines),
             Some(Overlay::Time { .. }) => return,
-            Some(Overlay::Help(top)) => {
-                let last = actions::sheet(&[]).len().saturating_sub(1);
-                *top = top.saturating_add_signed(lines).min(last);
-                return;
-            }
+            Some(Overlay::Help(_)) => return self.step_palette(lines),
             Some(Overlay::Periods(chosen)) => {
                 let last = PERIODS.len() - 1;
                 *chosen = chosen.saturating_add_signed(lines).min(last);

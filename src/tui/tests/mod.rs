@@ -14,6 +14,8 @@ mod command;
 
 mod search;
 
+mod palette;
+
 mod today;
 
 mod connections;

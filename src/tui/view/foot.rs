@@ -92,7 +92,7 @@ fn complain(paint: &mut Paint<'_>, area: Rect, error: Option<&QueryError>) {
 }
 
 /// The line being typed on the last line of `area`, what is wrong underlined.
-fn typed(
+pub(super) fn typed(
     paint: &mut Paint<'_>,
     area: Rect,
     prompt: &str,

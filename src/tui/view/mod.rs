@@ -27,6 +27,8 @@ pub mod offers;
 
 pub mod views;
 
+pub mod palette;
+
 pub mod sheet;
 
 pub mod foot;
@@ -72,7 +74,7 @@ pub fn draw(frame: &mut Frame<'_>, app: &App) {
     }
     let over = match &app.overlay {
         Some(Overlay::Picker(choices)) => Some(picker::draw(&mut paint, choices, layout.body)),
-        Some(Overlay::Help(top)) => Some(sheet::draw(&mut paint, app, *top, layout.body)),
+        Some(Overlay::Help(sought)) => Some(palette::draw(&mut paint, app, sought, layout.body)),
         Some(Overlay::Periods(chosen)) => {
             Some(today::draw_periods(&mut paint, app, *chosen, layout.body))
         }
