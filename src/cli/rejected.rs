@@ -14,8 +14,10 @@ use crate::cli::upkeep::within;
 use crate::domain::count::in_words;
 use crate::domain::page::List;
 use crate::domain::printable::Printable;
+use crate::domain::remedy::remedy;
 use crate::store::query::Reader;
 use crate::store::task::Task;
+use crate::tui::cell::text_field;
 
 /// What a table of rejected requests shows, in this order; machine formats have all.
 const COLUMNS: &[&str] = &[
@@ -97,7 +99,16 @@ fn show(context: &Context, id: i64, out: &mut Out) -> Result<()> {
     fields(&detail.row, reader.zone()?, out)?;
     match detail.admitted_seq {
         Some(seq) => out.line(format!("taken in as delivery {seq}"))?,
-        None => out.line(format!("to take it in: subledger rejected admit {id}"))?,
+        None => {
+            let reason = text_field(List::Deliveries, &detail.row, "reason");
+            if let Some(words) = reason.and_then(remedy) {
+                out.line(format!("what to do: {words}"))?;
+            }
+            // Without its body it cannot be judged again.
+            if detail.body.is_some() {
+                out.line(format!("to take it in: subledger rejected admit {id}"))?;
+            }
+        }
     }
     headers_and_body(&detail.headers, detail.body.as_deref(), "not kept", out)
 }

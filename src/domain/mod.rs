@@ -23,3 +23,5 @@ pub mod mask;
 pub mod size;
 
 pub mod count;
+
+pub mod remedy;

@@ -4,6 +4,7 @@
 use std::path::Path;
 
 use crate::domain::page::{Cell, Cursor, List, Page, Row};
+use crate::domain::remedy::remedy;
 use crate::domain::time::{Timestamp, span};
 use crate::store::query::{Connected, Reader};
 use crate::store::today::backup_words;
@@ -228,10 +229,8 @@ fn raw(reader: &Reader, list: List, row: &Row, now: Timestamp) -> Result<Option<
             }
             let reason = cell::text_field(List::Deliveries, &rejected.row, "reason");
             Raw {
-                hint: rejected
-                    .admitted_seq
-                    .is_none()
-                    .then(|| hint(reason.unwrap_or_default(), -id)),
+                hint: hint(reason.unwrap_or_default(), -id, rejected.body.is_some())
+                    .filter(|_| rejected.admitted_seq.is_none()),
                 notes,
                 headers: rejected.headers,
                 body: rejected.body,
@@ -257,24 +256,16 @@ fn raw(reader: &Reader, list: List, row: &Row, now: Timestamp) -> Result<Option<
     }
 }
 
-/// What to do about a request that was turned away for this reason.
-fn hint(reason: &str, id: i64) -> String {
-    let has = |word: &str| reason.contains(word);
-    if has("nearest") {
-        return "correct the link in the provider's dashboard: 9 shows the right ones".to_owned();
+/// What to do about a request that was turned away for `reason`; one whose body was not kept cannot be taken in.
+fn hint(reason: &str, id: i64, is_kept: bool) -> Option<String> {
+    let first = remedy(reason);
+    let admit = is_kept.then(|| {
+        format!("if it is genuine, `subledger rejected admit {id}` judges it again and takes it in")
+    });
+    match (first, admit) {
+        (Some(first), Some(admit)) => Some(format!("{first}; {admit}")),
+        (first, admit) => first.map(str::to_owned).or(admit),
     }
-    let first = if has("path key") || has("secret link") {
-        "its secret link is not one of yours: 9 shows the right links"
-    } else if has("nothing to judge by") {
-        "add what 9 shows as missing"
-    } else if has("no credential") {
-        "no secret came with it: 9 shows the link to paste"
-    } else if has("body") {
-        return "ask the sender to keep to the limit, or raise receiver.body_limit".to_owned();
-    } else {
-        "compare the secret in the provider's dashboard with your settings"
-    };
-    format!("{first}; if it is genuine, `subledger rejected admit {id}` takes it in")
 }
 
 fn user(reader: &Reader, row: &Row, now: Timestamp) -> Result<Option<Raw>, Error> {
@@ -500,13 +491,13 @@ mod tests {
 
     #[test]
     fn a_reason_comes_with_what_to_do() {
-        assert!(hint("path key wrong", 4).contains("rejected admit 4"));
-        assert!(
-            hint(
-                "nothing is at this path; the nearest is /hooks/zotlo/events",
-                4
-            )
-            .contains("correct the link")
-        );
+        let said = hint("path key wrong", 4, true).unwrap();
+        assert!(said.starts_with("its secret link") && said.contains("rejected admit 4"));
+        let unknown = "nothing is at this path; the nearest is /hooks/zotlo/events";
+        let said = hint(unknown, 4, false).unwrap();
+        assert!(said.contains("correct the link") && !said.contains("admit"));
+        let newline = "signature right if the body had no trailing newline";
+        assert!(hint(newline, 4, true).unwrap().contains("line break"));
+        assert_eq!(hint("odd", 4, false), None);
     }
 }
