@@ -97,17 +97,16 @@ fn show(context: &Context, id: i64, out: &mut Out) -> Result<()> {
         Printable::line(&detail.path)
     ))?;
     fields(&detail.row, reader.zone()?, out)?;
-    match detail.admitted_seq {
-        Some(seq) => out.line(format!("taken in as delivery {seq}"))?,
-        None => {
-            let reason = text_field(List::Deliveries, &detail.row, "reason");
-            if let Some(words) = reason.and_then(remedy) {
-                out.line(format!("what to do: {words}"))?;
-            }
-            // Without its body it cannot be judged again.
-            if detail.body.is_some() {
-                out.line(format!("to take it in: subledger rejected admit {id}"))?;
-            }
+    if let Some(seq) = detail.admitted_seq {
+        out.line(format!("taken in as delivery {seq}"))?;
+    } else {
+        let reason = text_field(List::Deliveries, &detail.row, "reason");
+        if let Some(words) = reason.and_then(remedy) {
+            out.line(format!("what to do: {words}"))?;
+        }
+        // Without its body it cannot be judged again.
+        if detail.body.is_some() {
+            out.line(format!("to take it in: subledger rejected admit {id}"))?;
         }
     }
     headers_and_body(&detail.headers, detail.body.as_deref(), "not kept", out)

@@ -89,8 +89,8 @@ impl Entry {
         let sought = sought.to_lowercase();
         let title = self.title.to_lowercase();
         let long_keys = self.keys.iter().filter(|key| key.chars().count() > 1);
-        let keys: String = long_keys.map(|key| format!(" {key}")).collect();
-        let whole = format!("{title} {}{}", self.text, keys).to_lowercase();
+        let keys: Vec<_> = long_keys.map(String::as_str).collect();
+        let whole = format!("{title} {} {}", self.text, keys.join(" ")).to_lowercase();
         let mut words = sought.split_whitespace();
         if !words.all(|word| whole.contains(word)) {
             return None;
