@@ -10,6 +10,8 @@
 
 use std::collections::{BTreeSet, HashSet};
 
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use rusqlite::types::ValueRef;
 use rusqlite::{Connection, params};
 
@@ -439,13 +441,17 @@ impl Needles {
         self.words.is_empty() && self.phones.is_empty()
     }
 
-    /// Whether any of them stands in `bytes`, as it is or as JSON or a form escapes it.
+    /// Whether any of them stands in `bytes`, as it is, as JSON or a form escapes it, or as a signed token carries it.
     pub(crate) fn are_in(&self, bytes: &[u8]) -> bool {
-        let text = folded(&String::from_utf8_lossy(bytes));
+        let raw = String::from_utf8_lossy(bytes);
+        let text = folded(&raw);
         self.stand_in(&text)
-            || (text.contains("\\u") || text.contains("\\/"))
-                && self.stand_in(&folded(&without_json_escapes(&text)))
+            || text.contains('\\') && self.stand_in(&folded(&without_json_escapes(&text)))
             || text.contains('%') && self.stand_in(&folded(&without_form_escapes(&text)))
+            || tokens(&raw).any(|told| {
+                let told = folded(&String::from_utf8_lossy(&told));
+                self.stand_in(&told) || self.stand_in(&folded(&without_json_escapes(&told)))
+            })
     }
 
     fn stand_in(&self, text: &str) -> bool {
@@ -468,15 +474,38 @@ impl Needles {
     }
 }
 
-/// Whether `word` stands in `text` and is no part of a longer one.
-fn stands_alone(text: &str, word: &str) -> bool {
-    let part = |c: Option<char>| c.is_some_and(char::is_alphanumeric);
-    text.match_indices(word).any(|(at, _)| {
-        !part(text[..at].chars().next_back()) && !part(text[at + word.len()..].chars().next())
+/// What the signed tokens in `text` say: the middle one of three parts in base64, the first of which is a JSON object.
+fn tokens(text: &str) -> impl Iterator<Item = Vec<u8>> {
+    let part = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_');
+    text.match_indices("eyJ").filter_map(move |(at, _)| {
+        let (head, rest) = text[at..].split_once('.')?;
+        let told = &rest[..rest.find(|c| !part(c)).unwrap_or(rest.len())];
+        head.chars()
+            .all(part)
+            .then(|| URL_SAFE_NO_PAD.decode(told).ok())
+            .flatten()
     })
 }
 
-/// `\u0040` and `\/` as the characters they stand for; surrogates as they are.
+/// Whether `word` stands in `text` and is no part of a longer one: `mary.ada@example.org` is not `ada@example.org`, and
+/// neither is `ada@example.org.uk`.
+fn stands_alone(text: &str, word: &str) -> bool {
+    let address = word.contains('@');
+    text.match_indices(word).any(|(at, _)| {
+        let before = text[..at].chars().next_back();
+        let mut after = text[at + word.len()..].chars();
+        let (next, further) = (after.next(), after.next());
+        let part = |c: Option<char>| c.is_some_and(char::is_alphanumeric);
+        let joins =
+            |c: Option<char>, joints: &[char]| address && c.is_some_and(|c| joints.contains(&c));
+        !(part(before)
+            || part(next)
+            || joins(before, &['.', '_', '+', '-'])
+            || joins(next, &['.', '-']) && part(further))
+    })
+}
+
+/// `\u0040` and `\/` as the characters they stand for, the end of a line as one; surrogates as they are.
 fn without_json_escapes(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     let mut rest = text;
@@ -488,6 +517,9 @@ fn without_json_escapes(text: &str) -> String {
         {
             out.push(c);
             rest = &rest[5..];
+        } else if rest.starts_with(['n', 'r', 't', 'b', 'f']) {
+            out.push('\n');
+            rest = &rest[1..];
         } else if !rest.starts_with('/') {
             out.push('\\');
         }
@@ -707,7 +739,28 @@ mod tests {
             (r#"{"email":"ADA@example.org"}"#, true),
             (r#"{"email":"ada\u0040example.org"}"#, true),
             ("email=ada%40example.org&x=1", true),
+            (r#"{"note":"of\nada@example.org\nand"}"#, true),
+            (r#"{"note":"of\tADA@example.org"}"#, true),
+            (r#"{"phone":"call\n0532 000 00 01"}"#, true),
+            (
+                r#"{"token":"eyJhbGciOiJIUzI1NiJ9.QURBQGV4YW1wbGUub3Jn.c2ln"}"#,
+                true,
+            ),
+            (
+                r#"{"token":"eyJhbGciOiJIUzI1NiJ9.bWFyeUBleGFtcGxlLm9yZw.c2ln"}"#,
+                false,
+            ),
+            ("write to ada@example.org.", true),
+            ("write to ada@example.org. Or not", true),
+            ("<mailto:ada@example.org>", true),
             (r#"{"email":"xada@example.org"}"#, false),
+            (r#"{"email":"mary.ada@example.org"}"#, false),
+            (r#"{"email":"mary+ada@example.org"}"#, false),
+            ("email=mary%2Bada%40example.org", false),
+            (r#"{"email":"mary-ada@example.org"}"#, false),
+            (r#"{"email":"mary_ada@example.org"}"#, false),
+            (r#"{"email":"ada@example.org.uk"}"#, false),
+            (r#"{"email":"ada@example.org-shop.example"}"#, false),
             (r#"{"email":"ada@example.orgs"}"#, false),
             (r#"{"phone":"0532-000-00-01"}"#, true),
             (r#"{"phone":905320000001}"#, true),
