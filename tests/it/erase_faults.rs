@@ -389,3 +389,50 @@ fn a_rejected_request_of_an_erased_reader_is_not_taken_in() {
     );
     assert_eq!(traces(&home), Vec::<String>::new());
 }
+
+#[test]
+fn a_memory_of_erasures_that_was_tampered_with_is_found_and_damage_stops_nothing() {
+    let home = Home::new();
+    let serving = home.serve();
+    fill(&home, &serving);
+    erase_all(&home);
+    assert_eq!(serving.terminate(), Some(0));
+    done(&home, &["verify"]);
+    let beside = home.ledger().with_file_name("subledger.db.erased");
+    let memory = fs::read_to_string(&beside).unwrap();
+    for (sql, told) in [
+        (
+            "delete from meta where key = 'erasure_key'",
+            "the key of the hashes is missing",
+        ),
+        ("delete from erased_readers", "the next start erases again"),
+        (
+            "update meta set value = substr(value, 2) where key = 'erasure_key'",
+            "the key of the hashes is missing",
+        ),
+    ] {
+        assert!(home.open().execute(sql, []).unwrap() > 0, "{sql}");
+        let verified = run(&home, &["verify", "--deliveries"]);
+        let said = String::from_utf8(verified.stdout).unwrap();
+        assert_eq!(verified.status.code(), Some(1), "{sql}: {said}");
+        assert!(said.contains(told), "{sql}: {said}");
+        if sql.starts_with("delete") {
+            done(&home, &["rebuild", "--check"]);
+            done(&home, &["verify"]);
+        }
+    }
+    home.open()
+        .execute("delete from meta where key = 'erasure_key'", [])
+        .unwrap();
+    done(&home, &["rebuild", "--check"]);
+    // Every line of the file damaged: the ledger knows them all, goes on, and writes them again.
+    let damaged = memory
+        .replace("\"hash\":\"", "\"hash\":\"z")
+        .replace("\"until\":\"", "\"until\":\"never ")
+        .replace("\"link\":\"", "\"link\":\"z");
+    fs::write(&beside, damaged).unwrap();
+    done(&home, &["rebuild", "--check"]);
+    done(&home, &["verify"]);
+    let again = fs::read_to_string(&beside).unwrap();
+    assert!(memory.lines().all(|line| again.contains(line)));
+}

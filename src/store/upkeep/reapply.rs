@@ -120,7 +120,12 @@ fn erased_before(conn: &Connection, lines: &[Line], now: Timestamp) -> Result<us
             continue;
         }
         take_out(conn, *seq, now)?;
-        residue.iter().try_for_each(|left| left.store(conn, *seq))?;
+        for left in residue {
+            // A file may be damaged: that nothing comes back goes before past figures.
+            if let Err(error) = left.store(conn, *seq) {
+                tracing::warn!("what was left of delivery {seq} cannot be taken over: {error}");
+            }
+        }
         gone += 1;
     }
     Ok(gone)

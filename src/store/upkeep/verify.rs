@@ -140,7 +140,7 @@ pub fn verify_until(
         check_seals(&conn, &mut verified);
     }
     if found >= ERASURES_SINCE {
-        check_erasures(&conn, &mut verified);
+        check_erasures(&conn, path, &mut verified);
         check_residue(&conn, &mut verified);
     }
     if found == schema::SCHEMA_VERSION {
@@ -426,7 +426,7 @@ fn check_seals(conn: &Connection, verified: &mut Verified) {
 }
 
 /// Without its memory of erasures a ledger would take back who was erased.
-fn check_erasures(conn: &Connection, verified: &mut Verified) {
+fn check_erasures(conn: &Connection, path: &Path, verified: &mut Verified) {
     match erasures::damaged(conn) {
         Ok(0) => {}
         Ok(rows) => verified.note(
@@ -437,6 +437,25 @@ fn check_erasures(conn: &Connection, verified: &mut Verified) {
             None,
             format!("the hashes of erased readers cannot be read: {error}"),
         ),
+    }
+    match erasures::lacks_key(conn) {
+        Ok(false) => {}
+        Ok(true) => verified.note(
+            None,
+            "the key of the hashes is missing by which erased readers are recognised",
+        ),
+        Err(error) => verified.note(None, format!("the key of erasures cannot be read: {error}")),
+    }
+    match erasures::unknown(conn, path) {
+        Ok(0) => {}
+        Ok(lines) => verified.note(
+            None,
+            format!(
+                "{lines} lines of {} are not in the ledger: the next start erases again what they name",
+                erasures::file(path).display()
+            ),
+        ),
+        Err(error) => verified.note(None, format!("what was erased cannot be read: {error}")),
     }
 }
 
