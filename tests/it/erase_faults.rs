@@ -436,3 +436,28 @@ fn a_memory_of_erasures_that_was_tampered_with_is_found_and_damage_stops_nothing
     let again = fs::read_to_string(&beside).unwrap();
     assert!(memory.lines().all(|line| again.contains(line)));
 }
+
+#[test]
+fn a_body_that_others_share_is_not_erased_with_a_request_that_names_the_reader() {
+    let home = Home::new();
+    let serving = home.serve();
+    payment(&serving, "ada@example.org", 3);
+    let path = "/hooks/zotlo/events/k_notthekeynotthekeynotthekey";
+    let answer = serving.request("POST", path, "X-Note: ada@example.org\r\n", b"{}");
+    assert_eq!(answer.unwrap().0, 401);
+    eventually("the rejected request is kept", || {
+        home.number("select count(*) from rejected") == 1
+    });
+    done(&home, &["user", "erase", "ada@example.org", "--yes"]);
+    assert_eq!(home.number("select count(*) from rejected"), 0);
+    let elsewhere = tempfile::tempdir().unwrap();
+    let file = elsewhere.path().join("one.ndjson");
+    let line = r#"{"provider": "zotlo", "hook": "events", "received_at": "2026-01-01T09:00:00Z", "body": {}}"#;
+    fs::write(&file, line).unwrap();
+    let imported = run(&home, &["import", file.to_str().unwrap()]);
+    assert!(!says(&imported).contains("erased"), "{imported:?}");
+    assert_eq!(
+        home.number("select count(*) from deliveries where origin = 'import' and body = '{}'"),
+        1
+    );
+}

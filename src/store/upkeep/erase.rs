@@ -19,7 +19,7 @@ use serde::{Deserialize, Serialize};
 use crate::domain::delivery::KeyRule;
 use crate::domain::time::Timestamp;
 use crate::store::Error;
-use crate::store::append::{key_hash, stored_at};
+use crate::store::append::{body_bytes, key_hash, stored_at};
 use crate::store::fold::Trouble;
 use crate::store::project::residue::Why;
 use crate::store::query::Reader;
@@ -812,12 +812,10 @@ fn clear_ring(core: &mut Core, erasure: &Erasure, after: i64) -> Result<Option<i
     let sealer = Sealer::obtain(conn)?;
     let mut lines = Vec::new();
     for id in &ids {
-        let sha256: Option<String> = conn
-            .prepare_cached("select sha256 from rejected where id = ?1")?
-            .query_row([id], |row| row.get(0))
-            .optional()?
-            .flatten();
-        lines.extend(sha256.map(|sha256| Line::known(&sealer.body(&sha256), None)));
+        lines.extend(
+            hash_of_request(conn, &erasure.needles, *id)?
+                .map(|sha256| Line::known(&sealer.body(&sha256), None)),
+        );
         conn.prepare_cached("delete from rejected where id = ?1")?
             .execute([id])?;
     }
@@ -828,6 +826,21 @@ fn clear_ring(core: &mut Core, erasure: &Erasure, after: i64) -> Result<Option<i
             i64::try_from(ids.len()).unwrap_or(i64::MAX)
         ])?;
     Ok(to)
+}
+
+/// The hash of what came with request `id`, where that names the reader or was taken in. Anybody may send a body that
+/// many deliveries share under a path that names the reader: that body is not theirs, and comes back.
+fn hash_of_request(conn: &Connection, needles: &Needles, id: i64) -> Result<Option<String>, Error> {
+    let mut statement = conn.prepare_cached(
+        "select sha256, admitted_seq is not null, body from rejected where id = ?1",
+    )?;
+    let mut rows = statement.query([id])?;
+    let Some(row) = rows.next()? else {
+        return Ok(None);
+    };
+    let theirs =
+        row.get(1)? || body_bytes(row.get_ref(2)?).is_some_and(|body| needles.are_in(body));
+    Ok(if theirs { row.get(0)? } else { None })
 }
 
 fn finish(core: &mut Core, id: i64) -> Result<(), Error> {
