@@ -474,17 +474,18 @@ impl Needles {
     }
 }
 
-/// What the signed tokens in `text` say: the middle one of three parts in base64, the first of which is a JSON object.
+/// What the signed tokens in `text` say: the part in base64 behind one that holds a JSON object. Every character is
+/// looked at a few times only, whatever a body holds.
 fn tokens(text: &str) -> impl Iterator<Item = Vec<u8>> {
-    let part = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_');
-    text.match_indices("eyJ").filter_map(move |(at, _)| {
-        let (head, rest) = text[at..].split_once('.')?;
-        let told = &rest[..rest.find(|c| !part(c)).unwrap_or(rest.len())];
-        head.chars()
-            .all(part)
-            .then(|| URL_SAFE_NO_PAD.decode(told).ok())
-            .flatten()
-    })
+    let parts = |run: &'_ str| -> Vec<Vec<u8>> {
+        let heads = run.split('.').zip(run.split('.').skip(1));
+        heads
+            .filter(|(head, _)| head.contains("eyJ"))
+            .filter_map(|(_, told)| URL_SAFE_NO_PAD.decode(told).ok())
+            .collect()
+    };
+    text.split(|c: char| !(c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.')))
+        .flat_map(parts)
 }
 
 /// Whether `word` stands in `text` and is no part of a longer one: `mary.ada@example.org` is not `ada@example.org`, and
