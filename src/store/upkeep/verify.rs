@@ -466,22 +466,33 @@ select r.seq from residue r
 where r.what <> 'event' and (r.type <> e.type or r.provider <> e.provider or r.account <> e.account
   or r.readers <> 0 or (r.what = 'subscription' and r.day <> e.day))";
 
+/// Deliveries of which something is left beside them, though no erasure under way has found them.
+const LEFT_BESIDE: &str = "\
+select distinct r.seq from residue r join deliveries d on d.seq = r.seq
+where d.erased_at is null and r.why = 'erased' and r.seq not in (select seq from erasing)";
+
 /// What no list shows of what is left of erased deliveries; all else differs in a list.
 fn check_residue(conn: &Connection, verified: &mut Verified) {
-    let found = conn.prepare(CONTRADICTED).and_then(|mut statement| {
-        let seqs = statement.query_map([], |row| row.get::<_, i64>(0))?;
-        seqs.collect::<rusqlite::Result<Vec<_>>>()
-    });
-    match found {
-        Ok(seqs) => {
-            for seq in seqs {
-                verified.note(Some(seq), "what is left of it contradicts itself");
+    for (sql, what) in [
+        (CONTRADICTED, "what is left of it contradicts itself"),
+        (
+            LEFT_BESIDE,
+            "is whole, and yet something is left in its place",
+        ),
+    ] {
+        let found = conn.prepare(sql).and_then(|mut statement| {
+            let seqs = statement.query_map([], |row| row.get::<_, i64>(0))?;
+            seqs.collect::<rusqlite::Result<Vec<_>>>()
+        });
+        match found {
+            Ok(seqs) => seqs
+                .into_iter()
+                .for_each(|seq| verified.note(Some(seq), what)),
+            Err(error) => {
+                let what = format!("what is left of erased deliveries cannot be read: {error}");
+                verified.note(None, what);
             }
         }
-        Err(error) => verified.note(
-            None,
-            format!("what is left of erased deliveries cannot be read: {error}"),
-        ),
     }
 }
 
