@@ -233,7 +233,7 @@ impl Reader {
     }
 
     /// The row whose place in `list` the statement `key` tells of `id`.
-    fn one(&self, list: List, key: &str, id: i64) -> Result<Option<Row>, Error> {
+    pub(super) fn one(&self, list: List, key: &str, id: i64) -> Result<Option<Row>, Error> {
         let sql = format!("with k(sort, id) as ({key}) {}", projection(list, true));
         let mut row = None;
         self.each(&sql, &[Sql::from(id)], |found| {

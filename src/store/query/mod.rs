@@ -16,6 +16,7 @@ mod plan;
 pub mod reader;
 mod sql;
 mod status;
+mod timeline;
 mod vocabulary;
 pub mod who;
 
@@ -39,7 +40,9 @@ pub use lists::columns;
 pub use sql::{EachRow, SqlOutcome};
 pub use status::{Checked, Connection as Connected, Growth, Lost, Quiet, Refusals, Status};
 
-pub use crate::store::project::standing::{AtTime, Consent, Standing, Turn};
+pub use timeline::{Kinds, Money, Past};
+
+pub use crate::store::project::standing::{Around, AtTime, Consent, Difference, Standing, Turn};
 
 use plan::{Statement, Values};
 use vocabulary::Plans;
