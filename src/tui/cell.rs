@@ -80,6 +80,17 @@ pub fn count(count: Count) -> String {
     }
 }
 
+/// A value as stored, for copying; bytes as their number.
+pub fn plain(cell: &Cell) -> String {
+    match cell {
+        Cell::Null => String::new(),
+        Cell::Int(value) => value.to_string(),
+        Cell::Real(value) => value.to_string(),
+        Cell::Text(text) => text.clone(),
+        Cell::Blob(bytes) => format!("{} bytes", bytes.len()),
+    }
+}
+
 /// The cell of this name in a row of `list`.
 pub fn field<'a>(list: List, row: &'a Row, name: &str) -> Option<&'a Cell> {
     let place = columns(list)

@@ -22,7 +22,27 @@ pub mod cell;
 
 pub mod facts;
 
+pub mod tree;
+
+pub mod hex;
+
+pub mod diff;
+
+pub mod rows;
+
+pub mod ways;
+
+pub mod lookup;
+
+pub mod timeline;
+
+pub mod consent;
+
+pub mod reader;
+
 pub mod record;
+
+pub mod copy;
 
 pub mod picker;
 
@@ -68,6 +88,7 @@ use crate::store::task::{Task, TaskReport};
 use crate::store::today::Outside;
 use crate::tui::app::message::{Effect, Msg};
 use crate::tui::app::{App, Receiver, Start, update};
+use crate::tui::copy::Kept;
 use crate::tui::curl::Curl;
 use crate::tui::input::{Incoming, Input};
 use crate::tui::secrets::Several;
@@ -450,6 +471,10 @@ impl Loop {
                 self.start(task);
                 Ok(())
             }
+            Effect::Keep(kept) => {
+                self.keep(kept);
+                Ok(())
+            }
             read => {
                 self.worker.ask(read);
                 Ok(())
@@ -463,6 +488,16 @@ impl Loop {
         self.term.retake().map_err(|_| End::TerminalGone)?;
         let (width, height) = crossterm::terminal::size().map_err(|_| End::TerminalGone)?;
         self.tell(Msg::Resize(width, height))
+    }
+
+    /// Keeps bytes in a file, without the screen waiting for the disk.
+    fn keep(&self, kept: Kept) {
+        let sender = self.sender.clone();
+        std::thread::spawn(move || {
+            let told = Msg::Kept(kept.keep());
+            // The screen may be closed by now.
+            sender.send(Incoming::Worker(Box::new(told))).ok();
+        });
     }
 
     /// Has something written, without the screen waiting for it.

@@ -50,9 +50,12 @@ fn kind(effect: &Effect) -> Option<Kind> {
         Effect::Status => Some(Kind::Status),
         Effect::Choices { .. } => Some(Kind::Choices),
         Effect::Count { .. } => Some(Kind::Count),
-        Effect::Task(_) | Effect::Copy(_) | Effect::Suspend | Effect::Redraw | Effect::Leave(_) => {
-            None
-        }
+        Effect::Task(_)
+        | Effect::Copy(_)
+        | Effect::Keep(_)
+        | Effect::Suspend
+        | Effect::Redraw
+        | Effect::Leave(_) => None,
     }
 }
 

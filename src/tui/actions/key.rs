@@ -38,6 +38,7 @@ impl Key {
             KeyCode::Char(c) => c.to_string(),
             KeyCode::PageDown => "PgDn".to_owned(),
             KeyCode::PageUp => "PgUp".to_owned(),
+            KeyCode::BackTab => "Shift-Tab".to_owned(),
             KeyCode::Backspace => "Backspace".to_owned(),
             KeyCode::Delete => "Del".to_owned(),
             other => format!("{other:?}"),
@@ -81,6 +82,8 @@ pub(super) const LAST: &[Key] = &[Key::char('G'), Key::plain(KeyCode::End)];
 pub(super) const ENTER: &[Key] = &[Key::plain(KeyCode::Enter)];
 /// Leave.
 pub(super) const ESC: &[Key] = &[Key::plain(KeyCode::Esc)];
+/// The other part, backwards.
+pub(super) const BACK_TAB: &[Key] = &[Key::plain(KeyCode::BackTab)];
 /// The other part.
 pub(super) const TAB: &[Key] = &[Key::plain(KeyCode::Tab)];
 

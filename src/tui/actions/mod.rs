@@ -9,6 +9,8 @@ mod rows;
 
 mod record;
 
+mod copy;
+
 mod today;
 
 mod connections;
@@ -19,6 +21,7 @@ mod everywhere;
 
 use crate::tui::actions::key::Key;
 use crate::tui::app::App;
+use crate::tui::copy::What;
 use crate::tui::place::Screen;
 
 /// What a publisher can do.
@@ -60,10 +63,40 @@ pub enum Act {
     Clear,
     /// Present state or history of consents.
     Switch,
-    /// The other face of an open record.
+    /// The next face of an open record.
     Face,
-    /// JSON as received or indented.
-    Pretty,
+    /// The face before.
+    FaceBack,
+    /// The body in hex or as text.
+    Hex,
+    /// The whole screen, or list and record.
+    Whole,
+    /// More room for the record.
+    Wider,
+    /// Less room for the record.
+    Narrower,
+    /// Other kinds of events on a timeline.
+    Kinds,
+    /// Open what stands behind a line of a record.
+    OpenLine,
+    /// Type what is sought in a record.
+    Find,
+    /// The next line that holds it.
+    FindOn,
+    /// The line before that holds it.
+    FindBack,
+    /// Open or fold a value.
+    Fold,
+    /// Into a value.
+    GoIn,
+    /// Out of a value.
+    GoOut,
+    /// Open every value.
+    OpenAll,
+    /// Fold every value.
+    CloseAll,
+    /// Open all within a value.
+    OpenBelow,
     /// The next record, left open.
     NextRecord,
     /// The record before, left open.
@@ -74,8 +107,12 @@ pub enum Act {
     Events,
     /// The reader of this.
     Who,
-    /// Copy what is selected.
+    /// Copy the link.
     Copy,
+    /// Choose what to copy.
+    CopyMenu,
+    /// Copy this.
+    CopyThis(What),
     /// Copy the example command.
     CopyCurl,
     /// Copy the command that sends a sample.
@@ -137,6 +174,16 @@ pub enum Scope {
     Record,
     /// An opened record.
     Pane,
+    /// An opened record in lines of text.
+    Lines,
+    /// A body as a tree.
+    Tree,
+    /// The page of a reader.
+    Reader,
+    /// What is sought in a record.
+    Find,
+    /// The menu of what can be copied.
+    Copy,
     /// Today.
     Today,
     /// Connections.
@@ -166,6 +213,11 @@ impl Scope {
             Self::Consent => "On Consent",
             Self::Record => "On a row",
             Self::Pane => "In an opened row",
+            Self::Lines => "In an opened row, but for a body as a tree",
+            Self::Tree => "In a body as a tree",
+            Self::Reader => "On the page of a reader",
+            Self::Find => "Seeking in an opened row",
+            Self::Copy => "Choosing what to copy",
             Self::Today => "On Today",
             Self::Connections => "On Connections",
             Self::Bar => "In the filter bar",
@@ -184,13 +236,18 @@ impl Scope {
         Self::Rows,
         Self::Record,
         Self::Pane,
+        Self::Lines,
+        Self::Tree,
+        Self::Reader,
         Self::Consent,
         Self::Today,
         Self::Connections,
         Self::Bar,
         Self::Time,
+        Self::Find,
         Self::Typing,
         Self::Picker,
+        Self::Copy,
         Self::Leaving,
         Self::Help,
         Self::Always,
@@ -241,9 +298,10 @@ impl Action {
 }
 
 /// Every table. Within a scope the order is that of the footer and of the `?` sheet.
-static TABLES: [&[Action]; 6] = [
+static TABLES: [&[Action]; 7] = [
     rows::ACTIONS,
     record::ACTIONS,
+    copy::ACTIONS,
     today::ACTIONS,
     connections::ACTIONS,
     typing::ACTIONS,

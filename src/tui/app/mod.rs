@@ -28,15 +28,17 @@ mod possible;
 use crate::domain::page::{List, Row, RowKey};
 use crate::domain::query::{self, Query, QueryError, Vocabulary, Words};
 use crate::domain::time::{Timestamp, Zone};
+use crate::store::query::Kinds;
 use crate::tui::actions::Scope;
 use crate::tui::app::connections::with_links;
 use crate::tui::app::message::{Effect, Msg};
 use crate::tui::cell::When;
+use crate::tui::copy::Menu;
 use crate::tui::edit::Line;
 use crate::tui::facts::{Arrived, Connection, Period, Status, Today};
 use crate::tui::layout::Layout;
 use crate::tui::picker::Picker;
-use crate::tui::place::{History, Place, Screen};
+use crate::tui::place::{Face, History, Place, Screen};
 use crate::tui::record::Record;
 use crate::tui::theme::{Meaning, Theme};
 use crate::tui::window::{Fill, Window};
@@ -70,6 +72,13 @@ pub enum Overlay {
     },
     /// The choices of a filter.
     Picker(Picker),
+    /// What is sought in the opened row, as it is typed.
+    Find {
+        /// The text.
+        line: Line,
+    },
+    /// What can be copied.
+    Copy(Menu),
     /// The keys, from this line on.
     Help(usize),
     /// The question on leaving.
@@ -148,6 +157,12 @@ pub struct App {
     pub settings_fault: Option<String>,
     /// Something changed that can be seen.
     pub dirty: bool,
+    /// Percent of the screen that an opened row has; `None`: as the size suggests.
+    pub percent: Option<u16>,
+    /// What a reader's timeline is narrowed to.
+    pub kinds: Kinds,
+    /// What was last sought in an opened row.
+    sought: String,
     vocabulary: Vocabulary,
     last_review: Option<(i64, Timestamp)>,
     ticket: u64,
@@ -185,7 +200,13 @@ pub const CHAINS: &[&[Scope]] = &[
     &[Scope::Picker, Scope::Always],
     &[Scope::Help, Scope::Always],
     &[Scope::Leaving, Scope::Always],
-    &[Scope::Pane, Scope::Record, Scope::Anywhere, Scope::Always],
+    &[
+        Scope::Lines,
+        Scope::Pane,
+        Scope::Record,
+        Scope::Anywhere,
+        Scope::Always,
+    ],
     &[Scope::Today, Scope::Anywhere, Scope::Always],
     &[Scope::Connections, Scope::Anywhere, Scope::Always],
     &[
@@ -196,7 +217,29 @@ pub const CHAINS: &[&[Scope]] = &[
         Scope::Always,
     ],
     &[Scope::Rows, Scope::Record, Scope::Anywhere, Scope::Always],
+    TREE,
+    READER,
+    FIND,
+    COPY,
 ];
+
+const TREE: &[Scope] = &[
+    Scope::Tree,
+    Scope::Pane,
+    Scope::Record,
+    Scope::Anywhere,
+    Scope::Always,
+];
+const READER: &[Scope] = &[
+    Scope::Reader,
+    Scope::Lines,
+    Scope::Pane,
+    Scope::Record,
+    Scope::Anywhere,
+    Scope::Always,
+];
+const FIND: &[Scope] = &[Scope::Find, Scope::Typing, Scope::Always];
+const COPY: &[Scope] = &[Scope::Copy, Scope::Always];
 
 impl App {
     /// The screen before anything is known of the ledger.
@@ -225,6 +268,9 @@ impl App {
             trouble: None,
             settings_fault: None,
             dirty: true,
+            percent: None,
+            kinds: Kinds::All,
+            sought: String::new(),
             vocabulary: with_links(Vocabulary::default(), &start.links),
             links: start.links,
             last_review: None,
@@ -274,7 +320,7 @@ impl App {
             Some(Overlay::Bar { error: Some(_), .. }) => 2,
             _ => 1,
         };
-        Layout::of(width, height, self.place().pane.is_some(), foot_lines)
+        Layout::of(width, height, self.share(), foot_lines)
     }
 
     /// Where keys are read at the moment.
@@ -283,6 +329,8 @@ impl App {
             Some(Overlay::Bar { .. }) => CHAINS[0],
             Some(Overlay::Time { .. }) => CHAINS[1],
             Some(Overlay::Picker(_)) => CHAINS[2],
+            Some(Overlay::Find { .. }) => FIND,
+            Some(Overlay::Copy(_)) => COPY,
             Some(Overlay::Help(_)) => CHAINS[3],
             Some(Overlay::Leaving) => CHAINS[4],
             None => self.place_scopes(),
@@ -292,6 +340,8 @@ impl App {
     /// Where keys are read once nothing stands over the screen.
     pub fn place_scopes(&self) -> &'static [Scope] {
         match self.place().screen {
+            _ if self.tree().is_some() => TREE,
+            _ if self.face() == Some(Face::Reader) => READER,
             _ if self.place().pane.is_some() => CHAINS[5],
             Screen::Today => CHAINS[6],
             Screen::Connections | Screen::Account(_) => CHAINS[7],
@@ -386,12 +436,13 @@ pub fn update(app: &mut App, msg: Msg) -> Vec<Effect> {
             app.dirty |= app.connections != connections;
             app.connections = connections;
         }
+        Msg::Kept(Ok(said)) => app.say(said, Meaning::Good),
         Msg::Done(Ok(said)) => {
             app.say(said, Meaning::Good);
             effects.push(Effect::Status);
             app.load(&mut effects);
         }
-        Msg::Done(Err(why)) => app.say(why, Meaning::Bad),
+        Msg::Done(Err(why)) | Msg::Kept(Err(why)) => app.say(why, Meaning::Bad),
     }
     effects
 }

@@ -57,12 +57,30 @@ impl App {
             Act::PreviousRecord => self.step_rows(-1, effects),
             Act::Switch => self.switch(effects),
             Act::Delivery | Act::Events | Act::Who => self.follow(act, effects),
-            Act::Copy | Act::CopyCurl | Act::CopySend => self.copy(act, effects),
+            Act::Copy | Act::CopyCurl | Act::CopySend => self.copy_link(act, effects),
+            Act::CopyMenu => self.offer_copies(),
+            Act::CopyThis(what) => self.copy(what, effects),
             Act::Suspend => effects.push(Effect::Suspend),
             Act::Redraw => effects.push(Effect::Redraw),
             Act::Quit | Act::Keep | Act::Install | Act::Stop => self.leave(act, effects),
             Act::Period | Act::Review | Act::UndoReview => self.review(act, effects),
-            Act::Face | Act::Pretty => self.turn(act),
+            Act::Face
+            | Act::FaceBack
+            | Act::Hex
+            | Act::Whole
+            | Act::Wider
+            | Act::Narrower
+            | Act::Kinds
+            | Act::OpenLine
+            | Act::Find
+            | Act::FindOn
+            | Act::FindBack
+            | Act::Fold
+            | Act::GoIn
+            | Act::GoOut
+            | Act::OpenAll
+            | Act::CloseAll
+            | Act::OpenBelow => self.act_on_record(act, effects),
             Act::Help => self.overlay = Some(Overlay::Help(0)),
             _ => self.act_on_filter(act, effects),
         }

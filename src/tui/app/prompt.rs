@@ -13,7 +13,10 @@ use crate::tui::window::Fill;
 
 impl App {
     pub(super) fn paste(&mut self, text: &str) {
-        if let Some(Overlay::Bar { line, .. } | Overlay::Time { line, .. }) = &mut self.overlay {
+        if let Some(
+            Overlay::Bar { line, .. } | Overlay::Time { line, .. } | Overlay::Find { line },
+        ) = &mut self.overlay
+        {
             line.insert(text);
             self.check_line();
         }
@@ -74,7 +77,9 @@ impl App {
     }
 
     pub(super) fn edit(&mut self, act: Act) {
-        let Some(Overlay::Bar { line, .. } | Overlay::Time { line, .. }) = &mut self.overlay else {
+        let Some(Overlay::Bar { line, .. } | Overlay::Time { line, .. } | Overlay::Find { line }) =
+            &mut self.overlay
+        else {
             return;
         };
         match act {
@@ -125,6 +130,16 @@ impl App {
                 self.filter_by(self.bar_list(), &query, effects);
             }
             Some(Overlay::Time { .. }) => self.jump(effects),
+            Some(Overlay::Find { line }) => {
+                let text = line.text().to_owned();
+                self.overlay = None;
+                self.seek(&text);
+            }
+            Some(Overlay::Copy(_)) => {
+                if let Some(what) = self.chosen_copy() {
+                    self.copy(what, effects);
+                }
+            }
             _ => {}
         }
     }

@@ -6,6 +6,8 @@ mod screens;
 
 mod rows;
 
+mod record;
+
 mod prompt;
 
 mod today;

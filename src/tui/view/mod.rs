@@ -17,6 +17,8 @@ pub mod list;
 
 pub mod record;
 
+pub mod copy;
+
 pub mod today;
 
 pub mod connections;
@@ -68,9 +70,10 @@ pub fn draw(frame: &mut Frame<'_>, app: &App) {
     }
     let over = match &app.overlay {
         Some(Overlay::Picker(choices)) => Some(picker::draw(&mut paint, choices, layout.body)),
+        Some(Overlay::Copy(menu)) => Some(copy::draw(&mut paint, menu, layout.body)),
         Some(Overlay::Help(top)) => Some(sheet::draw(&mut paint, app, *top, layout.body)),
         Some(Overlay::Leaving) => Some(sheet::ask_on_leaving(&mut paint, app, layout.body)),
-        Some(Overlay::Bar { .. } | Overlay::Time { .. }) | None => None,
+        Some(Overlay::Bar { .. } | Overlay::Time { .. } | Overlay::Find { .. }) | None => None,
     };
     let typed = foot::draw(&mut paint, app, layout.foot);
     if let Some(cursor) = typed.or(over).unwrap_or(cursor) {
