@@ -96,11 +96,16 @@ fn purpose(rows: &mut Rows, one: &Difference, when: When) {
         _ => '~',
     };
     let name = Printable::line(&one.purpose);
-    rows.put_beside(
-        &RecordLine::new(name.as_str()).marked(mark),
-        &[Piece::new("before", Meaning::Quiet)],
-        &[Piece::new("after", Meaning::Quiet)],
-    );
+    let line = RecordLine::new(name.as_str()).marked(mark);
+    if rows.has_beside() {
+        rows.put_beside(
+            &line,
+            &[Piece::new("before", Meaning::Quiet)],
+            &[Piece::new("after", Meaning::Quiet)],
+        );
+    } else {
+        rows.put_line(line, &[Piece::new("- before, + after", Meaning::Quiet)]);
+    }
     let facts = facts(one.before.as_ref(), when)
         .into_iter()
         .zip(facts(one.after.as_ref(), when));

@@ -42,18 +42,15 @@ impl Dump {
     /// `body` in lines of `width` cells, in hex where it is no text or `hex` asks for it.
     pub fn new(body: Arc<[u8]>, width: usize, hex: bool) -> Self {
         let text = std::str::from_utf8(&body).ok().filter(|_| !hex);
-        let (lines, gutter) = match text {
-            Some(text) => {
-                let count = text.lines().count().max(1);
-                let gutter = count.to_string().len() + 1;
-                (Lines::Text(pieces(text, width, gutter)), gutter)
-            }
+        let (lines, gutter) = if let Some(text) = text {
+            let count = text.lines().count().max(1);
+            let gutter = count.to_string().len() + 1;
+            (Lines::Text(pieces(text, width, gutter)), gutter)
+        } else {
             // Each byte takes three cells in hex and one as text.
-            None => {
-                let fit = width.saturating_sub(OFFSET_WIDTH + 1) / 4;
-                let per_line = [32, 16, 8, 4].into_iter().find(|many| *many <= fit);
-                (Lines::Hex(per_line.unwrap_or(2)), 0)
-            }
+            let fit = width.saturating_sub(OFFSET_WIDTH + 1) / 4;
+            let per_line = [32, 16, 8, 4].into_iter().find(|many| *many <= fit);
+            (Lines::Hex(per_line.unwrap_or(2)), 0)
         };
         Self {
             body,
@@ -262,7 +259,7 @@ mod tests {
             "[\\PC\\n\\t]{0,80}".prop_map(String::into_bytes),
         ], width in 8..60usize, hex in any::<bool>()) {
             let dump = Dump::new(Arc::from(&body[..]), width, hex);
-            let feeds = usize::from(!dump.is_hex()) * body.iter().filter(|byte| **byte == b'\n').count();
+            let feeds = if dump.is_hex() { 0 } else { body.split(|byte| *byte == b'\n').count() - 1 };
             let mut bytes = 0;
             for line in 0..dump.len() {
                 bytes += dump.bytes(line).len();

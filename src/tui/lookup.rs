@@ -2,9 +2,12 @@
 //! whole of a reader.
 
 use crate::domain::page::{List, Row};
+use crate::domain::time::Timestamp;
 use crate::store::Error;
-use crate::store::query::{Kinds, Money, Past, Reader, UserDetail};
+use crate::store::query::{Around, Consent, Kinds, Money, Past, Reader, UserDetail};
 use crate::tui::record::Raw;
+use crate::tui::timeline::Turns;
+use crate::tui::{cell, ways};
 
 /// So many events stand in a history or a timeline.
 const PAST_MAX: usize = 1000;
@@ -47,7 +50,46 @@ pub fn complete(
     if let Some(event) = event {
         raw.around = reader.around(event)?;
     }
+    if let (List::Consents | List::Changes, Some(around)) = (list, &raw.around) {
+        raw.turns = turns(reader, list, row, around, &raw.past)?;
+    }
     Ok(Some(raw))
+}
+
+/// What each event of `past` did to the consent that `row` is about.
+fn turns(
+    reader: &Reader,
+    list: List,
+    row: &Row,
+    around: &Around,
+    past: &Past,
+) -> Result<Turns, Error> {
+    let text = |name: &str| {
+        cell::text_field(list, row, name)
+            .unwrap_or_default()
+            .to_owned()
+    };
+    let consent = Consent {
+        provider: text("provider"),
+        account: text("account"),
+        user_id: text("user_id"),
+        kind: around.kind,
+        app: around.app.clone(),
+        purpose: text("purpose"),
+    };
+    let whole = reader.consent_at(&consent, Timestamp::from_ms(i64::MAX))?;
+    let mut turns = Turns::new();
+    for event in &past.events {
+        let seq = ways::seq_of(List::Events, event);
+        for turn in whole.turns.iter().filter(|turn| Some(turn.seq) == seq) {
+            let told = match turn.before {
+                Some(before) => format!("{before} to {}", turn.after),
+                None => turn.after.to_string(),
+            };
+            turns.entry(event.key.id).or_default().push(told);
+        }
+    }
+    Ok(turns)
 }
 
 fn page(reader: &Reader, row: &Row, kinds: Kinds) -> Result<Option<ReaderPage>, Error> {

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use crate::domain::page::{Cell, Cursor, List, Page, Row};
 use crate::domain::time::{Timestamp, span};
-use crate::store::query::{Connected, Reader};
+use crate::store::query::{Connected, Kinds, Reader};
 use crate::store::today::backup_words;
 use crate::store::{Error, lock};
 use crate::tui::LinkCard;
@@ -86,14 +86,10 @@ pub fn answer(
             ticket: *ticket,
             count: reader.count(*list, query, COUNT_MAX)?,
         }),
-        Effect::Raw { list, row, kinds } => {
-            let found = raw(reader, *list, row)?;
-            let found = lookup::complete(reader, *list, row, *kinds, found)?;
-            tell(Msg::Raw {
-                of: (*list, row.key.clone()),
-                raw: found.map(Box::new),
-            })
-        }
+        Effect::Raw { list, row, kinds } => tell(Msg::Raw {
+            of: (*list, row.key.clone()),
+            raw: belongings(reader, *list, row, *kinds)?.map(Box::new),
+        }),
         Effect::Choices {
             ticket,
             list,
@@ -175,6 +171,11 @@ fn rows(reader: &Reader, load: &Load) -> Result<(Page, Newer), Error> {
         }
     };
     Ok((found, newer))
+}
+
+/// All that belongs to a row.
+fn belongings(reader: &Reader, list: List, row: &Row, kinds: Kinds) -> Result<Option<Raw>, Error> {
+    lookup::complete(reader, list, row, kinds, raw(reader, list, row)?)
 }
 
 /// The webhook behind a row, if it is one alone.

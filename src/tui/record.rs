@@ -17,7 +17,7 @@ use crate::tui::place::Face;
 use crate::tui::reader;
 use crate::tui::rows::{Piece, RecordLine, Rows};
 use crate::tui::theme::Meaning;
-use crate::tui::timeline;
+use crate::tui::timeline::{self, Turns};
 use crate::tui::tree::{Fault, Tree};
 use crate::tui::ways;
 
@@ -38,6 +38,8 @@ pub struct Raw {
     pub events: Vec<Row>,
     /// The events that made the row.
     pub past: Past,
+    /// What those events did to the consent that the row is about.
+    pub turns: Turns,
     /// What the row did to consents.
     pub around: Option<Around>,
     /// Of a reader: everything.
@@ -190,6 +192,11 @@ impl Record {
             Face::History => self.history(&mut rows, frame.when),
             Face::Consent => self.consent(&mut rows, frame.when),
             Face::Reader => self.reader(&mut rows, frame.when),
+        }
+        if self.tree.is_none()
+            && let Some(body) = self.body()
+        {
+            self.tree = Some(Tree::of(body));
         }
         self.rows = rows;
     }
@@ -346,7 +353,7 @@ impl Record {
             return;
         };
         let own = (self.list == List::Events).then_some(self.row.key.id);
-        timeline::history(rows, &raw.past, own, when);
+        timeline::history(rows, &raw.past, own, &raw.turns, when);
     }
 
     fn consent(&self, rows: &mut Rows, when: When) {

@@ -14,7 +14,7 @@ const LABEL_WIDTH: usize = 16;
 const LABEL_WIDTH_MIN: usize = 10;
 
 /// Below so many cells two values do not stand side by side.
-const BESIDE_WIDTH_MIN: usize = 18;
+const BESIDE_WIDTH_MIN: usize = 14;
 
 /// A part of a line, and how it looks.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -149,6 +149,11 @@ impl Rows {
         self.width.saturating_sub(self.label_width() + 4) / 2
     }
 
+    /// There is room for two values side by side.
+    pub fn has_beside(&self) -> bool {
+        self.half() >= BESIDE_WIDTH_MIN
+    }
+
     fn value_width(&self) -> usize {
         self.width.saturating_sub(self.label_width() + 2).max(8)
     }
@@ -224,7 +229,7 @@ impl Rows {
     /// Two values side by side; where there is no room, one below the other with a mark each.
     pub fn put_beside(&mut self, line: &RecordLine, left: &[Piece], right: &[Piece]) {
         let half = self.half();
-        if half < BESIDE_WIDTH_MIN {
+        if !self.has_beside() {
             if left == right {
                 return self.put_line(line.clone(), left);
             }

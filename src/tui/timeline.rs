@@ -12,7 +12,7 @@ use crate::tui::theme::Meaning;
 use crate::tui::ways;
 
 /// From so many days on a stretch without events is told.
-const GAP_DAYS: i64 = 2;
+const GAP_DAYS: i64 = 7;
 
 /// So many consents of one event are named.
 const CONSENTS_MAX: usize = 6;
@@ -111,7 +111,7 @@ pub fn events(rows: &mut Rows, past: &[Row], own: Option<i64>, turns: &Turns, wh
 }
 
 /// The history of a row.
-pub fn history(rows: &mut Rows, past: &Past, own: Option<i64>, when: When) {
+pub fn history(rows: &mut Rows, past: &Past, own: Option<i64>, turns: &Turns, when: When) {
     if past.events.is_empty() {
         rows.say(
             "No event is kept that this row came from: they were erased or dropped, or none names it.",
@@ -123,7 +123,7 @@ pub fn history(rows: &mut Rows, past: &Past, own: Option<i64>, when: When) {
     let more = if past.more { ", and older ones" } else { "" };
     let of = Printable::line(&past.of);
     rows.heading(&format!("{}: {count} events{more}", of.as_str()));
-    events(rows, &past.events, own, &Turns::new(), when);
+    events(rows, &past.events, own, turns, when);
     if past.more {
         rows.put("", "older ones: `e` lists them all", Meaning::Quiet);
     }

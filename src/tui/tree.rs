@@ -364,7 +364,11 @@ fn inside(raw: &str) -> &str {
 
 /// The beginning of `text`, at most so many bytes.
 fn first(text: &str, bytes: usize) -> &str {
-    &text[..text.floor_char_boundary(bytes)]
+    let mut end = bytes.min(text.len());
+    while !text.is_char_boundary(end) {
+        end -= 1;
+    }
+    &text[..end]
 }
 
 /// A piece of JSON on one line, without blanks outside strings.
@@ -437,7 +441,7 @@ fn code_point(raw: &str) -> (Option<char>, usize) {
         return (None, 1);
     };
     let pair: Vec<u16> = std::iter::once(high).chain(unit(6)).collect();
-    match char::decode_utf16(pair.into_iter()).next() {
+    match char::decode_utf16(pair).next() {
         Some(Ok(c)) => (Some(c), c.len_utf16() * 6),
         _ => (None, 6),
     }
@@ -498,7 +502,6 @@ impl<'a> Parser<'a> {
             let byte = self.peek();
             next = match (next, byte) {
                 (Next::Behind, None) if self.within.is_empty() => return Ok(self.nodes),
-                (_, None) => return self.fault(),
                 (Next::ItemOrEnd, Some(b']')) | (Next::KeyOrEnd, Some(b'}')) => self.end(),
                 (Next::Value | Next::ItemOrEnd, Some(byte)) => self.value(byte)?,
                 (Next::KeyOrEnd | Next::Key, Some(b'"')) => self.name()?,

@@ -14,6 +14,7 @@ mod backup;
 mod cli;
 mod clients;
 mod crash;
+mod detail;
 mod duplicates;
 mod floors;
 mod hooks;

@@ -203,7 +203,7 @@ fn differences(
 #[derive(Default)]
 struct Wordings {
     state: State,
-    wordings: HashMap<String, String>,
+    by_purpose: HashMap<String, String>,
     version_seqs: HashMap<String, i64>,
 }
 
@@ -216,7 +216,7 @@ impl Wordings {
                     .insert(stated.purpose.clone(), told.place.seq);
             }
             if let Some(wording) = &stated.wording {
-                self.wordings
+                self.by_purpose
                     .insert(stated.purpose.clone(), wording.clone());
             }
         }
@@ -230,7 +230,7 @@ impl Wordings {
                 method: known.method.clone(),
                 version: known.version.clone(),
                 evidence: known.evidence.clone(),
-                wording: self.wordings.get(purpose).cloned(),
+                wording: self.by_purpose.get(purpose).cloned(),
                 seq: known.seq,
                 version_seq: self
                     .version_seqs

@@ -18,8 +18,10 @@ use crate::store::today::{PeriodPrice, monthly};
 
 words! {
     /// What a timeline can be narrowed to.
+    #[derive(Default)]
     Kinds {
         /// Everything.
+        #[default]
         All = "all",
         /// Subscriptions.
         Subscriptions = "subscriptions",
@@ -100,12 +102,6 @@ pub struct Money {
     pub refunds: u64,
     /// Minor units a month of what renews and has a price, as Today counts them.
     pub monthly_minor: i128,
-}
-
-impl Default for Kinds {
-    fn default() -> Self {
-        Self::All
-    }
 }
 
 /// A partial index is used only where its own condition is repeated.

@@ -11,7 +11,7 @@ mod travel;
 
 mod list;
 
-mod record;
+pub mod record;
 
 mod prompt;
 

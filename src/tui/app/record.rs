@@ -16,6 +16,19 @@ use crate::tui::ways;
 /// A step of the border between list and opened row, in percent.
 const SHARE_STEP: i16 = 5;
 
+/// From so many cells on the body stands beside what was read out of it.
+const BODY_BESIDE_WIDTH: u16 = 120;
+
+/// The cells that the body beside a face takes.
+pub fn beside_width(face: Face, pane_width: u16) -> u16 {
+    let has_body = matches!(face, Face::Fields | Face::Consent);
+    if has_body && pane_width >= BODY_BESIDE_WIDTH {
+        pane_width / 2
+    } else {
+        0
+    }
+}
+
 /// Showing.
 impl App {
     /// The opened row follows the selected one.
@@ -56,10 +69,12 @@ impl App {
     }
 
     pub(super) fn lay_out_record(&mut self) {
-        let width = usize::from(self.layout().pane.width.saturating_sub(1));
+        let pane_width = self.layout().pane.width;
         let when = self.when();
         if let (Some(pane), Some(record)) = (self.history.here().pane, &mut self.record) {
             let face = record.face(pane.face);
+            let own = pane_width - beside_width(face, pane_width);
+            let width = usize::from(own.saturating_sub(1));
             record.lay_out(Frame {
                 face,
                 width,

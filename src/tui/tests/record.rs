@@ -391,3 +391,29 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn the_faces_of_an_opened_row_at_four_sizes() {
+    for (name, keys) in [
+        ("reader_page", "3\n"),
+        ("consent_before_and_after", "6\n"),
+        ("body_tree", "7\n\tjjj"),
+        ("fields", "4\n"),
+        ("history", "4\n\t"),
+        ("copy_menu", "7\n\tjjy"),
+    ] {
+        let mut shown = String::new();
+        for (width, height) in [(40, 10), (80, 24), (120, 40), (250, 60)] {
+            let mut session = Session::open(12, (width, height));
+            session.keys(keys);
+            shown.extend([format!("{width}x{height}\n")]);
+            // The list beside it has snapshots of its own.
+            let from = usize::from(session.app.layout().pane.x);
+            for line in session.text().lines().filter(|line| !line.is_empty()) {
+                let skipped: String = line.chars().skip(from.min(60)).collect();
+                shown.extend([skipped.trim_end(), "\n"]);
+            }
+        }
+        insta::assert_snapshot!(name, shown);
+    }
+}

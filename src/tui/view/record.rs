@@ -3,6 +3,7 @@
 use ratatui::layout::Rect;
 
 use crate::tui::app::App;
+use crate::tui::app::record::beside_width;
 use crate::tui::cell;
 use crate::tui::layout::Layout;
 use crate::tui::place::{Face, Pane};
@@ -44,6 +45,7 @@ pub fn draw(paint: &mut Paint<'_>, app: &App, layout: &Layout) -> Cursor {
     {
         path(paint, &tree.path(pane.line), area);
     }
+    let body = beside(paint, record, face, body);
     let mut cursor = None;
     for (y, line) in (0..body.height).zip(pane.top..record.len(face)) {
         draw_line(paint, record, face, line, body, y);
@@ -53,6 +55,24 @@ pub fn draw(paint: &mut Paint<'_>, app: &App, layout: &Layout) -> Cursor {
         }
     }
     cursor
+}
+
+/// Where there is room, the body beside what was read out of it. What is left for the face itself.
+fn beside(paint: &mut Paint<'_>, record: &Record, face: Face, area: Rect) -> Rect {
+    let width = beside_width(face, area.width);
+    let Some(Ok(tree)) = record.tree.as_ref().filter(|_| width > 0) else {
+        return area;
+    };
+    let own = Rect::new(area.x, area.y, area.width - width, area.height);
+    let other = Rect::new(own.right(), area.y, width, area.height);
+    for y in 0..other.height {
+        paint.line_from(other, y, 0, &[("│", Meaning::Quiet)]);
+        if let Some(line) = tree.line(usize::from(y)) {
+            let within = Rect::new(other.x + 1, other.y, other.width - 1, other.height);
+            draw_value(paint, &line, within, y);
+        }
+    }
+    own
 }
 
 /// What stands between list and opened row.
@@ -113,7 +133,8 @@ fn path(paint: &mut Paint<'_>, path: &str, area: Rect) {
     let mut shown = path;
     let mut cut = false;
     if path.len() > 4 * room {
-        shown = &path[path.ceil_char_boundary(path.len() - 4 * room)..];
+        let end = path.char_indices().rev().nth(room);
+        shown = end.map_or(path, |(at, _)| &path[at..]);
         cut = true;
     }
     while usize::from(width(shown)) + usize::from(cut) > room && !shown.is_empty() {
