@@ -96,15 +96,15 @@ fn purpose(rows: &mut Rows, one: &Difference, when: When) {
         _ => '~',
     };
     let name = Printable::line(&one.purpose);
-    let line = RecordLine::new(name.as_str()).marked(mark);
+    rows.heading_marked(mark, name.as_str());
     if rows.has_beside() {
         rows.put_beside(
-            &line,
+            &RecordLine::default(),
             &[Piece::new("before", Meaning::Quiet)],
             &[Piece::new("after", Meaning::Quiet)],
         );
     } else {
-        rows.put_line(line, &[Piece::new("- before, + after", Meaning::Quiet)]);
+        rows.put("", "- before, + after", Meaning::Quiet);
     }
     let facts = facts(one.before.as_ref(), when)
         .into_iter()

@@ -197,6 +197,11 @@ impl Rows {
         });
     }
 
+    /// A heading with a mark.
+    pub fn heading_marked(&mut self, mark: char, text: &str) {
+        self.push(RecordLine::new(text).marked(mark));
+    }
+
     /// A label and a value.
     pub fn put(&mut self, label: &str, text: &str, meaning: Meaning) {
         self.put_line(RecordLine::new(label), &[Piece::new(text, meaning)]);

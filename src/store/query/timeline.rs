@@ -104,6 +104,7 @@ pub struct Money {
     pub monthly_minor: i128,
 }
 
+/// By the id; of the reader what names none; cancels that named another and were found to belong; the row's own first.
 /// A partial index is used only where its own condition is repeated.
 const OF_SUBSCRIPTION: &str = "\
 select at, id from events indexed by events_subscription
@@ -113,6 +114,12 @@ select at, id from events indexed by events_folded
 where provider = ?1 and account = ?2 and user_id = ?4 and subscription_id is null
   and (substr(type, 1, 4) in ('subs', 'cons', 'agre', 'expe', 'iden') or type = 'payment.refunded')
   and (substr(type, 1, 4) = 'subs' or type = 'payment.refunded')
+union
+select e.at, e.id from cancellations c indexed by cancellations_subscription
+cross join events e on e.id = c.id
+where c.provider = ?1 and c.account = ?2 and c.subscription_id = ?3
+union
+select at, id from events where id = ?6
 order by at desc, id desc limit ?5";
 
 const OF_PAYMENT: &str = "\
@@ -265,6 +272,7 @@ impl Reader {
             Sql::from(id.to_owned()),
             reader_of(list, row),
             limit_of(limit),
+            Sql::from(row.key.id),
         ];
         self.past_by(
             format!("subscription {id}"),
