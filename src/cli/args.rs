@@ -323,6 +323,36 @@ pub enum Corrupt {
     Body,
 }
 
+/// What `user erase` takes.
+#[derive(Args, Clone, Debug)]
+pub struct EraseArgs {
+    /// An e-mail, a phone, a provider's id, or provider[/account]:id
+    pub who: String,
+    /// Do it; it cannot be taken back
+    #[arg(long)]
+    pub yes: bool,
+    /// What stays of each event, so that past figures do not change
+    #[arg(long, value_enum, default_value_t, value_name = "WHAT")]
+    pub residue: Residue,
+}
+
+/// What stays of an erased event.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub enum Residue {
+    /// Provider, account, type, day, plan and amount.
+    #[default]
+    Anonymous,
+    /// Nothing: past figures change.
+    None,
+}
+
+impl Residue {
+    /// Whether anything stays.
+    pub const fn keeps(self) -> bool {
+        matches!(self, Self::Anonymous)
+    }
+}
+
 /// What `tests` does.
 #[derive(Clone, Debug, Subcommand)]
 pub enum TestsCommand {
@@ -511,6 +541,8 @@ pub enum UserCommand {
         #[arg(long)]
         force: bool,
     },
+    /// Erase them: what it would take, and with --yes the erasure
+    Erase(EraseArgs),
 }
 
 /// What `prove` takes.
@@ -585,8 +617,8 @@ pub enum ConfigCommand {
     Check,
     /// Change keys, comments kept
     Set {
-        /// KEY VALUE, and more of them; a last KEY without a value: read from stdin, so that a secret stays out of the
-        /// shell's history
+        /// KEY VALUE, and more of them. A secret's KEY stands alone, a line on stdin for each: a command line can be
+        /// read by others
         #[arg(required = true, value_name = "KEY VALUE")]
         pairs: Vec<String>,
     },

@@ -9,7 +9,6 @@ use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::Duration;
 
 use anyhow::{Context as _, Result};
-use rustix::process::Signal;
 
 use crate::cli::args::Global;
 use crate::cli::context::Context;
@@ -200,7 +199,7 @@ pub fn stop(
     child: Option<Child>,
     out: &mut Out,
 ) -> Result<()> {
-    running::signal(running, Signal::TERM)?;
+    running::ask_to_stop(&context.database, Some(running))?;
     stopped(context, running, child, out)
 }
 

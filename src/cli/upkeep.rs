@@ -10,10 +10,14 @@ use crate::cli::interrupt;
 use crate::cli::out::Out;
 use crate::cli::table::{json_text, tame};
 use crate::cli::{lists, tasks};
+use crate::domain::count::in_words;
 use crate::domain::page::List;
 use crate::domain::printable::Printable;
 use crate::store::task::Task;
 use crate::store::upkeep::verify::{Verified, check_noted, length, verify_until};
+
+/// What an interrupted rebuild leaves.
+const UNTOUCHED: &str = "no delivery was touched";
 
 /// Lists what was kept and not understood, or reads it again.
 pub fn quarantine(
@@ -54,7 +58,7 @@ pub fn within(term: &str, args: &ListArgs) -> ListArgs {
 
 /// Folds everything again, or compares only; exit code 1 if anything differs.
 pub fn rebuild(context: &Context, check: bool, out: &mut Out) -> Result<()> {
-    let report = tasks::submit_until(context, Task::Rebuild { check })?;
+    let report = tasks::submit_until(context, Task::Rebuild { check }, UNTOUCHED)?;
     tasks::report(context, &report, out)?;
     if check && report.changed > 0 {
         return Err(Failure::silent(FAILED).into());
@@ -79,7 +83,11 @@ pub fn verify(context: &Context, args: &VerifyArgs, out: &mut Out) -> Result<()>
     }
     // On a damaged chain a comparison of what was folded out of it says nothing.
     let drift = if verified.is_sound() && !args.deliveries {
-        Some(tasks::submit_until(context, Task::Rebuild { check: true }))
+        Some(tasks::submit_until(
+            context,
+            Task::Rebuild { check: true },
+            UNTOUCHED,
+        ))
     } else {
         None
     };
@@ -131,20 +139,18 @@ pub fn tell(verified: &Verified, out: &mut Out) -> Result<()> {
     } = verified;
     if verified.is_sound() {
         out.line(format!(
-            "the chain holds: {deliveries} deliveries, {erased} of them erased"
+            "the chain holds: {}, {erased} of them erased",
+            in_words(*deliveries, "delivery", "deliveries")
         ))?;
         if *last_seq > 0 {
             out.line(format!("its end: {}", verified.end()))?;
         }
         return Ok(());
     }
-    let word = if *damaged == 1 {
-        "thing is"
-    } else {
-        "things are"
-    };
     out.line(format!(
-        "{damaged} {word} wrong; {deliveries} deliveries were looked at"
+        "{} wrong; {} looked at",
+        in_words(*damaged, "thing is", "things are"),
+        in_words(*deliveries, "delivery was", "deliveries were")
     ))?;
     for one in &verified.damage {
         let place = one.seq.map_or_else(String::new, |seq| format!("{seq}: "));

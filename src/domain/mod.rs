@@ -19,3 +19,5 @@ pub mod page;
 pub mod printable;
 
 pub mod size;
+
+pub mod count;

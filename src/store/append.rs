@@ -18,9 +18,13 @@ use crate::domain::time::{DAY_MS, MINUTE_MS, SECOND_MS, Timestamp};
 use crate::store::Error;
 use crate::store::inbox::Job;
 use crate::store::schema::{READER_VERSION, hex, random};
+use crate::store::upkeep::erasures;
 
 /// The reason of a duplicate whose bytes are not those of the first.
 pub const OTHER_CONTENT: &str = "same id, other content";
+
+/// The reason of a duplicate of a delivery that was erased: its own bytes are not kept.
+const ERASED_SINCE: &str = "repeats a delivery that was erased";
 
 const OTHER_GENERATION: &str = "the same fact in the provider's other format";
 
@@ -211,6 +215,8 @@ pub(crate) struct Verdict {
     pub(crate) duplicate_of: Option<i64>,
     pub(crate) reason: Option<String>,
     rule: Option<KeyRule>,
+    /// What it repeats was erased, and so its own bytes are not kept either.
+    pub(crate) erased: bool,
 }
 
 impl Verdict {
@@ -219,6 +225,7 @@ impl Verdict {
             let reason = match twin.rule {
                 KeyRule::OtherGeneration(_) => Some(OTHER_GENERATION.to_owned()),
                 _ if twin.bytes == Bytes::Other => Some(OTHER_CONTENT.to_owned()),
+                _ if twin.bytes == Bytes::Erased => Some(ERASED_SINCE.to_owned()),
                 _ => None,
             };
             return Self {
@@ -226,6 +233,7 @@ impl Verdict {
                 duplicate_of: Some(twin.seq),
                 reason,
                 rule: Some(twin.rule),
+                erased: twin.bytes == Bytes::Erased,
             };
         }
         let (outcome, reason) = match &reading.content {
@@ -237,14 +245,16 @@ impl Verdict {
             duplicate_of: None,
             reason,
             rule: reading.keys.first().map(|key| key.rule),
+            erased: false,
         }
     }
 }
 
 const INSERT: &str = "insert into deliveries (seq, received_at, provider, account, hook, outcome, duplicate_of, reason,
     dedupe_policy, dedupe_key, confidence, credential, identity_proof, remote_ip, origin, test, provider_type,
-    reader_version, body_bytes, salt, commitment, link, headers, body)
-    values (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21, ?22, ?23, ?24)";
+    reader_version, body_bytes, salt, commitment, link, headers, body, erased_at)
+    values (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21, ?22, ?23, ?24,
+    ?25)";
 
 fn insert(
     conn: &Connection,
@@ -265,6 +275,12 @@ fn insert(
     ];
     let link = link_of(&head.link, seq, &received_at, place, &commitment);
     let key = reading.keys.first().map(|key| without_nul(&key.key));
+    let kept = !verdict.erased;
+    let headers = if kept {
+        headers_text(&delivery.headers)
+    } else {
+        "[]".to_owned()
+    };
     conn.prepare_cached(INSERT)?.execute(params![
         seq,
         received_at,
@@ -275,7 +291,7 @@ fn insert(
         verdict.duplicate_of,
         verdict.reason,
         verdict.rule.map(KeyRule::policy),
-        key,
+        key.filter(|_| kept),
         verdict.rule.map(|rule| rule.confidence().as_str()),
         delivery.credential,
         delivery.identity_proof.map(IdentityProof::as_str),
@@ -285,11 +301,12 @@ fn insert(
         without_nul(&reading.label),
         READER_VERSION,
         i64::try_from(delivery.body.len()).unwrap_or(i64::MAX),
-        salt,
+        kept.then_some(salt),
         commitment,
         link,
-        headers_text(&delivery.headers),
-        Body(&delivery.body),
+        headers,
+        kept.then_some(Body(&delivery.body)),
+        (!kept).then_some(&received_at),
     ])?;
     Ok(link)
 }
@@ -326,6 +343,9 @@ struct Known {
 const KNOWN: &str =
     "select d.seq, d.received_at, d.outcome, d.test, d.salt, d.commitment from delivery_keys k
     join deliveries d on d.seq = k.seq where k.hash = ?1";
+
+const ERASED: &str =
+    "select seq, received_at, outcome, test, salt, commitment from deliveries where seq = ?1";
 
 impl Known {
     fn from_row(row: &Row<'_>) -> rusqlite::Result<Self> {
@@ -452,11 +472,22 @@ impl Seen<'_> {
     }
 
     fn known(&self, key: &str, rule: KeyRule) -> Result<Option<Known>, Error> {
-        let known = self
+        let hash = key_hash(self.delivery, key, rule);
+        let mut known = self
             .conn
             .prepare_cached(KNOWN)?
-            .query_row([key_hash(self.delivery, key, rule)], Known::from_row)
+            .query_row([hash], Known::from_row)
             .optional()?;
+        if known.is_none()
+            && matches!(rule, KeyRule::Id | KeyRule::Natural)
+            && let Some(seq) = erasures::first_of(self.conn, &hash)?
+        {
+            known = self
+                .conn
+                .prepare_cached(ERASED)?
+                .query_row([seq], Known::from_row)
+                .optional()?;
+        }
         Ok(known.filter(|known| Some(known.seq) != self.except))
     }
 
@@ -547,6 +578,9 @@ pub(crate) fn remember_keys(
     reading: &Reading,
     twin: Option<&Twin>,
 ) -> Result<(), Error> {
+    if twin.is_some_and(|twin| twin.bytes == Bytes::Erased) {
+        return Ok(());
+    }
     let add = "insert into delivery_keys (hash, seq) values (?1, ?2) on conflict (hash) do nothing";
     if delivery.origin == Origin::Import {
         conn.prepare_cached(add)?
@@ -642,6 +676,30 @@ pub(crate) fn stored_after(conn: &Connection, seq: i64, limit: i64) -> Result<Ve
         conn.prepare_cached(&format!("{STORED} where seq > ?1 order by seq limit ?2"))?;
     let rows = statement.query_map([seq, limit], stored)?;
     Ok(rows.collect::<rusqlite::Result<_>>()?)
+}
+
+/// The same, and not more once their bodies have `bytes_max` bytes together; one may always be.
+pub(crate) fn stored_some(
+    conn: &Connection,
+    seq: i64,
+    limit: i64,
+    bytes_max: usize,
+) -> Result<Vec<Stored>, Error> {
+    let mut statement =
+        conn.prepare_cached(&format!("{STORED} where seq > ?1 order by seq limit ?2"))?;
+    let mut rows = statement.query([seq, limit])?;
+    let (mut some, mut bytes) = (Vec::new(), 0);
+    while bytes < bytes_max
+        && let Some(row) = rows.next()?
+    {
+        let stored = stored(row)?;
+        bytes += stored
+            .delivery
+            .as_ref()
+            .map_or(0, |delivery| delivery.body.len());
+        some.push(stored);
+    }
+    Ok(some)
 }
 
 /// The delivery at `seq`, if there is one.

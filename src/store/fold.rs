@@ -82,9 +82,11 @@ impl Trouble {
 impl From<Error> for Trouble {
     fn from(error: Error) -> Self {
         match error {
-            Error::Unwritable(_) | Error::Busy | Error::Interrupted | Error::Io { .. } => {
-                Self::Passing(error)
-            }
+            Error::Full(_)
+            | Error::Unwritable(_)
+            | Error::Busy
+            | Error::Interrupted
+            | Error::Io { .. } => Self::Passing(error),
             Error::Sqlite(cause) => match cause.sqlite_error_code() {
                 Some(
                     ErrorCode::OutOfMemory | ErrorCode::DatabaseCorrupt | ErrorCode::CannotOpen,
@@ -231,10 +233,12 @@ impl Folder {
         seq: i64,
         now: Timestamp,
     ) -> Result<(), Trouble> {
+        let after = self.seq;
         self.guarded(conn, |projector| {
             if !batch.is_empty() {
                 projector.project(conn, batch, now)?;
             }
+            projector.stand_in(conn, after, seq)?;
             set_meta(conn, "folded_seq", &seq.to_string())
         })?;
         self.seq = seq;
@@ -447,20 +451,8 @@ impl Folder {
     }
 
     /// A stored row as something to fold; `None` if it gives no events.
-    pub(crate) fn unfolded(&self, row: Stored) -> Option<Unfolded> {
-        let delivery = row.delivery.filter(|_| row.outcome == Outcome::Stored)?;
-        let mut reading = self.read(&delivery);
-        // A rebuild keeps the stored decision, and so the key that folding orders by.
-        match (row.dedupe_key, reading.keys.first_mut()) {
-            (Some(stored), Some(first)) => first.key = stored,
-            (None, _) => reading.keys.clear(),
-            (Some(_), None) => {}
-        }
-        Some(Unfolded {
-            seq: row.seq,
-            delivery,
-            reading,
-        })
+    fn unfolded(&self, row: Stored) -> Option<Unfolded> {
+        unfolded(&self.read, row)
     }
 
     /// Folds the next chunk with a transaction for each delivery, setting aside those that fail alone.
@@ -507,6 +499,23 @@ impl Folder {
     }
 }
 
+/// A stored row, read again by `read`; `None` if it gives no events.
+pub(crate) fn unfolded(read: &ReadFn, row: Stored) -> Option<Unfolded> {
+    let delivery = row.delivery.filter(|_| row.outcome == Outcome::Stored)?;
+    let mut reading = reading(read, &delivery);
+    // A rebuild keeps the stored decision, and so the key that folding orders by.
+    match (row.dedupe_key, reading.keys.first_mut()) {
+        (Some(stored), Some(first)) => first.key = stored,
+        (None, _) => reading.keys.clear(),
+        (Some(_), None) => {}
+    }
+    Some(Unfolded {
+        seq: row.seq,
+        delivery,
+        reading,
+    })
+}
+
 fn reading(read: &ReadFn, delivery: &Delivery) -> Reading {
     catch_unwind(AssertUnwindSafe(|| read(delivery))).unwrap_or_else(|_| {
         Reading::unreadable(
@@ -519,9 +528,14 @@ fn reading(read: &ReadFn, delivery: &Delivery) -> Reading {
 /// Notes that everything is to be folded again by this version, inside the caller's transaction. `Folder::reload` takes
 /// it up.
 pub(crate) fn start_over(conn: &Connection) -> Result<(), Error> {
-    set_meta(conn, CLEARING, "1")?;
-    set_meta(conn, "folded_seq", "0")?;
+    empty_first(conn)?;
     set_meta(conn, "reader_version", &READER_VERSION.to_string())
+}
+
+/// Notes that the projections are to be emptied and everything folded again, inside the caller's transaction.
+pub(crate) fn empty_first(conn: &Connection) -> Result<(), Error> {
+    set_meta(conn, CLEARING, "1")?;
+    set_meta(conn, "folded_seq", "0")
 }
 
 /// The version that the ledger was last read by; 0 if it does not say.

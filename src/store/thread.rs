@@ -137,6 +137,7 @@ impl Core {
             doubted_until: None,
         };
         core.take_over()?;
+        core.task = upkeep::erase::resumed(&core.conn)?.map(Running::unasked);
         core.shared.vitals.look(&core.conn)?;
         core.show();
         Ok(core)
@@ -618,9 +619,15 @@ impl Core {
         }
     }
 
-    /// Empties the write-ahead log, where erased bytes may still stand.
-    pub(crate) fn empty_log(&mut self) {
-        self.checkpoint("truncate", IDLE);
+    /// Empties the write-ahead log, where erased bytes may still stand; whether nobody was in the way.
+    pub(crate) fn empty_log(&mut self) -> bool {
+        self.checkpoint("truncate", IDLE)
+    }
+
+    /// Counts the ring again, from which rows were taken.
+    pub(crate) fn reload_ring(&mut self) -> Result<(), Error> {
+        self.ring = Ring::load(&self.conn, RING)?;
+        Ok(())
     }
 
     /// After a panic in the middle of something: nothing in memory is believed.
@@ -796,6 +803,7 @@ fn again(error: &Error) -> Error {
     match error {
         Error::Busy => Error::Busy,
         Error::Interrupted => Error::Interrupted,
+        Error::Full(what) => Error::Full(what.clone()),
         Error::Unwritable(what) => Error::Unwritable(what.clone()),
         other => Error::Unwritable(other.to_string()),
     }

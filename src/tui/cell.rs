@@ -4,6 +4,7 @@
 
 use chrono::Datelike;
 
+use crate::domain::count::{in_words, word as word_for};
 use crate::domain::money::grouped;
 use crate::domain::page::{Cell, Column, Count, List, Row, Shape};
 use crate::domain::printable::Printable;
@@ -67,6 +68,11 @@ pub fn number(value: u64) -> String {
     grouped(i64::try_from(value).unwrap_or(i64::MAX), 0)
 }
 
+/// `1,204 payments`, `1 payment`.
+pub fn counted(count: u64, one: &str, many: &str) -> String {
+    format!("{} {}", number(count), word_for(count, one, many))
+}
+
 /// `1,204` counted, `>10,000` counting stopped, `~5.1 M` from the daily sums.
 pub fn count(count: Count) -> String {
     match count {
@@ -87,7 +93,7 @@ pub fn plain(cell: &Cell) -> String {
         Cell::Int(value) => value.to_string(),
         Cell::Real(value) => value.to_string(),
         Cell::Text(text) => text.clone(),
-        Cell::Blob(bytes) => format!("{} bytes", bytes.len()),
+        Cell::Blob(bytes) => in_words(bytes.len(), "byte", "bytes"),
     }
 }
 
@@ -142,7 +148,7 @@ fn show(
         (_, Cell::Int(value)) => Printable::line(&value.to_string()),
         (_, Cell::Real(value)) => Printable::line(&value.to_string()),
         (_, Cell::Text(text)) => Printable::line(text),
-        (_, Cell::Blob(bytes)) => Printable::line(&format!("{} bytes", bytes.len())),
+        (_, Cell::Blob(bytes)) => Printable::line(&in_words(bytes.len(), "byte", "bytes")),
     }
 }
 
@@ -208,7 +214,7 @@ pub fn json(list: List, row: &Row) -> String {
             Cell::Int(value) => (*value).into(),
             Cell::Real(value) => (*value).into(),
             Cell::Text(text) => text.as_str().into(),
-            Cell::Blob(bytes) => format!("{} bytes", bytes.len()).into(),
+            Cell::Blob(bytes) => in_words(bytes.len(), "byte", "bytes").into(),
         };
         (column.name.to_owned(), value)
     });

@@ -156,10 +156,10 @@ impl Kept {
     /// Writes it into the working directory; what to say of it.
     pub fn keep(&self) -> Result<String, String> {
         let dir = std::env::current_dir().map_err(|error| error.to_string())?;
-        let bytes = cell::number(self.bytes.len() as u64);
+        let bytes = cell::counted(self.bytes.len() as u64, "byte", "bytes");
         match self.write(&dir) {
             Ok(path) => Ok(format!(
-                "{}, {bytes} bytes, is in {}",
+                "{}, {bytes}, is in {}",
                 self.what.title(),
                 path.display()
             )),

@@ -248,11 +248,11 @@ fn money(rows: &mut Rows, money: &[Money]) {
         let amount = |minor: i128| grouped(minor, one.exponent);
         let mut parts = Vec::new();
         if one.payments > 0 {
-            let times = counted(one.payments, "payment");
+            let times = cell::counted(one.payments, "payment", "payments");
             parts.push(format!("{} in {times}", amount(one.paid_minor)));
         }
         if one.refunds > 0 {
-            let times = counted(one.refunds, "refund");
+            let times = cell::counted(one.refunds, "refund", "refunds");
             parts.push(format!("{} back in {times}", amount(one.refunded_minor)));
         }
         if one.monthly_minor != 0 {
@@ -261,11 +261,6 @@ fn money(rows: &mut Rows, money: &[Money]) {
         let label = format!("  {}", Printable::line(&one.currency).as_str());
         rows.put(&label, &parts.join(", "), Meaning::Plain);
     }
-}
-
-fn counted(count: u64, what: &str) -> String {
-    let several = if count == 1 { "" } else { "s" };
-    format!("{} {what}{several}", cell::number(count))
 }
 
 fn also_seen(rows: &mut Rows, page: &ReaderPage, when: When) {

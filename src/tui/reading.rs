@@ -395,8 +395,15 @@ fn proofs(known: &Connected, when: When) -> Vec<Said> {
         })
         .collect();
     lines.extend(known.checks.iter().take(3).map(|check| {
-        let (times, hook) = (counted(check.requests), &check.hook);
-        let text = format!("{times} times on {hook}, last {}", when.ago(check.last_at));
+        let times = match check.requests {
+            1 => "once".to_owned(),
+            times => format!("{} times", counted(times)),
+        };
+        let text = format!(
+            "{times} on {}, last {}",
+            check.hook,
+            when.ago(check.last_at)
+        );
         said("link tried", text, Meaning::Plain)
     }));
     lines

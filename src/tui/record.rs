@@ -334,15 +334,16 @@ impl Record {
         let Some(body) = self.body().cloned() else {
             return;
         };
-        let bytes = cell::number(body.len() as u64);
+        let is_empty = body.is_empty();
+        let bytes = cell::counted(body.len() as u64, "byte", "bytes");
         let dump = Dump::new(body, frame.width, frame.hex);
         let shown = match (dump.is_hex(), frame.hex) {
             (false, _) => "text",
             (true, true) => "in hex",
             (true, false) => "no text, so in hex",
         };
-        rows.put("body", &format!("{bytes} bytes, {shown}"), Meaning::Quiet);
-        if dump.is_hex() || bytes != "0" {
+        rows.put("body", &format!("{bytes}, {shown}"), Meaning::Quiet);
+        if !is_empty {
             self.dump = Some(dump);
         }
     }

@@ -79,12 +79,8 @@ fn gap(later: Timestamp, earlier: Timestamp) -> Option<i64> {
 
 fn say_gap(rows: &mut Rows, days: i64, until_now: bool) {
     let until = if until_now { " until now" } else { "" };
-    let days = cell::number(days.unsigned_abs());
-    rows.put(
-        "",
-        &format!("· {days} days nothing{until} ·"),
-        Meaning::Quiet,
-    );
+    let days = cell::counted(days.unsigned_abs(), "day", "days");
+    rows.put("", &format!("· {days} nothing{until} ·"), Meaning::Quiet);
 }
 
 /// Events with the stretches between them; `own` is the one that is open.
@@ -119,10 +115,10 @@ pub fn history(rows: &mut Rows, past: &Past, own: Option<i64>, turns: &Turns, wh
         );
         return;
     }
-    let count = cell::number(past.events.len() as u64);
+    let count = cell::counted(past.events.len() as u64, "event", "events");
     let more = if past.more { ", and older ones" } else { "" };
     let of = Printable::line(&past.of);
-    rows.heading(&format!("{}: {count} events{more}", of.as_str()));
+    rows.heading(&format!("{}: {count}{more}", of.as_str()));
     events(rows, &past.events, own, turns, when);
     if past.more {
         rows.put("", "older ones: `e` lists them all", Meaning::Quiet);

@@ -128,7 +128,13 @@ impl Reader {
             if let Some(broken) = broken {
                 let wrong =
                     format!("the link of delivery {broken} does not follow from the one before it");
-                link.wrong.get_or_insert(wrong);
+                if link
+                    .wrong
+                    .as_ref()
+                    .is_none_or(|known| known.ends_with(ERASED))
+                {
+                    link.wrong = Some(wrong);
+                }
             }
             if count < LINKS {
                 break;
@@ -138,6 +144,9 @@ impl Reader {
         Ok(Some(link))
     }
 }
+
+/// What can be said of a delivery without a body, as long as no link is broken.
+const ERASED: &str = "its body was erased and cannot be compared any more; its commitment and every link since then hold";
 
 /// The delivery itself: its commitment recomputed, its link not yet.
 fn own_link(conn: &Connection, seq: i64) -> Result<Option<Link>, Error> {
@@ -159,7 +168,10 @@ fn own_link(conn: &Connection, seq: i64) -> Result<Option<Link>, Error> {
                 let wrong = match (body_bytes(row.get_ref(8)?), &salt) {
                     (Some(body), Some(salt)) if commit_to(salt, body)[..] == commitment[..] => None,
                     (Some(_), Some(_)) => Some("its body is not the one that was acknowledged"),
-                    _ => Some("its body is erased and cannot be compared any more"),
+                    _ if row.get_ref(7)? == rusqlite::types::ValueRef::Null => {
+                        Some("its body is gone, and nothing says that it was erased")
+                    }
+                    _ => Some(ERASED),
                 };
                 Ok(Link {
                     seq,

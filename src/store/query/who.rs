@@ -410,6 +410,15 @@ impl Needles {
         Ok(needles)
     }
 
+    /// What readers of these ids, e-mails and phones are told by.
+    pub(crate) fn of_texts<'a>(texts: impl IntoIterator<Item = &'a str>) -> Self {
+        let mut needles = Self::default();
+        for text in texts {
+            needles.add(text);
+        }
+        needles
+    }
+
     fn add(&mut self, text: &str) {
         if let Some(phone) = phone(text) {
             // Shorter digits stand in every other number.

@@ -13,6 +13,7 @@ use base64::engine::general_purpose::STANDARD;
 use rusqlite::{Connection, OptionalExtension, params};
 use serde::{Deserialize, Serialize};
 
+use crate::domain::count::in_words;
 use crate::domain::delivery::{
     Content, Delivery, IdentityProof, Origin, Outcome, ProviderId, Reading,
 };
@@ -21,6 +22,7 @@ use crate::store::append::{Head, commit_to, find_twin, import_hash};
 use crate::store::inbox::Job;
 use crate::store::task::{Progress, Step, Steps, TaskReport};
 use crate::store::thread::Core;
+use crate::store::upkeep::erasures;
 use crate::store::upkeep::room::{self, RESERVE_BYTES};
 use crate::store::{Error, Mode, connect, schema};
 
@@ -205,7 +207,8 @@ fn report(imported: Imported) -> TaskReport {
     } = &imported;
     TaskReport {
         summary: format!(
-            "{stored} stored, {repeats} repeats, {quarantined} not understood, {present} here already"
+            "{stored} stored, {}, {quarantined} not understood, {present} here already",
+            in_words(*repeats, "repeat", "repeats")
         ),
         changed: *stored,
         import: Some(imported),
@@ -232,9 +235,15 @@ fn jobs(
             Some(Found::Whole) => imported.present += 1,
             Some(Found::Erased) => imported.erased += 1,
             None => {
+                let reading = core.folder.read(&delivery);
+                let at = delivery.received_at;
+                if erasures::covers(&core.conn, &delivery, &reading, at)? {
+                    imported.erased += 1;
+                    continue;
+                }
                 places.push(place);
                 jobs.push(Job {
-                    reading: core.folder.read(&delivery),
+                    reading,
                     delivery,
                     admits: None,
                     repeats_at,
@@ -361,6 +370,10 @@ impl Preview {
                     return Ok(());
                 }
                 Some(Found::Erased) => {
+                    imported.erased += 1;
+                    return Ok(());
+                }
+                None if erasures::covers(conn, delivery, reading, delivery.received_at)? => {
                     imported.erased += 1;
                     return Ok(());
                 }

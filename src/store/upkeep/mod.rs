@@ -14,6 +14,15 @@ pub mod tests;
 
 pub mod verify;
 
+mod made;
+
+pub(crate) mod again;
+pub mod erase;
+
+pub mod erasures;
+
+mod reapply;
+
 pub mod copy;
 
 pub mod room;

@@ -13,7 +13,12 @@ fn once(work: impl Fn(&mut Core) -> Result<TaskReport, Error> + Send + 'static) 
 
 pub(crate) fn mark_reviewed(seq: i64) -> Steps {
     once(move |core| {
-        let seq = seq.clamp(0, core.head.seq);
+        let last = core.head.seq;
+        if !(0..=last).contains(&seq) {
+            return Err(Error::Refused(format!(
+                "delivery {seq} is not here, so nobody has reviewed it: the last is {last}"
+            )));
+        }
         core.conn.execute(
             "insert into reviews (reviewed_at, seq) values (?1, ?2)",
             params![core.now().to_string(), seq],

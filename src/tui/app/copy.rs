@@ -129,8 +129,8 @@ impl App {
 
 fn handed(what: &str, bytes: usize) -> String {
     format!(
-        "{what}, {} bytes, handed to the terminal's clipboard",
-        cell::number(bytes as u64)
+        "{what}, {}, handed to the terminal's clipboard",
+        cell::counted(bytes as u64, "byte", "bytes")
     )
 }
 

@@ -20,11 +20,11 @@ pub fn draw(paint: &mut Paint<'_>, menu: &Menu, area: Rect) -> Cursor {
     let top = (menu.selected + 1).saturating_sub(room);
     let mut cursor = None;
     for (line, (place, offer)) in (1..).zip(menu.offers.iter().enumerate().skip(top).take(room)) {
-        let bytes = cell::number(offer.bytes as u64);
+        let bytes = cell::counted(offer.bytes as u64, "byte", "bytes");
         let size = if is_too_long(offer.bytes) {
-            format!("{bytes} bytes, into a file")
+            format!("{bytes}, into a file")
         } else {
-            format!("{bytes} bytes")
+            bytes
         };
         let pieces = [
             (key(offer.what), Meaning::Link),
