@@ -267,7 +267,7 @@ pub fn create_directory_of(database: &Path) -> Result<()> {
 }
 
 /// The machine's zone, else UTC.
-fn machine_zone() -> Zone {
+pub fn machine_zone() -> Zone {
     iana_time_zone::get_timezone()
         .ok()
         .filter(|name| name != "Etc/UTC")

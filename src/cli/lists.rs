@@ -1,5 +1,6 @@
 //! The screen's lists as text, by the screen's filters.
 
+use std::borrow::Cow;
 use std::time::Duration;
 
 use anyhow::Result;
@@ -10,6 +11,7 @@ use crate::cli::failure::Failure;
 use crate::cli::interrupt;
 use crate::cli::out::Out;
 use crate::cli::table::{Format, Head, Sheet};
+use crate::domain::mask::Mask;
 use crate::domain::page::{Cell, Count, Cursor, List, Row};
 use crate::domain::printable::Printable;
 use crate::domain::query::{Query, QueryError, Words};
@@ -55,6 +57,7 @@ pub fn list(
     interrupt::watch(&reader)?;
     let format = context.format(args.format);
     let (heads, places) = heads(list, shown, format);
+    let mask = mask(&reader, args)?;
     let mut sheet = Sheet::new(out, format, heads, reader.zone()?)?;
     let limit = if args.limit == 0 {
         usize::MAX
@@ -73,10 +76,8 @@ pub fn list(
             }
         };
         for row in &page.rows {
-            let cells: Vec<Cell> = places
-                .iter()
-                .map(|place| row.cells[*place].clone())
-                .collect();
+            let cells = shown_cells(list, row, mask);
+            let cells: Vec<Cell> = places.iter().map(|place| cells[*place].clone()).collect();
             sheet.row(&cells)?;
         }
         left = left.saturating_sub(page.rows.len());
@@ -105,6 +106,23 @@ pub fn list(
         ))?;
     }
     Ok(())
+}
+
+/// What masks personal data, where that is asked for.
+fn mask(reader: &Reader, args: &ListArgs) -> Result<Option<Mask>> {
+    Ok(args.redact.then(|| reader.mask()).transpose()?)
+}
+
+/// The cells of a row, personal data masked where there is a mask.
+pub fn shown_cells(list: List, row: &Row, mask: Option<Mask>) -> Cow<'_, [Cell]> {
+    match mask {
+        None => Cow::Borrowed(&row.cells),
+        Some(mask) => columns(list)
+            .iter()
+            .zip(&row.cells)
+            .map(|(column, cell)| mask.cell(column.name, cell))
+            .collect(),
+    }
 }
 
 /// The heads, and where in a row their cells stand.
@@ -202,6 +220,7 @@ pub fn follow(context: &Context, args: &ListArgs, out: &mut Out) -> Result<()> {
     interrupt::watch(&reader)?;
     let mut seen = reader.status(context.clock.now())?.folded_seq;
     let heads = columns(List::Events).iter().map(Head::from).collect();
+    let mask = mask(&reader, args)?;
     let mut sheet = Sheet::new(out, format, heads, reader.zone()?)?;
     let mut version = 0;
     loop {
@@ -215,7 +234,7 @@ pub fn follow(context: &Context, args: &ListArgs, out: &mut Out) -> Result<()> {
                 continue;
             }
             for row in news(context, &reader, &args.query, &mut seen)? {
-                sheet.row(&row.cells)?;
+                sheet.row(&shown_cells(List::Events, &row, mask))?;
             }
             sheet.flush()?;
         }

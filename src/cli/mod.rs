@@ -82,6 +82,8 @@ pub mod prove;
 
 pub mod demo;
 
+pub mod shot;
+
 pub mod settings;
 
 pub mod doctor;
@@ -107,7 +109,7 @@ pub fn run(cli: &Cli) -> Result<()> {
     };
     match command {
         Command::Serve { detached } => serve::run(global, *detached, out),
-        Command::Tui { query } => start::screen(&context()?, query),
+        Command::Tui { query, redact } => start::screen(&context()?, query, *redact),
         Command::Events { list, follow: true } => lists::follow(&look(out)?, list, out),
         Command::Events { list, .. } => lists::run(&look(out)?, List::Events, list, out),
         Command::Users(args) => lists::run(&look(out)?, List::Users, args, out),
@@ -118,7 +120,7 @@ pub fn run(cli: &Cli) -> Result<()> {
         Command::Payments(args) => lists::run(&look(out)?, List::Payments, args, out),
         Command::Deliveries(args) => lists::run(&look(out)?, List::Deliveries, args, out),
         Command::Today(args) => today::run(&look(out)?, args, out),
-        Command::Show { seq, body } => show::run(&look(out)?, *seq, *body, out),
+        Command::Show { seq, body, redact } => show::run(&look(out)?, *seq, *body, *redact, out),
         Command::Sql(args) => sql::run(&look(out)?, args, out),
         Command::Connect { provider } => connect::run(global, provider, out),
         Command::Keys(command) => keys::run(global, command, out),
@@ -139,6 +141,7 @@ pub fn run(cli: &Cli) -> Result<()> {
         Command::User(command) => user::run(&look(out)?, command, out),
         Command::Prove(args) => prove::run(&look(out)?, args, out),
         Command::Demo(args) => demo::run(global, args, out),
+        Command::Shot(args) => shot::run(global, args, out),
         Command::Rebuild { check } => upkeep::rebuild(&context()?, *check, out),
         Command::Verify(args) => upkeep::verify(&look(out)?, args, out),
         Command::Backup(args) => backup::run(&context()?, args, out),

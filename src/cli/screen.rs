@@ -4,13 +4,15 @@ use std::net::SocketAddr;
 
 use anyhow::Result;
 
-use crate::cli::context::Context;
+use crate::cli::args::Colour;
+use crate::cli::context::{Context, machine_zone};
 use crate::cli::links::links;
 use crate::cli::running::{self, Running};
 use crate::cli::{keys, settings, tasks, today};
 use crate::config;
 use crate::store::query::Reader;
 use crate::store::today::Outside;
+use crate::tui::theme::{Depth, Theme};
 use crate::tui::{Leave, LinkCard, OnQuit, ReceiverLink, Setup, Watched, run};
 
 /// The receiver that the screen is shown with.
@@ -24,8 +26,26 @@ pub struct Beside<'a> {
 
 /// Opens the screen on the ledger of `context` and gives back how it was left.
 pub fn open(context: &Context, query: Option<String>, beside: Option<Beside<'_>>) -> Result<Leave> {
+    open_masked(context, query, beside, false)
+}
+
+/// The same; `masked`: personal data as tags from the first frame on.
+pub fn open_masked(
+    context: &Context,
+    query: Option<String>,
+    beside: Option<Beside<'_>>,
+    masked: bool,
+) -> Result<Leave> {
     // What is wrong with the file is said in one line, before the terminal is taken.
     Reader::open(&context.database)?;
+    Ok(run(Setup {
+        masked,
+        ..setup(context, query, beside)
+    })?)
+}
+
+/// What the screen on the ledger of `context` is given.
+pub fn setup(context: &Context, query: Option<String>, beside: Option<Beside<'_>>) -> Setup {
     let listen = beside.map_or(context.listen(), |beside| beside.running.listen);
     let receiver = beside.map_or_else(ReceiverLink::default, |beside| ReceiverLink {
         address: beside.running.listen.to_string(),
@@ -37,26 +57,44 @@ pub fn open(context: &Context, query: Option<String>, beside: Option<Beside<'_>>
         config::OnQuit::Keep => OnQuit::Keep,
         config::OnQuit::Stop => OnQuit::Stop,
     };
-    Ok(run(Setup {
+    Setup {
         links: cards(context, listen, None),
         settings: Some(watched(context)),
         receiver,
         on_quit,
         query,
         ..bare(context)
-    })?)
+    }
 }
 
 /// Opens the screen on a made-up ledger, which no receiver belongs to.
 pub fn open_demo(context: &Context) -> Result<Leave> {
-    Ok(run(Setup {
+    Ok(run(demo_setup(context))?)
+}
+
+/// What the screen on a made-up ledger is given.
+pub fn demo_setup(context: &Context) -> Setup {
+    Setup {
         demo: true,
         outside: Box::new(|| Outside {
             names: today::names(),
             ..Outside::default()
         }),
         ..bare(context)
-    })?)
+    }
+}
+
+/// The settings' theme, as far as the terminal can show it and the command line wants it.
+fn theme(context: &Context) -> Theme {
+    let depth = match context.global.color {
+        Colour::Never => Depth::None,
+        Colour::Auto => Depth::here(),
+        Colour::Always => Depth::told(|name| match name {
+            "NO_COLOR" => None,
+            _ => std::env::var(name).ok(),
+        }),
+    };
+    Theme::named(&context.config.display.theme, depth)
 }
 
 /// A screen without receiver and links.
@@ -65,13 +103,15 @@ fn bare(context: &Context) -> Setup {
     Setup {
         path: context.database.clone(),
         clock: context.clock,
-        theme: context.config.display.theme.clone(),
+        theme: theme(context),
         receiver: ReceiverLink::default(),
         links: Vec::new(),
         settings: None,
         demo: false,
         on_quit: OnQuit::Stop,
         query: None,
+        masked: false,
+        machine_zone: Some(machine_zone()),
         tasks: Box::new(move |task| {
             tasks::submit_quietly(&writer, task).map_err(|error| error.to_string())
         }),

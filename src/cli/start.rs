@@ -61,7 +61,7 @@ pub fn run(global: &Global, out: &mut Out) -> Result<()> {
 }
 
 /// The screen alone: nothing is made, nothing is started.
-pub fn screen(context: &Context, query: &[String]) -> Result<()> {
+pub fn screen(context: &Context, query: &[String], masked: bool) -> Result<()> {
     if !stdout().is_terminal() {
         return Err(Failure::usage(
             "the screen needs a terminal; without one: subledger today, subledger events",
@@ -74,7 +74,8 @@ pub fn screen(context: &Context, query: &[String]) -> Result<()> {
         running,
         ours: false,
     });
-    screen::open(context, (!query.is_empty()).then_some(query), beside).map(drop)
+    let query = (!query.is_empty()).then_some(query);
+    screen::open_masked(context, query, beside, masked).map(drop)
 }
 
 /// Starts a receiver in a session of its own and waits until it answers.

@@ -5,6 +5,7 @@
 use chrono::Datelike;
 
 use crate::domain::count::{in_words, word as word_for};
+use crate::domain::mask::Mask;
 use crate::domain::money::grouped;
 use crate::domain::page::{Cell, Column, Count, List, Row, Shape};
 use crate::domain::printable::Printable;
@@ -19,6 +20,21 @@ pub struct When {
     pub now: Timestamp,
     /// The ledger's zone.
     pub zone: Zone,
+}
+
+/// What values are seen through: the moment, the zone, and the mask over personal data if there is one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Sight {
+    /// Moment and zone.
+    pub when: When,
+    /// Personal data is shown as tags of this mask.
+    pub mask: Option<Mask>,
+}
+
+impl From<When> for Sight {
+    fn from(when: When) -> Self {
+        Self { when, mask: None }
+    }
 }
 
 impl When {
@@ -97,6 +113,17 @@ pub fn plain(cell: &Cell) -> String {
     }
 }
 
+/// A row as a mask shows it.
+pub fn masked(list: List, row: &Row, mask: Mask) -> Row {
+    let cells = columns(list).iter().zip(&row.cells);
+    Row {
+        key: row.key.clone(),
+        cells: cells
+            .map(|(column, cell)| mask.cell(column.name, cell))
+            .collect(),
+    }
+}
+
 /// The cell of this name in a row of `list`.
 pub fn field<'a>(list: List, row: &'a Row, name: &str) -> Option<&'a Cell> {
     let place = columns(list)
@@ -118,13 +145,16 @@ pub fn is_test(list: List, row: &Row) -> bool {
 }
 
 /// A value for a table: short, one line.
-pub fn short(list: List, row: &Row, column: &Column, cell: &Cell, when: When) -> Printable {
-    show(list, row, column, cell, |at| when.short(at))
+pub fn short(list: List, row: &Row, column: &Column, cell: &Cell, sight: Sight) -> Printable {
+    show(list, row, column, cell, sight.mask, |at| {
+        sight.when.short(at)
+    })
 }
 
 /// A value for the opened row: whole.
-pub fn long(list: List, row: &Row, column: &Column, cell: &Cell, when: When) -> Printable {
-    show(list, row, column, cell, |at| {
+pub fn long(list: List, row: &Row, column: &Column, cell: &Cell, sight: Sight) -> Printable {
+    let when = sight.when;
+    show(list, row, column, cell, sight.mask, |at| {
         format!("{}  ({})", when.long(at), when.ago(at))
     })
 }
@@ -134,9 +164,11 @@ fn show(
     row: &Row,
     column: &Column,
     cell: &Cell,
+    mask: Option<Mask>,
     time: impl Fn(Timestamp) -> String,
 ) -> Printable {
-    match (column.shape, cell) {
+    let masked = mask.map(|mask| mask.cell(column.name, cell));
+    match (column.shape, masked.as_ref().unwrap_or(cell)) {
         (_, Cell::Null) => Printable::default(),
         (Shape::Time, Cell::Text(text)) => match Timestamp::parse(text) {
             Some(at) => Printable::line(&time(at)),
@@ -191,7 +223,7 @@ pub fn meaning(column: &Column, cell: &Cell) -> Meaning {
 }
 
 /// The cells of these names that are not empty, side by side.
-pub fn summary(list: List, row: &Row, names: &[&str], when: When) -> String {
+pub fn summary(list: List, row: &Row, names: &[&str], sight: Sight) -> String {
     let of = |name: &&str| columns(list).iter().position(|column| column.name == *name);
     let shown = names.iter().filter_map(of).filter_map(|place| {
         let text = short(
@@ -199,7 +231,7 @@ pub fn summary(list: List, row: &Row, names: &[&str], when: When) -> String {
             row,
             &columns(list)[place],
             row.cells.get(place)?,
-            when,
+            sight,
         );
         (!text.as_str().is_empty()).then(|| String::from(text))
     });

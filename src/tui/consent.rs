@@ -1,11 +1,14 @@
 //! What an event did to the consents of a reader: before and after side by side, word by word, what stayed on one
 //! line.
 
+use crate::domain::count::in_words;
 use crate::domain::page::{List, Row};
 use crate::domain::printable::Printable;
+use crate::domain::time::Timestamp;
 use crate::store::query::{Around, Difference, Standing};
 use crate::tui::cell::{self, When};
 use crate::tui::diff;
+use crate::tui::place::Place;
 use crate::tui::rows::{Piece, RecordLine, Rows};
 use crate::tui::theme::Meaning;
 use crate::tui::ways;
@@ -14,16 +17,18 @@ use crate::tui::ways;
 const GONE: Meaning = Meaning::Wrong;
 const NEW: Meaning = Meaning::Here;
 
-/// Lays out what `around` says, the purpose of `row` first.
-pub fn lay_out(rows: &mut Rows, list: List, row: &Row, around: &Around, when: When) {
-    let own = cell::text_field(list, row, "purpose");
+/// Lays out what `around` says, the purpose of the row first. `[row, own]`: it as shown, and without a mask.
+pub fn lay_out(rows: &mut Rows, list: List, [row, own]: [&Row; 2], around: &Around, when: When) {
+    let whole = ways::reader_of(list, own);
+    let own = cell::text_field(list, own, "purpose");
     let mut changed: Vec<&Difference> = around
         .purposes
         .iter()
         .filter(|one| is_changed(one))
         .collect();
     changed.sort_by_key(|one| Some(one.purpose.as_str()) != own);
-    heading(rows, list, row, around, changed.len(), when);
+    heading(rows, list, row, around, when, whole);
+    rows.put("changed", &how_many(changed.len()), Meaning::Plain);
     for one in &changed {
         rows.gap();
         purpose(rows, one, when);
@@ -60,7 +65,14 @@ fn is_changed(one: &Difference) -> bool {
     told(&one.before) != told(&one.after)
 }
 
-fn heading(rows: &mut Rows, list: List, row: &Row, around: &Around, changed: usize, when: When) {
+fn heading(
+    rows: &mut Rows,
+    list: List,
+    row: &Row,
+    around: &Around,
+    when: When,
+    reader: Option<Place>,
+) {
     let who = cell::text_field(list, row, "who").or_else(|| cell::text_field(list, row, "user_id"));
     let who = Printable::line(who.unwrap_or("a reader"));
     let app = if around.app.is_empty() {
@@ -68,7 +80,7 @@ fn heading(rows: &mut Rows, list: List, row: &Row, around: &Around, changed: usi
     } else {
         format!(", {}", Printable::line(&around.app).as_str())
     };
-    let line = RecordLine::new(around.kind.as_str()).opening(ways::reader_of(list, row));
+    let line = RecordLine::new(around.kind.as_str()).opening(reader);
     let pieces = [
         Piece::new(who.as_str(), Meaning::Strong),
         Piece::new(app, Meaning::Plain),
@@ -76,17 +88,18 @@ fn heading(rows: &mut Rows, list: List, row: &Row, around: &Around, changed: usi
     rows.put_line(line, &pieces);
     if let Some(seq) = ways::seq_of(list, row) {
         let line = RecordLine::new("told by").opening(Some(ways::delivery(seq)));
-        let at = crate::domain::time::Timestamp::parse(&row.key.sort);
+        let at = Timestamp::parse(&row.key.sort);
         let at = at.map_or_else(String::new, |at| format!(", {}", when.long(at)));
         let text = format!("webhook {seq}{at}");
         rows.put_line(line, &[Piece::new(text, Meaning::Link)]);
     }
-    let text = match changed {
+}
+
+fn how_many(changed: usize) -> String {
+    match changed {
         0 => "nothing: it says what was known".to_owned(),
-        1 => "1 purpose".to_owned(),
-        many => format!("{many} purposes"),
-    };
-    rows.put("changed", &text, Meaning::Plain);
+        changed => in_words(changed, "purpose", "purposes"),
+    }
 }
 
 fn purpose(rows: &mut Rows, one: &Difference, when: When) {

@@ -1,10 +1,11 @@
 //! What belongs to an opened row beside its webhook, read from the store: its history, what it did to consents, the
 //! whole of a reader.
 
+use crate::domain::mask::Mask;
 use crate::domain::page::{List, Row};
 use crate::domain::time::Timestamp;
 use crate::store::Error;
-use crate::store::query::{Around, Consent, Kinds, Money, Past, Reader, UserDetail};
+use crate::store::query::{Alias, Around, Consent, Kinds, Money, Past, Reader, UserDetail};
 use crate::tui::record::Raw;
 use crate::tui::timeline::Turns;
 use crate::tui::{cell, ways};
@@ -26,6 +27,54 @@ pub struct ReaderPage {
     pub timeline: Past,
     /// What the timeline is narrowed to.
     pub kinds: Kinds,
+}
+
+impl ReaderPage {
+    /// It as a mask shows it.
+    #[must_use]
+    pub fn masked(&self, mask: Mask) -> Self {
+        let rows = |list: List, rows: &[Row]| -> Vec<Row> {
+            rows.iter()
+                .map(|row| cell::masked(list, row, mask))
+                .collect()
+        };
+        let user = &self.user;
+        let alias = |alias: &Alias| Alias {
+            alias: mask.tag(&alias.alias),
+            ..alias.clone()
+        };
+        Self {
+            user: UserDetail {
+                row: cell::masked(List::Users, &user.row, mask),
+                aliases: user.aliases.iter().map(alias).collect(),
+                also_seen_as: rows(List::Users, &user.also_seen_as),
+                subscriptions: rows(List::Subscriptions, &user.subscriptions),
+                consents: rows(List::Consents, &user.consents),
+                changes: rows(List::Changes, &user.changes),
+                payments: rows(List::Payments, &user.payments),
+                events: rows(List::Events, &user.events),
+                more_events: user.more_events,
+            },
+            timeline: masked(&self.timeline, mask),
+            ..self.clone()
+        }
+    }
+}
+
+/// Events as a mask shows them; what they are of is named by an id, but for consents.
+pub fn masked(past: &Past, mask: Mask) -> Past {
+    let of = match past.of.split_once(' ') {
+        Some((what @ ("subscription" | "reader" | "payment" | "transaction"), id)) => {
+            format!("{what} {}", mask.tag(id))
+        }
+        _ => past.of.clone(),
+    };
+    let event = |row: &Row| cell::masked(List::Events, row, mask);
+    Past {
+        of,
+        events: past.events.iter().map(event).collect(),
+        more: past.more,
+    }
 }
 
 /// Adds to the webhook behind `row`, if there is one, what else belongs to it.

@@ -54,6 +54,8 @@ pub mod app;
 
 pub mod view;
 
+pub mod headless;
+
 pub mod term;
 
 pub mod input;
@@ -77,17 +79,15 @@ use std::sync::mpsc::{Receiver as Inbox, RecvTimeoutError, Sender, channel};
 use std::time::{Duration, Instant};
 
 use crossterm::event::{Event, KeyEventKind};
-use ratatui::Terminal;
-use ratatui::backend::TestBackend;
 use ratatui::buffer::Buffer;
 use serde::{Serialize, Serializer};
 use signal_hook::consts::{SIGCONT, SIGHUP};
 
-use crate::domain::time::Clock;
+use crate::domain::time::{Clock, Zone};
 use crate::store::task::{Task, TaskReport};
 use crate::store::today::Outside;
 use crate::tui::app::message::{Effect, Msg};
-use crate::tui::app::{App, Receiver, Start, update};
+use crate::tui::app::{App, Start, update};
 use crate::tui::copy::Kept;
 use crate::tui::curl::Curl;
 use crate::tui::input::{Incoming, Input};
@@ -112,8 +112,8 @@ pub struct Setup {
     pub path: PathBuf,
     /// Where the present moment comes from.
     pub clock: Clock,
-    /// The theme by its name in the settings.
-    pub theme: String,
+    /// How things look.
+    pub theme: Theme,
     /// The receiver.
     pub receiver: ReceiverLink,
     /// The links to paste.
@@ -126,6 +126,10 @@ pub struct Setup {
     pub on_quit: OnQuit,
     /// Begin with Events and this filter.
     pub query: Option<String>,
+    /// Begin with personal data masked.
+    pub masked: bool,
+    /// The machine's zone, where it is known.
+    pub machine_zone: Option<Zone>,
     /// Has something written to the ledger, wherever its writer is.
     pub tasks: Box<Tasks>,
     /// What settings and disk tell of what needs the publisher.
@@ -283,10 +287,9 @@ pub enum Error {
 
 /// Shows the screen until it is closed. A terminal that goes away is no error.
 pub fn run(setup: Setup) -> Result<Leave, Error> {
-    let colour = std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
     let dumb = std::env::var_os("TERM").is_some_and(|term| term == "dumb");
-    let theme = Theme::named(&setup.theme, colour && !dumb);
     let size = crossterm::terminal::size().map_err(Error::Terminal)?;
+    let app = App::new(Start::of(&setup, size));
     let (sender, inbox) = channel();
     let worker = Worker::start(
         setup.path,
@@ -297,20 +300,6 @@ pub fn run(setup: Setup) -> Result<Leave, Error> {
     );
     let input = Input::start(sender.clone()).map_err(Error::Terminal)?;
     let term = Term::take(!dumb).map_err(Error::Terminal)?;
-    let app = App::new(Start {
-        now: setup.clock.now(),
-        size,
-        theme,
-        demo: setup.demo,
-        receiver: Receiver {
-            address: setup.receiver.address,
-            pid: setup.receiver.pid,
-            ours: setup.receiver.ours,
-        },
-        on_quit: setup.on_quit,
-        links: setup.links,
-        query: setup.query,
-    });
     let mut screen = Loop {
         app,
         term,
@@ -334,17 +323,8 @@ pub fn run(setup: Setup) -> Result<Leave, Error> {
 }
 
 /// Draws `app` without a terminal.
-///
-/// # Panics
-///
-/// Never: the back end is memory.
 pub fn render(app: &App, width: u16, height: u16) -> Buffer {
-    let mut terminal =
-        Terminal::new(TestBackend::new(width, height)).expect("a terminal in memory cannot fail");
-    terminal
-        .draw(|frame| view::draw(frame, app))
-        .expect("a terminal in memory cannot fail");
-    terminal.backend().buffer().clone()
+    headless::draw(&app.at_size(width, height)).cells
 }
 
 /// Why the loop ended.

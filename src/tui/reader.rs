@@ -271,7 +271,7 @@ fn also_seen(rows: &mut Rows, page: &ReaderPage, when: When) {
     for row in &page.user.also_seen_as {
         let names = ["provider", "account", "user_id", "email", "last_seen_at"];
         let line = RecordLine::new("  reader").opening(Some(ways::row(List::Users, &row.key)));
-        let text = cell::summary(List::Users, row, &names, when);
+        let text = cell::summary(List::Users, row, &names, when.into());
         rows.put_line(line, &[Piece::new(text, Meaning::Link)]);
     }
 }

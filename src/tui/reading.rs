@@ -30,6 +30,7 @@ pub type Tell<'a> = &'a mut dyn FnMut(Msg) -> Result<(), Error>;
 pub fn opened(reader: &Reader, path: &Path, now: Timestamp) -> Result<Opened, Error> {
     Ok(Opened {
         zone: reader.zone()?,
+        mask: reader.mask()?,
         vocabulary: reader.vocabulary()?,
         last_review: reader.last_review()?,
         status: status(reader, path, now)?,

@@ -5,14 +5,15 @@
 
 use std::sync::Arc;
 
+use crate::domain::mask::Mask;
 use crate::domain::page::{Cell, List, Row};
 use crate::domain::printable::Printable;
 use crate::domain::time::Timestamp;
 use crate::store::query::{Around, Kinds, Past, columns};
-use crate::tui::cell::{self, When};
+use crate::tui::cell::{self, Sight, When};
 use crate::tui::consent;
 use crate::tui::hex::Dump;
-use crate::tui::lookup::ReaderPage;
+use crate::tui::lookup::{self, ReaderPage};
 use crate::tui::place::Face;
 use crate::tui::reader;
 use crate::tui::rows::{Piece, RecordLine, Rows};
@@ -64,8 +65,8 @@ pub struct Frame {
     pub width: usize,
     /// The body in hex, text or not.
     pub hex: bool,
-    /// Now, and the zone.
-    pub when: When,
+    /// Moment, zone and mask.
+    pub sight: Sight,
 }
 
 /// An opened row.
@@ -85,6 +86,10 @@ pub struct Record {
     pub tree: Option<Result<Tree, Fault>>,
     /// The body in lines, where it is shown as it came.
     pub dump: Option<Dump>,
+    /// The body as it is shown: masked where a mask is on.
+    pub shown_body: Option<Arc<[u8]>>,
+    /// The mask that the tree was made under.
+    mask: Option<Mask>,
 }
 
 impl Record {
@@ -98,6 +103,8 @@ impl Record {
             rows: Rows::default(),
             tree: None,
             dump: None,
+            shown_body: None,
+            mask: None,
         }
     }
 
@@ -183,28 +190,80 @@ impl Record {
 
     /// Lays the lines out.
     pub fn lay_out(&mut self, frame: Frame) {
+        let mask = frame.sight.mask;
+        if self.mask != mask {
+            self.mask = mask;
+            self.tree = None;
+        }
+        let mut tree = self.tree.take();
+        let masked = mask.map(|mask| self.masked(mask));
+        let shown = masked.as_ref().unwrap_or(self);
+        let body = shown.body().cloned();
+        if let (None, Some(body)) = (&tree, &body) {
+            tree = Some(Tree::of(body));
+        }
+        let when = frame.sight.when;
         let mut rows = Rows::new(frame.width);
-        self.dump = None;
+        let mut dump = None;
         match frame.face {
-            Face::Fields => self.fields(&mut rows, frame.when),
-            Face::Body => self.body_lines(&mut rows, frame.when),
-            Face::Raw => self.as_it_came(&mut rows, frame),
-            Face::History => self.history(&mut rows, frame.when),
-            Face::Consent => self.consent(&mut rows, frame.when),
-            Face::Reader => self.reader(&mut rows, frame.when),
+            Face::Fields => shown.fields(&mut rows, &self.row, when),
+            Face::Body => shown.body_lines(&mut rows, tree.as_ref(), when),
+            Face::Raw => dump = shown.as_it_came(&mut rows, frame),
+            Face::History => shown.history(&mut rows, when),
+            Face::Consent => shown.consent(&mut rows, &self.row, when),
+            Face::Reader => shown.reader(&mut rows, when),
         }
-        if self.tree.is_none()
-            && let Some(body) = self.body()
-        {
-            self.tree = Some(Tree::of(body));
+        (self.rows, self.tree, self.dump) = (rows, tree, dump);
+        self.shown_body = body;
+    }
+
+    /// It as a mask shows it.
+    fn masked(&self, mask: Mask) -> Self {
+        Self {
+            raw: self.raw.as_ref().map(|raw| raw.masked(mask)),
+            loaded: self.loaded,
+            ..Self::new(self.list, cell::masked(self.list, &self.row, mask))
         }
-        self.rows = rows;
+    }
+}
+
+impl Raw {
+    /// It as a mask shows it.
+    fn masked(&self, mask: Mask) -> Self {
+        let note = |(label, text): &(String, String)| {
+            let text = match label.as_str() {
+                "taken in" => text.clone(),
+                "asked for" => mask.words(text),
+                _ => mask.tag(text),
+            };
+            (label.clone(), text)
+        };
+        let header = |(name, value): &(String, String)| (name.clone(), mask.header(name, value));
+        let body = self.body.as_ref();
+        let event = |row: &Row| cell::masked(List::Events, row, mask);
+        let mut around = self.around.clone();
+        for one in around.iter_mut().flat_map(|around| &mut around.purposes) {
+            for standing in one.before.iter_mut().chain(one.after.as_mut()) {
+                standing.evidence = standing.evidence.as_ref().map(|id| mask.tag(id));
+            }
+        }
+        Self {
+            notes: self.notes.iter().map(note).collect(),
+            headers: self.headers.iter().map(header).collect(),
+            body: body.map(|body| Arc::from(mask.body(body).into_bytes())),
+            events: self.events.iter().map(event).collect(),
+            past: lookup::masked(&self.past, mask),
+            around,
+            reader: self.reader.as_ref().map(|page| Box::new(page.masked(mask))),
+            ..self.clone()
+        }
     }
 }
 
 /// The faces.
 impl Record {
-    fn fields(&self, rows: &mut Rows, when: When) {
+    /// `own` is the row without a mask, for the ways on from it.
+    fn fields(&self, rows: &mut Rows, own: &Row, when: When) {
         if cell::is_test(self.list, &self.row) {
             rows.put("TEST", "made to try things; in no figure", Meaning::Test);
         }
@@ -224,7 +283,7 @@ impl Record {
             if hidden || *value == Cell::Null {
                 continue;
             }
-            let text = cell::long(self.list, &self.row, column, value, when);
+            let text = cell::long(self.list, &self.row, column, value, when.into());
             if text.as_str().is_empty() {
                 continue;
             }
@@ -234,8 +293,8 @@ impl Record {
                     ways::seq_of(self.list, &self.row).map(ways::delivery)
                 }
                 "duplicate_of" => value.as_int().map(ways::delivery),
-                "user_id" => ways::reader_of(self.list, &self.row),
-                "subscription_id" => ways::subscription_of(self.list, &self.row),
+                "user_id" => ways::reader_of(self.list, own),
+                "subscription_id" => ways::subscription_of(self.list, own),
                 _ => None,
             };
             let label = Printable::line(column.title);
@@ -301,21 +360,17 @@ impl Record {
         true
     }
 
-    fn body_lines(&mut self, rows: &mut Rows, when: When) {
+    fn body_lines(&self, rows: &mut Rows, tree: Option<&Result<Tree, Fault>>, when: When) {
         if self.why_no_body(rows, when) {
             return;
         }
-        let body = self.body().cloned();
-        let tree = self
-            .tree
-            .get_or_insert_with(|| Tree::of(body.as_deref().unwrap_or_default()));
-        if let Err(fault) = tree {
+        if let Some(Err(fault)) = tree {
             rows.say(&format!("{fault}."), Meaning::Warning);
             rows.say("Tab shows it as it came.", Meaning::Quiet);
         }
     }
 
-    fn as_it_came(&mut self, rows: &mut Rows, frame: Frame) {
+    fn as_it_came(&self, rows: &mut Rows, frame: Frame) -> Option<Dump> {
         if let Some(raw) = &self.raw {
             for (name, value) in &raw.headers {
                 let source = rows.source(name, value);
@@ -328,12 +383,10 @@ impl Record {
                 rows.gap();
             }
         }
-        if self.why_no_body(rows, frame.when) {
-            return;
+        if self.why_no_body(rows, frame.sight.when) {
+            return None;
         }
-        let Some(body) = self.body().cloned() else {
-            return;
-        };
+        let body = self.body()?.clone();
         let is_empty = body.is_empty();
         let bytes = cell::counted(body.len() as u64, "byte", "bytes");
         let dump = Dump::new(body, frame.width, frame.hex);
@@ -343,9 +396,7 @@ impl Record {
             (true, false) => "no text, so in hex",
         };
         rows.put("body", &format!("{bytes}, {shown}"), Meaning::Quiet);
-        if !is_empty {
-            self.dump = Some(dump);
-        }
+        (!is_empty).then_some(dump)
     }
 
     fn history(&self, rows: &mut Rows, when: When) {
@@ -357,10 +408,10 @@ impl Record {
         timeline::history(rows, &raw.past, own, &raw.turns, when);
     }
 
-    fn consent(&self, rows: &mut Rows, when: When) {
+    fn consent(&self, rows: &mut Rows, own: &Row, when: When) {
         match self.raw.as_ref().map(|raw| &raw.around) {
             None if !self.loaded => rows.say("looking …", Meaning::Quiet),
-            Some(Some(around)) => consent::lay_out(rows, self.list, &self.row, around, when),
+            Some(Some(around)) => consent::lay_out(rows, self.list, [&self.row, own], around, when),
             _ if cell::is_test(self.list, &self.row) => rows.say(
                 "Made to try things: no consent of this reader changed by it.",
                 Meaning::Test,

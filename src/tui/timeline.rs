@@ -56,7 +56,7 @@ pub fn event(rows: &mut Rows, label: &str, row: &Row, when: When, turned: &[Stri
         String::from(Printable::line(kind)),
         Meaning::Plain,
     ));
-    let more = cell::summary(List::Events, row, &["plan", "amount_minor"], when);
+    let more = cell::summary(List::Events, row, &["plan", "amount_minor"], when.into());
     if !more.is_empty() {
         pieces.push(Piece::new(format!("  {more}"), Meaning::Plain));
     }

@@ -32,6 +32,7 @@ mod reach;
 mod rebuild;
 mod screen;
 mod service;
+mod shot;
 mod traps;
 mod upgrade;
 mod user;

@@ -4,6 +4,7 @@ use crossterm::event::KeyCode;
 
 use crate::tui::actions::key::{DOWN, ESC, FIRST, Key, LAST, PAGE_DOWN, PAGE_UP, UP};
 use crate::tui::actions::{Act, Action, Scope, action};
+use crate::tui::app::App;
 use crate::tui::place::Screen;
 
 /// What closes the sheet.
@@ -142,6 +143,21 @@ pub(super) static ACTIONS: &[Action] = &[
         &[Key::char('$')],
         "",
         "Payments and refunds",
+    ),
+    action(
+        Act::Zone,
+        Scope::Anywhere,
+        &[Key::char('Z')],
+        "",
+        "times in the ledger's zone, UTC, this machine's zone",
+    )
+    .unless(App::why_no_zone),
+    action(
+        Act::Mask,
+        Scope::Anywhere,
+        &[Key::char('P')],
+        "",
+        "mask personal data, or show it again",
     ),
     action(
         Act::Help,

@@ -30,6 +30,40 @@ impl Key {
         }
     }
 
+    /// The key of this name, as it is written on screen; `lt` is `<`.
+    pub fn named(name: &str) -> Option<Self> {
+        let (ctrl, rest) = match name.strip_prefix("Ctrl-") {
+            Some(rest) => (true, rest),
+            None => (false, name),
+        };
+        let code = match rest {
+            "Space" => KeyCode::Char(' '),
+            "lt" => KeyCode::Char('<'),
+            "PgDn" => KeyCode::PageDown,
+            "PgUp" => KeyCode::PageUp,
+            "Backspace" => KeyCode::Backspace,
+            "Del" => KeyCode::Delete,
+            "Enter" => KeyCode::Enter,
+            "Esc" => KeyCode::Esc,
+            "Tab" => KeyCode::Tab,
+            "BackTab" => KeyCode::BackTab,
+            "Home" => KeyCode::Home,
+            "End" => KeyCode::End,
+            "Up" => KeyCode::Up,
+            "Down" => KeyCode::Down,
+            "Left" => KeyCode::Left,
+            "Right" => KeyCode::Right,
+            other => {
+                let mut chars = other.chars();
+                let (Some(c), None) = (chars.next(), chars.next()) else {
+                    return None;
+                };
+                KeyCode::Char(if ctrl { c.to_ascii_lowercase() } else { c })
+            }
+        };
+        Some(Self { code, ctrl })
+    }
+
     /// How it is written on screen: `Ctrl-D`, `PgDn`, `Enter`, `g`.
     pub fn name(self) -> String {
         let name = match self.code {

@@ -135,6 +135,10 @@ pub enum Act {
     Install,
     /// Stop receiver and screen.
     Stop,
+    /// The next zone of times.
+    Zone,
+    /// Mask personal data, or show it.
+    Mask,
     /// The keys.
     Help,
     /// Leave the screen.

@@ -83,11 +83,15 @@ impl App {
     /// The bytes of one line of the menu; `None` where there is no such thing.
     fn copied(&self, what: What) -> Option<Arc<[u8]>> {
         let (list, row) = self.selected()?;
+        // What is masked on screen is masked in what is copied.
+        let row = &self
+            .mask()
+            .map_or_else(|| row.clone(), |mask| cell::masked(list, row, mask));
         let of_text = |text: String| Arc::from(text.into_bytes());
         let text = match what {
             What::Row => cell::json(list, row),
             What::Csv => copy::csv(row),
-            What::Body => return self.record.as_ref()?.body().cloned(),
+            What::Body => return self.record.as_ref()?.shown_body.clone(),
             What::Value | What::Path | What::Json => return self.copied_line(what).map(of_text),
         };
         Some(of_text(text))

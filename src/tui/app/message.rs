@@ -1,5 +1,6 @@
 //! What the state is told, and what it asks for: plain data, both ways.
 
+use crate::domain::mask::Mask;
 use crate::domain::page::{Choice, Count, Cursor, List, Page, Row, RowKey};
 use crate::domain::query::{Query, Vocabulary};
 use crate::domain::time::{Timestamp, Zone};
@@ -85,6 +86,8 @@ pub enum Msg {
 pub struct Opened {
     /// The zone of days.
     pub zone: Zone,
+    /// What masks personal data of this ledger.
+    pub mask: Mask,
     /// What filters can name.
     pub vocabulary: Vocabulary,
     /// Up to which delivery, and when, everything was reviewed.

@@ -23,8 +23,11 @@ mod copy;
 
 mod outside;
 
+mod sight;
+
 mod possible;
 
+use crate::domain::mask::Mask;
 use crate::domain::page::{List, Row, RowKey};
 use crate::domain::query::{self, Query, QueryError, Vocabulary, Words};
 use crate::domain::time::{Timestamp, Zone};
@@ -32,7 +35,7 @@ use crate::store::query::Kinds;
 use crate::tui::actions::Scope;
 use crate::tui::app::connections::with_links;
 use crate::tui::app::message::{Effect, Msg};
-use crate::tui::cell::When;
+use crate::tui::cell::{Sight, When};
 use crate::tui::copy::Menu;
 use crate::tui::edit::Line;
 use crate::tui::facts::{Arrived, Connection, Period, Status, Today};
@@ -42,7 +45,7 @@ use crate::tui::place::{Face, History, Place, Screen};
 use crate::tui::record::Record;
 use crate::tui::theme::{Meaning, Theme};
 use crate::tui::window::{Fill, Window};
-use crate::tui::{LinkCard, OnQuit};
+use crate::tui::{LinkCard, OnQuit, Setup};
 
 /// The keys of the filter that are about time.
 const TIME_KEYS: [query::Key; 5] = [
@@ -116,6 +119,10 @@ pub struct Notice {
 
 /// The whole state of the screen.
 #[derive(Clone, Debug)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is a fact of its own, and any of them go together"
+)]
 pub struct App {
     /// The present moment.
     pub now: Timestamp,
@@ -155,6 +162,8 @@ pub struct App {
     pub trouble: Option<String>,
     /// Why the settings file does not hold at the moment.
     pub settings_fault: Option<String>,
+    /// Personal data is shown as tags.
+    pub masked: bool,
     /// Something changed that can be seen.
     pub dirty: bool,
     /// Percent of the screen that an opened row has; `None`: as the size suggests.
@@ -163,6 +172,11 @@ pub struct App {
     pub kinds: Kinds,
     /// What was last sought in an opened row.
     sought: String,
+    mask: Mask,
+    /// The machine's zone, where it is known.
+    machine_zone: Option<Zone>,
+    /// The zone that times are shown in, where it is another than the ledger's.
+    other_zone: Option<Zone>,
     vocabulary: Vocabulary,
     last_review: Option<(i64, Timestamp)>,
     ticket: u64,
@@ -191,6 +205,32 @@ pub struct Start {
     pub links: Vec<LinkCard>,
     /// Begin with Events and this filter.
     pub query: Option<String>,
+    /// Begin with personal data masked.
+    pub masked: bool,
+    /// The machine's zone, where it is known.
+    pub machine_zone: Option<Zone>,
+}
+
+impl Start {
+    /// As the screen was set up, in a terminal of this size.
+    pub fn of(setup: &Setup, size: (u16, u16)) -> Self {
+        Self {
+            now: setup.clock.now(),
+            size,
+            theme: setup.theme,
+            demo: setup.demo,
+            receiver: Receiver {
+                address: setup.receiver.address.clone(),
+                pid: setup.receiver.pid,
+                ours: setup.receiver.ours,
+            },
+            on_quit: setup.on_quit,
+            links: setup.links.clone(),
+            query: setup.query.clone(),
+            masked: setup.masked,
+            machine_zone: setup.machine_zone,
+        }
+    }
 }
 
 /// Every order in which scopes are looked through.
@@ -267,10 +307,14 @@ impl App {
             notice: None,
             trouble: None,
             settings_fault: None,
+            masked: start.masked,
             dirty: true,
             percent: None,
             kinds: Kinds::All,
             sought: String::new(),
+            mask: Mask::default(),
+            machine_zone: start.machine_zone,
+            other_zone: None,
             vocabulary: with_links(Vocabulary::default(), &start.links),
             links: start.links,
             last_review: None,
@@ -302,7 +346,38 @@ impl App {
     pub fn when(&self) -> When {
         When {
             now: self.now,
-            zone: self.zone,
+            zone: self.zone_shown(),
+        }
+    }
+
+    /// The zone that times are shown in. Today and Connections count by the ledger's days and show its times.
+    pub fn zone_shown(&self) -> Zone {
+        let is_list = self.place().screen.list().is_some();
+        self.other_zone.filter(|_| is_list).unwrap_or(self.zone)
+    }
+
+    /// What masks personal data, if that is to be masked.
+    pub fn mask(&self) -> Option<Mask> {
+        self.masked.then_some(self.mask)
+    }
+
+    /// What values are seen through.
+    pub fn sight(&self) -> Sight {
+        Sight {
+            when: self.when(),
+            mask: self.mask(),
+        }
+    }
+
+    /// The filter of this place as it may be shown.
+    pub fn query_shown(&self) -> String {
+        let query = &self.place().query;
+        match (self.mask(), self.place().screen.list()) {
+            (Some(mask), Some(list)) => match self.parse(list, query) {
+                Ok(query) => mask.query(&query),
+                Err(_) => mask.tag(query),
+            },
+            _ => query.clone(),
         }
     }
 

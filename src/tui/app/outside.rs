@@ -27,6 +27,7 @@ impl App {
     pub(super) fn open(&mut self, opened: Opened, effects: &mut Vec<Effect>) {
         let first = self.status.is_none();
         self.zone = opened.zone;
+        self.mask = opened.mask;
         self.vocabulary = with_links(opened.vocabulary, &self.links);
         self.last_review = opened.last_review;
         self.trouble = None;

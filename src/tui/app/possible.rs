@@ -53,6 +53,15 @@ impl App {
             .then_some("the terminal is too small for list and row together")
     }
 
+    /// Times here are by the ledger's days.
+    pub fn why_no_zone(&self) -> Option<&'static str> {
+        self.place()
+            .screen
+            .list()
+            .is_none()
+            .then_some("this screen goes by the ledger's days; in lists Z shows other zones")
+    }
+
     /// Nothing is selected.
     pub fn why_no_row(&self) -> Option<&'static str> {
         self.selected().is_none().then_some("no row is selected")

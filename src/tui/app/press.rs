@@ -81,6 +81,8 @@ impl App {
             | Act::OpenAll
             | Act::CloseAll
             | Act::OpenBelow => self.act_on_record(act, effects),
+            Act::Zone => self.next_zone(),
+            Act::Mask => self.turn_mask(),
             Act::Help => self.overlay = Some(Overlay::Help(0)),
             _ => self.act_on_filter(act, effects),
         }

@@ -145,7 +145,7 @@ impl App {
     }
 
     pub(super) fn jump(&mut self, effects: &mut Vec<Effect>) {
-        let (now, zone) = (self.now, self.zone);
+        let (now, zone) = (self.now, self.zone_shown());
         let reviewed_at = self.last_review.map(|(_, at)| at);
         if let Some(Overlay::Time { line, wrong }) = &mut self.overlay {
             match jump::instant(line.text(), now, zone, reviewed_at) {

@@ -70,7 +70,7 @@ impl App {
 
     pub(super) fn lay_out_record(&mut self) {
         let pane_width = self.layout().pane.width;
-        let when = self.when();
+        let sight = self.sight();
         if let (Some(pane), Some(record)) = (self.history.here().pane, &mut self.record) {
             let face = record.face(pane.face);
             let own = pane_width - beside_width(face, pane_width);
@@ -79,7 +79,7 @@ impl App {
                 face,
                 width,
                 hex: pane.hex,
-                when,
+                sight,
             });
             self.dirty = true;
         }

@@ -92,6 +92,8 @@ pub(super) fn row(list: List, i: i64) -> Row {
 pub(super) struct Fake {
     pub(super) rows: BTreeMap<List, Vec<Row>>,
     pub(super) status: Status,
+    /// Of every webhook.
+    pub(super) body: Vec<u8>,
 }
 
 impl Fake {
@@ -101,6 +103,7 @@ impl Fake {
             (*list, newest_first.collect())
         };
         Self {
+            body: br#"{"event":"x","amount":1.50,"list":[1,2]}"#.to_vec(),
             rows: List::ALL.iter().map(list).collect(),
             status: Status {
                 last_backup: None,
@@ -244,9 +247,7 @@ impl Fake {
             hint: (list == List::Deliveries).then(|| "wrong signature \u{1b}[2J".to_owned()),
             notes: vec![("asked for".to_owned(), "POST /hooks/\u{202e}".to_owned())],
             headers: vec![("svix-id".to_owned(), "msg_1\u{7}".to_owned())],
-            body: Some(Arc::from(
-                &br#"{"event":"x","amount":1.50,"list":[1,2]}"#[..],
-            )),
+            body: Some(Arc::from(&self.body[..])),
             events: self.rows[&List::Events].iter().take(2).cloned().collect(),
             past: self.past("subscription sub_1\u{202e}"),
             around: matches!(list, List::Consents | List::Changes).then(around),

@@ -14,11 +14,16 @@ mod today;
 
 mod connections;
 
+mod sight;
+
+mod hostile;
+
 mod whole;
 
 use crossterm::event::KeyCode;
 use ratatui::buffer::Buffer;
 
+use crate::domain::mask::Mask;
 use crate::domain::query::Vocabulary;
 use crate::tui::actions::key::Key;
 use crate::tui::app::message::{Effect, Msg, Opened};
@@ -53,12 +58,15 @@ impl Session {
                 on_quit: OnQuit::Ask,
                 links: links(),
                 query: query.map(str::to_owned),
+                masked: false,
+                machine_zone: Some("Asia/Kolkata".parse().unwrap()),
             }),
             fake: Fake::new(rows),
             outside: Vec::new(),
         };
         session.tell(Msg::Opened(Opened {
             zone: "Europe/Istanbul".parse().unwrap(),
+            mask: Mask::new([7; 32]),
             vocabulary: Vocabulary {
                 providers: PROVIDERS.map(str::to_owned).to_vec(),
                 ..Vocabulary::default()

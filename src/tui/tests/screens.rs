@@ -1,32 +1,15 @@
 //! What each screen looks like.
 
-use ratatui::buffer::Buffer;
+use crossterm::event::KeyCode;
 
 use crate::tui::actions;
-use crate::tui::app::message::Effect;
+use crate::tui::app::message::{Effect, Msg};
+use crate::tui::headless::draw;
 use crate::tui::place::Screen;
 
-use crate::tui::tests::{Session, lines};
+use crate::tui::tests::Session;
+use crate::tui::theme::{Depth, Theme};
 use crate::tui::{Leave, render};
-
-/// A frame for a snapshot: many empty lines in a row are one that counts them.
-fn frame_text(frame: &Buffer) -> String {
-    let mut out = String::new();
-    let mut empty = 0;
-    for line in lines(frame).iter().chain([&"end of frame".to_owned()]) {
-        if line.is_empty() {
-            empty += 1;
-            continue;
-        }
-        if empty > 0 {
-            out.extend(["(", &empty.to_string(), " empty)\n"]);
-            empty = 0;
-        }
-        out.push_str(line);
-        out.push('\n');
-    }
-    out
-}
 
 const SIZES: [(u16, u16); 4] = [(40, 10), (80, 24), (120, 40), (250, 60)];
 
@@ -50,21 +33,93 @@ fn the_main_screens_at_four_sizes() {
     ];
     for (name, keys) in screens {
         let mut shown = String::new();
-        for (width, height) in SIZES {
-            let mut session = Session::open(60, (width, height));
-            session.keys(keys);
-            let frame = frame_text(&render(&session.app, width, height));
-            shown.extend([format!("{width}x{height}\n{frame}\n")]);
+        for size in SIZES {
+            shown.push_str(&both_themes(60, size, keys));
         }
         insta::assert_snapshot!(name, shown);
     }
+}
+
+/// The screen after `keys`, in one colour and in the terminal's own: what is written is the same.
+fn both_themes(rows: i64, size: (u16, u16), keys: &str) -> String {
+    let mut session = Session::open(rows, size);
+    session.keys(keys);
+    let mono = draw(&session.app);
+    session.app.theme = Theme::named("terminal", Depth::Sixteen);
+    let terminal = draw(&session.app);
+    assert_eq!(mono.text(), terminal.text(), "{keys}");
+    assert_eq!(mono.cursor, terminal.cursor, "{keys}");
+    let (width, height) = size;
+    format!(
+        "{width}x{height}\n{}\n",
+        beside(&mono.with_styles(), &terminal.with_styles())
+    )
+}
+
+/// The lines and styles of one colour, and where the other's styles differ, those under them.
+fn beside(mono: &str, terminal: &str) -> String {
+    let (mut out, mut others) = (String::new(), terminal.lines().peekable());
+    for line in mono.lines() {
+        let is_style = line.starts_with("    ~ ");
+        if !is_style && let Some(style) = others.next_if(|other| other.starts_with("    ~ ")) {
+            out.extend(["    : ", &style[6..], "\n"]);
+        }
+        out.extend([line, "\n"]);
+        let other = others.peek().copied().unwrap_or_default();
+        if is_style == other.starts_with("    ~ ") {
+            others.next();
+            if is_style && other != line {
+                out.extend(["    : ", &other[6..], "\n"]);
+            }
+        }
+    }
+    out
 }
 
 #[test]
 fn nothing_received_yet_shows_the_links() {
     let session = Session::open(0, (80, 24));
     assert_eq!(session.app.place().screen, Screen::Connections);
-    insta::assert_snapshot!("first_start", frame_text(&render(&session.app, 80, 24)));
+    insta::assert_snapshot!("first_start", draw(&session.app).with_styles());
+}
+
+#[test]
+fn in_one_colour_what_must_be_told_apart_still_is() {
+    let mut session = Session::open(60, (120, 40));
+    session.fake.grow(0);
+    session.keys("2jj");
+    let looks = |session: &Session, y: u16| {
+        let cells = draw(&session.app).cells;
+        let row = |x: u16| (cells[(x, y)].modifier, cells[(x, y)].symbol().to_owned());
+        (0..24).map(row).collect::<Vec<_>>()
+    };
+    let modifiers = |session: &Session, y: u16| {
+        looks(session, y)
+            .into_iter()
+            .map(|(modifier, _)| modifier)
+            .collect::<Vec<_>>()
+    };
+    // Selected, and selected while its record has the keys.
+    assert_ne!(modifiers(&session, 5), modifiers(&session, 4));
+    let selected = modifiers(&session, 5);
+    session.keys("\n");
+    let held = looks(&session, 5);
+    assert_eq!(held[0].1, ">");
+    assert_ne!(modifiers(&session, 5), selected);
+    assert_ne!(modifiers(&session, 5), modifiers(&session, 3));
+    // New, failed and test say so in words.
+    let mut session = Session::open(500, (120, 40));
+    session.keys("2GG");
+    session.fake.grow(3);
+    session.keys("g");
+    session.code(KeyCode::PageDown);
+    session.code(KeyCode::PageDown);
+    session.fake.grow(3);
+    session.tell(Msg::Changed);
+    assert!(session.text().contains("3 new"), "{}", session.text());
+    assert!(session.text().contains("TEST"));
+    session.keys("7");
+    assert!(session.text().contains("turned away"));
 }
 
 #[test]

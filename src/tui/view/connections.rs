@@ -164,7 +164,8 @@ fn overview(app: &App, width: u16, selected: usize, blanks: bool, curls: bool) -
         }
         lines.of = Some(at);
         account(&mut lines, app, &app.links[cards]);
-        if curls && at == selected {
+        // The command holds the link.
+        if curls && at == selected && !app.masked {
             lines.curl(&app.links[app.accounts()[at].start]);
         }
         lines.of = None;
@@ -201,7 +202,7 @@ fn account(lines: &mut Lines, app: &App, cards: &[LinkCard]) {
     for (title, text, meaning) in known.iter().flat_map(|known| &known.old) {
         lines.put(2, &format!("{title}: {text}"), *meaning);
     }
-    lines.put(2, &main.url, Meaning::Link);
+    lines.put(2, &url(app, main), Meaning::Link);
     let keys: Vec<_> = main.add.iter().map(Missing::key).collect();
     let more = match cards.len() {
         0 | 1 => String::new(),
@@ -219,6 +220,14 @@ fn account(lines: &mut Lines, app: &App, cards: &[LinkCard]) {
     if !parts.is_empty() {
         let text = format!("{} (Enter)", parts.join("; "));
         lines.pieces(2, vec![(text, Meaning::Quiet)]);
+    }
+}
+
+/// The link; its secret masked where data is.
+fn url(app: &App, card: &LinkCard) -> String {
+    match app.mask() {
+        Some(mask) => mask.link(&card.url),
+        None => card.url.clone(),
     }
 }
 
@@ -262,8 +271,8 @@ fn opened(app: &App, cards: Range<usize>, width: u16) -> Vec<Line> {
     for (at, card) in cards.iter().enumerate() {
         lines.of = Some(at);
         lines.put(1, &card.title, Meaning::Strong);
-        lines.put(2, &card.url, Meaning::Link);
-        if app.place().line == at {
+        lines.put(2, &url(app, card), Meaning::Link);
+        if app.place().line == at && !app.masked {
             lines.curl(card);
             lines.put(2, &card.send(), Meaning::Quiet);
         }

@@ -50,10 +50,19 @@ pub fn draw(paint: &mut Paint<'_>, app: &App, list: List, area: Rect) -> Cursor 
             &placed,
         );
         if app.window.top + usize::from(line) - 1 == app.window.selected {
-            cursor = paint.select(area, line);
+            cursor = mark(paint, app, area, line);
         }
     }
     cursor
+}
+
+/// The selected row; where its record is open beside it, keys act on that, and a sign says which row it is.
+fn mark(paint: &mut Paint<'_>, app: &App, area: Rect, line: u16) -> Cursor {
+    if app.place().pane.is_none() {
+        return paint.select(area, line);
+    }
+    paint.text(area.x, area.y + line, 1, ">", Meaning::Strong);
+    paint.mark(area, line, Meaning::Held)
 }
 
 fn heads(paint: &mut Paint<'_>, area: Rect, placed: &[Placed], dropped: usize) {
@@ -90,7 +99,7 @@ fn draw_row(
     }
     for place in placed {
         let value = row.cells.get(place.index).unwrap_or(&Cell::Null);
-        let text = cell::short(list, row, place.column, value, app.when());
+        let text = cell::short(list, row, place.column, value, app.sight());
         let meaning = cell::meaning(place.column, value);
         let x = area.x + place.x;
         if is_right(place.column) {
@@ -216,7 +225,7 @@ fn spread(
 
 /// Why there is no row, and what to do.
 fn nothing(paint: &mut Paint<'_>, app: &App, area: Rect) {
-    let query = &app.place().query;
+    let query = &app.query_shown();
     let title = app.place().screen.title();
     let (what, then) = match (&app.trouble, app.window.loaded) {
         (Some(why), false) => (why.clone(), "Trying again every second.".to_owned()),
