@@ -120,13 +120,15 @@ fn tell(global: &Global, database: &Path, restored: &Restored, out: &mut Out) ->
         copied,
         kept,
         left_behind,
+        erased,
     } = restored;
     let verified = &copied.verified;
     if global.json {
         let path = |path: &Path| json_text(&path.display().to_string());
         let kept = kept.as_deref().map_or(Ok("null".to_owned()), path)?;
         out.line(format!(
-            "[{{\"database\":{},\"bytes\":{},\"last_seq\":{},\"head\":{},\"kept\":{kept},\"left_behind\":{}}}]",
+            "[{{\"database\":{},\"bytes\":{},\"last_seq\":{},\"head\":{},\"kept\":{kept},\"left_behind\":{},\
+             \"erased\":{erased}}}]",
             path(database)?,
             copied.bytes,
             verified.last_seq,
@@ -143,6 +145,11 @@ fn tell(global: &Global, database: &Path, restored: &Restored, out: &mut Out) ->
         verified.last_seq
     ))?;
     out.flush()?;
+    if *erased > 0 {
+        out.say(format!(
+            "{erased} deliveries, rejected requests and saved filters of readers who were erased since: erased from it too"
+        ))?;
+    }
     let Some(kept) = kept else { return Ok(()) };
     out.say(format!("the old database is kept: {}", kept.display()))?;
     if left_behind.count() > 0 {

@@ -105,6 +105,10 @@ impl Core {
         zone: Zone,
         shared: Arc<Shared>,
     ) -> Result<Self, Error> {
+        // What may not come back is known before anything is read.
+        if let Err(error) = upkeep::reapply::reconcile(&conn, &path, options.clock.now()) {
+            tracing::error!("what was erased may not be known here: {error}");
+        }
         let now = Instant::now();
         let probed = meta(&conn, "probe_at")?;
         // A new ledger has nothing to throw away.
@@ -621,7 +625,7 @@ impl Core {
 
     /// Empties the write-ahead log, where erased bytes may still stand; whether nobody was in the way.
     pub(crate) fn empty_log(&mut self) -> bool {
-        self.checkpoint("truncate", IDLE)
+        self.checkpoint("truncate", WAL_PATIENCE)
     }
 
     /// Counts the ring again, from which rows were taken.

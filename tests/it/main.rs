@@ -17,6 +17,7 @@ mod crash;
 mod detail;
 mod duplicates;
 mod erase;
+mod erase_faults;
 mod floors;
 mod hooks;
 mod hostile;

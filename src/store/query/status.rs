@@ -193,7 +193,7 @@ impl Reader {
             )?,
             quarantined: number(
                 "select count(*) from deliveries indexed by deliveries_odd \
-                 where outcome <> 'stored' and outcome = 'quarantined'",
+                 where outcome <> 'stored' and outcome = 'quarantined' and erased_at is null",
             )?,
             rejected: number("select count(*) from rejected")?,
             lost: number("select ifnull(sum(requests), 0) from rejected_lost")?,

@@ -333,7 +333,7 @@ fn rules(review: &Review<'_>) -> Vec<Counted> {
         rule(
             Rule::Quarantined,
             List::Deliveries,
-            "is:quarantined -is:test".to_owned(),
+            "is:quarantined -is:erased -is:test".to_owned(),
             "webhook is kept and not understood",
             "webhooks are kept and not understood",
         ),

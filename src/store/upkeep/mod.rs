@@ -21,7 +21,7 @@ pub mod erase;
 
 pub mod erasures;
 
-mod reapply;
+pub(crate) mod reapply;
 
 pub mod copy;
 

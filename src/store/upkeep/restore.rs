@@ -30,6 +30,8 @@ pub struct Restored {
     pub kept: Option<PathBuf>,
     /// What the old one has and the new one does not.
     pub left_behind: LeftBehind,
+    /// Deliveries, requests and saved filters of readers who were erased since the backup: erased from it too.
+    pub erased: usize,
 }
 
 /// Deliveries of a ledger that a backup does not have.
@@ -89,13 +91,14 @@ fn restore_locked(
     let left_behind = left_behind(from, to, replace)?;
     let ready = prepare(from, to, Existing::Replace, watch)?;
     check_triggers(from, ready.path())?;
-    tidy(ready.path(), to, now)?;
+    let erased = tidy(ready.path(), to, now)?;
     let kept = put_aside(to, now)?;
     let copied = ready.place(Existing::Replace)?;
     Ok(Restored {
         copied,
         kept,
         left_behind,
+        erased,
     })
 }
 
@@ -115,7 +118,7 @@ fn check_triggers(from: &Path, copy: &Path) -> Result<(), Error> {
 
 /// What is done to a copy before it becomes the ledger. Whatever must hold from the first moment on that an old copy
 /// is in use again, such as what was erased since it was made, is done here.
-fn tidy(copy: &Path, ledger: &Path, now: Timestamp) -> Result<(), Error> {
+fn tidy(copy: &Path, ledger: &Path, now: Timestamp) -> Result<usize, Error> {
     backup::forget(copy)?;
     reapply(copy, ledger, now)
 }
