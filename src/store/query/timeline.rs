@@ -127,6 +127,7 @@ select at, id from events where id = ?5
 union
 select e.at, e.id from payments p indexed by payments_transaction cross join events e on e.id = p.id
 where p.provider = ?1 and p.account = ?2 and p.transaction_id = ?3
+  and (p.user_id = ?6 or p.user_id is null or ?6 is null)
 order by 1 desc, 2 desc limit ?4";
 
 const OF_IDS: &str = "\
@@ -300,6 +301,7 @@ impl Reader {
             transaction,
             limit_of(limit),
             Sql::from(row.key.id),
+            reader_of(List::Payments, row),
         ];
         self.past_by(of, OF_PAYMENT, &values, limit)
     }

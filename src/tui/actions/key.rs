@@ -46,7 +46,7 @@ impl Key {
             "Enter" => KeyCode::Enter,
             "Esc" => KeyCode::Esc,
             "Tab" => KeyCode::Tab,
-            "BackTab" => KeyCode::BackTab,
+            "BackTab" | "Shift-Tab" => KeyCode::BackTab,
             "Home" => KeyCode::Home,
             "End" => KeyCode::End,
             "Up" => KeyCode::Up,
