@@ -8,6 +8,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use crate::cli::proxy::Proxy;
 use crate::cli::table::Format;
 use crate::config::read::THEMES;
+use crate::domain::page::List;
 use crate::domain::time::Zone;
 
 /// Receives a publisher's webhooks into one SQLite file, and shows the day.
@@ -83,6 +84,11 @@ pub struct Global {
     pub verbose: u8,
 }
 
+fn a_list(word: &str) -> Result<List, String> {
+    let words: Vec<&str> = List::ALL.iter().map(|list| list.as_str()).collect();
+    List::from_word(word).ok_or_else(|| format!("the lists are {}", words.join(", ")))
+}
+
 /// When to use colours.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
 pub enum Colour {
@@ -106,9 +112,15 @@ pub enum Command {
     },
     /// The screen alone, on a ledger that is there
     Tui {
-        /// What to show, as in the filter bar
+        /// What to show, as in the filter bar; @NAME: a saved filter
         #[arg(value_name = "QUERY", num_args = 0..)]
         query: Vec<String>,
+        /// Of which list; without filter and list, the usual screen
+        #[arg(long, value_name = "LIST", value_parser = a_list)]
+        list: Option<List>,
+        /// The row to select, by its id in the list
+        #[arg(long, value_name = "ID", allow_negative_numbers = true)]
+        at: Option<i64>,
         /// Begin with personal data masked, as `P` does
         #[arg(long)]
         redact: bool,
@@ -256,7 +268,7 @@ pub enum Command {
 /// What a list takes.
 #[derive(Args, Clone, Debug)]
 pub struct ListArgs {
-    /// Filter, as on screen: provider:zotlo type:cancel since:7d
+    /// Filter, as on screen: provider:zotlo type:cancel since:7d; @NAME: a saved one
     #[arg(value_name = "QUERY", num_args = 0..)]
     pub query: Vec<String>,
     /// How to write it
@@ -273,7 +285,8 @@ pub struct ListArgs {
 /// What `today` takes.
 #[derive(Args, Clone, Debug)]
 pub struct TodayArgs {
-    /// From when: last-review, today, yesterday, 7d, 24h, a date
+    /// Which period: last-review, today, yesterday, 7d, 28d, month, last-month; or a time from which on (24h, mon,
+    /// 2026-11-01), or a range of two (mon.., 2026-11-01..2026-11-07)
     #[arg(long, value_name = "WHEN")]
     pub since: Option<String>,
     /// Markdown

@@ -16,7 +16,7 @@ use crate::domain::page::{Cell, Count, Cursor, List, Row};
 use crate::domain::printable::Printable;
 use crate::domain::query::{Query, QueryError, Words};
 use crate::providers::ALL;
-use crate::store::query::{Reader, columns};
+use crate::store::query::{Reader, View, columns};
 
 /// So many rows are read at once.
 const PAGE_ROWS: usize = 1_000;
@@ -149,6 +149,7 @@ fn heads(list: List, shown: Shown, format: Format) -> (Vec<Head>, Vec<usize>) {
 /// The query that the words of the command line make, narrowed to `--account`.
 pub fn parse(context: &Context, reader: &Reader, list: List, words: &[String]) -> Result<Query> {
     let text = words.join(" ");
+    let text = saved(reader, Some(list), &text)?.map_or(text, |view| view.query);
     let Some(account) = &context.global.account else {
         return parse_text(context, reader, list, &text);
     };
@@ -161,6 +162,23 @@ pub fn parse(context: &Context, reader: &Reader, list: List, words: &[String]) -
         format!("({text}) {account}")
     };
     parse_text(context, reader, list, &both)
+}
+
+/// The saved filter that `@NAME` names. One of another list than is asked for is refused; a name that none has is left
+/// to be a word: `@example.org` is sought in addresses.
+pub fn saved(reader: &Reader, list: Option<List>, text: &str) -> Result<Option<View>> {
+    let Some(name) = text.trim().strip_prefix('@') else {
+        return Ok(None);
+    };
+    let view = reader.view(name)?;
+    match (&view, list) {
+        (Some(view), Some(list)) if view.list != list => Err(Failure::usage(format!(
+            "the saved filter {name:?} is of {}, not of {list}: subledger {} @{name}",
+            view.list, view.list
+        ))
+        .into()),
+        _ => Ok(view),
+    }
 }
 
 /// The query that `text` is, by the words of this ledger.

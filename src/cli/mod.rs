@@ -109,7 +109,12 @@ pub fn run(cli: &Cli) -> Result<()> {
     };
     match command {
         Command::Serve { detached } => serve::run(global, *detached, out),
-        Command::Tui { query, redact } => start::screen(&context()?, query, *redact),
+        Command::Tui {
+            query,
+            list,
+            at,
+            redact,
+        } => start::screen(&context()?, query, *list, *at, *redact),
         Command::Events { list, follow: true } => lists::follow(&look(out)?, list, out),
         Command::Events { list, .. } => lists::run(&look(out)?, List::Events, list, out),
         Command::Users(args) => lists::run(&look(out)?, List::Users, args, out),

@@ -18,6 +18,7 @@ use crate::cli::running::{self, Running};
 use crate::cli::screen::{self, Beside};
 use crate::cli::{notify, serve, service, settings};
 use crate::config::edit::create_private_dir;
+use crate::domain::page::List;
 use crate::domain::printable::Printable;
 use crate::store::query::Reader;
 use crate::tui::Leave;
@@ -56,12 +57,18 @@ pub fn run(global: &Global, out: &mut Out) -> Result<()> {
         running: &running,
         ours: child.is_some(),
     };
-    let leave = screen::open(&context, None, Some(beside))?;
+    let leave = screen::open(&context, None, Some(beside), false)?;
     leaving(&context, leave, &running, child, out)
 }
 
 /// The screen alone: nothing is made, nothing is started.
-pub fn screen(context: &Context, query: &[String], masked: bool) -> Result<()> {
+pub fn screen(
+    context: &Context,
+    query: &[String],
+    list: Option<List>,
+    id: Option<i64>,
+    masked: bool,
+) -> Result<()> {
     if !stdout().is_terminal() {
         return Err(Failure::usage(
             "the screen needs a terminal; without one: subledger today, subledger events",
@@ -69,13 +76,18 @@ pub fn screen(context: &Context, query: &[String], masked: bool) -> Result<()> {
         .into());
     }
     let query = query.join(" ");
+    let is_named = list.is_some() || id.is_some() || !query.trim().is_empty();
+    let first = if is_named {
+        Some(screen::first(context, &query, list, id)?)
+    } else {
+        None
+    };
     let running = running::receiver(&context.database);
     let beside = running.as_ref().map(|running| Beside {
         running,
         ours: false,
     });
-    let query = (!query.is_empty()).then_some(query);
-    screen::open_masked(context, query, beside, masked).map(drop)
+    screen::open(context, first, beside, masked).map(drop)
 }
 
 /// Starts a receiver in a session of its own and waits until it answers.

@@ -10,7 +10,7 @@ use crate::domain::money::grouped;
 use crate::domain::page::{Cell, Column, Count, List, Row, Shape};
 use crate::domain::printable::Printable;
 use crate::domain::time::{DAY_MS, HOUR_MS, MINUTE_MS, Timestamp, Zone};
-use crate::store::query::columns;
+use crate::store::query::{Progress, columns};
 use crate::tui::theme::Meaning;
 
 /// The present moment and the zone it is shown in.
@@ -122,6 +122,18 @@ pub fn masked(list: List, row: &Row, mask: Mask) -> Row {
             .map(|(column, cell)| mask.cell(column.name, cell))
             .collect(),
     }
+}
+
+/// How far rows that take long have come: `1,240,000 rows, at 3 Mar 08:00, 23 %`.
+pub fn progress(progress: Progress, when: When) -> String {
+    let mut text = format!("{} rows", number(progress.rows));
+    if let Some(at) = progress.at {
+        text.extend([", at ", &when.short(at)]);
+    }
+    if let Some(percent) = progress.percent {
+        text.extend([", ", &percent.to_string(), " %"]);
+    }
+    text
 }
 
 /// The cell of this name in a row of `list`.

@@ -159,6 +159,10 @@ impl Seated<'_> {
         match effect {
             Effect::Leave(_) => self.left = true,
             Effect::Copy(_) | Effect::Suspend | Effect::Redraw => {}
+            Effect::Export(_) => {
+                let why = "a picture writes no file".to_owned();
+                waiting.push_back(Msg::Exported(Err(why)));
+            }
             Effect::Task(task) => {
                 let done = (self.setup.tasks)(task.clone()).map(|report| report.summary);
                 waiting.extend([Msg::Done(done), Msg::Changed]);

@@ -14,6 +14,12 @@ pub mod curl;
 
 pub mod jump;
 
+pub mod complete;
+
+pub mod search;
+
+pub mod shell;
+
 pub mod place;
 
 pub mod window;
@@ -46,6 +52,10 @@ pub mod copy;
 
 pub mod picker;
 
+pub mod command;
+
+pub mod export;
+
 pub mod layout;
 
 pub mod actions;
@@ -75,7 +85,9 @@ use std::fmt;
 use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::sync::mpsc::{Receiver as Inbox, RecvTimeoutError, Sender, channel};
+use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use crossterm::event::{Event, KeyEventKind};
@@ -83,6 +95,7 @@ use ratatui::buffer::Buffer;
 use serde::{Serialize, Serializer};
 use signal_hook::consts::{SIGCONT, SIGHUP};
 
+use crate::domain::page::List;
 use crate::domain::time::{Clock, Zone};
 use crate::store::task::{Task, TaskReport};
 use crate::store::today::Outside;
@@ -90,6 +103,7 @@ use crate::tui::app::message::{Effect, Msg};
 use crate::tui::app::{App, Start, update};
 use crate::tui::copy::Kept;
 use crate::tui::curl::Curl;
+use crate::tui::export::{Exports, Job};
 use crate::tui::input::{Incoming, Input};
 use crate::tui::secrets::Several;
 use crate::tui::term::Term;
@@ -105,6 +119,11 @@ const TICK: Duration = Duration::from_millis(500);
 /// So long the last frame stays while the first rows of a new place are on their way: nothing flickers, and what
 /// takes longer says so.
 const PATIENCE: Duration = Duration::from_millis(80);
+
+/// So long after they were asked for, rows that are on their way say how far they are.
+const LOOK: Duration = Duration::from_millis(90);
+/// And then so often.
+const LOOK_AGAIN: Duration = Duration::from_millis(250);
 
 /// What the screen is given.
 pub struct Setup {
@@ -124,8 +143,12 @@ pub struct Setup {
     pub demo: bool,
     /// What happens on `q` where the receiver is ours.
     pub on_quit: OnQuit,
-    /// Begin with Events and this filter.
-    pub query: Option<String>,
+    /// Begin with this list instead of the usual screen.
+    pub first: Option<First>,
+    /// The words that start this program on this ledger.
+    pub program: Vec<String>,
+    /// Writes lists into files.
+    pub exports: Box<Exports>,
     /// Begin with personal data masked.
     pub masked: bool,
     /// The machine's zone, where it is known.
@@ -134,6 +157,17 @@ pub struct Setup {
     pub tasks: Box<Tasks>,
     /// What settings and disk tell of what needs the publisher.
     pub outside: Box<Known>,
+}
+
+/// A list to begin with.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct First {
+    /// The list.
+    pub list: List,
+    /// The filter.
+    pub query: String,
+    /// The row to select.
+    pub id: Option<i64>,
 }
 
 /// A settings file that may change while the screen is open.
@@ -308,10 +342,14 @@ pub fn run(setup: Setup) -> Result<Leave, Error> {
         sender,
         clock: setup.clock,
         tasks: Arc::from(setup.tasks),
+        exports: Arc::from(setup.exports),
+        exporting: None,
         drawn_at: None,
         waiting_since: None,
+        looked_at: None,
     };
     let left = screen.run();
+    screen.stop_export();
     drop(screen);
     input.stop();
     match left {
@@ -342,8 +380,12 @@ struct Loop {
     sender: Sender<Incoming>,
     clock: Clock,
     tasks: Arc<Tasks>,
+    exports: Arc<Exports>,
+    exporting: Option<JoinHandle<()>>,
     drawn_at: Option<Instant>,
     waiting_since: Option<Instant>,
+    /// When rows that are on their way were last asked how far they are.
+    looked_at: Option<Instant>,
 }
 
 impl Loop {
@@ -376,7 +418,7 @@ impl Loop {
             }
         }
         self.worker.nudge();
-        Ok(())
+        self.look()
     }
 
     fn is_frame_due(&mut self, now: Instant) -> bool {
@@ -399,12 +441,42 @@ impl Loop {
         let until = |since: Option<Instant>, span: Duration| {
             since.map_or(span, |since| (since + span).saturating_duration_since(now))
         };
-        if self.app.is_waiting() {
-            until(self.waiting_since, PATIENCE).max(Duration::from_millis(5))
+        let is_late = self.app.is_waiting() && until(self.waiting_since, PATIENCE).is_zero();
+        if self.app.is_waiting() && !is_late {
+            until(self.waiting_since, PATIENCE)
         } else if self.app.dirty {
             until(self.drawn_at, FRAME)
+        } else if self.app.is_reading() {
+            until(self.looked_at, self.look_every())
         } else {
             TICK
+        }
+    }
+
+    /// Soon for the first time, then seldom: every look is a frame.
+    fn look_every(&self) -> Duration {
+        if self.app.looking.is_some() {
+            LOOK_AGAIN
+        } else {
+            LOOK
+        }
+    }
+
+    /// Says how far rows that take long have come.
+    fn look(&mut self) -> Result<(), End> {
+        if !self.app.is_reading() {
+            self.looked_at = None;
+            return Ok(());
+        }
+        let now = Instant::now();
+        let since = *self.looked_at.get_or_insert(now);
+        if now.duration_since(since) < self.look_every() {
+            return Ok(());
+        }
+        self.looked_at = Some(now);
+        match self.worker.progress() {
+            Some(progress) => self.tell(Msg::Looking(progress)),
+            None => Ok(()),
         }
     }
 
@@ -455,6 +527,10 @@ impl Loop {
                 self.keep(kept);
                 Ok(())
             }
+            Effect::Export(job) => {
+                self.export(job);
+                Ok(())
+            }
             read => {
                 self.worker.ask(read);
                 Ok(())
@@ -478,6 +554,29 @@ impl Loop {
             // The screen may be closed by now.
             sender.send(Incoming::Worker(Box::new(told))).ok();
         });
+    }
+
+    /// Has a list written into a file, without the screen waiting for it.
+    fn export(&mut self, job: Job) {
+        let (exports, sender) = (Arc::clone(&self.exports), self.sender.clone());
+        self.exporting = Some(std::thread::spawn(move || {
+            let tell = |msg| sender.send(Incoming::Worker(Box::new(msg))).ok();
+            let done = exports(&job, &mut |rows| {
+                tell(Msg::Exporting(rows));
+            });
+            tell(Msg::Exported(done));
+        }));
+    }
+
+    /// A file that is not whole does not stay behind.
+    fn stop_export(&mut self) {
+        if let Some(export) = &self.app.export {
+            export.stop.store(true, Ordering::Relaxed);
+        }
+        if let Some(exporting) = self.exporting.take() {
+            // It ended one way or another.
+            exporting.join().ok();
+        }
     }
 
     /// Has something written, without the screen waiting for it.

@@ -91,6 +91,43 @@ pub fn answer(
             of: (*list, row.key.clone()),
             raw: belongings(reader, *list, row, *kinds)?.map(Box::new),
         }),
+        Effect::Choices { .. } | Effect::Find { .. } | Effect::Hiding { .. } => {
+            about_filter(reader, effect, tell)
+        }
+        Effect::Today(period) => tell(Msg::Today(
+            period.clone(),
+            today::read(reader, path, period, now, known)?,
+        )),
+        Effect::Connections => {
+            let when = When {
+                now,
+                zone: reader.zone()?,
+            };
+            let mut told = Vec::new();
+            for known in reader.connections(now)? {
+                let old = old_secrets(reader, &known, links, when)?;
+                told.push(connection(known, old, when));
+            }
+            tell(Msg::Connections(told))
+        }
+        Effect::Status => {
+            tell(Msg::Words(reader.vocabulary()?, reader.last_review()?))?;
+            tell(Msg::Views(reader.views()?))?;
+            tell(Msg::Status(status(reader, path, now)?))
+        }
+        Effect::Export(_)
+        | Effect::Task(_)
+        | Effect::Copy(_)
+        | Effect::Keep(_)
+        | Effect::Suspend
+        | Effect::Redraw
+        | Effect::Leave(_) => Ok(()),
+    }
+}
+
+/// What can be chosen, found or dropped.
+fn about_filter(reader: &Reader, effect: &Effect, tell: Tell<'_>) -> Result<(), Error> {
+    match effect {
         Effect::Choices {
             ticket,
             list,
@@ -110,32 +147,28 @@ pub fn answer(
             }
             Ok(())
         }
-        Effect::Today(period) => tell(Msg::Today(
-            *period,
-            today::read(reader, path, *period, now, known)?,
-        )),
-        Effect::Connections => {
-            let when = When {
-                now,
-                zone: reader.zone()?,
-            };
-            let mut told = Vec::new();
-            for known in reader.connections(now)? {
-                let old = old_secrets(reader, &known, links, when)?;
-                told.push(connection(known, old, when));
-            }
-            tell(Msg::Connections(told))
+        Effect::Find {
+            ticket,
+            list,
+            query,
+            from,
+            newer,
+        } => {
+            let found = reader.next_match(*list, query, from, *newer)?;
+            tell(Msg::Found {
+                ticket: *ticket,
+                found: found.map(|found| (found.row.key, found.wrapped)),
+            })
         }
-        Effect::Status => {
-            tell(Msg::Words(reader.vocabulary()?, reader.last_review()?))?;
-            tell(Msg::Status(status(reader, path, now)?))
-        }
-        Effect::Task(_)
-        | Effect::Copy(_)
-        | Effect::Keep(_)
-        | Effect::Suspend
-        | Effect::Redraw
-        | Effect::Leave(_) => Ok(()),
+        Effect::Hiding {
+            ticket,
+            list,
+            query,
+        } => tell(Msg::Hiding {
+            ticket: *ticket,
+            part: reader.hiding_part(*list, query)?,
+        }),
+        _ => Ok(()),
     }
 }
 
@@ -156,9 +189,10 @@ fn rows(reader: &Reader, load: &Load) -> Result<(Page, Newer), Error> {
     let page = |cursor: &Cursor, limit| reader.light_page(load.list, &load.query, cursor, limit);
     let found = match &load.from {
         From::Cursor(cursor) => page(cursor, load.limit)?,
-        From::Seq(seq) => match reader.delivery(*seq)? {
-            Some(detail) => page(&Cursor::From(detail.row.key), load.limit)?,
-            None => Page::default(),
+        From::Id(id) => match reader.key_of(load.list, *id)? {
+            Some(key) => page(&Cursor::From(key), load.limit)?,
+            // Gone, or never there: what is there is shown from the newest.
+            None => page(&Cursor::First, load.limit)?,
         },
     };
     let newer = match &load.head {

@@ -20,6 +20,15 @@ const SEQS_MAX: i64 = 50_000;
 /// So few are read before any other index is thought of.
 const SEQS_FEW: i64 = 5_000;
 
+/// What the rows are wanted for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Wanted {
+    /// A page of them, in the order of the list.
+    Page,
+    /// All of them, in any order.
+    All,
+}
+
 /// One way to find rows.
 struct Branch {
     /// What stands before the relation `r`: the readers it is looked up by.
@@ -59,6 +68,8 @@ struct Entry {
 pub(super) struct Statement {
     pub(super) sql: String,
     pub(super) bound: Bound,
+    /// How many branches are read, one after the other.
+    pub(super) branches: usize,
 }
 
 /// What a page is read by: forward from the newest, or backward.
@@ -71,11 +82,11 @@ pub(super) fn page(
     light: bool,
 ) -> Result<Statement, Error> {
     let mut bound = Bound::default();
-    let entries = entries(reader, list, query, &mut bound)?;
+    let entries = entries(reader, list, query, Wanted::Page, &mut bound)?;
     let order = if backward(cursor) { "asc" } else { "desc" };
     let most = bound.add(i64::try_from(limit).unwrap_or(i64::MAX));
     let mut branches = Vec::new();
-    for entry in &entries {
+    for (number, entry) in entries.iter().enumerate() {
         let sort = entry.source.sort();
         let id = entry.source.id();
         let place = place(&mut bound, entry.source, cursor);
@@ -92,7 +103,7 @@ pub(super) fn page(
         branches.push(format!(
             "select * from (select {sort} as sort, {shown} as id from {}{place} \
              order by {sort} {order}, {id} {ties} limit {most})",
-            from_where(entry),
+            from_where(entry, &looks(query, entry, number)),
         ));
     }
     let rows = match &branches[..] {
@@ -107,7 +118,19 @@ pub(super) fn page(
         "with k(sort, id) as materialized ({rows}) {} order by k.sort {order}, k.id {order}",
         projection(list, light)
     );
-    Ok(Statement { sql, bound })
+    Ok(Statement {
+        sql,
+        bound,
+        branches: branches.len(),
+    })
+}
+
+/// What notes how far a branch has come; nothing where every row is wanted.
+fn looks(query: &Query, entry: &Entry, number: usize) -> String {
+    if query.is_empty() {
+        return String::new();
+    }
+    format!("looked({number}, {}) and ", entry.source.sort())
 }
 
 /// Whether rows come oldest first, to be turned round.
@@ -141,7 +164,7 @@ fn place(bound: &mut Bound, source: Source, cursor: &Cursor) -> String {
     }
 }
 
-fn from_where(entry: &Entry) -> String {
+fn from_where(entry: &Entry, looks: &str) -> String {
     let Entry {
         source,
         branch,
@@ -152,7 +175,7 @@ fn from_where(entry: &Entry) -> String {
         .as_ref()
         .map_or_else(String::new, |by| format!("{by} and "));
     format!(
-        "{}{} r {} where {by}{condition}",
+        "{}{} r {} where {looks}{by}{condition}",
         branch.before,
         source.table(),
         branch.hint
@@ -164,11 +187,11 @@ pub(super) fn scan(
     reader: &Reader,
     list: List,
     query: &Query,
-    expr: impl Fn(Source) -> String,
+    expr: impl Fn(Source, &mut Bound) -> String,
     limit: u64,
 ) -> Result<Statement, Error> {
     let mut bound = Bound::default();
-    let entries = entries(reader, list, query, &mut bound)?;
+    let entries = entries(reader, list, query, Wanted::All, &mut bound)?;
     let most = bound.add(i64::try_from(limit).unwrap_or(i64::MAX));
     let one = entries.len() == 1;
     let branches: Vec<String> = entries
@@ -186,8 +209,8 @@ pub(super) fn scan(
             };
             format!(
                 "select * from (select {id}{} as value from {} limit {most})",
-                expr(entry.source),
-                from_where(entry)
+                expr(entry.source, &mut bound),
+                from_where(entry, "")
             )
         })
         .collect();
@@ -196,13 +219,18 @@ pub(super) fn scan(
         [one] => format!("select value from ({one})"),
         many => format!("select value from ({}) limit {most}", many.join(" union ")),
     };
-    Ok(Statement { sql, bound })
+    Ok(Statement {
+        sql,
+        bound,
+        branches: branches.len(),
+    })
 }
 
 fn entries(
     reader: &Reader,
     list: List,
     query: &Query,
+    wanted: Wanted,
     bound: &mut Bound,
 ) -> Result<Vec<Entry>, Error> {
     let plans = if list == List::Events && words_in(query.root()) {
@@ -215,6 +243,7 @@ fn entries(
         let mut filter = Filter {
             bound: &mut *bound,
             plans: &plans,
+            wanted,
         };
         let condition = filter.condition(*source, query.root());
         if condition == NEVER {
@@ -259,7 +288,31 @@ fn branches(
             best = Some((rank, branches));
         }
     }
-    Ok(best.map_or_else(|| vec![Branch::walk(source)], |(_, branches)| branches))
+    Ok(match best {
+        Some((_, branches)) => branches,
+        // Nearly every row is looked at: in the order of the table each page is read once.
+        None if filter.wanted == Wanted::All
+            && source == Source::Subscriptions
+            && !query.parts().iter().any(is_of_order) =>
+        {
+            vec![Branch {
+                hint: "not indexed".to_owned(),
+                ..Branch::walk(source)
+            }]
+        }
+        None => vec![Branch::walk(source)],
+    })
+}
+
+/// Whether `part` bounds the time that the list is ordered by.
+fn is_of_order(part: &Expr) -> bool {
+    matches!(
+        part,
+        Expr::Term(Term::Field {
+            key: Key::At | Key::Day | Key::Since | Key::Until,
+            ..
+        })
+    )
 }
 
 /// Ways in and how good they are: 0 is best.
@@ -388,6 +441,7 @@ fn by_field(
             (!branches.is_empty()).then_some((6, branches))
         }
         (Key::Outcome | Key::Is, Source::Deliveries) => by_outcome(values),
+        (Key::Is, Source::Events) => by_refund(values).map(|branches| (5, branches)),
         _ => None,
     })
 }
@@ -427,10 +481,16 @@ fn by_stretch(
         .min(reader.last_seq()?)
         .saturating_sub(low.max(1))
         .saturating_add(1);
-    if length > SEQS_MAX {
+    let rank = if length <= SEQS_FEW {
+        0
+    } else if length <= SEQS_MAX {
+        3
+    } else if filter.wanted == Wanted::All {
+        // Still less than the whole list, where no better way is known.
+        7
+    } else {
         return Ok(None);
-    }
-    let rank = if length <= SEQS_FEW { 0 } else { 3 };
+    };
     let by = filter.seqs(source, bounds);
     let by = if by == NEVER {
         "r.test < 0".to_owned()
@@ -527,6 +587,17 @@ fn by_values(
             _ => None,
         })
         .collect()
+}
+
+/// Refunds are few among the events.
+fn by_refund(values: &[Value]) -> Option<Vec<Branch>> {
+    let [Value { test, .. }] = values else {
+        return None;
+    };
+    matches!(test, Test::Is(Is::Refund | Is::Unrevoked)).then(|| {
+        let by = "r.type = 'payment.refunded'".to_owned();
+        vec![Branch::new("indexed by events_type", by)]
+    })
 }
 
 /// Repeats and quarantine are few, and have an index of their own; so have tests.

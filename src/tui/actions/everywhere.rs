@@ -145,6 +145,21 @@ pub(super) static ACTIONS: &[Action] = &[
         "Payments and refunds",
     ),
     action(
+        Act::Views,
+        Scope::Anywhere,
+        &[Key::char('v')],
+        "",
+        "saved filters; a digit opens a pinned one",
+    )
+    .unless(App::why_no_view),
+    action(
+        Act::Command,
+        Scope::Anywhere,
+        &[Key::char(':')],
+        "",
+        "type a command: save, view, export, a screen",
+    ),
+    action(
         Act::Zone,
         Scope::Anywhere,
         &[Key::char('Z')],

@@ -59,8 +59,30 @@ pub enum Act {
     Filter,
     /// Choose a filter.
     Pick,
-    /// Drop the filter.
+    /// Drop the filter, or the part of it that hides all rows.
     Clear,
+    /// Hold the rows on screen, or follow what comes.
+    Follow,
+    /// Type what is sought.
+    Search,
+    /// The next row that fits.
+    SearchOn,
+    /// The row before that fits.
+    SearchBack,
+    /// Write the list into a file.
+    Export,
+    /// Copy the command that brings this screen back.
+    CopyCommand,
+    /// Type a command.
+    Command,
+    /// The saved filters.
+    Views,
+    /// The saved filter of this digit.
+    Pinned(u8),
+    /// Pin a saved filter to a digit, or free its digit.
+    PinView,
+    /// Drop a saved filter.
+    DropView,
     /// Present state or history of consents.
     Switch,
     /// The next face of an open record.
@@ -81,10 +103,6 @@ pub enum Act {
     OpenLine,
     /// Type what is sought in a record.
     Find,
-    /// The next line that holds it.
-    FindOn,
-    /// The line before that holds it.
-    FindBack,
     /// Open or fold a value.
     Fold,
     /// Into a value.
@@ -117,8 +135,14 @@ pub enum Act {
     CopyCurl,
     /// Copy the command that sends a sample.
     CopySend,
-    /// The next period.
+    /// Choose a period.
     Period,
+    /// What the selected figure means.
+    Explain,
+    /// The next figure of the line.
+    StopOn,
+    /// The figure before.
+    StopBack,
     /// Mark all as reviewed.
     Review,
     /// Undo the last review.
@@ -165,6 +189,30 @@ pub enum Act {
     EraseLine,
 }
 
+impl Act {
+    /// It is done to an opened record.
+    pub const fn is_of_record(self) -> bool {
+        matches!(
+            self,
+            Self::Face
+                | Self::FaceBack
+                | Self::Hex
+                | Self::Whole
+                | Self::Wider
+                | Self::Narrower
+                | Self::Kinds
+                | Self::OpenLine
+                | Self::Find
+                | Self::Fold
+                | Self::GoIn
+                | Self::GoOut
+                | Self::OpenAll
+                | Self::CloseAll
+                | Self::OpenBelow
+        )
+    }
+}
+
 /// Where keys are read, from the most special to the most general.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Scope {
@@ -198,12 +246,20 @@ pub enum Scope {
     Time,
     /// Wherever text is typed.
     Typing,
+    /// The saved filters.
+    Views,
+    /// The formats of a file.
+    Export,
     /// The choices of a filter.
     Picker,
     /// The keys.
     Help,
     /// The question on leaving.
     Leaving,
+    /// The periods of Today.
+    Periods,
+    /// What a figure of Today means.
+    Explained,
     /// Wherever something can be cancelled or the program stopped, whatever is open.
     Always,
 }
@@ -224,12 +280,16 @@ impl Scope {
             Self::Copy => "Choosing what to copy",
             Self::Today => "On Today",
             Self::Connections => "On Connections",
-            Self::Bar => "In the filter bar",
+            Self::Bar => "Typing a filter, a search or a command",
             Self::Time => "At the time prompt",
             Self::Typing => "While typing",
+            Self::Views => "Among saved filters",
+            Self::Export => "Writing a file",
             Self::Picker => "Choosing a filter",
             Self::Help => "In this sheet",
             Self::Leaving => "On leaving",
+            Self::Periods => "Choosing a period",
+            Self::Explained => "Reading what a figure means",
             Self::Always => "Always",
         }
     }
@@ -252,6 +312,10 @@ impl Scope {
         Self::Typing,
         Self::Picker,
         Self::Copy,
+        Self::Views,
+        Self::Export,
+        Self::Periods,
+        Self::Explained,
         Self::Leaving,
         Self::Help,
         Self::Always,

@@ -103,24 +103,8 @@ pub(super) static ACTIONS: &[Action] = &[
         Scope::Pane,
         &[Key::char('/')],
         "seek",
-        "seek in what is open; an empty line seeks on",
+        "seek in what is open, n and N go on",
     ),
-    action(
-        Act::FindOn,
-        Scope::Pane,
-        &[Key::char('n')],
-        "",
-        "the next line that holds what is sought",
-    )
-    .unless(App::why_no_find),
-    action(
-        Act::FindBack,
-        Scope::Pane,
-        &[Key::char('N')],
-        "",
-        "the line before that holds what is sought",
-    )
-    .unless(App::why_no_find),
     action(
         Act::Hex,
         Scope::Pane,
@@ -214,4 +198,34 @@ pub(super) static ACTIONS: &[Action] = &[
         "choose what to copy: value, path, JSON, CSV, the body",
     )
     .unless(App::why_no_row),
+    action(
+        Act::Search,
+        Scope::Record,
+        &[Key::char('s')],
+        "search",
+        "search this list without filtering it",
+    ),
+    action(
+        Act::SearchOn,
+        Scope::Record,
+        &[Key::char('n')],
+        "",
+        "the next row that fits the search; in an opened row, line",
+    )
+    .unless(App::why_no_search),
+    action(
+        Act::SearchBack,
+        Scope::Record,
+        &[Key::char('N')],
+        "",
+        "the one before that fits",
+    )
+    .unless(App::why_no_search),
+    action(
+        Act::CopyCommand,
+        Scope::Record,
+        &[Key::char('Y')],
+        "",
+        "copy the command that brings this screen back",
+    ),
 ];

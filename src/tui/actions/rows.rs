@@ -34,7 +34,7 @@ pub(super) static ACTIONS: &[Action] = &[
         Scope::Rows,
         &[Key::char('x')],
         "clear",
-        "drop the filter",
+        "drop the filter, or the term of it that hides all rows",
     )
     .unless(App::why_no_clear),
     action(
@@ -43,6 +43,20 @@ pub(super) static ACTIONS: &[Action] = &[
         &[Key::char('@')],
         "time",
         "jump to a time: 14:30, yesterday, 2026-11-20, 7d",
+    ),
+    action(
+        Act::Export,
+        Scope::Rows,
+        &[Key::char('E')],
+        "",
+        "write all rows of this list into a file; again: leave it be",
+    ),
+    action(
+        Act::Follow,
+        Scope::Rows,
+        &[Key::char('f')],
+        "",
+        "hold the rows on screen, or follow what comes",
     ),
     action(Act::Down, Scope::Rows, DOWN, "", "one row down"),
     action(Act::Up, Scope::Rows, UP, "", "one row up"),

@@ -8,6 +8,7 @@ use crate::tui::app::{App, Overlay};
 use crate::tui::cell;
 use crate::tui::copy::{self, Kept, Menu, Offer, What};
 use crate::tui::place::Face;
+use crate::tui::shell::{self, Shown};
 use crate::tui::term::COPY_BYTES_MAX;
 use crate::tui::theme::Meaning;
 
@@ -15,6 +16,24 @@ use crate::tui::theme::Meaning;
 const BEGINS_MAX: usize = 120;
 
 impl App {
+    /// Copies the command that brings this screen back: list, filter, selected row.
+    pub(super) fn copy_command(&mut self, effects: &mut Vec<Effect>) {
+        let shown = Shown {
+            list: self.place().screen.list(),
+            query: &self.place().query,
+            id: match self.window.row() {
+                Some(row) => Some(row.key.id),
+                None => self.place().seek,
+            },
+        };
+        let command = shell::command(&self.program, &shown);
+        self.say(
+            format!("handed to the terminal's clipboard: {command}"),
+            Meaning::Good,
+        );
+        effects.push(Effect::Copy(command));
+    }
+
     /// Copies what belongs to a link.
     pub(super) fn copy_link(&mut self, act: Act, effects: &mut Vec<Effect>) {
         let Some(card) = self.card() else { return };

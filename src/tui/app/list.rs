@@ -5,7 +5,7 @@ use crate::tui::app::message::{Effect, From, Load};
 use crate::tui::app::{App, Pending};
 use crate::tui::place::{Place, Screen};
 use crate::tui::theme::Meaning;
-use crate::tui::window::{Edge, Fill, Newer, Window};
+use crate::tui::window::{Edge, Fill, Follow, Newer, Window};
 
 /// Reading.
 impl App {
@@ -40,10 +40,12 @@ impl App {
         // The worker drops the count that rows are asked before.
         self.counting = None;
         let head = self.window.head().filter(|_| fill == Fill::Refresh);
+        self.looking = None;
         self.pending = Some(Pending {
             ticket: self.ticket,
             fill,
             keep,
+            counts_newer: head.is_some(),
             may_retry: fill == Fill::Replace && from == From::Cursor(Cursor::First),
         });
         effects.push(Effect::Load(Load {
@@ -66,6 +68,7 @@ impl App {
         let Some(pending) = self.pending.take_if(|pending| pending.ticket == ticket) else {
             return;
         };
+        self.dirty |= self.looking.take().is_some();
         let page = match page {
             Ok(page) => page,
             Err(why) => {
@@ -87,7 +90,7 @@ impl App {
         self.window
             .fill(pending.fill, page, pending.keep.as_ref(), height);
         self.select_reader();
-        if self.window.head().is_some() {
+        if self.window.head().is_some() && pending.counts_newer {
             self.window.newer = newer;
         }
         let seen = |was: &Window| {
@@ -98,6 +101,7 @@ impl App {
         };
         self.dirty |= before.as_ref().is_none_or(seen);
         self.keep_place();
+        self.ask_what_hides(pending.fill, effects);
         self.recount(pending.fill, effects);
         self.settle(effects);
         self.keep_record(effects);
@@ -170,12 +174,24 @@ impl App {
 impl App {
     pub(super) fn step_rows(&mut self, rows: isize, effects: &mut Vec<Effect>) {
         let height = self.layout().rows().max(1);
-        self.window.move_by(rows, height);
+        self.window.step_by(rows, height);
         if let Some(pane) = &mut self.history.here_mut().pane {
             (pane.line, pane.top) = (0, 0);
         }
         self.settle(effects);
         self.keep_record(effects);
+    }
+
+    /// Holds what is on screen while new rows come, or goes to the newest and lets them in.
+    pub(super) fn hold_or_follow(&mut self, effects: &mut Vec<Effect>) {
+        if self.window.follow == Follow::Held {
+            self.go_to_edge(Edge::Before, effects);
+            self.window.follow = Follow::Following;
+            self.say("following: new rows appear at the top", Meaning::Plain);
+        } else {
+            self.window.follow = Follow::Held;
+            self.say("held: new rows wait, f lets them in", Meaning::Plain);
+        }
     }
 
     pub(super) fn go_to_edge(&mut self, edge: Edge, effects: &mut Vec<Effect>) {

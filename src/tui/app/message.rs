@@ -4,10 +4,11 @@ use crate::domain::mask::Mask;
 use crate::domain::page::{Choice, Count, Cursor, List, Page, Row, RowKey};
 use crate::domain::query::{Query, Vocabulary};
 use crate::domain::time::{Timestamp, Zone};
-use crate::store::query::Kinds;
+use crate::store::query::{Kinds, Progress, View};
 use crate::store::task::Task;
 use crate::tui::actions::key::Key;
 use crate::tui::copy::Kept;
+use crate::tui::export::{Job, Written};
 use crate::tui::facts::{Connection, Period, Status, Today};
 use crate::tui::record::Raw;
 use crate::tui::window::Newer;
@@ -69,6 +70,28 @@ pub enum Msg {
         /// The choices.
         choices: Vec<Choice>,
     },
+    /// The saved filters.
+    Views(Vec<View>),
+    /// What a search came upon.
+    Found {
+        /// Which request this answers.
+        ticket: u64,
+        /// The row, and whether the search went over an end of the list; `None`: no row fits.
+        found: Option<(RowKey, bool)>,
+    },
+    /// Which part of the filter hides all rows.
+    Hiding {
+        /// Which request this answers.
+        ticket: u64,
+        /// Its place among the parts; `None` if it takes more than one.
+        part: Option<usize>,
+    },
+    /// How far the rows that are on their way have come.
+    Looking(Progress),
+    /// So many rows were written into the file so far.
+    Exporting(u64),
+    /// The list is in its file, or why not.
+    Exported(Result<Written, String>),
     /// The daily review.
     Today(Period, Today),
     /// What is known of each account.
@@ -118,8 +141,8 @@ pub struct Load {
 pub enum From {
     /// At this place.
     Cursor(Cursor),
-    /// At this delivery.
-    Seq(i64),
+    /// At the row of this id.
+    Id(i64),
 }
 
 /// What is to be done.
@@ -154,6 +177,30 @@ pub enum Effect {
         /// The filter.
         query: Query,
     },
+    /// Look for the next row that fits a search.
+    Find {
+        /// Comes back with the answer.
+        ticket: u64,
+        /// The list.
+        list: List,
+        /// Filter and search together.
+        query: Query,
+        /// The row to begin behind.
+        from: RowKey,
+        /// Towards newer rows.
+        newer: bool,
+    },
+    /// Find out which part of a filter hides all rows.
+    Hiding {
+        /// Comes back with the answer.
+        ticket: u64,
+        /// The list.
+        list: List,
+        /// The filter.
+        query: Query,
+    },
+    /// Write a list into a file.
+    Export(Job),
     /// Make up the daily review.
     Today(Period),
     /// Look at every account.

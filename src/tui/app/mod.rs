@@ -15,6 +15,12 @@ pub mod record;
 
 mod prompt;
 
+mod command;
+
+mod search;
+
+mod export;
+
 mod today;
 
 mod connections;
@@ -31,21 +37,24 @@ use crate::domain::mask::Mask;
 use crate::domain::page::{List, Row, RowKey};
 use crate::domain::query::{self, Query, QueryError, Vocabulary, Words};
 use crate::domain::time::{Timestamp, Zone};
-use crate::store::query::Kinds;
+use crate::store::query::{Kinds, Progress, View};
 use crate::tui::actions::Scope;
 use crate::tui::app::connections::with_links;
 use crate::tui::app::message::{Effect, Msg};
 use crate::tui::cell::{Sight, When};
+use crate::tui::complete::Offers;
 use crate::tui::copy::Menu;
 use crate::tui::edit::Line;
+use crate::tui::export::Export;
 use crate::tui::facts::{Arrived, Connection, Period, Status, Today};
 use crate::tui::layout::Layout;
 use crate::tui::picker::Picker;
 use crate::tui::place::{Face, History, Place, Screen};
 use crate::tui::record::Record;
+use crate::tui::search::Search;
 use crate::tui::theme::{Meaning, Theme};
 use crate::tui::window::{Fill, Window};
-use crate::tui::{LinkCard, OnQuit, Setup};
+use crate::tui::{First, LinkCard, OnQuit, Setup};
 
 /// The keys of the filter that are about time.
 const TIME_KEYS: [query::Key; 5] = [
@@ -65,7 +74,31 @@ pub enum Overlay {
         line: Line,
         /// What does not parse.
         error: Option<QueryError>,
+        /// What the term at the caret may become.
+        offers: Offers,
     },
+    /// What is sought in the list, as it is typed.
+    Search {
+        /// The text.
+        line: Line,
+        /// What does not parse.
+        error: Option<QueryError>,
+        /// What the term at the caret may become.
+        offers: Offers,
+    },
+    /// The command being typed.
+    Command {
+        /// The text.
+        line: Line,
+        /// What the word at the caret may become.
+        offers: Offers,
+        /// Why what was entered is no command.
+        fault: Option<String>,
+    },
+    /// The saved filters, and which of them keys act on.
+    Views(usize),
+    /// In which format to write a list into a file: its place among all formats.
+    Export(usize),
     /// The time being typed.
     Time {
         /// The text.
@@ -86,6 +119,10 @@ pub enum Overlay {
     Help(usize),
     /// The question on leaving.
     Leaving,
+    /// The periods of Today, the selected one.
+    Periods(usize),
+    /// What the selected figure of Today means, from this line on.
+    Explained(usize),
 }
 
 /// The receiver, as the screen knows it.
@@ -106,6 +143,8 @@ struct Pending {
     fill: Fill,
     keep: Option<RowKey>,
     may_retry: bool,
+    /// What is newer than the head was counted along.
+    counts_newer: bool,
 }
 
 /// A short message at the foot.
@@ -162,6 +201,16 @@ pub struct App {
     pub trouble: Option<String>,
     /// Why the settings file does not hold at the moment.
     pub settings_fault: Option<String>,
+    /// The saved filters, pinned ones first.
+    pub views: Vec<View>,
+    /// What is sought in lists.
+    pub search: Option<Search>,
+    /// How far the rows that are on their way have come, where that takes a while.
+    pub looking: Option<Progress>,
+    /// The part of the filter that hides all rows, where one alone does.
+    pub hiding: Option<usize>,
+    /// The file that a list is being written into.
+    pub export: Option<Export>,
     /// Personal data is shown as tags.
     pub masked: bool,
     /// Something changed that can be seen.
@@ -183,7 +232,9 @@ pub struct App {
     pending: Option<Pending>,
     counting: Option<u64>,
     stale: bool,
-    asked_query: Option<String>,
+    first: Option<First>,
+    program: Vec<String>,
+    finding: Option<u64>,
 }
 
 /// What a screen begins with.
@@ -203,8 +254,10 @@ pub struct Start {
     pub on_quit: OnQuit,
     /// The links to paste.
     pub links: Vec<LinkCard>,
-    /// Begin with Events and this filter.
-    pub query: Option<String>,
+    /// Begin with this list.
+    pub first: Option<First>,
+    /// The words that start this program on this ledger: what brings this screen back begins with them.
+    pub program: Vec<String>,
     /// Begin with personal data masked.
     pub masked: bool,
     /// The machine's zone, where it is known.
@@ -226,7 +279,8 @@ impl Start {
             },
             on_quit: setup.on_quit,
             links: setup.links.clone(),
-            query: setup.query.clone(),
+            first: setup.first.clone(),
+            program: setup.program.clone(),
             masked: setup.masked,
             machine_zone: setup.machine_zone,
         }
@@ -240,6 +294,8 @@ pub const CHAINS: &[&[Scope]] = &[
     &[Scope::Picker, Scope::Always],
     &[Scope::Help, Scope::Always],
     &[Scope::Leaving, Scope::Always],
+    &[Scope::Periods, Scope::Always],
+    &[Scope::Explained, Scope::Always],
     &[
         Scope::Lines,
         Scope::Pane,
@@ -257,12 +313,16 @@ pub const CHAINS: &[&[Scope]] = &[
         Scope::Always,
     ],
     &[Scope::Rows, Scope::Record, Scope::Anywhere, Scope::Always],
+    VIEWS,
+    EXPORT,
     TREE,
     READER,
     FIND,
     COPY,
 ];
 
+const VIEWS: &[Scope] = &[Scope::Views, Scope::Always];
+const EXPORT: &[Scope] = &[Scope::Export, Scope::Always];
 const TREE: &[Scope] = &[
     Scope::Tree,
     Scope::Pane,
@@ -292,11 +352,14 @@ impl App {
             demo: start.demo,
             receiver: start.receiver,
             on_quit: start.on_quit,
-            history: History::new(Place::new(if start.query.is_some() {
-                Screen::EVENTS
-            } else {
-                Screen::Connections
-            })),
+            history: History::new(start.first.as_ref().map_or_else(
+                || Place::new(Screen::Connections),
+                |first| {
+                    let mut place = Place::with_query(Screen::List(first.list), first.query.trim());
+                    place.seek = first.id;
+                    place
+                },
+            )),
             window: Window::default(),
             record: None,
             today: None,
@@ -307,6 +370,11 @@ impl App {
             notice: None,
             trouble: None,
             settings_fault: None,
+            views: Vec::new(),
+            search: None,
+            looking: None,
+            hiding: None,
+            export: None,
             masked: start.masked,
             dirty: true,
             percent: None,
@@ -322,7 +390,9 @@ impl App {
             pending: None,
             counting: None,
             stale: false,
-            asked_query: start.query,
+            first: start.first,
+            program: start.program,
+            finding: None,
         }
     }
 
@@ -392,7 +462,11 @@ impl App {
     pub fn layout(&self) -> Layout {
         let (width, height) = self.size;
         let foot_lines = match &self.overlay {
-            Some(Overlay::Bar { error: Some(_), .. }) => 2,
+            Some(
+                Overlay::Bar { error: Some(_), .. }
+                | Overlay::Search { error: Some(_), .. }
+                | Overlay::Command { fault: Some(_), .. },
+            ) => 2,
             _ => 1,
         };
         Layout::of(width, height, self.share(), foot_lines)
@@ -401,13 +475,19 @@ impl App {
     /// Where keys are read at the moment.
     pub fn scopes(&self) -> &'static [Scope] {
         match &self.overlay {
-            Some(Overlay::Bar { .. }) => CHAINS[0],
+            Some(Overlay::Bar { .. } | Overlay::Search { .. } | Overlay::Command { .. }) => {
+                CHAINS[0]
+            }
+            Some(Overlay::Views(_)) => VIEWS,
+            Some(Overlay::Export(_)) => EXPORT,
             Some(Overlay::Time { .. }) => CHAINS[1],
             Some(Overlay::Picker(_)) => CHAINS[2],
             Some(Overlay::Find { .. }) => FIND,
             Some(Overlay::Copy(_)) => COPY,
             Some(Overlay::Help(_)) => CHAINS[3],
             Some(Overlay::Leaving) => CHAINS[4],
+            Some(Overlay::Periods(_)) => CHAINS[5],
+            Some(Overlay::Explained(_)) => CHAINS[6],
             None => self.place_scopes(),
         }
     }
@@ -417,12 +497,22 @@ impl App {
         match self.place().screen {
             _ if self.tree().is_some() => TREE,
             _ if self.face() == Some(Face::Reader) => READER,
-            _ if self.place().pane.is_some() => CHAINS[5],
-            Screen::Today => CHAINS[6],
-            Screen::Connections | Screen::Account(_) => CHAINS[7],
-            Screen::CONSENTS | Screen::CHANGES => CHAINS[8],
-            Screen::List(_) => CHAINS[9],
+            _ if self.place().pane.is_some() => CHAINS[7],
+            Screen::Today => CHAINS[8],
+            Screen::Connections | Screen::Account(_) => CHAINS[9],
+            Screen::CONSENTS | Screen::CHANGES => CHAINS[10],
+            Screen::List(_) => CHAINS[11],
         }
+    }
+
+    /// Rows are on their way, whether others are on screen or not.
+    pub fn is_reading(&self) -> bool {
+        self.pending.is_some() || self.finding.is_some()
+    }
+
+    /// When everything was reviewed, if it ever was, and up to which delivery.
+    pub const fn last_review(&self) -> Option<(i64, Timestamp)> {
+        self.last_review
     }
 
     /// Rows are on their way and none of this place are on screen yet.
@@ -505,7 +595,13 @@ pub fn update(app: &mut App, msg: Msg) -> Vec<Effect> {
             key,
             choices,
         } => app.take_choices(ticket, key, choices),
-        Msg::Today(period, today) => app.take_today(period, today),
+        Msg::Views(views) => app.take_views(views),
+        Msg::Found { ticket, found } => app.take_found(ticket, found, &mut effects),
+        Msg::Hiding { ticket, part } => app.take_hiding(ticket, part),
+        Msg::Looking(progress) => app.take_looking(progress),
+        Msg::Exporting(rows) => app.take_exporting(rows),
+        Msg::Exported(done) => app.take_exported(done),
+        Msg::Today(period, today) => app.take_today(&period, today),
         Msg::Links(links) => app.take_links(links),
         Msg::Connections(connections) => {
             app.dirty |= app.connections != connections;

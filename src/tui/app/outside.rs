@@ -1,10 +1,11 @@
 //! What happens outside: the ledger opens, is written to or cannot be read, the terminal changes, time goes on.
 
-use crate::domain::page::List;
 use crate::domain::time::{MINUTE_MS, Timestamp};
+use crate::tui::First;
 use crate::tui::app::connections::with_links;
 use crate::tui::app::message::{Effect, From, Opened};
 use crate::tui::app::{App, Overlay};
+use crate::tui::complete::Offers;
 use crate::tui::edit::Line;
 use crate::tui::facts::Arrived;
 use crate::tui::place::{History, Place, Screen};
@@ -13,7 +14,7 @@ use crate::tui::window::Fill;
 impl App {
     pub(super) fn tick(&mut self, now: Timestamp) {
         let minute = |at: Timestamp| at.ms().div_euclid(MINUTE_MS);
-        self.dirty |= minute(now) != minute(self.now) || self.is_waiting();
+        self.dirty |= minute(now) != minute(self.now);
         self.now = now;
     }
 
@@ -35,8 +36,8 @@ impl App {
         let any_real = opened.status.arrived == Arrived::Real;
         self.demo |= opened.status.demo;
         self.status = Some(opened.status);
-        if let Some(query) = self.asked_query.take() {
-            self.ask_first(&query);
+        if let Some(asked) = self.first.take() {
+            self.ask_first(&asked);
         } else if first && any_real && self.place().screen == Screen::Connections {
             self.history = History::new(Place::new(Screen::Today));
         }
@@ -44,14 +45,17 @@ impl App {
     }
 
     /// The filter that the screen was started with; one that does not parse is put before the publisher.
-    pub(super) fn ask_first(&mut self, query: &str) {
-        let line = Line::new(query);
-        match self.parse(List::Events, line.text()) {
-            Ok(_) => query.clone_into(&mut self.history.here_mut().query),
+    pub(super) fn ask_first(&mut self, asked: &First) {
+        let line = Line::new(asked.query.trim());
+        match self.parse(asked.list, line.text()) {
+            // The place has it already.
+            Ok(_) => {}
             Err(error) => {
+                self.history.here_mut().query.clear();
                 self.overlay = Some(Overlay::Bar {
                     line,
                     error: Some(error),
+                    offers: Offers::default(),
                 });
             }
         }
@@ -61,7 +65,7 @@ impl App {
     pub(super) fn refresh(&mut self, effects: &mut Vec<Effect>) {
         effects.push(Effect::Status);
         match self.place().screen {
-            Screen::Today => effects.push(Effect::Today(self.period)),
+            Screen::Today => effects.push(Effect::Today(self.period.clone())),
             Screen::Connections | Screen::Account(_) => effects.push(Effect::Connections),
             Screen::List(_) if self.pending.is_some() => self.stale = true,
             Screen::List(list) => {

@@ -1,7 +1,7 @@
 //! Why actions are impossible at the moment, for the table of actions.
 
+use crate::tui::app::App;
 use crate::tui::app::record::first_event;
-use crate::tui::app::{App, Overlay};
 use crate::tui::place::{Face, Screen};
 use crate::tui::ways::{events_of, reader_of, seq_of};
 
@@ -23,13 +23,6 @@ impl App {
         self.line_opens()
             .is_none()
             .then_some("nothing stands behind this line")
-    }
-
-    /// Nothing was sought yet.
-    pub fn why_no_find(&self) -> Option<&'static str> {
-        self.sought
-            .is_empty()
-            .then_some("nothing is sought yet: / seeks")
     }
 
     /// The opened row has the whole screen.
@@ -92,13 +85,16 @@ impl App {
         self.card().is_none().then_some("no link is selected")
     }
 
-    /// Nothing is suggested.
-    pub fn why_no_suggestion(&self) -> Option<&'static str> {
-        match &self.overlay {
-            Some(Overlay::Bar {
-                error: Some(error), ..
-            }) if error.suggestion.is_some() => None,
-            _ => Some("nothing is suggested"),
-        }
+    /// Nothing was sought yet.
+    pub fn why_no_search(&self) -> Option<&'static str> {
+        let none = self.search.is_none() && !self.seeks_in_record();
+        none.then_some("nothing is sought yet: s begins, / in an opened row")
+    }
+
+    /// This screen is no list.
+    pub fn why_no_view(&self) -> Option<&'static str> {
+        self.views
+            .is_empty()
+            .then_some("no filter is saved yet: `:save NAME` keeps one")
     }
 }

@@ -60,30 +60,23 @@ impl App {
             Act::Copy | Act::CopyCurl | Act::CopySend => self.copy_link(act, effects),
             Act::CopyMenu => self.offer_copies(),
             Act::CopyThis(what) => self.copy(what, effects),
+            Act::CopyCommand => self.copy_command(effects),
+            Act::Follow => self.hold_or_follow(effects),
             Act::Suspend => effects.push(Effect::Suspend),
             Act::Redraw => effects.push(Effect::Redraw),
             Act::Quit | Act::Keep | Act::Install | Act::Stop => self.leave(act, effects),
-            Act::Period | Act::Review | Act::UndoReview => self.review(act, effects),
-            Act::Face
-            | Act::FaceBack
-            | Act::Hex
-            | Act::Whole
-            | Act::Wider
-            | Act::Narrower
-            | Act::Kinds
-            | Act::OpenLine
-            | Act::Find
-            | Act::FindOn
-            | Act::FindBack
-            | Act::Fold
-            | Act::GoIn
-            | Act::GoOut
-            | Act::OpenAll
-            | Act::CloseAll
-            | Act::OpenBelow => self.act_on_record(act, effects),
+            Act::Period | Act::Explain | Act::Review | Act::UndoReview => {
+                self.review(act, effects);
+            }
+            Act::StopOn => self.step_beside(true),
+            Act::StopBack => self.step_beside(false),
             Act::Zone => self.next_zone(),
             Act::Mask => self.turn_mask(),
             Act::Help => self.overlay = Some(Overlay::Help(0)),
+            Act::SearchOn | Act::SearchBack if self.seeks_in_record() => {
+                self.act_on_record(act, effects);
+            }
+            _ if act.is_of_record() => self.act_on_record(act, effects),
             _ => self.act_on_filter(act, effects),
         }
     }

@@ -1,9 +1,13 @@
 //! What is typed or chosen: the filter bar, the time prompt, the picker of filters.
 
+use std::ops::Range;
+
 use crate::domain::page::{Choice, Cursor, List};
+use crate::domain::query::{self, completions, term_start};
 use crate::tui::actions::Act;
 use crate::tui::app::message::{Effect, From};
 use crate::tui::app::{App, Overlay};
+use crate::tui::complete::{Offer, Offers};
 use crate::tui::edit::Line;
 use crate::tui::jump;
 use crate::tui::picker::Picker;
@@ -13,12 +17,40 @@ use crate::tui::window::Fill;
 
 impl App {
     pub(super) fn paste(&mut self, text: &str) {
-        if let Some(
-            Overlay::Bar { line, .. } | Overlay::Time { line, .. } | Overlay::Find { line },
-        ) = &mut self.overlay
-        {
+        if let Some(line) = self.line_mut() {
             line.insert(text);
             self.check_line();
+        }
+    }
+
+    /// The line being typed.
+    pub(super) fn line_mut(&mut self) -> Option<&mut Line> {
+        match self.overlay.as_mut()? {
+            Overlay::Bar { line, .. }
+            | Overlay::Search { line, .. }
+            | Overlay::Command { line, .. }
+            | Overlay::Time { line, .. }
+            | Overlay::Find { line } => Some(line),
+            _ => None,
+        }
+    }
+
+    /// What is offered for the line being typed.
+    pub fn offers(&self) -> Option<&Offers> {
+        match self.overlay.as_ref()? {
+            Overlay::Bar { offers, .. }
+            | Overlay::Search { offers, .. }
+            | Overlay::Command { offers, .. } => Some(offers),
+            _ => None,
+        }
+    }
+
+    pub(super) fn offers_mut(&mut self) -> Option<&mut Offers> {
+        match self.overlay.as_mut()? {
+            Overlay::Bar { offers, .. }
+            | Overlay::Search { offers, .. }
+            | Overlay::Command { offers, .. } => Some(offers),
+            _ => None,
         }
     }
 
@@ -26,16 +58,64 @@ impl App {
     pub(super) fn check_line(&mut self) {
         self.dirty = true;
         let list = self.bar_list();
-        let text = match &self.overlay {
-            Some(Overlay::Bar { line, .. }) => line.text().to_owned(),
-            Some(Overlay::Time { .. }) => String::new(),
-            _ => return,
+        let (wrong, offered) = match &self.overlay {
+            Some(Overlay::Bar { line, .. } | Overlay::Search { line, .. }) => (
+                self.parse(list, line.text()).err(),
+                self.terms(list, line, 0),
+            ),
+            Some(Overlay::Command { line, .. }) => (None, self.command_offers(list, line)),
+            _ => (None, Offers::default()),
         };
-        let found = self.parse(list, &text).err();
         match &mut self.overlay {
-            Some(Overlay::Bar { error, .. }) => *error = found,
+            Some(Overlay::Bar { error, offers, .. } | Overlay::Search { error, offers, .. }) => {
+                (*error, *offers) = (wrong, offered);
+            }
+            Some(Overlay::Command { offers, fault, .. }) => (*offers, *fault) = (offered, None),
             Some(Overlay::Time { wrong, .. }) => *wrong = false,
             _ => {}
+        }
+    }
+
+    /// What the term at the caret may become, of the filter that begins at byte `from` of `line`. Nothing within a word,
+    /// or before one is begun.
+    pub(super) fn terms(&self, list: List, line: &Line, from: usize) -> Offers {
+        let (Some(text), Some(caret)) = (line.text().get(from..), line.caret().checked_sub(from))
+        else {
+            return Offers::default();
+        };
+        let ends = text[caret..].chars().next();
+        let start = term_start(text, caret);
+        if start == caret || !ends.is_none_or(|c| c.is_whitespace() || c == ')') {
+            return Offers::default();
+        }
+        self.offers_at(list, text, start..caret, from)
+    }
+
+    fn offers_at(&self, list: List, text: &str, term: Range<usize>, from: usize) -> Offers {
+        let items = completions(text, term.end, &self.words(list));
+        let items = items.into_iter().map(|text| Offer {
+            help: text
+                .trim_start_matches('-')
+                .strip_suffix(':')
+                .and_then(query::Key::from_word)
+                .map_or("", query::Key::help),
+            text,
+        });
+        Offers::new(items.collect(), term.start + from..term.end + from)
+    }
+
+    /// All that a term may be, where none is begun.
+    fn offer_keys(&mut self) {
+        let list = self.bar_list();
+        let all = match &self.overlay {
+            Some(Overlay::Bar { line, .. } | Overlay::Search { line, .. }) => {
+                let at = line.caret();
+                self.offers_at(list, line.text(), at..at, 0)
+            }
+            _ => return,
+        };
+        if let Some(offers) = self.offers_mut() {
+            *offers = all;
         }
     }
 
@@ -53,8 +133,16 @@ impl App {
                     .list()
                     .map_or("", |_| &self.place().query);
                 let line = Line::new(query);
-                self.overlay = Some(Overlay::Bar { line, error: None });
+                self.overlay = Some(Overlay::Bar {
+                    line,
+                    error: None,
+                    offers: Offers::default(),
+                });
                 self.check_line();
+                // What stands there already is not being typed.
+                if let Some(offers) = self.offers_mut() {
+                    offers.close();
+                }
             }
             Act::Jump => {
                 let line = Line::default();
@@ -63,7 +151,7 @@ impl App {
             Act::Pick => self.pick(effects),
             Act::Clear => match &mut self.overlay {
                 Some(Overlay::Picker(picker)) => picker.chosen.clear(),
-                _ => self.filter_by(self.bar_list(), "", effects),
+                _ => self.drop_filter(effects),
             },
             Act::Toggle => {
                 if let Some(Overlay::Picker(picker)) = &mut self.overlay {
@@ -72,14 +160,18 @@ impl App {
             }
             Act::Apply => self.apply(effects),
             Act::Suggest => self.suggest(),
+            Act::Search | Act::SearchOn | Act::SearchBack => self.search(act, effects),
+            Act::Export => self.ask_export(),
+            Act::Command => self.ask_command(),
+            Act::Views => self.overlay = Some(Overlay::Views(0)),
+            Act::Pinned(digit) => self.open_pinned(digit, effects),
+            Act::DropView | Act::PinView => self.manage_views(act, effects),
             _ => self.edit(act),
         }
     }
 
     pub(super) fn edit(&mut self, act: Act) {
-        let Some(Overlay::Bar { line, .. } | Overlay::Time { line, .. } | Overlay::Find { line }) =
-            &mut self.overlay
-        else {
+        let Some(line) = self.line_mut() else {
             return;
         };
         match act {
@@ -98,12 +190,31 @@ impl App {
 
     pub(super) fn suggest(&mut self) {
         match &mut self.overlay {
-            Some(Overlay::Bar { line, error }) => {
-                if let Some(error) = error.take()
-                    && let Some(term) = error.suggestion
-                {
-                    line.replace(error.at, &term);
+            Some(
+                Overlay::Bar {
+                    line,
+                    error,
+                    offers,
                 }
+                | Overlay::Search {
+                    line,
+                    error,
+                    offers,
+                },
+            ) => {
+                let suggestion = error.as_ref().and_then(|error| error.suggestion.clone());
+                if offers.take(line) {
+                    self.check_line();
+                } else if let (Some(error), Some(term)) = (error.take(), suggestion) {
+                    line.replace(error.at, &term);
+                    self.check_line();
+                } else {
+                    self.check_line();
+                    self.offer_keys();
+                }
+            }
+            Some(Overlay::Command { line, offers, .. }) => {
+                offers.take(line);
                 self.check_line();
             }
             Some(Overlay::Picker(picker)) => picker.next_part(),
@@ -111,8 +222,33 @@ impl App {
         }
     }
 
+    /// Drops the filter, or of one that hides all rows the part that does.
+    fn drop_filter(&mut self, effects: &mut Vec<Effect>) {
+        let list = self.bar_list();
+        let without = self
+            .hiding
+            .filter(|_| self.window.rows.is_empty())
+            .and_then(|hiding| Some((hiding, self.parse(list, &self.place().query).ok()?)))
+            .map(|(hiding, query)| query.without_part(hiding).to_string());
+        self.filter_by(list, &without.unwrap_or_default(), effects);
+    }
+
     pub(super) fn apply(&mut self, effects: &mut Vec<Effect>) {
+        // What keys moved to is taken, and looked at before it is entered.
+        if self.offers().is_some_and(Offers::is_chosen) {
+            return self.suggest();
+        }
         match &mut self.overlay {
+            Some(Overlay::Search { .. }) => self.begin_search(effects),
+            Some(Overlay::Command { .. }) => self.enter_command(effects),
+            Some(Overlay::Views(at)) => {
+                let at = *at;
+                self.open_view_at(at, effects);
+            }
+            Some(Overlay::Export(at)) => {
+                let at = *at;
+                self.begin_export(at, effects);
+            }
             Some(Overlay::Bar { line, .. }) => {
                 let query = line.text().trim().to_owned();
                 let list = self.bar_list();
@@ -140,23 +276,36 @@ impl App {
                     self.copy(what, effects);
                 }
             }
+            Some(Overlay::Periods(chosen)) => {
+                let chosen = *chosen;
+                self.take_period(chosen, effects);
+            }
             _ => {}
         }
     }
 
     pub(super) fn jump(&mut self, effects: &mut Vec<Effect>) {
-        let (now, zone) = (self.now, self.zone_shown());
-        let reviewed_at = self.last_review.map(|(_, at)| at);
-        if let Some(Overlay::Time { line, wrong }) = &mut self.overlay {
-            match jump::instant(line.text(), now, zone, reviewed_at) {
-                Some(at) => {
-                    self.overlay = None;
-                    let from = From::Cursor(Cursor::At(at.to_string()));
-                    self.ask_page(from, Fill::Replace, None, effects);
-                }
-                None => *wrong = true,
-            }
+        let Some(Overlay::Time { line, .. }) = &self.overlay else {
+            return;
+        };
+        let text = line.text().to_owned();
+        let went = self.go_to_time(&text, effects);
+        match &mut self.overlay {
+            overlay if went => *overlay = None,
+            Some(Overlay::Time { wrong, .. }) => *wrong = true,
+            _ => {}
         }
+    }
+
+    /// To the newest row that is not after the time that `text` names; false if it names none.
+    pub(super) fn go_to_time(&mut self, text: &str, effects: &mut Vec<Effect>) -> bool {
+        let reviewed_at = self.last_review.map(|(_, at)| at);
+        let Some(at) = jump::instant(text, self.now, self.zone_shown(), reviewed_at) else {
+            return false;
+        };
+        let from = From::Cursor(Cursor::At(at.to_string()));
+        self.ask_page(from, Fill::Replace, None, effects);
+        true
     }
 
     /// The same list through another filter, the selected row kept where it is still among the rows.

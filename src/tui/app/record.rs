@@ -165,8 +165,8 @@ impl App {
                     line: Line::default(),
                 });
             }
-            Act::FindOn => self.find(true),
-            Act::FindBack => self.find(false),
+            Act::SearchOn => self.find_line(true),
+            Act::SearchBack => self.find_line(false),
             _ => self.act_on_tree(act),
         }
     }
@@ -264,11 +264,16 @@ impl App {
         if !text.is_empty() {
             text.clone_into(&mut self.sought);
         }
-        self.find(true);
+        self.find_line(true);
+    }
+
+    /// Whether what is sought is sought in the opened row rather than among the rows.
+    pub fn seeks_in_record(&self) -> bool {
+        self.place().pane.is_some() && !self.sought.is_empty()
     }
 
     /// To the next line that holds what is sought.
-    fn find(&mut self, forward: bool) {
+    fn find_line(&mut self, forward: bool) {
         let (Some(face), Some(pane)) = (self.face(), self.place().pane) else {
             return;
         };

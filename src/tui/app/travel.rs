@@ -4,14 +4,20 @@ use std::ops::Range;
 
 use crate::domain::page::Cursor;
 use crate::domain::query::value_text;
+use crate::store::today::PERIODS;
 use crate::tui::actions;
 use crate::tui::app::message::Effect;
 use crate::tui::app::message::From;
 use crate::tui::app::{App, Overlay};
+use crate::tui::command::FileFormat;
+use crate::tui::complete::Offers;
 use crate::tui::place::{Pane, Place, Screen};
 use crate::tui::theme::Meaning;
 use crate::tui::window::Fill;
 use crate::tui::window::Window;
+
+/// No sheet of a figure is longer.
+const EXPLAINED_LINES_MAX: usize = 200;
 
 impl App {
     pub(super) fn go(&mut self, screen: Screen, effects: &mut Vec<Effect>) {
@@ -33,15 +39,16 @@ impl App {
         self.record = None;
         self.dirty = true;
         match self.place().screen {
-            Screen::Today => effects.push(Effect::Today(self.period)),
+            Screen::Today => effects.push(Effect::Today(self.period.clone())),
             Screen::Connections | Screen::Account(_) => effects.push(Effect::Connections),
             Screen::List(_) => {
                 self.window = Window::default();
                 self.counting = None;
+                self.hiding = None;
                 let place = self.place();
                 let keep = place.selected.clone();
                 let from = match (&place.top, place.seek) {
-                    (_, Some(seq)) => From::Seq(seq),
+                    (_, Some(id)) => From::Id(id),
                     (Some(top), None) => From::Cursor(Cursor::From(top.clone())),
                     (None, None) => From::Cursor(Cursor::First),
                 };
@@ -65,7 +72,7 @@ impl App {
                 let door = self
                     .today
                     .as_ref()
-                    .and_then(|today| today.lines.get(line)?.door.clone());
+                    .and_then(|today| today.stop(line)?.door.clone());
                 match door {
                     Some(door) => self.visit(
                         Place::with_query(Screen::List(door.list), door.query),
@@ -93,7 +100,8 @@ impl App {
     }
 
     pub(super) fn back(&mut self, effects: &mut Vec<Effect>) {
-        if self.overlay.take().is_some() {
+        // The popup has an Esc of its own.
+        if self.offers_mut().is_some_and(Offers::close) || self.overlay.take().is_some() {
             return;
         }
         if self.history.here_mut().pane.take().is_some() {
@@ -117,9 +125,36 @@ impl App {
         match &mut self.overlay {
             Some(Overlay::Picker(picker)) => return picker.move_by(lines),
             Some(Overlay::Copy(menu)) => return menu.move_by(lines),
+            Some(Overlay::Views(at)) => {
+                *at = at
+                    .saturating_add_signed(lines)
+                    .min(self.views.len().saturating_sub(1));
+                return;
+            }
+            Some(Overlay::Export(at)) => {
+                *at = at
+                    .saturating_add_signed(lines)
+                    .min(FileFormat::ALL.len() - 1);
+                return;
+            }
+            Some(
+                Overlay::Bar { offers, .. }
+                | Overlay::Search { offers, .. }
+                | Overlay::Command { offers, .. },
+            ) => return offers.move_by(lines),
+            Some(Overlay::Time { .. }) => return,
             Some(Overlay::Help(top)) => {
                 let last = actions::sheet(&[]).len().saturating_sub(1);
                 *top = top.saturating_add_signed(lines).min(last);
+                return;
+            }
+            Some(Overlay::Periods(chosen)) => {
+                let last = PERIODS.len() - 1;
+                *chosen = chosen.saturating_add_signed(lines).min(last);
+                return;
+            }
+            Some(Overlay::Explained(top)) => {
+                *top = top.saturating_add_signed(lines).min(EXPLAINED_LINES_MAX);
                 return;
             }
             _ => {}
@@ -128,8 +163,10 @@ impl App {
             self.step_pane(lines);
         } else if self.place().screen.list().is_some() {
             let height = self.layout().rows();
-            self.window.move_by(lines, height);
+            self.window.step_by(lines, height);
             self.settle(effects);
+        } else if self.place().screen == Screen::Today {
+            self.step_today(lines);
         } else {
             let place = self.history.here_mut();
             place.line = place.line.saturating_add_signed(lines);
@@ -142,7 +179,7 @@ impl App {
             Screen::Today => self
                 .today
                 .as_ref()
-                .map_or(usize::MAX, |today| today.lines.len()),
+                .map_or(usize::MAX, |today| today.stops().count()),
             Screen::Connections => self.accounts().len(),
             Screen::Account(account) => self.accounts().get(account).map_or(0, Range::len),
             Screen::List(_) => return,

@@ -5,16 +5,18 @@ use std::sync::Arc;
 
 use crate::domain::event::{ConsentKind, ConsentState};
 use crate::domain::page::{Cell, Choice, Column, Count, Cursor, List, Page, Row, RowKey, Shape};
-use crate::domain::query::Query;
+use crate::domain::query::{self, Query};
 use crate::domain::time::{DAY_MS, MINUTE_MS, Timestamp};
 use crate::store::query::{
     Alias, Around, Difference, Kinds, Money, Past, Standing, UserDetail, columns,
 };
+use crate::store::today;
 use crate::tui::app::message::{Effect, From, Load, Msg};
 use crate::tui::curl::Curl;
-use crate::tui::facts::{Arrived, Connection, Door, Say, Status, Today, TodayLine};
+use crate::tui::facts::{Arrived, Connection, Status};
 use crate::tui::lookup::ReaderPage;
 use crate::tui::record::Raw;
+use crate::tui::tests::reviews::{morning, shown};
 use crate::tui::theme::Meaning;
 use crate::tui::window::Newer;
 use crate::tui::{LinkCard, Missing};
@@ -92,6 +94,7 @@ pub(super) fn row(list: List, i: i64) -> Row {
 pub(super) struct Fake {
     pub(super) rows: BTreeMap<List, Vec<Row>>,
     pub(super) status: Status,
+    pub(super) today: today::Today,
     /// Of every webhook.
     pub(super) body: Vec<u8>,
 }
@@ -118,6 +121,7 @@ impl Fake {
                 demo: false,
                 running: true,
             },
+            today: morning(),
         }
     }
 
@@ -173,8 +177,8 @@ impl Fake {
         let page = |cursor: &Cursor| self.page(load.list, &load.query, cursor, load.limit);
         let answer = match &load.from {
             From::Cursor(cursor) => page(cursor),
-            From::Seq(seq) => {
-                let found = self.rows[&load.list].iter().find(|row| row.key.id == *seq);
+            From::Id(id) => {
+                let found = self.rows[&load.list].iter().find(|row| row.key.id == *id);
                 found.map_or_else(Page::default, |row| page(&Cursor::From(row.key.clone())))
             }
         };
@@ -256,6 +260,29 @@ impl Fake {
         }
     }
 
+    /// The next row of an id that ends in the digits of the last part, round the list.
+    fn find(
+        &self,
+        list: List,
+        query: &Query,
+        from: &RowKey,
+        newer: bool,
+    ) -> Option<(RowKey, bool)> {
+        let sought = query.parts().last()?.to_string();
+        let fits = |row: &&Row| row.key.id.to_string().ends_with(&sought);
+        let rows = self.rows[&list].iter().filter(fits);
+        let keys: Vec<&RowKey> = rows.map(|row| &row.key).collect();
+        let ahead = if newer {
+            keys.iter().rev().find(|key| **key > from)
+        } else {
+            keys.iter().find(|key| **key < from)
+        };
+        let around = if newer { keys.last() } else { keys.first() };
+        ahead
+            .map(|key| ((*key).clone(), false))
+            .or_else(|| around.map(|key| ((*key).clone(), true)))
+    }
+
     pub(super) fn answer(&self, effect: Effect) -> Vec<Msg> {
         match effect {
             Effect::Load(load) => vec![self.load(load)],
@@ -274,13 +301,37 @@ impl Fake {
                     choices: choices(key),
                 })
                 .to_vec(),
-            Effect::Today(period) => vec![Msg::Today(period, today())],
+            Effect::Today(period) => {
+                let shown = shown(&self.today, &period);
+                vec![Msg::Today(period, shown)]
+            }
             Effect::Connections => vec![Msg::Connections(connections())],
             Effect::Status => vec![Msg::Status(self.status.clone())],
             Effect::Task(_) => vec![Msg::Done(
                 Ok("Everything up to now is reviewed.".to_owned()),
             )],
-            Effect::Copy(_)
+            Effect::Find {
+                ticket,
+                list,
+                query,
+                from,
+                newer,
+            } => vec![Msg::Found {
+                ticket,
+                found: self.find(list, &query, &from, newer),
+            }],
+            Effect::Hiding { ticket, query, .. } => {
+                let parts = query.parts().iter();
+                let hides = |part: &query::Expr| part.to_string().contains("nothing");
+                let mut hiding = parts.enumerate().filter(|(_, part)| hides(part));
+                let first = hiding.next().map(|(at, _)| at);
+                vec![Msg::Hiding {
+                    ticket,
+                    part: first.filter(|_| hiding.next().is_none()),
+                }]
+            }
+            Effect::Export(_)
+            | Effect::Copy(_)
             | Effect::Keep(_)
             | Effect::Suspend
             | Effect::Redraw
@@ -337,58 +388,6 @@ pub(super) fn choices(key: &'static str) -> Vec<Choice> {
         count: Count::Exact(1000 / (i as u64 + 1)),
     };
     words.iter().enumerate().map(choice).collect()
-}
-
-pub(super) fn today() -> Today {
-    let door = |query: &str| {
-        Some(Door {
-            list: List::Events,
-            query: query.to_owned(),
-        })
-    };
-    let figure = |title: &str, now: &str, before: &str, change: &str, of: &str| TodayLine {
-        say: Say::Figure {
-            title: title.to_owned(),
-            now: now.to_owned(),
-            before: before.to_owned(),
-            change: change.to_owned(),
-            days: (0..28).map(|day| (day * 7) % 11).collect(),
-        },
-        door: door(of),
-    };
-    Today {
-        heading: "Since your review Tue 09:02 (24 h 12 m)".to_owned(),
-        seq: 100_000,
-        lines: vec![
-            TodayLine {
-                say: Say::Need(
-                    "Zotlo quiet for 3 h 10 m; its longest gap in 28 days was 2 h 05 m".to_owned(),
-                ),
-                door: door("provider:zotlo"),
-            },
-            figure(
-                "New readers",
-                "41",
-                "35",
-                "+6   +17 %",
-                "type:user.registered",
-            ),
-            figure(
-                "New subscriptions",
-                "9",
-                "11",
-                "-2   -18 %",
-                "type:subscription.started",
-            ),
-            TodayLine {
-                say: Say::Fact {
-                    title: "Payments".to_owned(),
-                    text: "TRY 8,120.00  EUR 240.00".to_owned(),
-                },
-                door: None,
-            },
-        ],
-    }
 }
 
 pub(super) fn connections() -> Vec<Connection> {

@@ -2,6 +2,8 @@
 
 mod ledger;
 
+mod reviews;
+
 mod screens;
 
 mod rows;
@@ -9,6 +11,10 @@ mod rows;
 mod record;
 
 mod prompt;
+
+mod command;
+
+mod search;
 
 mod today;
 
@@ -24,18 +30,39 @@ use crossterm::event::KeyCode;
 use ratatui::buffer::Buffer;
 
 use crate::domain::mask::Mask;
+use crate::domain::page::List;
 use crate::domain::query::Vocabulary;
 use crate::tui::actions::key::Key;
 use crate::tui::app::message::{Effect, Msg, Opened};
 use crate::tui::app::{App, Receiver, Start, update};
 use crate::tui::tests::ledger::{Fake, PROVIDERS, links, now};
 use crate::tui::theme::Theme;
-use crate::tui::{OnQuit, render};
+use crate::tui::{First, OnQuit, render};
 
 struct Session {
     app: App,
     fake: Fake,
     outside: Vec<Effect>,
+}
+
+fn start(size: (u16, u16)) -> Start {
+    Start {
+        now: now(),
+        size,
+        theme: Theme::Mono,
+        demo: false,
+        receiver: Receiver {
+            address: "127.0.0.1:8484".to_owned(),
+            pid: Some(7),
+            ours: true,
+        },
+        on_quit: OnQuit::Ask,
+        links: links(),
+        first: None,
+        program: vec!["subledger".to_owned()],
+        masked: false,
+        machine_zone: Some("Asia/Kolkata".parse().unwrap()),
+    }
 }
 
 impl Session {
@@ -46,25 +73,23 @@ impl Session {
     fn open_at(rows: i64, size: (u16, u16), query: Option<&str>) -> Self {
         let mut session = Self {
             app: App::new(Start {
-                now: now(),
-                size,
-                theme: Theme::Mono,
-                demo: false,
-                receiver: Receiver {
-                    address: "127.0.0.1:8484".to_owned(),
-                    pid: Some(7),
-                    ours: true,
-                },
-                on_quit: OnQuit::Ask,
-                links: links(),
-                query: query.map(str::to_owned),
-                masked: false,
-                machine_zone: Some("Asia/Kolkata".parse().unwrap()),
+                first: query.map(|query| First {
+                    list: List::Events,
+                    query: query.to_owned(),
+                    id: None,
+                }),
+                ..start(size)
             }),
             fake: Fake::new(rows),
             outside: Vec::new(),
         };
-        session.tell(Msg::Opened(Opened {
+        session.reopen();
+        session
+    }
+
+    /// The ledger is there.
+    fn reopen(&mut self) {
+        self.tell(Msg::Opened(Opened {
             zone: "Europe/Istanbul".parse().unwrap(),
             mask: Mask::new([7; 32]),
             vocabulary: Vocabulary {
@@ -72,9 +97,8 @@ impl Session {
                 ..Vocabulary::default()
             },
             last_review: None,
-            status: session.fake.status.clone(),
+            status: self.fake.status.clone(),
         }));
-        session
     }
 
     fn tell(&mut self, msg: Msg) {

@@ -117,6 +117,20 @@ fn here(app: &App) -> Vec<(String, Meaning)> {
         let text = format!("  +{} turned away, not kept", cell::number(lost));
         pieces.push((text, Meaning::Warning));
     }
+    if let Some(export) = &app.export {
+        let text = format!(
+            "  writing a file: {} rows, E stops",
+            cell::number(export.rows)
+        );
+        pieces.push((text, Meaning::Warning));
+    }
+    if app.window.loaded
+        && app.is_reading()
+        && let Some(progress) = app.looking
+    {
+        let text = format!("  looking, {}", cell::progress(progress, app.when()));
+        pieces.push((text, Meaning::Quiet));
+    }
     if app.window.newer.rows > 0 {
         let more = if app.window.newer.more { "+" } else { "" };
         pieces.push((
