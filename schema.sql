@@ -6,7 +6,7 @@
 
 create table deliveries ( -- one authenticated request each, kept as received; UPDATE and DELETE are refused
   seq             integer primary key,  -- 1, 2, 3 ... without gaps: the order of record
-  received_at     text not null,        -- when it had arrived, by our clock; never decreases with seq, imports aside, which keep their own
+  received_at     text not null,        -- when it had arrived, as our clock said, which may have been set since: the order is seq. Imports keep their own
   provider        text not null,        -- conscent, klustr, expressconsent, zotlo
   account         text not null,        -- whose credential matched; main unless named
   hook            text not null,        -- last word of the URL that the provider was given
@@ -318,7 +318,7 @@ create table rejected ( -- requests that failed authentication or a limit: a bou
 create index rejected_at on rejected (received_at, id);
 create index rejected_provider on rejected (provider, id);
 
-create table rejected_lost ( -- what the ring could not hold, counted
+create table rejected_lost ( -- what the ring could not hold or held for long enough, counted
   hour     text not null,                   -- YYYY-MM-DDTHH:00:00.000Z
   provider text not null,
   reason   text not null,
@@ -374,7 +374,7 @@ create table upgrades ( -- what newer versions of subledger made of this ledger
   finished_at text                          -- null: lists are still catching up
 ) strict;
 
-create table meta ( -- schema_version, ledger_id, zone, created_at, folded_seq, reader_version, fingerprint_key, clearing
+create table meta ( -- schema_version, ledger_id, zone, created_at, folded_seq, reader_version, fingerprint_key, clearing, as_of
   key   text primary key,
   value text not null
 ) strict, without rowid;

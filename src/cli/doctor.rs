@@ -30,7 +30,7 @@ use crate::config::Settings;
 use crate::domain::delivery::MAIN_ACCOUNT;
 use crate::domain::printable::Printable;
 use crate::domain::size;
-use crate::domain::time::{DAY_MS, HOUR_MS, MINUTE_MS, Timestamp, Zone};
+use crate::domain::time::{HOUR_MS, MINUTE_MS, Timestamp, Zone};
 use crate::store::query::Reader;
 use crate::store::today::{BACKUP_MS_MAX, backup_words};
 use crate::tui::cell::When;
@@ -265,7 +265,7 @@ fn look_at_ledger(context: &Context, reader: &Reader, findings: &mut Findings) {
                 context.database.display()
             );
             findings.add("database", Level::Ok, says);
-            look_at_last(status.last_received_at, now, findings);
+            look_at_ahead(status.ahead, status.is_ahead, findings);
             if status.lost > 0 {
                 let says = format!(
                     "{} requests turned away in the last 14 days could not be kept, only counted: \
@@ -435,11 +435,17 @@ fn look_at_backup(
     }
 }
 
-fn look_at_last(last: Option<Timestamp>, now: Timestamp, findings: &mut Findings) {
-    if last.is_some_and(|last| last.ms() > now.plus_ms(DAY_MS).ms()) {
+/// Webhooks dated in the future: a finding as long as the newest is one of them, later a note.
+fn look_at_ahead(ahead: i64, is_ahead: bool, findings: &mut Findings) {
+    if is_ahead {
         let says =
             "the newest webhook lies more than a day in the future: the clock was or is wrong";
         findings.add("clock", Level::Bad, says);
+    } else if ahead > 0 {
+        let says = format!(
+            "{ahead} webhooks are dated in the future: the clock was wrong when they came; the newest is right"
+        );
+        findings.add("clock", Level::Note, says);
     }
 }
 

@@ -17,6 +17,7 @@ use crate::domain::delivery::{
 use crate::domain::time::{DAY_MS, MINUTE_MS, SECOND_MS, Timestamp};
 use crate::store::Error;
 use crate::store::inbox::Job;
+use crate::store::leaps::Leaps;
 use crate::store::schema::{READER_VERSION, hex, random};
 
 /// The reason of a duplicate whose bytes are not those of the first.
@@ -27,6 +28,8 @@ const OTHER_GENERATION: &str = "the same fact in the provider's other format";
 /// Retries of a body with neither id nor time come this soon after it, or within a day if its 200 was lost.
 const BYTES_WINDOW_MS: i64 = 2 * SECOND_MS;
 const UNCONFIRMED_WINDOW_MS: i64 = DAY_MS;
+/// 2026-01-01T00:00:00Z: this program is younger, so a clock that says less has not been set since the machine started.
+const CLOCKS_SINCE: Timestamp = Timestamp::from_ms(1_767_225_600_000);
 /// The generations that `KeyRule::OtherGeneration` can name.
 const GENERATIONS: [u8; 2] = [0, 1];
 
@@ -46,6 +49,7 @@ pub struct Ack {
 pub(crate) struct Head {
     pub(crate) seq: i64,
     pub(crate) link: [u8; 32],
+    /// Of the newest one that keeps the clock's time.
     pub(crate) received_at: Timestamp,
 }
 
@@ -59,19 +63,20 @@ impl Head {
 
     pub(crate) fn load(conn: &Connection) -> Result<Self, Error> {
         let last = conn
-            .prepare_cached("select seq, link from deliveries order by seq desc limit 1")?
-            .query_row([], |row| Ok((row.get(0)?, row.get(1)?)))
+            .prepare_cached(
+                "select seq, link, received_at from deliveries order by seq desc limit 1",
+            )?
+            .query_row([], |row| {
+                Ok((row.get(0)?, row.get(1)?, row.get::<_, String>(2)?))
+            })
             .optional()?;
-        let Some((seq, link)) = last else {
+        let Some((seq, link, received_at)) = last else {
             return Ok(Self::START);
         };
-        let latest: String = conn
-            .prepare_cached("select max(received_at) from deliveries")?
-            .query_row([], |row| row.get(0))?;
         Ok(Self {
             seq,
             link,
-            received_at: Timestamp::parse(&latest).unwrap_or(Self::START.received_at),
+            received_at: Timestamp::parse(&received_at).unwrap_or(Self::START.received_at),
         })
     }
 }
@@ -160,28 +165,33 @@ pub(crate) fn without_nul(text: &str) -> String {
     text.replace('\0', "\u{fffd}")
 }
 
-/// Appends the delivery of `job`, which had arrived at its `received_at`; returns its place and the time it was given:
-/// never before an earlier delivery's, except for imports, which keep their own and are cut to `now`. On an error the
-/// caller rolls back what was half done; `head` has not moved then.
+/// Appends the delivery of `job`, which had arrived at its `received_at`; returns its place and the time it was given.
+/// That is what the clock said, so it may be before an earlier delivery's if the clock was set back: the order of
+/// record is seq. Imports keep their own time, cut to `now`; what is taken in after all has that of being taken in. On
+/// an error the caller rolls back what was half done; `head` has not moved then.
 pub(crate) fn append(
     conn: &Connection,
     head: &mut Head,
     job: &Job,
     now: Timestamp,
+    leaps: &Leaps,
 ) -> Result<(Ack, Timestamp), Error> {
     let Job {
         delivery, reading, ..
     } = job;
     let received_at = match delivery.origin {
         Origin::Import => delivery.received_at.min(now),
-        _ => delivery.received_at.max(head.received_at),
+        Origin::Admitted => now,
+        Origin::Live if delivery.received_at >= CLOCKS_SINCE => delivery.received_at,
+        Origin::Live | Origin::Demo => delivery.received_at.max(head.received_at),
     };
-    let judged_at = match delivery.origin {
-        Origin::Admitted => delivery.received_at,
-        _ => received_at,
+    let (judged_at, leaps) = match delivery.origin {
+        Origin::Admitted => (delivery.received_at, &Leaps::NONE),
+        Origin::Live => (received_at, leaps),
+        _ => (received_at, &Leaps::NONE),
     };
     let seq = head.seq + 1;
-    let mut twin = find_twin(conn, delivery, reading, judged_at, None)?;
+    let mut twin = find_twin(conn, delivery, reading, judged_at, leaps, None)?;
     if let (None, Some(first_at)) = (&twin, job.repeats_at) {
         twin = find_told(conn, delivery, reading, first_at)?;
     }
@@ -195,7 +205,10 @@ pub(crate) fn append(
     *head = Head {
         seq,
         link,
-        received_at: head.received_at.max(received_at),
+        received_at: match delivery.origin {
+            Origin::Import => head.received_at,
+            _ => received_at,
+        },
     };
     let ack = Ack {
         outcome: verdict.outcome,
@@ -363,6 +376,7 @@ pub(crate) fn find_twin(
     delivery: &Delivery,
     reading: &Reading,
     judged_at: Timestamp,
+    leaps: &Leaps,
     except: Option<i64>,
 ) -> Result<Option<Twin>, Error> {
     let mut keys: Vec<_> = reading.keys.iter().enumerate().collect();
@@ -372,6 +386,7 @@ pub(crate) fn find_twin(
             conn,
             delivery,
             judged_at,
+            leaps,
             except,
         };
         let mut known = seen.by_key(&key.key, key.rule)?;
@@ -404,6 +419,7 @@ fn find_told(
         conn,
         delivery,
         judged_at: first_at,
+        leaps: &Leaps::NONE,
         except: None,
     };
     let known = seen.by_time(&key.key, key.rule)?;
@@ -424,6 +440,8 @@ struct Seen<'a> {
     conn: &'a Connection,
     delivery: &'a Delivery,
     judged_at: Timestamp,
+    /// What the clock leapt since.
+    leaps: &'a Leaps,
     except: Option<i64>,
 }
 
@@ -460,10 +478,12 @@ impl Seen<'_> {
         Ok(known.filter(|known| Some(known.seq) != self.except))
     }
 
-    const fn apart_ms(&self, known: &Known) -> i64 {
+    /// How much time passed between the two, whatever the clock was set to meanwhile.
+    fn apart_ms(&self, known: &Known) -> i64 {
         self.judged_at
             .ms()
             .saturating_sub(known.received_at.ms())
+            .saturating_sub(self.leaps.since(known.seq))
             .saturating_abs()
     }
 
@@ -613,13 +633,14 @@ pub(crate) fn confirm(conn: &Connection, seq: i64) -> Result<(), Error> {
     Ok(())
 }
 
-/// What has been unconfirmed for longer than it matters.
+/// What has been unconfirmed for longer than it matters; what is that far ahead came while the clock was wrong.
 pub(crate) fn forget_unconfirmed(conn: &Connection, now: Timestamp) -> Result<(), Error> {
-    let before = now.plus_ms(-UNCONFIRMED_WINDOW_MS - MINUTE_MS).to_string();
+    let window_ms = UNCONFIRMED_WINDOW_MS + MINUTE_MS;
     conn.prepare_cached(
-        "delete from unconfirmed where (select received_at from deliveries d where d.seq = unconfirmed.seq) < ?1",
+        "delete from unconfirmed where (select received_at not between ?1 and ?2 from deliveries d
+         where d.seq = unconfirmed.seq)",
     )?
-    .execute([before])?;
+    .execute([-window_ms, window_ms].map(|ms| now.plus_ms(ms).to_string()))?;
     Ok(())
 }
 

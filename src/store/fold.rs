@@ -29,6 +29,8 @@ const CLEAR_ROWS: u32 = 500;
 
 /// The key in `meta` that stands there while the projections are being emptied.
 const CLEARING: &str = "clearing";
+/// The key in `meta` that says, after the clock was set back, up to which subscription its work was looked at again.
+const CLOCK_AGAIN: &str = "clock_again";
 
 /// A stored delivery and what was read out of it.
 pub(crate) struct Unfolded {
@@ -263,6 +265,30 @@ impl Folder {
             conn.execute_batch("rollback to fold; release fold")?;
         }
         Err(trouble)
+    }
+
+    /// Lets the clock change what it changes by `now`, in the caller's transaction, at most `limit` subscriptions;
+    /// nothing is left to do when it gives 0. Of a failure nothing has happened.
+    pub(crate) fn tick(
+        &mut self,
+        conn: &Connection,
+        now: Timestamp,
+        limit: usize,
+    ) -> Result<usize, Trouble> {
+        let again = meta(conn, CLOCK_AGAIN)?;
+        self.guarded(conn, |projector| {
+            let Some(after) = again.and_then(|after| after.parse().ok()) else {
+                return projector.tick(conn, now, limit);
+            };
+            match projector.tick_again(conn, now, after, limit)? {
+                Some(last) => set_meta(conn, CLOCK_AGAIN, &last.to_string())?,
+                None => {
+                    conn.prepare_cached("delete from meta where key = ?1")?
+                        .execute([CLOCK_AGAIN])?;
+                }
+            }
+            Ok(limit.max(1))
+        })
     }
 
     /// Folds what follows the position, up to `limit` deliveries or until `pause` says so, in a transaction of its
@@ -514,6 +540,12 @@ fn reading(read: &ReadFn, delivery: &Delivery) -> Reading {
             "the program failed while reading it: please report this",
         )
     })
+}
+
+/// Notes that the clock was set back, so that what it changed is to be looked at again, inside the caller's
+/// transaction. `Folder::tick` takes it up.
+pub(crate) fn start_again_by_the_clock(conn: &Connection) -> Result<(), Error> {
+    set_meta(conn, CLOCK_AGAIN, "0")
 }
 
 /// Notes that everything is to be folded again by this version, inside the caller's transaction. `Folder::reload` takes

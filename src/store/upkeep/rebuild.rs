@@ -425,6 +425,8 @@ impl Comparison {
 struct Again {
     conn: Connection,
     folder: Folder,
+    /// The latest moment that it was folded as of.
+    as_of: Timestamp,
     file: Beside,
 }
 
@@ -452,7 +454,12 @@ impl Again {
             "pragma foreign_keys = off; pragma synchronous = off; pragma wal_autocheckpoint = 1000",
         )?;
         let folder = Folder::load(&conn, core.folder.reader(), zone)?;
-        Ok(Self { conn, folder, file })
+        Ok(Self {
+            conn,
+            folder,
+            as_of: now,
+            file,
+        })
     }
 
     /// Folds the next deliveries of `ledger`; how many.
@@ -463,6 +470,7 @@ impl Again {
         report: &mut TaskReport,
     ) -> Result<usize, Error> {
         debug_assert!(self.file.0.exists(), "it goes only with this");
+        self.as_of = self.as_of.max(now);
         let rows = stored_after(ledger, self.folder.seq, FOLLOW)?;
         let Some(last) = rows.last().map(|row| row.seq) else {
             return Ok(0);
@@ -481,12 +489,12 @@ impl Again {
 
     fn tick(&mut self, now: Timestamp) -> Result<(), Error> {
         let conn = &self.conn;
-        while self
-            .folder
-            .guarded(conn, |projector| projector.tick(conn, now, TICK_ROWS))
-            .map_err(Trouble::into_error)?
-            > 0
-        {}
+        if now < self.as_of {
+            fold::start_again_by_the_clock(conn)?;
+        }
+        self.as_of = now;
+        let tick = |folder: &mut Folder| folder.tick(conn, now, TICK_ROWS);
+        while tick(&mut self.folder).map_err(Trouble::into_error)? > 0 {}
         Ok(())
     }
 
