@@ -68,6 +68,12 @@ create table seals ( -- a checksum over every column of a delivery that its link
   seal integer not null                 -- first 8 bytes of SHA-256 over those columns, each behind its kind and length
 ) strict;
 
+create table pruned ( -- deliveries whose body was dropped for its age: what was read out of them is folded in its place
+  seq     integer primary key references deliveries (seq),
+  seal    integer not null,             -- first 8 bytes of SHA-256 over seq and reading: finds damage
+  reading text                          -- JSON: keys and events; null: a repeat, or not understood, which gives none
+) strict;
+
 create table unconfirmed ( -- deliveries whose 200 is not known to have been written out
   seq integer primary key references deliveries (seq)
 ) strict;
@@ -374,7 +380,7 @@ create table upgrades ( -- what newer versions of subledger made of this ledger
   finished_at text                          -- null: lists are still catching up
 ) strict;
 
-create table meta ( -- schema_version, ledger_id, zone, created_at, folded_seq, reader_version, fingerprint_key, clearing, as_of
+create table meta ( -- schema_version, ledger_id, zone, created_at, folded_seq, reader_version, fingerprint_key, clearing, as_of, pruned_to
   key   text primary key,
   value text not null
 ) strict, without rowid;

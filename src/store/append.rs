@@ -19,6 +19,7 @@ use crate::store::Error;
 use crate::store::inbox::Job;
 use crate::store::leaps::Leaps;
 use crate::store::schema::{READER_VERSION, hex, random};
+use crate::store::upkeep::retention;
 
 /// The reason of a duplicate whose bytes are not those of the first.
 pub const OTHER_CONTENT: &str = "same id, other content";
@@ -198,6 +199,9 @@ pub(crate) fn append(
     let verdict = Verdict::of(reading, twin.as_ref());
     let link = insert(conn, head, seq, received_at, delivery, reading, &verdict)?;
     remember_keys(conn, seq, delivery, reading, twin.as_ref())?;
+    if delivery.origin == Origin::Import {
+        retention::look_again(conn)?;
+    }
     if twin.is_none() && delivery.origin == Origin::Live {
         conn.prepare_cached("insert into unconfirmed (seq) values (?1)")?
             .execute([seq])?;
@@ -649,13 +653,16 @@ pub(crate) struct Stored {
     pub(crate) seq: i64,
     pub(crate) outcome: Outcome,
     pub(crate) dedupe_key: Option<String>,
-    /// `None` if the body was erased.
+    /// `None` if the body was erased, or dropped for its age.
     pub(crate) delivery: Option<Delivery>,
+    /// The delivery without body and headers, and what was read out of it, where the body was dropped for its age.
+    pub(crate) pruned: Option<(Delivery, Reading)>,
 }
 
 const STORED: &str =
     "select seq, outcome, dedupe_key, received_at, provider, account, hook, headers, credential,
-    identity_proof, remote_ip, origin, test, body from deliveries";
+    identity_proof, remote_ip, origin, test, body,
+    case when body is null then (select reading from pruned p where p.seq = deliveries.seq) end from deliveries";
 
 /// The deliveries after `seq`, so many at most.
 pub(crate) fn stored_after(conn: &Connection, seq: i64, limit: i64) -> Result<Vec<Stored>, Error> {
@@ -677,27 +684,33 @@ fn stored(row: &Row<'_>) -> rusqlite::Result<Stored> {
     let headers: String = row.get(7)?;
     let proof: Option<String> = row.get(9)?;
     let body = body_bytes(row.get_ref(13)?).map(<[u8]>::to_vec);
-    let delivery = match body {
-        None => None,
-        Some(body) => Some(Delivery {
-            provider: ProviderId::stored(word(4)?),
-            account: word(5)?,
-            hook: word(6)?,
-            received_at: Timestamp::parse(&word(3)?).unwrap_or(Timestamp::from_ms(0)),
-            headers: serde_json::from_str(&headers).unwrap_or_default(),
-            body,
-            credential: word(8)?,
-            identity_proof: proof.as_deref().and_then(IdentityProof::from_word),
-            remote_ip: word(10)?,
-            origin: Origin::from_word(&word(11)?).unwrap_or(Origin::Live),
-            test: row.get(12)?,
-        }),
+    let kept: Option<String> = row.get(14)?;
+    let kept = kept.as_deref().and_then(retention::kept);
+    let has_body = body.is_some();
+    let delivery = Delivery {
+        provider: ProviderId::stored(word(4)?),
+        account: word(5)?,
+        hook: word(6)?,
+        received_at: Timestamp::parse(&word(3)?).unwrap_or(Timestamp::from_ms(0)),
+        headers: serde_json::from_str(&headers).unwrap_or_default(),
+        body: body.unwrap_or_default(),
+        credential: word(8)?,
+        identity_proof: proof.as_deref().and_then(IdentityProof::from_word),
+        remote_ip: word(10)?,
+        origin: Origin::from_word(&word(11)?).unwrap_or(Origin::Live),
+        test: row.get(12)?,
+    };
+    let (delivery, pruned) = match kept {
+        _ if has_body => (Some(delivery), None),
+        Some(reading) => (None, Some((delivery, reading))),
+        None => (None, None),
     };
     Ok(Stored {
         seq: row.get(0)?,
         outcome: Outcome::from_word(&word(1)?).unwrap_or(Outcome::Stored),
         dedupe_key: row.get(2)?,
         delivery,
+        pruned,
     })
 }
 

@@ -474,8 +474,16 @@ impl Folder {
 
     /// A stored row as something to fold; `None` if it gives no events.
     pub(crate) fn unfolded(&self, row: Stored) -> Option<Unfolded> {
-        let delivery = row.delivery.filter(|_| row.outcome == Outcome::Stored)?;
-        let mut reading = self.read(&delivery);
+        if row.outcome != Outcome::Stored {
+            return None;
+        }
+        let (delivery, mut reading) = match row.delivery {
+            Some(delivery) => {
+                let reading = self.read(&delivery);
+                (delivery, reading)
+            }
+            None => row.pruned?,
+        };
         // A rebuild keeps the stored decision, and so the key that folding orders by.
         match (row.dedupe_key, reading.keys.first_mut()) {
             (Some(stored), Some(first)) => first.key = stored,

@@ -19,7 +19,7 @@ use crate::store::append::{
 use crate::store::leaps::Leaps;
 use crate::store::schema::READER_VERSION;
 use crate::store::upgrade::PROGRAM;
-use crate::store::upkeep::{Reason, guard};
+use crate::store::upkeep::{Reason, guard, retention};
 
 /// So many deliveries per step.
 const STEP: usize = 16;
@@ -278,6 +278,7 @@ pub(crate) fn settle(
         Ok(())
     })?;
     remember_keys(conn, seq, delivery, reading, twin.as_ref())?;
+    retention::look_again(conn)?;
     Ok(verdict.outcome)
 }
 

@@ -64,6 +64,9 @@ const EXPIRE_ROWS: i64 = 500;
 const FREE_PAGES_MIN: i64 = 1_024;
 const SHRINK_PAGES: i64 = 64;
 const SHRINK_AGAIN: Duration = Duration::from_millis(100);
+/// Bodies are dropped for their age from this long after the start, and again after so long while there are more.
+const PRUNE_FIRST: Duration = Duration::from_secs(1);
+const PRUNE_AGAIN: Duration = Duration::from_millis(20);
 
 /// What the writer's thread owns.
 pub(crate) struct Core {
@@ -89,6 +92,7 @@ pub(crate) struct Core {
     next_tick: Instant,
     next_probe: Instant,
     next_shrink: Instant,
+    next_prune: Instant,
     watch: Watch,
 }
 
@@ -124,6 +128,7 @@ impl Core {
             next_tick: now,
             next_probe: now,
             next_shrink: now + TICK_EVERY,
+            next_prune: now + PRUNE_FIRST,
         };
         core.take_over()?;
         core.shared.vitals.look(&core.conn)?;
@@ -224,6 +229,9 @@ impl Core {
         if now >= self.next_shrink && !self.behind() && self.task.is_none() {
             self.shrink();
         }
+        if now >= self.next_prune && !self.behind() && self.task.is_none() {
+            self.prune();
+        }
         if self.truncate_at.is_some_and(|at| now >= at) && !self.behind() {
             let emptied = self.checkpoint("truncate", Duration::ZERO);
             self.truncate_at = (!emptied).then(|| now + EMPTY_AGAIN);
@@ -233,7 +241,7 @@ impl Core {
     fn deadline(&self) -> Instant {
         let mut at = self.next_probe.min(self.next_tick);
         if !self.behind() && self.task.is_none() {
-            at = at.min(self.next_shrink);
+            at = at.min(self.next_shrink).min(self.next_prune);
         }
         if let Some(running) = &self.task {
             at = at.min(running.at);
@@ -694,6 +702,29 @@ impl Core {
             }
         };
         self.next_shrink = Instant::now() + pause;
+    }
+
+    /// Drops a few bodies that are older than they are to be kept, while nothing else is to be done.
+    fn prune(&mut self) {
+        let retention = *held(&self.shared.retention);
+        let is_idle = self.shared.inbox.waiting() == 0;
+        if retention.is_none() || !self.watch.is_believed() || !is_idle {
+            let pause = if is_idle { TICK_EVERY } else { PRUNE_AGAIN };
+            self.next_prune = Instant::now() + pause;
+            return;
+        }
+        let gone = self.transact(|core| upkeep::retention::step(core, retention));
+        let more = gone.is_ok_and(|gone| gone.looked > 0);
+        if more {
+            self.after_commit();
+            self.next_shrink = self.next_shrink.min(Instant::now() + SHRINK_AGAIN);
+        }
+        self.next_prune = Instant::now() + if more { PRUNE_AGAIN } else { TICK_EVERY };
+    }
+
+    /// Whether the clock may be gone by where something is thrown away for its age.
+    pub(crate) const fn is_clock_believed(&self) -> bool {
+        self.watch.is_believed()
     }
 
     /// A commit that says that there can be one.

@@ -26,7 +26,7 @@ use crate::store::upkeep::copy::{Existing, Stage, UNFINISHED, Watch, copy};
 pub(crate) type Step = fn(&Connection) -> Result<(), Error>;
 
 /// The steps in order: the first makes schema 2 out of schema 1. Together they give what `schema.sql` makes at once.
-pub(crate) const STEPS: &[Step] = &[second];
+pub(crate) const STEPS: &[Step] = &[second, third];
 
 /// What stands in the name of a copy between the ledger's name and its schema.
 const BEFORE: &str = ".before-upgrade-";
@@ -154,6 +154,18 @@ fn second(conn: &Connection) -> Result<(), Error> {
         ) strict",
     )?;
     seal::seal_all(conn)
+}
+
+/// Schema 3: what is left of deliveries whose body was dropped for its age.
+fn third(conn: &Connection) -> Result<(), Error> {
+    conn.execute_batch(
+        "create table pruned (
+          seq     integer primary key references deliveries (seq),
+          seal    integer not null,
+          reading text
+        ) strict",
+    )?;
+    Ok(())
 }
 
 fn keep_upgrades(conn: &Connection) -> Result<(), Error> {

@@ -39,6 +39,7 @@ const PASSES_MAX: u32 = 5;
 const KEPT: &[&str] = &[
     "deliveries",
     "seals",
+    "pruned",
     "upkeep",
     "delivery_keys",
     "unconfirmed",

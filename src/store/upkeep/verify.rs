@@ -18,12 +18,15 @@ use crate::domain::time::{Timestamp, Zone};
 use crate::store::append::{Body, body_bytes, commit_to, link_of};
 use crate::store::schema::{self, Found, hex};
 use crate::store::seal::{self, seal_of, sealed};
+use crate::store::upkeep::retention;
 use crate::store::{Error, Mode, connect};
 
 /// So many rows are read under one snapshot.
 const CHUNK: i64 = 1_000;
 /// The first schema with seals.
 const SEALS_SINCE: i64 = 2;
+/// The first schema with bodies dropped for their age.
+const PRUNED_SINCE: i64 = 3;
 /// So many places are named; the rest are counted.
 const NAMED_MAX: usize = 100;
 /// So many of SQLite's own steps are done between two looks whether to stop.
@@ -36,6 +39,8 @@ pub struct Verified {
     pub deliveries: u64,
     /// Of them, erased: their commitment stands, their body is gone.
     pub erased: u64,
+    /// Deliveries whose body was dropped for its age, with what was read out of them.
+    pub pruned: u64,
     /// The newest delivery; 0 if there is none.
     pub last_seq: i64,
     /// The newest link, hex: whoever wrote it down can tell later that nothing before it was changed.
@@ -115,6 +120,9 @@ pub fn verify_until(
     walk.run(&conn, &mut verified, stop, progress);
     if found >= SEALS_SINCE {
         check_seals(&conn, &mut verified);
+    }
+    if found >= PRUNED_SINCE {
+        check_pruned(&conn, &mut verified);
     }
     if found == schema::SCHEMA_VERSION {
         check_schema(&conn, &mut verified);
@@ -377,6 +385,48 @@ fn check_seals(conn: &Connection, verified: &mut Verified) {
         Ok(_) => {}
         Err(error) => verified.note(None, format!("the seals cannot be read: {error}")),
     }
+}
+
+/// What is kept of deliveries without a body: of each that is not erased, and as it was noted.
+fn check_pruned(conn: &Connection, verified: &mut Verified) {
+    let looked = conn
+        .prepare(
+            "select p.seq, p.seal, p.reading, d.erased_at is not null, d.outcome from pruned p
+             left join deliveries d on d.seq = p.seq order by p.seq",
+        )
+        .and_then(|mut statement| {
+            let mut rows = statement.query([])?;
+            while let Some(row) = rows.next()? {
+                let seq: i64 = row.get(0)?;
+                let reading: Option<String> = row.get(2)?;
+                if retention::seal(seq, reading.as_deref()) != row.get::<_, i64>(1)? {
+                    verified.note(
+                        Some(seq),
+                        "what is kept of it is not what was read out of it",
+                    );
+                }
+                if row.get::<_, Option<bool>>(3)? != Some(true) {
+                    verified.note(Some(seq), "is noted as one without a body and has one");
+                }
+                if reading.is_none()
+                    && row.get::<_, Option<String>>(4)?.as_deref() == Some("stored")
+                {
+                    verified.note(
+                        Some(seq),
+                        "has no body, and nothing is kept of what was read out of it",
+                    );
+                }
+                verified.pruned += 1;
+            }
+            Ok(())
+        });
+    if let Err(error) = looked {
+        verified.note(
+            None,
+            format!("what is kept of dropped bodies cannot be read: {error}"),
+        );
+    }
+    verified.erased = verified.erased.saturating_sub(verified.pruned);
 }
 
 /// Everything that this version makes is there as it makes it; more may be.

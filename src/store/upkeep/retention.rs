@@ -1,0 +1,350 @@
+//! Bodies dropped for their age or for the size of the file, where the publisher's settings say so.
+//!
+//! The exact bytes of a delivery go, with salt and headers; its row stays, so the chain verifies, and what was read out
+//! of it stays beside it (`pruned`), so that every list and every past figure is folded again as before: a subscription
+//! does not end because the webhook that began it is old. What gives no event goes without a trace of it. A delivery
+//! that is not folded yet, or that could not be understood, keeps its body; those not understood have caps of their own,
+//! for nothing can be read out of them any more.
+//!
+//! Done by the writer when it has nothing else to do, a few deliveries in a transaction. The position stands in `meta`,
+//! so a crash loses nothing and does nothing twice.
+
+use rusqlite::{Connection, OptionalExtension, params};
+use serde::{Deserialize, Serialize};
+
+use crate::domain::delivery::{Content, Outcome, Reading};
+use crate::domain::time::{DAY_MS, Timestamp};
+use crate::store::Error;
+use crate::store::append::{Stored, stored_at};
+use crate::store::query::Reader;
+use crate::store::schema::{meta, set_meta};
+use crate::store::seal::seal_of;
+use crate::store::task::{Progress, Step, Steps, TaskReport};
+use crate::store::thread::Core;
+use crate::store::upkeep::{Reason, guard};
+
+/// So many deliveries are looked at in one step.
+const STEP: i64 = 32;
+/// For the size of the file no body is dropped that is younger than this.
+pub const YOUNG_MS: i64 = 14 * DAY_MS;
+/// The key in `meta` under which stands the last delivery that was looked at, by arrival: `received_at seq`.
+const PRUNED_TO: &str = "pruned_to";
+/// The key in `meta` under which stands what was dropped last.
+pub(crate) const PRUNED_LAST: &str = "pruned_last";
+
+/// What is kept how long. `None`: for ever, whatever the size.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Retention {
+    /// Bodies of what was understood or repeats another, milliseconds since arrival.
+    pub bodies_ms: Option<i64>,
+    /// Bytes of the file in use, above which the oldest bodies go, those of the last 14 days excepted.
+    pub file_bytes: Option<i64>,
+    /// Bodies of what was not understood, milliseconds since arrival.
+    pub quarantine_ms: Option<i64>,
+    /// Bytes of such bodies in all, above which the oldest go.
+    pub quarantine_bytes: Option<i64>,
+}
+
+impl Retention {
+    /// Nothing is ever dropped.
+    pub fn is_none(&self) -> bool {
+        *self == Self::default()
+    }
+}
+
+/// What was dropped lately.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Pruned {
+    /// When.
+    pub at: Timestamp,
+    /// Deliveries that have lost their body, since the first.
+    pub deliveries: u64,
+    /// Bytes of those bodies.
+    pub bytes: u64,
+}
+
+/// What would go by now.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Due {
+    /// Deliveries whose body is older than the settings keep it.
+    pub deliveries: i64,
+    /// Bytes of those bodies.
+    pub bytes: i64,
+    /// The same of what was not understood, by age.
+    pub quarantined: i64,
+    /// Bytes of bodies that were not understood and are kept.
+    pub quarantine_bytes: i64,
+    /// Bytes of the file in use.
+    pub file_bytes: i64,
+}
+
+const DUE: &str =
+    "select count(*), ifnull(sum(body_bytes), 0) from deliveries indexed by deliveries_received
+    where received_at < ?1 and outcome <> 'quarantined' and erased_at is null";
+const DUE_QUARANTINED: &str = "select count(*) from deliveries indexed by deliveries_odd
+    where outcome <> 'stored' and outcome = 'quarantined' and received_at < ?1 and erased_at is null";
+const QUARANTINE_BYTES: &str =
+    "select ifnull(sum(body_bytes), 0) from deliveries indexed by deliveries_odd
+    where outcome <> 'stored' and outcome = 'quarantined' and erased_at is null";
+const FILE_BYTES: &str =
+    "select (p.page_count - f.freelist_count) * s.page_size from pragma_page_count p,
+    pragma_freelist_count f, pragma_page_size s";
+
+impl Reader {
+    /// What `retention` would have dropped by `now`.
+    pub fn due(&self, retention: Retention, now: Timestamp) -> Result<Due, Error> {
+        self.with(|conn| {
+            let before = |ms: Option<i64>| ms.map(|ms| now.plus_ms(-ms).to_string());
+            let mut due = Due {
+                quarantine_bytes: number(conn, QUARANTINE_BYTES)?,
+                file_bytes: number(conn, FILE_BYTES)?,
+                ..Due::default()
+            };
+            if let Some(before) = before(retention.bodies_ms) {
+                (due.deliveries, due.bytes) =
+                    conn.query_row(DUE, [before], |row| Ok((row.get(0)?, row.get(1)?)))?;
+            }
+            if let Some(before) = before(retention.quarantine_ms) {
+                due.quarantined = conn.query_row(DUE_QUARANTINED, [before], |row| row.get(0))?;
+            }
+            Ok(due)
+        })
+    }
+
+    /// What was dropped lately, if anything ever was.
+    pub fn pruned(&self) -> Result<Option<Pruned>, Error> {
+        self.with(last)
+    }
+
+    /// Whether the body of delivery `seq` was dropped for its age.
+    pub fn is_pruned(&self, seq: i64) -> Result<bool, Error> {
+        self.with(|conn| {
+            Ok(conn
+                .prepare_cached("select 1 from pruned where seq = ?1")?
+                .exists([seq])?)
+        })
+    }
+}
+
+fn number(conn: &Connection, sql: &str) -> Result<i64, Error> {
+    Ok(conn.query_row(sql, [], |row| row.get(0))?)
+}
+
+fn last(conn: &Connection) -> Result<Option<Pruned>, Error> {
+    let text = meta(conn, PRUNED_LAST)?;
+    Ok(text.and_then(|text| serde_json::from_str(&text).ok()))
+}
+
+/// Drops what is due now, in bounded steps, when asked for by hand.
+pub(crate) fn prune(retention: Retention) -> Steps {
+    let (mut deliveries, mut bytes) = (0_u64, 0_u64);
+    Box::new(move |core| {
+        if core.behind() && core.catch_up(256, &|| false)? > 0 {
+            return Ok(Step::More(Progress::default()));
+        }
+        if !core.is_clock_believed() {
+            return Err(Error::Refused(
+                "the clock leapt ahead lately and may be wrong: nothing is dropped for its age for a day".to_owned(),
+            ));
+        }
+        let gone = core.transact(|core| step(core, retention))?;
+        deliveries += gone.dropped;
+        bytes += gone.bytes;
+        if gone.looked > 0 {
+            return Ok(Step::More(Progress {
+                done: deliveries,
+                of: None,
+            }));
+        }
+        let noun = if deliveries == 1 { "body" } else { "bodies" };
+        let size = crate::domain::size::in_words(bytes);
+        Ok(Step::Done(TaskReport::of(
+            format!("{deliveries} {noun} dropped, {size}"),
+            deliveries,
+        )))
+    })
+}
+
+/// What one step did.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Gone {
+    /// Deliveries looked at; 0: there is nothing more to do now.
+    pub(crate) looked: usize,
+    dropped: u64,
+    bytes: u64,
+}
+
+/// Drops the bodies of a few deliveries, inside the caller's transaction, once everything is folded.
+pub(crate) fn step(core: &mut Core, retention: Retention) -> Result<Gone, Error> {
+    let now = core.now();
+    let mut gone = bodies(core, retention, now)?;
+    if gone.looked == 0 {
+        gone = quarantined(core, retention, now)?;
+    }
+    if gone.dropped > 0 {
+        let before = last(&core.conn)?;
+        let (deliveries, bytes) = before.map_or((0, 0), |last| (last.deliveries, last.bytes));
+        let text = serde_json::to_string(&Pruned {
+            at: now,
+            deliveries: deliveries + gone.dropped,
+            bytes: bytes + gone.bytes,
+        });
+        set_meta(&core.conn, PRUNED_LAST, &text.unwrap_or_default())?;
+    }
+    Ok(gone)
+}
+
+const NEXT: &str = "select received_at, seq, outcome, erased_at is not null, body_bytes
+    from deliveries indexed by deliveries_received
+    where (received_at, seq) > (?1, ?2) and received_at < ?3 order by received_at, seq limit ?4";
+
+fn bodies(core: &mut Core, retention: Retention, now: Timestamp) -> Result<Gone, Error> {
+    let by_age = retention.bodies_ms.map(|ms| now.plus_ms(-ms));
+    let is_large = |bytes: i64| Ok::<_, Error>(number(&core.conn, FILE_BYTES)? > bytes);
+    let by_size = match retention.file_bytes {
+        Some(bytes) if is_large(bytes)? => Some(now.plus_ms(-YOUNG_MS)),
+        _ => None,
+    };
+    let Some(before) = by_age.max(by_size) else {
+        return Ok(Gone::default());
+    };
+    let position = meta(&core.conn, PRUNED_TO)?;
+    let (at, seq) = position
+        .as_deref()
+        .and_then(|text| text.split_once(' '))
+        .map_or(("", 0), |(at, seq)| (at, seq.parse().unwrap_or(0)));
+    let rows = {
+        let mut statement = core.conn.prepare_cached(NEXT)?;
+        let found = statement.query_map(params![at, seq, before.to_string(), STEP], |row| {
+            Ok((
+                row.get::<_, String>(0)?,
+                row.get::<_, i64>(1)?,
+                row.get::<_, String>(2)?,
+                row.get::<_, bool>(3)?,
+                row.get::<_, i64>(4)?,
+            ))
+        })?;
+        found.collect::<rusqlite::Result<Vec<_>>>()?
+    };
+    let mut gone = Gone::default();
+    let mut to = None;
+    for (received_at, seq, outcome, erased, body_bytes) in rows {
+        let is_quarantined = outcome == Outcome::Quarantined.as_str();
+        if !erased && !is_quarantined && drop_body(core, seq, now)? {
+            gone.dropped += 1;
+            gone.bytes += u64::try_from(body_bytes).unwrap_or(0);
+        }
+        gone.looked += 1;
+        to = Some(format!("{received_at} {seq}"));
+    }
+    if let Some(to) = to {
+        set_meta(&core.conn, PRUNED_TO, &to)?;
+    }
+    Ok(gone)
+}
+
+fn quarantined(core: &mut Core, retention: Retention, now: Timestamp) -> Result<Gone, Error> {
+    let conn = &core.conn;
+    let too_much = match retention.quarantine_bytes {
+        Some(bytes) => number(conn, QUARANTINE_BYTES)? > bytes,
+        None => false,
+    };
+    let before = match (too_much, retention.quarantine_ms) {
+        // The oldest, one at a time: what is left is counted again.
+        (true, _) => "9999".to_owned(),
+        (false, Some(ms)) => now.plus_ms(-ms).to_string(),
+        (false, None) => return Ok(Gone::default()),
+    };
+    let oldest: Option<(i64, i64)> = conn
+        .prepare_cached(
+            "select seq, body_bytes from deliveries indexed by deliveries_odd
+             where outcome <> 'stored' and outcome = 'quarantined' and received_at < ?1 and erased_at is null
+             order by received_at limit 1",
+        )?
+        .query_row([before], |row| Ok((row.get(0)?, row.get(1)?)))
+        .optional()?;
+    let Some((seq, body_bytes)) = oldest else {
+        return Ok(Gone::default());
+    };
+    note(conn, seq, None)?;
+    empty(conn, seq, now)?;
+    Ok(Gone {
+        looked: 1,
+        dropped: 1,
+        bytes: u64::try_from(body_bytes).unwrap_or(0),
+    })
+}
+
+/// Drops the body of delivery `seq` and keeps what was read out of it; whether it could be kept exactly.
+fn drop_body(core: &Core, seq: i64, now: Timestamp) -> Result<bool, Error> {
+    let Some(stored) = stored_at(&core.conn, seq)? else {
+        return Ok(false);
+    };
+    let reading = match stored.outcome {
+        Outcome::Stored => match core.folder.unfolded(stored).map(|one| one.reading) {
+            Some(reading) if matches!(reading.content, Content::Events(_)) => {
+                let Some(text) = exact_text(&reading) else {
+                    return Ok(false);
+                };
+                Some(text)
+            }
+            _ => return Ok(false),
+        },
+        Outcome::Duplicate => None,
+        Outcome::Quarantined => return Ok(false),
+    };
+    note(&core.conn, seq, reading.as_deref())?;
+    empty(&core.conn, seq, now)?;
+    Ok(true)
+}
+
+/// `reading` as JSON, if it is the same when it is read back.
+fn exact_text(reading: &Reading) -> Option<String> {
+    let text = serde_json::to_string(reading).ok()?;
+    let back: Reading = serde_json::from_str(&text).ok()?;
+    (serde_json::to_string(&back).ok()? == text).then_some(text)
+}
+
+fn note(conn: &Connection, seq: i64, reading: Option<&str>) -> Result<(), Error> {
+    conn.prepare_cached("insert or replace into pruned (seq, seal, reading) values (?1, ?2, ?3)")?
+        .execute(params![seq, seal(seq, reading), reading])?;
+    Ok(())
+}
+
+/// The checksum that stands beside a reading.
+pub(crate) fn seal(seq: i64, reading: Option<&str>) -> i64 {
+    let reading = reading.map_or(rusqlite::types::ValueRef::Null, |text| {
+        rusqlite::types::ValueRef::Text(text.as_bytes())
+    });
+    seal_of([rusqlite::types::ValueRef::Integer(seq), reading].into_iter())
+}
+
+fn empty(conn: &Connection, seq: i64, now: Timestamp) -> Result<(), Error> {
+    guard(conn, Reason::Retention, || {
+        conn.prepare_cached(
+            "update deliveries set body = null, salt = null, headers = '[]', erased_at = ?2 where seq = ?1",
+        )?
+        .execute(params![seq, now.to_string()])?;
+        Ok(())
+    })
+}
+
+/// What was read out of a delivery that lost its body, from its text.
+pub(crate) fn kept(text: &str) -> Option<Reading> {
+    serde_json::from_str(text).ok()
+}
+
+/// Something older than what was looked at has come or changed: all is looked at again.
+pub(crate) fn look_again(conn: &Connection) -> Result<(), Error> {
+    conn.prepare_cached("delete from meta where key = ?1")?
+        .execute([PRUNED_TO])?;
+    Ok(())
+}
+
+/// What `seq` was read as, for whoever erases it; it is gone then.
+pub(crate) fn forget(conn: &Connection, seq: i64) -> Result<Option<Stored>, Error> {
+    let stored = stored_at(conn, seq)?;
+    conn.prepare_cached("delete from pruned where seq = ?1")?
+        .execute([seq])?;
+    Ok(stored)
+}
