@@ -24,12 +24,12 @@ create table deliveries ( -- one authenticated request each, kept as received; U
   provider_type   text not null,        -- the provider's own name of what it is; empty if untold
   reader_version  integer not null,     -- version of the reading code that decided the outcome
   body_bytes      integer not null,     -- length of the body as received
-  salt            blob,                 -- 16 random bytes; null when erased
+  salt            blob,                 -- 16 random bytes; null when erased or dropped for its age
   commitment      blob not null,        -- SHA-256(salt || body)
   link            blob not null,        -- SHA-256(previous link || seq || received_at || provider || account || hook || commitment)
-  erased_at       text,                 -- when body and salt were erased or pruned
+  erased_at       text,                 -- when body and salt were erased; `pruned` knows those dropped for their age
   headers         text not null,        -- JSON array of [name, value]; credentials replaced by a fingerprint
-  body            any                   -- TEXT if valid UTF-8 without NUL, else BLOB; exact bytes; null when erased. Last: lists stay fast
+  body            any                   -- TEXT if valid UTF-8 without NUL, else BLOB; exact bytes; null when erased, or in `pruned`. Last: lists stay fast
 ) strict;
 
 create index deliveries_received on deliveries (received_at, seq);                        -- lists by arrival
@@ -71,7 +71,7 @@ create table seals ( -- a checksum over every column of a delivery that its link
 create table pruned ( -- deliveries whose body was dropped for its age: what was read out of them is folded in its place
   seq     integer primary key references deliveries (seq),
   seal    integer not null,             -- first 8 bytes of SHA-256 over seq and reading: finds damage
-  reading text                          -- JSON: keys and events; null: a repeat, or not understood, which gives none
+  reading blob                          -- JSON of keys and events, as a zlib stream; null: a repeat, or not understood, which gives none
 ) strict;
 
 create table unconfirmed ( -- deliveries whose 200 is not known to have been written out
@@ -380,7 +380,65 @@ create table upgrades ( -- what newer versions of subledger made of this ledger
   finished_at text                          -- null: lists are still catching up
 ) strict;
 
-create table meta ( -- schema_version, ledger_id, zone, created_at, folded_seq, reader_version, fingerprint_key, clearing, as_of, pruned_to
+create table erasures ( -- readers who were erased because somebody asked; nobody is named in one that is finished
+  id          integer primary key,
+  begun_at    text not null,                -- what had arrived by then is erased; what arrives later is a new relationship
+  finished_at text,                         -- null: the next start goes on with it
+  last_seq    integer not null,             -- deliveries up to here belong to it
+  looked_seq  integer not null,             -- up to here they were looked through
+  keeps       integer not null check (keeps in (0, 1)), -- 1: a residue stays, so that past figures do not change
+  sought      text,                         -- JSON: who is looked for; null when finished
+  deliveries  integer not null default 0,   -- so many were erased
+  rejected    integer not null default 0    -- so many requests that were turned away were dropped
+) strict;
+
+create table erasing ( -- deliveries that the erasure under way has found and not erased yet
+  seq   integer primary key references deliveries (seq),
+  noted integer not null default 0          -- 1: its residue is written down
+) strict;
+
+create table residue ( -- what is left of deliveries that were erased or pruned, for past figures: no id, no time of day
+  seq          integer not null references deliveries (seq),
+  n            integer not null,            -- the event in it
+  what         text not null check (what in ('event', 'reader', 'subscription', 'cancellation', 'change')), -- the row that it was or made
+  place        integer not null default 0,  -- among several of one event
+  why          text not null check (why in ('erased', 'pruned')), -- a reader asked, or its time was over
+  provider     text not null,
+  account      text not null,
+  type         text not null,               -- of the event
+  day          text not null,               -- in the ledger's zone, as it was then; of a reader: when they registered
+  plan         text,
+  amount_minor integer,
+  currency     text,
+  exponent     integer,
+  readers      integer not null default 0,  -- 1: it counts as a reader of its day and type
+  kind         text,                        -- of a change of consent, as the next three
+  purpose      text,
+  before_state text,
+  after_state  text,                        -- of a subscription: expired or revoked, if it was over
+  actor        text,                        -- of a cancellation, as the next two
+  reason       text,                        -- only where another reader gave the same
+  code         text,
+  start_day    text,                        -- of a subscription: when it began, as the next
+  paid_day     text,                        -- when its trial became paid
+  end_day      text,                        -- of a subscription: when it was over; of a cancellation: when it was taken back
+  ends         integer,                     -- of a cancellation for want of payment: seq * 10000 + n of its subscription here
+  primary key (seq, n, what, place)
+) strict, without rowid;
+
+create table erased_readers ( -- what erased readers were told by, as HMAC-SHA-256 with a key in meta: nobody can be read out of it
+  hash  blob primary key,
+  until text not null,                      -- what arrived up to then stays erased
+  seal  integer not null                    -- first 8 bytes of SHA-256 over the columns before it, each behind its kind and length
+) strict, without rowid;
+
+create table erased_keys ( -- the same of what erased deliveries were recognised by: a repeat of one stays a repeat
+  hash blob primary key,
+  seq  integer,                             -- the first delivery with it; null: it was no delivery
+  seal integer not null
+) strict, without rowid;
+
+create table meta ( -- schema_version, ledger_id, zone, created_at, folded_seq, reader_version, fingerprint_key, erasure_key, clearing, as_of, pruned_to
   key   text primary key,
   value text not null
 ) strict, without rowid;

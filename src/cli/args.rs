@@ -204,6 +204,13 @@ pub enum Command {
         #[arg(long)]
         check: bool,
     },
+    /// Drop bodies that are older than the settings keep them ([store] keep_bodies, keep_quarantine, ...); a running
+    /// receiver does it by itself
+    Prune {
+        /// Say what would go, and drop nothing
+        #[arg(long)]
+        dry_run: bool,
+    },
     /// Check the file, the chain of deliveries, and the lists made from them
     Verify(VerifyArgs),
     /// A verified copy of the database, at any time
@@ -321,6 +328,36 @@ pub enum Corrupt {
     Signature,
     /// The body: no longer JSON, correctly signed; it must be kept and not understood.
     Body,
+}
+
+/// What `user erase` takes.
+#[derive(Args, Clone, Debug)]
+pub struct EraseArgs {
+    /// An e-mail, a phone, a provider's id, or provider[/account]:id
+    pub who: String,
+    /// Do it; it cannot be taken back
+    #[arg(long)]
+    pub yes: bool,
+    /// What stays of each event, so that past figures do not change
+    #[arg(long, value_enum, default_value_t, value_name = "WHAT")]
+    pub residue: Residue,
+}
+
+/// What stays of an erased event.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub enum Residue {
+    /// Provider, account, type, day, plan and amount.
+    #[default]
+    Anonymous,
+    /// Nothing: past figures change.
+    None,
+}
+
+impl Residue {
+    /// Whether anything stays.
+    pub const fn keeps(self) -> bool {
+        matches!(self, Self::Anonymous)
+    }
 }
 
 /// What `tests` does.
@@ -511,6 +548,8 @@ pub enum UserCommand {
         #[arg(long)]
         force: bool,
     },
+    /// Erase them: what it would take, and with --yes the erasure
+    Erase(EraseArgs),
 }
 
 /// What `prove` takes.

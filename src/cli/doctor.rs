@@ -25,7 +25,7 @@ use crate::cli::failure::{FAILED, Failure};
 use crate::cli::links::{links, near_url};
 use crate::cli::out::Out;
 use crate::cli::table::{local, tame};
-use crate::cli::{alerts, keys, running, service, settings};
+use crate::cli::{alerts, keys, running, service, settings, tasks};
 use crate::config::Settings;
 use crate::domain::delivery::MAIN_ACCOUNT;
 use crate::domain::printable::Printable;
@@ -275,6 +275,8 @@ fn look_at_ledger(context: &Context, reader: &Reader, findings: &mut Findings) {
                 findings.add("turned away", Level::Note, says);
             }
             growth::look(&context.database, reader, now, findings);
+            let retention = tasks::retention(&context.config);
+            growth::look_at_kept(retention, reader, now, findings);
         }
         Err(error) => findings.add("database", Level::Bad, error.to_string()),
     }

@@ -78,11 +78,11 @@ pub fn is_asked() -> bool {
     ASKED.load(Ordering::Relaxed)
 }
 
-/// Ends the process if it is time to, for work that can be left at any moment.
-pub fn end() {
+/// Ends the process if it is time to, for work that can be left at any moment; `left` says what becomes of it.
+pub fn end(left: &str) {
     if is_asked() {
         // There is nobody left to tell if this fails.
-        let _ = io::stderr().write_all(b"interrupted: no delivery was touched\n");
+        let _ = io::stderr().write_all(format!("interrupted: {left}\n").as_bytes());
         exit(INTERRUPTED.into());
     }
 }

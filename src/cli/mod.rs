@@ -66,9 +66,13 @@ pub mod rejected;
 
 pub mod upkeep;
 
+pub mod prune;
+
 pub mod backup;
 
 pub mod restore;
+
+pub mod erase;
 
 pub mod import;
 
@@ -137,6 +141,7 @@ pub fn run(cli: &Cli) -> Result<()> {
         Command::Prove(args) => prove::run(&context()?, args, out),
         Command::Demo(args) => demo::run(global, args, out),
         Command::Rebuild { check } => upkeep::rebuild(&context()?, *check, out),
+        Command::Prune { dry_run } => prune::run(&context()?, *dry_run, out),
         Command::Verify(args) => upkeep::verify(&context()?, args, out),
         Command::Backup(args) => backup::run(&context()?, args, out),
         Command::Restore(args) => restore::run(global, args, out),

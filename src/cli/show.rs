@@ -28,7 +28,13 @@ pub fn run(context: &Context, seq: i64, body_only: bool, out: &mut Out) -> Resul
     };
     if body_only {
         let Some(body) = &detail.body else {
-            return Err(Failure::failed(format!("the body of delivery {seq} is erased")).into());
+            let says = match detail.gone {
+                "erased" => format!("the body of delivery {seq} is erased"),
+                gone => format!(
+                    "the body of delivery {seq} was {gone}: `subledger prune` tells what is kept how long"
+                ),
+            };
+            return Err(Failure::failed(says).into());
         };
         return body_out(body, out);
     }
@@ -51,7 +57,7 @@ pub fn run(context: &Context, seq: i64, body_only: bool, out: &mut Out) -> Resul
     if sheet.end()? == 0 {
         out.line("none")?;
     }
-    headers_and_body(&detail.headers, detail.body.as_deref(), "erased", out)
+    headers_and_body(&detail.headers, detail.body.as_deref(), detail.gone, out)
 }
 
 /// What is said where a delivery was named that is not there.

@@ -15,6 +15,9 @@ use crate::domain::printable::Printable;
 use crate::store::task::Task;
 use crate::store::upkeep::verify::{Verified, check_noted, length, verify_until};
 
+/// What an interrupted rebuild leaves.
+const UNTOUCHED: &str = "no delivery was touched";
+
 /// Lists what was kept and not understood, or reads it again.
 pub fn quarantine(
     context: &Context,
@@ -54,7 +57,7 @@ pub fn within(term: &str, args: &ListArgs) -> ListArgs {
 
 /// Folds everything again, or compares only; exit code 1 if anything differs.
 pub fn rebuild(context: &Context, check: bool, out: &mut Out) -> Result<()> {
-    let report = tasks::submit_until(context, Task::Rebuild { check })?;
+    let report = tasks::submit_until(context, Task::Rebuild { check }, UNTOUCHED)?;
     tasks::report(context, &report, out)?;
     if check && report.changed > 0 {
         return Err(Failure::silent(FAILED).into());
@@ -79,7 +82,11 @@ pub fn verify(context: &Context, args: &VerifyArgs, out: &mut Out) -> Result<()>
     }
     // On a damaged chain a comparison of what was folded out of it says nothing.
     let drift = if verified.is_sound() && !args.deliveries {
-        Some(tasks::submit_until(context, Task::Rebuild { check: true }))
+        Some(tasks::submit_until(
+            context,
+            Task::Rebuild { check: true },
+            UNTOUCHED,
+        ))
     } else {
         None
     };

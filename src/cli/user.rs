@@ -16,10 +16,10 @@ use indicatif::ProgressBar;
 use crate::cli::args::UserCommand;
 use crate::cli::context::Context;
 use crate::cli::failure::Failure;
-use crate::cli::interrupt;
 use crate::cli::out::Out;
 use crate::cli::show::heads;
 use crate::cli::table::{Format, Sheet, shown};
+use crate::cli::{erase, interrupt};
 use crate::domain::page::{Cursor, List, Row};
 use crate::domain::printable::Printable;
 use crate::domain::time::Zone;
@@ -57,6 +57,7 @@ struct Kept {
 pub fn run(context: &Context, command: &UserCommand, out: &mut Out) -> Result<()> {
     match command {
         UserCommand::Show { who, limit } => show(context, who, *limit, out),
+        UserCommand::Erase(args) => erase::run(context, args, out),
         UserCommand::Export {
             who,
             out: path,

@@ -19,10 +19,13 @@ use crate::store::Error;
 use crate::store::inbox::Job;
 use crate::store::leaps::Leaps;
 use crate::store::schema::{READER_VERSION, hex, random};
-use crate::store::upkeep::retention;
+use crate::store::upkeep::{erasures, retention};
 
 /// The reason of a duplicate whose bytes are not those of the first.
 pub const OTHER_CONTENT: &str = "same id, other content";
+
+/// The reason of a duplicate of a delivery that was erased: its own bytes are not kept.
+const ERASED_SINCE: &str = "repeats a delivery that was erased";
 
 const OTHER_GENERATION: &str = "the same fact in the provider's other format";
 
@@ -228,6 +231,8 @@ pub(crate) struct Verdict {
     pub(crate) duplicate_of: Option<i64>,
     pub(crate) reason: Option<String>,
     rule: Option<KeyRule>,
+    /// What it repeats was erased, and so its own bytes are not kept either.
+    pub(crate) erased: bool,
 }
 
 impl Verdict {
@@ -236,6 +241,7 @@ impl Verdict {
             let reason = match twin.rule {
                 KeyRule::OtherGeneration(_) => Some(OTHER_GENERATION.to_owned()),
                 _ if twin.bytes == Bytes::Other => Some(OTHER_CONTENT.to_owned()),
+                _ if twin.bytes == Bytes::Erased => Some(ERASED_SINCE.to_owned()),
                 _ => None,
             };
             return Self {
@@ -243,6 +249,7 @@ impl Verdict {
                 duplicate_of: Some(twin.seq),
                 reason,
                 rule: Some(twin.rule),
+                erased: twin.bytes == Bytes::Erased,
             };
         }
         let (outcome, reason) = match &reading.content {
@@ -254,14 +261,16 @@ impl Verdict {
             duplicate_of: None,
             reason,
             rule: reading.keys.first().map(|key| key.rule),
+            erased: false,
         }
     }
 }
 
 const INSERT: &str = "insert into deliveries (seq, received_at, provider, account, hook, outcome, duplicate_of, reason,
     dedupe_policy, dedupe_key, confidence, credential, identity_proof, remote_ip, origin, test, provider_type,
-    reader_version, body_bytes, salt, commitment, link, headers, body)
-    values (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21, ?22, ?23, ?24)";
+    reader_version, body_bytes, salt, commitment, link, headers, body, erased_at)
+    values (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21, ?22, ?23, ?24,
+    ?25)";
 
 fn insert(
     conn: &Connection,
@@ -282,6 +291,12 @@ fn insert(
     ];
     let link = link_of(&head.link, seq, &received_at, place, &commitment);
     let key = reading.keys.first().map(|key| without_nul(&key.key));
+    let kept = !verdict.erased;
+    let headers = if kept {
+        headers_text(&delivery.headers)
+    } else {
+        "[]".to_owned()
+    };
     conn.prepare_cached(INSERT)?.execute(params![
         seq,
         received_at,
@@ -292,7 +307,7 @@ fn insert(
         verdict.duplicate_of,
         verdict.reason,
         verdict.rule.map(KeyRule::policy),
-        key,
+        key.filter(|_| kept),
         verdict.rule.map(|rule| rule.confidence().as_str()),
         delivery.credential,
         delivery.identity_proof.map(IdentityProof::as_str),
@@ -302,11 +317,12 @@ fn insert(
         without_nul(&reading.label),
         READER_VERSION,
         i64::try_from(delivery.body.len()).unwrap_or(i64::MAX),
-        salt,
+        kept.then_some(salt),
         commitment,
         link,
-        headers_text(&delivery.headers),
-        Body(&delivery.body),
+        headers,
+        kept.then_some(Body(&delivery.body)),
+        (!kept).then_some(&received_at),
     ])?;
     Ok(link)
 }
@@ -329,6 +345,8 @@ enum Bytes {
     Same,
     Other,
     Erased,
+    /// The first one's were dropped for their age, and cannot be compared.
+    Dropped,
 }
 
 struct Known {
@@ -338,11 +356,14 @@ struct Known {
     test: bool,
     salt: Option<Vec<u8>>,
     commitment: Vec<u8>,
+    is_erased: bool,
 }
 
 const KNOWN: &str =
-    "select d.seq, d.received_at, d.outcome, d.test, d.salt, d.commitment from delivery_keys k
+    "select d.seq, d.received_at, d.outcome, d.test, d.salt, d.commitment, d.erased_at is not null from delivery_keys k
     join deliveries d on d.seq = k.seq where k.hash = ?1";
+
+const ERASED: &str = "select seq, received_at, outcome, test, salt, commitment, erased_at is not null from deliveries where seq = ?1";
 
 impl Known {
     fn from_row(row: &Row<'_>) -> rusqlite::Result<Self> {
@@ -355,12 +376,14 @@ impl Known {
             test: row.get(3)?,
             salt: row.get(4)?,
             commitment: row.get(5)?,
+            is_erased: row.get(6)?,
         })
     }
 
     fn bytes(&self, body: &[u8]) -> Bytes {
         match &self.salt {
-            None => Bytes::Erased,
+            None if self.is_erased => Bytes::Erased,
+            None => Bytes::Dropped,
             Some(salt) if commit_to(salt, body)[..] == self.commitment => Bytes::Same,
             Some(_) => Bytes::Other,
         }
@@ -474,11 +497,22 @@ impl Seen<'_> {
     }
 
     fn known(&self, key: &str, rule: KeyRule) -> Result<Option<Known>, Error> {
-        let known = self
+        let hash = key_hash(self.delivery, key, rule);
+        let mut known = self
             .conn
             .prepare_cached(KNOWN)?
-            .query_row([key_hash(self.delivery, key, rule)], Known::from_row)
+            .query_row([hash], Known::from_row)
             .optional()?;
+        if known.is_none()
+            && matches!(rule, KeyRule::Id | KeyRule::Natural)
+            && let Some(seq) = erasures::first_of(self.conn, &hash)?
+        {
+            known = self
+                .conn
+                .prepare_cached(ERASED)?
+                .query_row([seq], Known::from_row)
+                .optional()?;
+        }
         Ok(known.filter(|known| Some(known.seq) != self.except))
     }
 
@@ -531,7 +565,8 @@ impl Seen<'_> {
         let known = self
             .conn
             .prepare_cached(
-                "select d.seq, d.received_at, d.outcome, d.test, d.salt, d.commitment from deliveries d
+                "select d.seq, d.received_at, d.outcome, d.test, d.salt, d.commitment, d.erased_at is not null
+                 from deliveries d
                  where d.provider = ?1 and d.account = ?2 and d.received_at between ?3 and ?4
                  and d.dedupe_key = ?5 and d.outcome <> 'duplicate' and d.seq is not ?6 order by d.seq limit 1",
             )?
@@ -571,6 +606,9 @@ pub(crate) fn remember_keys(
     reading: &Reading,
     twin: Option<&Twin>,
 ) -> Result<(), Error> {
+    if twin.is_some_and(|twin| twin.bytes == Bytes::Erased) {
+        return Ok(());
+    }
     let add = "insert into delivery_keys (hash, seq) values (?1, ?2) on conflict (hash) do nothing";
     if delivery.origin == Origin::Import {
         conn.prepare_cached(add)?
@@ -684,8 +722,8 @@ fn stored(row: &Row<'_>) -> rusqlite::Result<Stored> {
     let headers: String = row.get(7)?;
     let proof: Option<String> = row.get(9)?;
     let body = body_bytes(row.get_ref(13)?).map(<[u8]>::to_vec);
-    let kept: Option<String> = row.get(14)?;
-    let kept = kept.as_deref().and_then(retention::kept);
+    let kept = row.get_ref(14)?.as_blob_or_null()?;
+    let kept = kept.and_then(retention::kept);
     let has_body = body.is_some();
     let delivery = Delivery {
         provider: ProviderId::stored(word(4)?),

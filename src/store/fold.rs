@@ -233,10 +233,12 @@ impl Folder {
         seq: i64,
         now: Timestamp,
     ) -> Result<(), Trouble> {
+        let after = self.seq;
         self.guarded(conn, |projector| {
             if !batch.is_empty() {
                 projector.project(conn, batch, now)?;
             }
+            projector.stand_in(conn, after, seq)?;
             set_meta(conn, "folded_seq", &seq.to_string())
         })?;
         self.seq = seq;
@@ -559,9 +561,14 @@ pub(crate) fn start_again_by_the_clock(conn: &Connection) -> Result<(), Error> {
 /// Notes that everything is to be folded again by this version, inside the caller's transaction. `Folder::reload` takes
 /// it up.
 pub(crate) fn start_over(conn: &Connection) -> Result<(), Error> {
-    set_meta(conn, CLEARING, "1")?;
-    set_meta(conn, "folded_seq", "0")?;
+    empty_first(conn)?;
     set_meta(conn, "reader_version", &READER_VERSION.to_string())
+}
+
+/// Notes that the projections are to be emptied and everything folded again, inside the caller's transaction.
+pub(crate) fn empty_first(conn: &Connection) -> Result<(), Error> {
+    set_meta(conn, CLEARING, "1")?;
+    set_meta(conn, "folded_seq", "0")
 }
 
 /// The version that the ledger was last read by; 0 if it does not say.

@@ -19,7 +19,7 @@ use crate::store::append::{
 use crate::store::leaps::Leaps;
 use crate::store::schema::READER_VERSION;
 use crate::store::upgrade::PROGRAM;
-use crate::store::upkeep::{Reason, guard, retention};
+use crate::store::upkeep::{Reason, erasures, guard, retention};
 
 /// So many deliveries per step.
 const STEP: usize = 16;
@@ -179,6 +179,12 @@ pub(crate) fn decide_again(
             })?;
             Ok(Again::Not)
         }
+        (Content::Events(_), Outcome::Quarantined)
+            if erasures::covers(conn, delivery, &reading, delivery.received_at)? =>
+        {
+            take_out(conn, seq)?;
+            Ok(Again::Settled)
+        }
         (Content::Events(_), Outcome::Quarantined) => {
             settle(conn, &stored, &reading)?;
             Ok(Again::Understood { new_type: None })
@@ -277,9 +283,24 @@ pub(crate) fn settle(
         ])?;
         Ok(())
     })?;
+    if verdict.erased {
+        take_out(conn, seq)?;
+    }
     remember_keys(conn, seq, delivery, reading, twin.as_ref())?;
     retention::look_again(conn)?;
     Ok(verdict.outcome)
+}
+
+/// Takes out what delivery `seq` holds, which belongs to what was erased and gave no events.
+fn take_out(conn: &Connection, seq: i64) -> Result<(), Error> {
+    guard(conn, Reason::Erasure, || {
+        conn.prepare_cached(
+            "update deliveries set body = null, salt = null, headers = '[]', dedupe_key = null,
+             erased_at = (select max(begun_at) from erasures) where seq = ?1",
+        )?
+        .execute([seq])?;
+        Ok(())
+    })
 }
 
 /// Keeps delivery `seq`, which was understood before, as one that is not; inside the caller's transaction.

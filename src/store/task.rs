@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::domain::delivery::Delivery;
 use crate::domain::page::List;
+use crate::store::query::who::Who;
 use crate::store::ring::RejectedRow;
 use crate::store::thread::Core;
 use crate::store::upkeep::backup;
@@ -66,6 +67,17 @@ pub enum Task {
     },
     /// Reads again what could not be read or folded.
     RetryQuarantine,
+    /// Erases a reader. The chain still verifies.
+    Erase {
+        /// Only at this provider.
+        provider: Option<String>,
+        /// Only in this account.
+        account: Option<String>,
+        /// The id, e-mail or phone.
+        text: String,
+        /// What is left keeps past figures as they are: nobody, a day, a type, a plan, an amount.
+        residue: bool,
+    },
     /// Folds everything again.
     Rebuild {
         /// Only compare with what is there.
@@ -200,6 +212,12 @@ impl Running {
         }
     }
 
+    /// One that nobody waits for.
+    pub(crate) fn unasked(steps: Steps) -> Self {
+        let (to, _) = channel();
+        Self::new(TaskJob { steps, to })
+    }
+
     pub(crate) fn due(&self, now: Instant) -> bool {
         self.at <= now
     }
@@ -253,6 +271,19 @@ pub(crate) fn run(
         Task::MarkTest { which, test } => upkeep::tests::mark(which, test),
         Task::ClearTests => upkeep::tests::clear(),
         Task::Admit { ids } => upkeep::admit::steps(ids),
+        Task::Erase {
+            provider,
+            account,
+            text,
+            residue,
+        } => {
+            let who = Who {
+                provider,
+                account,
+                text,
+            };
+            upkeep::erase::steps(who, residue)
+        }
         Task::RetryQuarantine => upkeep::quarantine::retry(),
         Task::NoteBackup { note } => backup::note(note),
         Task::Import { parcels, before } => {

@@ -131,6 +131,7 @@ impl Core {
             next_prune: now + PRUNE_FIRST,
         };
         core.take_over()?;
+        core.task = upkeep::erase::resumed(&core.conn)?.map(Running::unasked);
         core.shared.vitals.look(&core.conn)?;
         core.show();
         Ok(core)
@@ -627,9 +628,15 @@ impl Core {
         }
     }
 
-    /// Empties the write-ahead log, where erased bytes may still stand.
-    pub(crate) fn empty_log(&mut self) {
-        self.checkpoint("truncate", IDLE);
+    /// Empties the write-ahead log, where erased bytes may still stand; whether nobody was in the way.
+    pub(crate) fn empty_log(&mut self) -> bool {
+        self.checkpoint("truncate", IDLE)
+    }
+
+    /// Counts the ring again, from which rows were taken.
+    pub(crate) fn reload_ring(&mut self) -> Result<(), Error> {
+        self.ring = Ring::load(&self.conn, RING)?;
+        Ok(())
     }
 
     /// After a panic in the middle of something: nothing in memory is believed.

@@ -18,7 +18,7 @@ use serde::Serialize;
 
 use crate::domain::time::Timestamp;
 use crate::store::Error;
-use crate::store::schema::{self, beside, folder, remove, set_meta};
+use crate::store::schema::{self, SCHEMA_VERSION, beside, folder, remove, set_meta};
 use crate::store::seal;
 use crate::store::upkeep::copy::{Existing, Stage, UNFINISHED, Watch, copy};
 
@@ -156,18 +156,6 @@ fn second(conn: &Connection) -> Result<(), Error> {
     seal::seal_all(conn)
 }
 
-/// Schema 3: what is left of deliveries whose body was dropped for its age.
-fn third(conn: &Connection) -> Result<(), Error> {
-    conn.execute_batch(
-        "create table pruned (
-          seq     integer primary key references deliveries (seq),
-          seal    integer not null,
-          reading text
-        ) strict",
-    )?;
-    Ok(())
-}
-
 fn keep_upgrades(conn: &Connection) -> Result<(), Error> {
     conn.execute_batch(
         "create table upgrades (
@@ -184,6 +172,71 @@ fn keep_upgrades(conn: &Connection) -> Result<(), Error> {
           types       text not null default '[]',
           finished_at text
         ) strict",
+    )?;
+    Ok(())
+}
+
+/// Schema 3: a place for what was erased, and for what is left of it.
+fn third(conn: &Connection) -> Result<(), Error> {
+    conn.execute_batch(
+        "create table pruned (
+          seq     integer primary key references deliveries (seq),
+          seal    integer not null,
+          reading blob
+        ) strict;
+        create table erasures (
+          id          integer primary key,
+          begun_at    text not null,
+          finished_at text,
+          last_seq    integer not null,
+          looked_seq  integer not null,
+          keeps       integer not null check (keeps in (0, 1)),
+          sought      text,
+          deliveries  integer not null default 0,
+          rejected    integer not null default 0
+        ) strict;
+        create table erasing (
+          seq   integer primary key references deliveries (seq),
+          noted integer not null default 0
+        ) strict;
+        create table residue (
+          seq          integer not null references deliveries (seq),
+          n            integer not null,
+          what         text not null check (what in ('event', 'reader', 'subscription', 'cancellation', 'change')),
+          place        integer not null default 0,
+          why          text not null check (why in ('erased', 'pruned')),
+          provider     text not null,
+          account      text not null,
+          type         text not null,
+          day          text not null,
+          plan         text,
+          amount_minor integer,
+          currency     text,
+          exponent     integer,
+          readers      integer not null default 0,
+          kind         text,
+          purpose      text,
+          before_state text,
+          after_state  text,
+          actor        text,
+          reason       text,
+          code         text,
+          start_day    text,
+          paid_day     text,
+          end_day      text,
+          ends         integer,
+          primary key (seq, n, what, place)
+        ) strict, without rowid;
+        create table erased_readers (
+          hash  blob primary key,
+          until text not null,
+          seal  integer not null
+        ) strict, without rowid;
+        create table erased_keys (
+          hash blob primary key,
+          seq  integer,
+          seal integer not null
+        ) strict, without rowid;",
     )?;
     Ok(())
 }
@@ -332,6 +385,18 @@ fn transact(
         params![at, PROGRAM, from, to, copy],
     )?;
     Ok(tx.commit()?)
+}
+
+/// Brings a copy that nobody sees yet to the present schema, inside the caller's transaction: its way back is the file
+/// that it was copied from.
+pub(crate) fn in_place(conn: &Connection) -> Result<(), Error> {
+    let found: i64 = conn.pragma_query_value(None, "user_version", |row| row.get(0))?;
+    let done = usize::try_from(found - 1).unwrap_or(usize::MAX);
+    for step in STEPS.iter().skip(done) {
+        step(conn)?;
+    }
+    conn.pragma_update(None, "user_version", SCHEMA_VERSION)?;
+    set_meta(conn, "schema_version", &SCHEMA_VERSION.to_string())
 }
 
 /// The copies that upgrades of the ledger at `path` left beside it, with the schema of each, oldest first.

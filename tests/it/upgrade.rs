@@ -267,6 +267,15 @@ pub(crate) fn fill(store: &Store) {
         run(store, Task::MarkReviewed { seq });
     }
     run(store, Task::UndoReview);
+    run(
+        store,
+        Task::Erase {
+            provider: None,
+            account: None,
+            text: "ayse.deneme@example.com".to_owned(),
+            residue: true,
+        },
+    );
     let (name, query) = ("endings".to_owned(), "type:cancel".to_owned());
     run(
         store,

@@ -20,6 +20,7 @@ const FLIPS: usize = 500;
 const UNPROVEN: &[&str] = &[
     "checks",
     "delivery_keys",
+    "erasures",
     "meta",
     "rejected",
     "rejected_lost",

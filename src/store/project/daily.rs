@@ -87,8 +87,8 @@ impl Daily {
         Ok(())
     }
 
-    /// Counts an event down that was taken away.
-    pub(super) fn remove(&mut self, conn: &Connection, event: Counted<'_>) -> Result<(), Error> {
+    /// Counts an event down that was taken away; whether its reader counts no more on that day.
+    pub(super) fn remove(&mut self, conn: &Connection, event: Counted<'_>) -> Result<bool, Error> {
         let cell = event.cell();
         let mut users = 0;
         if let Some((user_id, users_id)) = event.reader
@@ -98,7 +98,7 @@ impl Daily {
             users = -1;
         }
         self.change(cell, -1, users);
-        Ok(())
+        Ok(users < 0)
     }
 
     fn change(&mut self, cell: Cell, events: i64, users: i64) {

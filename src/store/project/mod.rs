@@ -21,6 +21,7 @@ mod groups;
 mod order;
 mod payments;
 mod recent;
+pub(crate) mod residue;
 pub(crate) mod standing;
 mod subscriptions;
 #[cfg(test)]
@@ -40,6 +41,7 @@ use crate::store::project::daily::{Counted, Daily};
 use crate::store::project::events::{Fresh, Stored};
 use crate::store::project::groups::{Moment, Seed, Seeds};
 use crate::store::project::order::Scope;
+use crate::store::project::residue::Why;
 use crate::store::project::users::{Readers, UserKey};
 
 /// A stored delivery and what was read out of it.
@@ -151,8 +153,24 @@ impl Projector {
         Ok(last)
     }
 
+    /// Writes down what will be left of these deliveries when they are erased.
+    pub(crate) fn note_residue(
+        &self,
+        conn: &Connection,
+        seqs: &[i64],
+        why: Why,
+    ) -> Result<(), Error> {
+        seqs.iter()
+            .try_for_each(|seq| residue::note(conn, self.zone, *seq, why))
+    }
+
+    /// Folds what is left of erased deliveries after `after`, up to `to`: it never changes and touches nothing else.
+    pub(crate) fn stand_in(&self, conn: &Connection, after: i64, to: i64) -> Result<(), Error> {
+        residue::stand_in(conn, self.zone, after, to)
+    }
+
     /// Takes the events of these deliveries away and folds what they touched, so that the rows are as if the deliveries
-    /// had never given any.
+    /// had never given any. A residue that is written down remembers by which of them a reader counted on a day.
     pub fn retract(
         &mut self,
         conn: &Connection,
@@ -175,7 +193,9 @@ impl Projector {
             events::delete(conn, stored.id)?;
         }
         for stored in gone.iter().filter(|stored| !stored.test) {
-            daily.remove(conn, counted_stored(stored))?;
+            if daily.remove(conn, counted_stored(stored))? {
+                residue::count_reader(conn, stored.id)?;
+            }
         }
         daily.write(conn)?;
         self.settle(conn, &mut touched, &mut readers, now)?;

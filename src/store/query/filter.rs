@@ -411,7 +411,7 @@ impl Filter<'_> {
 
 /// When a subscription was over, for those that are: the time that the provider told it, else the end of access, a
 /// day later where it might have renewed.
-const ENDED_AT: &str = "case \
+pub(crate) const ENDED_AT: &str = "case \
     when r.status = 'revoked' then coalesce(r.cancelled_at, r.changed_at) \
     when r.status <> 'expired' then null \
     when r.stated_status = 'expired' or r.access_until is null then r.changed_at \

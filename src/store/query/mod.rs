@@ -35,6 +35,7 @@ use crate::store::{Error, lock};
 pub use choices::CHOICE_KEYS;
 pub use detail::{Alias, Detail, RejectedDetail, UserDetail};
 pub use export::{Stretch, exported};
+pub(crate) use filter::ENDED_AT;
 pub use lists::columns;
 pub use sql::{EachRow, SqlOutcome};
 pub use status::{Checked, Connection as Connected, Growth, Lost, Quiet, Refusals, Status};

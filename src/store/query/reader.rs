@@ -44,7 +44,7 @@ pub struct Link {
     pub account: String,
     /// The hook.
     pub hook: String,
-    /// Hex; `None` when erased.
+    /// Hex; `None` when erased, or dropped for its age.
     pub salt: Option<String>,
     /// Hex.
     pub commitment: String,
@@ -159,7 +159,10 @@ fn own_link(conn: &Connection, seq: i64) -> Result<Option<Link>, Error> {
                 let wrong = match (body_bytes(row.get_ref(8)?), &salt) {
                     (Some(body), Some(salt)) if commit_to(salt, body)[..] == commitment[..] => None,
                     (Some(_), Some(_)) => Some("its body is not the one that was acknowledged"),
-                    _ => Some("its body is erased and cannot be compared any more"),
+                    _ if row.get::<_, Option<String>>(7)?.is_some() => {
+                        Some("its body is erased and cannot be compared any more")
+                    }
+                    _ => Some("its body was dropped for its age and cannot be compared any more"),
                 };
                 Ok(Link {
                     seq,

@@ -18,6 +18,7 @@ use crate::store::Error;
 use crate::store::append::body_bytes;
 use crate::store::query::Reader;
 use crate::store::query::functions::digits;
+use crate::store::upkeep::retention::unpack;
 
 /// So many rows are read in one statement.
 const CHUNK: i64 = 10_000;
@@ -410,6 +411,15 @@ impl Needles {
         Ok(needles)
     }
 
+    /// What readers of these ids, e-mails and phones are told by.
+    pub(crate) fn of_texts<'a>(texts: impl IntoIterator<Item = &'a str>) -> Self {
+        let mut needles = Self::default();
+        for text in texts {
+            needles.add(text);
+        }
+        needles
+    }
+
     fn add(&mut self, text: &str) {
         if let Some(phone) = phone(text) {
             // Shorter digits stand in every other number.
@@ -524,8 +534,9 @@ pub(crate) fn naming_deliveries(
         conn,
         needles,
         after,
-        "select seq, headers, coalesce(dedupe_key, ''), body from deliveries \
-         where seq > ?1 order by seq limit ?2",
+        "select seq, headers, coalesce(dedupe_key, ''), \
+         body, case when body is null then (select reading from pruned p where p.seq = deliveries.seq) end \
+         from deliveries where seq > ?1 order by seq limit ?2",
     )
 }
 
@@ -539,7 +550,7 @@ pub(crate) fn naming_rejected(
         conn,
         needles,
         after,
-        "select id, headers, path, body from rejected where id > ?1 order by id limit ?2",
+        "select id, headers, path, body, null from rejected where id > ?1 order by id limit ?2",
     )
 }
 
@@ -552,6 +563,8 @@ fn naming(conn: &Connection, needles: &Needles, after: i64, sql: &str) -> Result
         let id = row.get(0)?;
         let body = body_bytes(row.get_ref(3)?);
         let texts = [row.get_ref(1)?, row.get_ref(2)?];
+        let kept = body_bytes(row.get_ref(4)?).and_then(unpack);
+        let body = body.or(kept.as_deref());
         let holds = |value: ValueRef<'_>| body_bytes(value).is_some_and(|b| needles.are_in(b));
         if body.is_some_and(|body| needles.are_in(body)) || texts.into_iter().any(holds) {
             named.found.push(id);

@@ -6,6 +6,7 @@ use crate::store::inbox::Job;
 use crate::store::ring;
 use crate::store::task::{AdmitFn, Progress, Step, Steps, TaskReport};
 use crate::store::thread::Core;
+use crate::store::upkeep::erasures;
 
 pub(crate) fn steps(ids: Vec<i64>) -> Steps {
     let mut done = 0;
@@ -55,6 +56,17 @@ fn one(core: &mut Core, admit: &AdmitFn, id: i64) -> Result<Result<i64, String>,
     delivery.origin = Origin::Admitted;
     delivery.received_at = row.rejected.received_at;
     let reading = core.folder.read(&delivery);
+    if erasures::covers(&core.conn, &delivery, &reading, delivery.received_at)? {
+        core.transact(|core| {
+            core.conn
+                .execute("delete from rejected where id = ?1", [id])?;
+            Ok(())
+        })?;
+        core.reload_ring()?;
+        return Ok(Err(
+            "it is about a reader who was erased since: dropped".to_owned()
+        ));
+    }
     let mut jobs = [Job {
         delivery,
         reading,

@@ -22,6 +22,7 @@ use crate::store::inbox::Job;
 use crate::store::leaps::Leaps;
 use crate::store::task::{Progress, Step, Steps, TaskReport};
 use crate::store::thread::Core;
+use crate::store::upkeep::erasures;
 use crate::store::upkeep::room::{self, RESERVE_BYTES};
 use crate::store::{Error, Mode, connect, schema};
 
@@ -233,9 +234,15 @@ fn jobs(
             Some(Found::Whole) => imported.present += 1,
             Some(Found::Erased) => imported.erased += 1,
             None => {
+                let reading = core.folder.read(&delivery);
+                let at = delivery.received_at;
+                if erasures::covers(&core.conn, &delivery, &reading, at)? {
+                    imported.erased += 1;
+                    continue;
+                }
                 places.push(place);
                 jobs.push(Job {
-                    reading: core.folder.read(&delivery),
+                    reading,
                     delivery,
                     admits: None,
                     repeats_at,
@@ -362,6 +369,10 @@ impl Preview {
                     return Ok(());
                 }
                 Some(Found::Erased) => {
+                    imported.erased += 1;
+                    return Ok(());
+                }
+                None if erasures::covers(conn, delivery, reading, delivery.received_at)? => {
                     imported.erased += 1;
                     return Ok(());
                 }

@@ -16,6 +16,12 @@ pub mod tests;
 
 pub mod verify;
 
+pub mod erase;
+
+pub mod erasures;
+
+mod reapply;
+
 pub mod copy;
 
 pub mod room;

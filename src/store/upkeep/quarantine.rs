@@ -7,6 +7,8 @@ use crate::store::fold::{Trouble, Unfolded};
 use crate::store::reread::settle;
 use crate::store::task::{Progress, Step, Steps, TaskReport};
 use crate::store::thread::Core;
+use crate::store::upkeep::erase::erase;
+use crate::store::upkeep::erasures;
 
 /// So many deliveries per step.
 const STEP: i64 = 16;
@@ -60,6 +62,10 @@ fn retry_one(core: &mut Core, seq: i64) -> Result<bool, Error> {
     };
     let reading = core.folder.read(delivery);
     if !matches!(reading.content, Content::Events(_)) {
+        return Ok(false);
+    }
+    if erasures::covers(&core.conn, delivery, &reading, delivery.received_at)? {
+        erase(core, &[seq])?;
         return Ok(false);
     }
     let outcome = settle(&core.conn, &stored, &reading)?;

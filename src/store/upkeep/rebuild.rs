@@ -20,6 +20,7 @@ use rusqlite::{Connection, Rows, Statement};
 use crate::domain::time::{Timestamp, Zone};
 use crate::store::append::stored_after;
 use crate::store::fold::{self, Folder, Trouble, Unfolded};
+use crate::store::project::residue;
 use crate::store::schema::{self, COMPARED, beside, remove, set_meta};
 use crate::store::task::{Progress, Step, Steps, TaskReport};
 use crate::store::thread::{Core, TICK_ROWS};
@@ -49,6 +50,11 @@ const KEPT: &[&str] = &[
     "reviews",
     "views",
     "upgrades",
+    "erasures",
+    "erasing",
+    "residue",
+    "erased_readers",
+    "erased_keys",
     "meta",
 ];
 
@@ -540,6 +546,26 @@ impl Again {
             "insert into deliveries ({columns}, headers) values ({marks}, '[]')"
         ))?;
         let width = from.column_count();
+        let mut rows = from.query([after, to])?;
+        while let Some(row) = rows.next()? {
+            let values = (0..width)
+                .map(|place| row.get::<_, Value>(place))
+                .collect::<rusqlite::Result<Vec<_>>>()?;
+            into.execute(rusqlite::params_from_iter(values))?;
+        }
+        self.copy_residue(ledger, after, to)
+    }
+
+    fn copy_residue(&self, ledger: &Connection, after: i64, to: i64) -> Result<(), Error> {
+        let columns = residue::COLUMNS.join(", ");
+        let mut from = ledger.prepare_cached(&format!(
+            "select {columns} from residue where seq > ?1 and seq <= ?2"
+        ))?;
+        let width = from.column_count();
+        let marks = vec!["?"; width].join(", ");
+        let mut into = self
+            .conn
+            .prepare_cached(&format!("insert into residue ({columns}) values ({marks})"))?;
         let mut rows = from.query([after, to])?;
         while let Some(row) = rows.next()? {
             let values = (0..width)

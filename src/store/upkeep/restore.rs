@@ -16,6 +16,7 @@ use crate::store::lock::Lock;
 use crate::store::schema::{self, Found, beside, make_folder, remove};
 use crate::store::upkeep::backup;
 use crate::store::upkeep::copy::{Copied, Existing, Watch, prepare, sync_folder};
+use crate::store::upkeep::reapply::reapply;
 use crate::store::{Error, Mode, connect};
 
 /// What was restored.
@@ -66,7 +67,7 @@ pub fn restore(
     let left_behind = left_behind(from, to, replace)?;
     let ready = prepare(from, to, Existing::Replace, watch)?;
     check_triggers(from, ready.path())?;
-    tidy(ready.path())?;
+    tidy(ready.path(), to, now)?;
     let kept = put_aside(to, now)?;
     let copied = ready.place(Existing::Replace)?;
     drop(lock);
@@ -104,8 +105,9 @@ fn triggers(conn: &Connection) -> Result<Vec<(String, String)>, Error> {
 
 /// What is done to a copy before it becomes the ledger. Whatever must hold from the first moment on that an old copy
 /// is in use again, such as what was erased since it was made, is done here.
-fn tidy(copy: &Path) -> Result<(), Error> {
-    backup::forget(copy)
+fn tidy(copy: &Path, ledger: &Path, now: Timestamp) -> Result<(), Error> {
+    backup::forget(copy)?;
+    reapply(copy, ledger, now)
 }
 
 /// What the ledger at `to` has and the backup at `from` does not. Refused if that is something and `replace` is not

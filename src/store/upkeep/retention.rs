@@ -9,6 +9,12 @@
 //! Done by the writer when it has nothing else to do, a few deliveries in a transaction. The position stands in `meta`,
 //! so a crash loses nothing and does nothing twice.
 
+use std::io::{Read as _, Write as _};
+
+use flate2::Compression;
+use flate2::read::ZlibDecoder;
+use flate2::write::ZlibEncoder;
+use rusqlite::types::ValueRef;
 use rusqlite::{Connection, OptionalExtension, params};
 use serde::{Deserialize, Serialize};
 
@@ -21,10 +27,13 @@ use crate::store::schema::{meta, set_meta};
 use crate::store::seal::seal_of;
 use crate::store::task::{Progress, Step, Steps, TaskReport};
 use crate::store::thread::Core;
+use crate::store::upkeep::erase::give_back;
 use crate::store::upkeep::{Reason, guard};
 
 /// So many deliveries are looked at in one step.
 const STEP: i64 = 32;
+/// No reading is larger than this, bytes: bodies are not.
+const UNPACKED_BYTES_MAX: u64 = 1 << 30;
 /// For the size of the file no body is dropped that is younger than this.
 pub const YOUNG_MS: i64 = 14 * DAY_MS;
 /// The key in `meta` under which stands the last delivery that was looked at, by arrival: `received_at seq`.
@@ -80,12 +89,15 @@ pub struct Due {
 
 const DUE: &str =
     "select count(*), ifnull(sum(body_bytes), 0) from deliveries indexed by deliveries_received
-    where received_at < ?1 and outcome <> 'quarantined' and erased_at is null";
+    where received_at < ?1 and outcome <> 'quarantined' and erased_at is null
+      and not exists (select 1 from pruned p where p.seq = deliveries.seq)";
 const DUE_QUARANTINED: &str = "select count(*) from deliveries indexed by deliveries_odd
-    where outcome <> 'stored' and outcome = 'quarantined' and received_at < ?1 and erased_at is null";
+    where outcome <> 'stored' and outcome = 'quarantined' and received_at < ?1 and erased_at is null
+      and not exists (select 1 from pruned p where p.seq = deliveries.seq)";
 const QUARANTINE_BYTES: &str =
     "select ifnull(sum(body_bytes), 0) from deliveries indexed by deliveries_odd
-    where outcome <> 'stored' and outcome = 'quarantined' and erased_at is null";
+    where outcome <> 'stored' and outcome = 'quarantined' and erased_at is null
+      and not exists (select 1 from pruned p where p.seq = deliveries.seq)";
 const FILE_BYTES: &str =
     "select (p.page_count - f.freelist_count) * s.page_size from pragma_page_count p,
     pragma_freelist_count f, pragma_page_size s";
@@ -156,6 +168,13 @@ pub(crate) fn prune(retention: Retention) -> Steps {
                 of: None,
             }));
         }
+        if core.transact(|core| give_back(&core.conn))? {
+            return Ok(Step::More(Progress {
+                done: deliveries,
+                of: None,
+            }));
+        }
+        core.empty_log();
         let noun = if deliveries == 1 { "body" } else { "bodies" };
         let size = crate::domain::size::in_words(bytes);
         Ok(Step::Done(TaskReport::of(
@@ -194,15 +213,14 @@ pub(crate) fn step(core: &mut Core, retention: Retention) -> Result<Gone, Error>
     Ok(gone)
 }
 
-const NEXT: &str = "select received_at, seq, outcome, erased_at is not null, body_bytes
+const NEXT: &str = "select received_at, seq, outcome, salt is null, body_bytes
     from deliveries indexed by deliveries_received
     where (received_at, seq) > (?1, ?2) and received_at < ?3 order by received_at, seq limit ?4";
 
 fn bodies(core: &mut Core, retention: Retention, now: Timestamp) -> Result<Gone, Error> {
     let by_age = retention.bodies_ms.map(|ms| now.plus_ms(-ms));
-    let is_large = |bytes: i64| Ok::<_, Error>(number(&core.conn, FILE_BYTES)? > bytes);
     let by_size = match retention.file_bytes {
-        Some(bytes) if is_large(bytes)? => Some(now.plus_ms(-YOUNG_MS)),
+        Some(bytes) if is_larger(&core.conn, bytes)? => Some(now.plus_ms(-YOUNG_MS)),
         _ => None,
     };
     let Some(before) = by_age.max(by_size) else {
@@ -228,9 +246,16 @@ fn bodies(core: &mut Core, retention: Retention, now: Timestamp) -> Result<Gone,
     };
     let mut gone = Gone::default();
     let mut to = None;
-    for (received_at, seq, outcome, erased, body_bytes) in rows {
+    let by_age = by_age.map(|before| before.to_string());
+    for (received_at, seq, outcome, is_gone, body_bytes) in rows {
+        let is_old = by_age.as_ref().is_some_and(|before| received_at < *before);
+        if let (false, Some(bytes)) = (is_old, retention.file_bytes)
+            && !is_larger(&core.conn, bytes)?
+        {
+            break;
+        }
         let is_quarantined = outcome == Outcome::Quarantined.as_str();
-        if !erased && !is_quarantined && drop_body(core, seq, now)? {
+        if !is_gone && !is_quarantined && drop_body(core, seq)? {
             gone.dropped += 1;
             gone.bytes += u64::try_from(body_bytes).unwrap_or(0);
         }
@@ -241,6 +266,10 @@ fn bodies(core: &mut Core, retention: Retention, now: Timestamp) -> Result<Gone,
         set_meta(&core.conn, PRUNED_TO, &to)?;
     }
     Ok(gone)
+}
+
+fn is_larger(conn: &Connection, bytes: i64) -> Result<bool, Error> {
+    Ok(number(conn, FILE_BYTES)? > bytes)
 }
 
 fn quarantined(core: &mut Core, retention: Retention, now: Timestamp) -> Result<Gone, Error> {
@@ -259,6 +288,7 @@ fn quarantined(core: &mut Core, retention: Retention, now: Timestamp) -> Result<
         .prepare_cached(
             "select seq, body_bytes from deliveries indexed by deliveries_odd
              where outcome <> 'stored' and outcome = 'quarantined' and received_at < ?1 and erased_at is null
+               and not exists (select 1 from pruned p where p.seq = deliveries.seq)
              order by received_at limit 1",
         )?
         .query_row([before], |row| Ok((row.get(0)?, row.get(1)?)))
@@ -267,7 +297,7 @@ fn quarantined(core: &mut Core, retention: Retention, now: Timestamp) -> Result<
         return Ok(Gone::default());
     };
     note(conn, seq, None)?;
-    empty(conn, seq, now)?;
+    empty(conn, seq)?;
     Ok(Gone {
         looked: 1,
         dropped: 1,
@@ -276,7 +306,7 @@ fn quarantined(core: &mut Core, retention: Retention, now: Timestamp) -> Result<
 }
 
 /// Drops the body of delivery `seq` and keeps what was read out of it; whether it could be kept exactly.
-fn drop_body(core: &Core, seq: i64, now: Timestamp) -> Result<bool, Error> {
+fn drop_body(core: &Core, seq: i64) -> Result<bool, Error> {
     let Some(stored) = stored_at(&core.conn, seq)? else {
         return Ok(false);
     };
@@ -293,8 +323,8 @@ fn drop_body(core: &Core, seq: i64, now: Timestamp) -> Result<bool, Error> {
         Outcome::Duplicate => None,
         Outcome::Quarantined => return Ok(false),
     };
-    note(&core.conn, seq, reading.as_deref())?;
-    empty(&core.conn, seq, now)?;
+    note(&core.conn, seq, reading.as_deref().map(pack).as_deref())?;
+    empty(&core.conn, seq)?;
     Ok(true)
 }
 
@@ -305,33 +335,48 @@ fn exact_text(reading: &Reading) -> Option<String> {
     (serde_json::to_string(&back).ok()? == text).then_some(text)
 }
 
-fn note(conn: &Connection, seq: i64, reading: Option<&str>) -> Result<(), Error> {
+fn pack(text: &str) -> Vec<u8> {
+    let mut packer = ZlibEncoder::new(Vec::new(), Compression::best());
+    packer
+        .write_all(text.as_bytes())
+        .and_then(|()| packer.finish())
+        .expect("memory takes what is written to it")
+}
+
+/// What was packed; `None` if it is damaged.
+pub(crate) fn unpack(bytes: &[u8]) -> Option<Vec<u8>> {
+    let mut text = Vec::new();
+    let unpacked = ZlibDecoder::new(bytes)
+        .take(UNPACKED_BYTES_MAX)
+        .read_to_end(&mut text);
+    unpacked.ok().map(|_| text)
+}
+
+fn note(conn: &Connection, seq: i64, reading: Option<&[u8]>) -> Result<(), Error> {
     conn.prepare_cached("insert or replace into pruned (seq, seal, reading) values (?1, ?2, ?3)")?
         .execute(params![seq, seal(seq, reading), reading])?;
     Ok(())
 }
 
 /// The checksum that stands beside a reading.
-pub(crate) fn seal(seq: i64, reading: Option<&str>) -> i64 {
-    let reading = reading.map_or(rusqlite::types::ValueRef::Null, |text| {
-        rusqlite::types::ValueRef::Text(text.as_bytes())
-    });
-    seal_of([rusqlite::types::ValueRef::Integer(seq), reading].into_iter())
+pub(crate) fn seal(seq: i64, reading: Option<&[u8]>) -> i64 {
+    let reading = reading.map_or(ValueRef::Null, ValueRef::Blob);
+    seal_of([ValueRef::Integer(seq), reading].into_iter())
 }
 
-fn empty(conn: &Connection, seq: i64, now: Timestamp) -> Result<(), Error> {
+fn empty(conn: &Connection, seq: i64) -> Result<(), Error> {
     guard(conn, Reason::Retention, || {
         conn.prepare_cached(
-            "update deliveries set body = null, salt = null, headers = '[]', erased_at = ?2 where seq = ?1",
+            "update deliveries set body = null, salt = null, headers = '[]' where seq = ?1",
         )?
-        .execute(params![seq, now.to_string()])?;
+        .execute([seq])?;
         Ok(())
     })
 }
 
-/// What was read out of a delivery that lost its body, from its text.
-pub(crate) fn kept(text: &str) -> Option<Reading> {
-    serde_json::from_str(text).ok()
+/// What was read out of a delivery that lost its body, as it was packed.
+pub(crate) fn kept(packed: &[u8]) -> Option<Reading> {
+    serde_json::from_slice(&unpack(packed)?).ok()
 }
 
 /// Something older than what was looked at has come or changed: all is looked at again.
@@ -341,7 +386,7 @@ pub(crate) fn look_again(conn: &Connection) -> Result<(), Error> {
     Ok(())
 }
 
-/// What `seq` was read as, for whoever erases it; it is gone then.
+/// Delivery `seq`, for whoever erases it: what was kept of it without its body is gone then.
 pub(crate) fn forget(conn: &Connection, seq: i64) -> Result<Option<Stored>, Error> {
     let stored = stored_at(conn, seq)?;
     conn.prepare_cached("delete from pruned where seq = ?1")?

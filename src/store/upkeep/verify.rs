@@ -3,7 +3,7 @@
 //!
 //! Reads only, deliveries a bounded number at a time so that the writer's checkpoints go on; SQLite's own check at the
 //! end is one long read. Never panics on a damaged file: what cannot be read is damage with a place. Nothing vouches
-//! for what the publisher wrote (`reviews`, `views`), for counters (`checks`, `rejected_lost`), for what duplicates are
+//! for what the publisher wrote (`reviews`, `views`), for counters (`checks`, `rejected_lost`, `erasures`), for what duplicates are
 //! recognised by (`delivery_keys`, `unconfirmed`) and for the settings in `meta`, beyond what SQLite checks itself.
 
 use std::path::Path;
@@ -18,13 +18,15 @@ use crate::domain::time::{Timestamp, Zone};
 use crate::store::append::{Body, body_bytes, commit_to, link_of};
 use crate::store::schema::{self, Found, hex};
 use crate::store::seal::{self, seal_of, sealed};
-use crate::store::upkeep::retention;
+use crate::store::upkeep::{erasures, retention};
 use crate::store::{Error, Mode, connect};
 
 /// So many rows are read under one snapshot.
 const CHUNK: i64 = 1_000;
 /// The first schema with seals.
 const SEALS_SINCE: i64 = 2;
+/// The first schema that remembers erasures.
+const ERASURES_SINCE: i64 = 3;
 /// The first schema with bodies dropped for their age.
 const PRUNED_SINCE: i64 = 3;
 /// So many places are named; the rest are counted.
@@ -121,6 +123,9 @@ pub fn verify_until(
     if found >= SEALS_SINCE {
         check_seals(&conn, &mut verified);
     }
+    if found >= ERASURES_SINCE {
+        check_erasures(&conn, &mut verified);
+    }
     if found >= PRUNED_SINCE {
         check_pruned(&conn, &mut verified);
     }
@@ -179,9 +184,11 @@ struct Walk {
     stride: i64,
 }
 
-/// The columns before the sealed ones.
-const FIRST: &str = "d.seq, d.received_at, d.provider, d.account, d.hook, d.commitment, d.link, d.salt, d.body_bytes,
-    d.erased_at is not null, d.body";
+/// The columns before the sealed ones, but whether the body is meant to be gone, and the body.
+const FIRST: &str = "d.seq, d.received_at, d.provider, d.account, d.hook, d.commitment, d.link, d.salt, d.body_bytes";
+const GONE: &str = "d.erased_at is not null";
+const GONE_OR_PRUNED: &str = "d.erased_at is not null
+    or (d.body is null and exists (select 1 from pruned p where p.seq = d.seq))";
 const FIRST_WIDTH: usize = 11;
 
 impl Walk {
@@ -193,9 +200,14 @@ impl Walk {
         } else {
             (String::new(), "deliveries d")
         };
+        let gone = if found >= PRUNED_SINCE {
+            GONE_OR_PRUNED
+        } else {
+            GONE
+        };
         Self {
             sql: format!(
-                "select {FIRST}{more} from {from} where d.seq > ?1 order by d.seq limit {CHUNK}"
+                "select {FIRST}, {gone}, d.body{more} from {from} where d.seq > ?1 order by d.seq limit {CHUNK}"
             ),
             has_seals,
             seq: 0,
@@ -387,26 +399,42 @@ fn check_seals(conn: &Connection, verified: &mut Verified) {
     }
 }
 
+/// Without its memory of erasures a ledger would take back who was erased.
+fn check_erasures(conn: &Connection, verified: &mut Verified) {
+    match erasures::damaged(conn) {
+        Ok(0) => {}
+        Ok(rows) => verified.note(
+            None,
+            format!("{rows} of the hashes by which erased readers are recognised were changed"),
+        ),
+        Err(error) => verified.note(
+            None,
+            format!("the hashes of erased readers cannot be read: {error}"),
+        ),
+    }
+}
+
 /// What is kept of deliveries without a body: of each that is not erased, and as it was noted.
 fn check_pruned(conn: &Connection, verified: &mut Verified) {
     let looked = conn
         .prepare(
-            "select p.seq, p.seal, p.reading, d.erased_at is not null, d.outcome from pruned p
+            "select p.seq, p.seal, p.reading, d.body is null and d.erased_at is null, d.outcome from pruned p
              left join deliveries d on d.seq = p.seq order by p.seq",
         )
         .and_then(|mut statement| {
             let mut rows = statement.query([])?;
             while let Some(row) = rows.next()? {
                 let seq: i64 = row.get(0)?;
-                let reading: Option<String> = row.get(2)?;
-                if retention::seal(seq, reading.as_deref()) != row.get::<_, i64>(1)? {
+                let reading: Option<Vec<u8>> = row.get(2)?;
+                let is_whole = reading.as_deref().is_none_or(|packed| retention::kept(packed).is_some());
+                if !is_whole || retention::seal(seq, reading.as_deref()) != row.get::<_, i64>(1)? {
                     verified.note(
                         Some(seq),
                         "what is kept of it is not what was read out of it",
                     );
                 }
                 if row.get::<_, Option<bool>>(3)? != Some(true) {
-                    verified.note(Some(seq), "is noted as one without a body and has one");
+                    verified.note(Some(seq), "is noted as one whose body was dropped for its age, and is none");
                 }
                 if reading.is_none()
                     && row.get::<_, Option<String>>(4)?.as_deref() == Some("stored")

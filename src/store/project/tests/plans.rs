@@ -3,7 +3,7 @@
 use rusqlite::types::Null;
 
 use crate::store::project::tests::{Ledger, START};
-use crate::store::project::{CLEAR, consents, daily, events, groups, payments, users};
+use crate::store::project::{CLEAR, consents, daily, events, groups, payments, residue, users};
 
 fn plan(ledger: &Ledger, sql: &str) -> Vec<String> {
     let mut statement = ledger
@@ -27,6 +27,7 @@ fn no_fold_scans_a_table() {
         payments::LOOKUPS,
         consents::LOOKUPS,
         groups::LOOKUPS,
+        residue::LOOKUPS,
     ];
     for sql in all.concat() {
         let plan = plan(&ledger, sql);

@@ -1,0 +1,318 @@
+//! `user erase`: what erasing a reader would take, and with `--yes` the erasure itself.
+
+use std::fmt::Write as _;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use anyhow::Result;
+
+use crate::cli::args::EraseArgs;
+use crate::cli::bar::Bar;
+use crate::cli::context::Context;
+use crate::cli::failure::Failure;
+use crate::cli::out::Out;
+use crate::cli::table::{json_text, tame};
+use crate::cli::tasks;
+use crate::domain::printable::Printable;
+use crate::providers::ALL;
+use crate::store::query::Reader;
+use crate::store::query::who::{Match, Who};
+use crate::store::task::{Task, TaskReport};
+use crate::store::upkeep::erase::Reach;
+
+/// What becomes of an erasure that nobody waits for any more.
+const LEFT: &str = "an erasure that was begun is finished by the receiver that runs, or by the next start of subledger";
+
+/// Numbers in a line of what is named one by one.
+const NAMED_MAX: usize = 20;
+
+/// Tells what goes and what stays, and does it with `--yes`.
+pub fn run(context: &Context, args: &EraseArgs, out: &mut Out) -> Result<()> {
+    let who = named(context, &args.who)?;
+    let reach = look(context, &who)?;
+    let Some(reach) = reach else {
+        return nobody(context, &who, out);
+    };
+    let copies = copies(context);
+    let text = Telling {
+        who: &who,
+        reach: &reach,
+        keeps: args.residue.keeps(),
+        copies: &copies,
+    };
+    if !context.global.json {
+        text.tell(out)?;
+    }
+    let report = if args.yes {
+        Some(erase(context, &who, args.residue.keeps(), out)?)
+    } else {
+        None
+    };
+    match &report {
+        _ if context.global.json => out.line(tame(&text.json(report.as_ref())))?,
+        Some(report) => {
+            out.line("")?;
+            return tasks::report(context, report, out);
+        }
+        None => out.line("\nNothing was erased: add --yes to do it.")?,
+    }
+    Ok(out.flush()?)
+}
+
+fn named(context: &Context, text: &str) -> Result<Who> {
+    let providers: Vec<&str> = ALL.iter().map(|provider| provider.id()).collect();
+    let mut who =
+        Who::parse(text, &providers).map_err(|error| Failure::usage(error.to_string()))?;
+    if who.account.is_none() {
+        who.account.clone_from(&context.global.account);
+    }
+    Ok(who)
+}
+
+/// What it takes; `None` if nobody and nothing is meant.
+fn look(context: &Context, who: &Who) -> Result<Option<Reach>> {
+    let reader = Reader::open(&context.database)?;
+    crate::cli::interrupt::watch(&reader)?;
+    let of = u64::try_from(reader.status(context.clock.now())?.last_seq).ok();
+    let bar = Bar::new();
+    let reach = reader.erasure(who, &mut |done| {
+        bar.count("looking", u64::try_from(done).unwrap_or(0), of);
+    });
+    drop(bar);
+    let reach = reach.map_err(crate::cli::interrupt::told)?;
+    Ok((!reach.is_empty()).then_some(reach))
+}
+
+/// Nobody is meant: that is fine where they were erased before, and a failure otherwise.
+fn nobody(context: &Context, who: &Who, out: &mut Out) -> Result<()> {
+    let shown = Printable::line(&who.text);
+    let erased = Reader::open(&context.database)?.erased_until(who)?;
+    let Some(erased) = erased else {
+        return Err(Failure::failed(format!(
+            "nobody here is told by \"{shown}\", and no webhook names it: WHO is an e-mail, a phone, a provider's id, or \
+             provider:id"
+        ))
+        .into());
+    };
+    if context.global.json {
+        let erased = json_text(&erased)?;
+        out.line(format!("[{{\"readers\":[],\"erased_at\":{erased}}}]"))?;
+    } else {
+        out.line(format!(
+            "\"{shown}\" was erased at {erased}: nothing is left"
+        ))?;
+    }
+    Ok(out.flush()?)
+}
+
+fn erase(context: &Context, who: &Who, residue: bool, out: &mut Out) -> Result<TaskReport> {
+    out.flush()?;
+    let task = Task::Erase {
+        provider: who.provider.clone(),
+        account: who.account.clone(),
+        text: who.text.clone(),
+        residue,
+    };
+    tasks::submit_until(context, task, LEFT)
+}
+
+/// Copies of the ledger that no erasure reaches: beside it, and in the folder of backups.
+fn copies(context: &Context) -> Vec<PathBuf> {
+    let database = context
+        .database
+        .canonicalize()
+        .unwrap_or_else(|_| context.database.clone());
+    let name = database
+        .file_name()
+        .map_or_else(String::new, |name| name.to_string_lossy().into_owned());
+    let mut found = Vec::new();
+    let folder = database.parent().unwrap_or(Path::new("."));
+    let beside = [".before-upgrade-", ".before-restore-"].map(|ending| format!("{name}{ending}"));
+    gather(folder, &mut found, |file| {
+        beside
+            .iter()
+            .any(|begins| file.starts_with(begins.as_str()))
+    });
+    if let Some(dir) = &context.config.backup.dir {
+        gather(dir, &mut found, |file| {
+            Path::new(file)
+                .extension()
+                .is_some_and(|ending| ending == "db")
+        });
+    }
+    found.sort();
+    found.dedup();
+    found.retain(|file| *file != database);
+    found
+}
+
+fn gather(folder: &Path, found: &mut Vec<PathBuf>, is_one: impl Fn(&str) -> bool) {
+    let Ok(entries) = fs::read_dir(folder) else {
+        return;
+    };
+    for entry in entries.flatten() {
+        if entry.file_name().to_str().is_some_and(&is_one) {
+            found.push(entry.path());
+        }
+    }
+}
+
+/// What is told before anything is done.
+struct Telling<'a> {
+    who: &'a Who,
+    reach: &'a Reach,
+    keeps: bool,
+    copies: &'a [PathBuf],
+}
+
+impl Telling<'_> {
+    fn tell(&self, out: &mut Out) -> Result<()> {
+        let Reach {
+            readers,
+            counts,
+            deliveries,
+            rejected,
+            views,
+            ..
+        } = self.reach;
+        let shown = Printable::line(&self.who.text);
+        out.line(format!(
+            "{} told by \"{shown}\"",
+            count(readers.len(), "reader", "readers")
+        ))?;
+        for (one, (deliveries, events)) in readers.iter().zip(counts) {
+            let line = format!(
+                "  {}: {deliveries} deliveries, {events} events",
+                person(one)
+            );
+            out.line(Printable::line(&line))?;
+        }
+        out.line("\nErased:")?;
+        let seqs = deliveries.iter().copied().collect::<Vec<_>>();
+        out.line(format!(
+            "  {}: body, salt, headers and keys, and all that was read out of them{}",
+            count(deliveries.len(), "delivery", "deliveries"),
+            numbers(&seqs)
+        ))?;
+        out.line(format!(
+            "  {}{}",
+            count(rejected.len(), "rejected request", "rejected requests"),
+            numbers(rejected)
+        ))?;
+        if !views.is_empty() {
+            let names = Printable::line(&views.join(", ")).to_string();
+            out.line(format!("  the saved filters {names}"))?;
+        }
+        self.tell_what_stays(out)
+    }
+
+    fn tell_what_stays(&self, out: &mut Out) -> Result<()> {
+        let Reach {
+            events,
+            others,
+            too_short,
+            ..
+        } = self.reach;
+        out.line("\nKept:")?;
+        out.line(
+            "  of every delivery its number, arrival, provider, account, hook, kind, caller, length and place in the \
+             chain, so that the chain verifies",
+        )?;
+        if self.keeps {
+            out.line(format!(
+                "  of {} type, day, plan and amount, without anybody and without a time of day, so that past figures \
+                 do not change; --residue none drops that too",
+                count(usize::try_from(*events).unwrap_or(0), "event", "events")
+            ))?;
+        }
+        out.line("  a hash, so that neither an older backup nor a file brings them back")?;
+        if !others.is_empty() {
+            out.line(format!(
+                "  {} that name them and are about other readers{}",
+                count(others.len(), "delivery", "deliveries"),
+                numbers(others)
+            ))?;
+        }
+        if !too_short.is_empty() {
+            let all = too_short.iter().cloned().collect::<Vec<_>>().join(", ");
+            out.line(format!(
+                "  bodies without a reader that hold nothing but an id too short to look for: {}",
+                Printable::line(&all)
+            ))?;
+        }
+        if !self.copies.is_empty() {
+            out.line("\nOut of reach, and perhaps holding them still: delete these copies, or make them anew")?;
+            for copy in self.copies {
+                let copy = copy.display().to_string();
+                out.line(format!("  {}", Printable::line(&copy)))?;
+            }
+        }
+        Ok(())
+    }
+
+    fn json(&self, report: Option<&TaskReport>) -> String {
+        let Reach {
+            readers,
+            counts,
+            deliveries,
+            events,
+            rejected,
+            views,
+            others,
+            ..
+        } = self.reach;
+        let mut people = Vec::new();
+        for (one, (deliveries, events)) in readers.iter().zip(counts) {
+            people.push(serde_json::json!({
+                "provider": one.provider, "account": one.account, "user_id": one.user_id, "email": one.email,
+                "phone": one.phone, "name": one.name, "deliveries": deliveries, "events": events,
+            }));
+        }
+        let copies: Vec<String> = self
+            .copies
+            .iter()
+            .map(|copy| copy.display().to_string())
+            .collect();
+        let whole = serde_json::json!([{
+            "readers": people, "deliveries": deliveries, "events": events, "rejected": rejected, "views": views,
+            "others": others, "residue": self.keeps, "copies": copies, "done": report.is_some(), "report": report,
+        }]);
+        whole.to_string()
+    }
+}
+
+fn person(one: &Match) -> String {
+    let mut text = one.place();
+    for more in [&one.email, &one.phone, &one.name].into_iter().flatten() {
+        let _ = write!(text, "  {more}");
+    }
+    let by: Vec<_> = one.by.iter().map(|by| by.as_str()).collect();
+    let _ = write!(text, "  (by {})", by.join(", "));
+    text
+}
+
+fn count(count: usize, one: &str, more: &str) -> String {
+    match count {
+        1 => format!("1 {one}"),
+        _ => format!("{count} {more}"),
+    }
+}
+
+/// `: 1, 2, 3`, and how many more there are.
+fn numbers(all: &[i64]) -> String {
+    if all.is_empty() {
+        return String::new();
+    }
+    let shown: Vec<_> = all
+        .iter()
+        .take(NAMED_MAX)
+        .map(ToString::to_string)
+        .collect();
+    let more = all.len().saturating_sub(NAMED_MAX);
+    let rest = if more > 0 {
+        format!(" and {more} more")
+    } else {
+        String::new()
+    };
+    format!(": {}{rest}", shown.join(", "))
+}

@@ -1,0 +1,391 @@
+//! Erasing a reader: nothing of them is left in any file, and what is left adds up to what it did before.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Output, Stdio};
+use std::time::{Duration, Instant};
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+
+use crate::support::{Home, PATIENCE, Serving};
+
+/// Under these one person is known to four providers.
+const WHO: [&str; 4] = [
+    "kestrel.canary@example.org",
+    "905321112233",
+    "klustr:20eb5fec-3d6b-5f6c-984c-87bbb0421872",
+    "(555) 867-5309",
+];
+
+/// Texts that only that person's webhooks hold.
+const CANARIES: [&str; 12] = [
+    "Kestrel.Canary",
+    "kestrel.canary@example.org",
+    "Kestrel Çanary",
+    "Kestrel \\u00c7anary",
+    "905321112233",
+    "+90 532 111 22 33",
+    "Zeynep",
+    "20eb5fec-3d6b-5f6c-984c-87bbb0421872",
+    "867-5309",
+    "8675309",
+    "6bbcd746d7178e377abe46cd",
+    "6d48c96d8719d18dd7387852",
+];
+
+const HOOKS: [(&str, &str, &str); 10] = [
+    ("conscent", "events", "purchase.subscription"),
+    ("conscent", "events", "cancelled.subscription"),
+    ("conscent", "sign-up", "sign-up"),
+    ("klustr", "events", "user.app.consent.create"),
+    ("klustr", "events", "user.ekyc.verified"),
+    ("expressconsent", "events", "snapshot-v1"),
+    ("zotlo", "events", "quiz-responses"),
+    ("zotlo", "events", "registered-users"),
+    ("zotlo", "events", "transaction"),
+    ("zotlo", "events", "refund"),
+];
+
+fn body(provider: &str, name: &str) -> String {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let file = root.join(format!("assets/samples/{provider}/{name}.json"));
+    let mut text = fs::read_to_string(file).unwrap();
+    for theirs in [
+        "ravi.menon@example.org",
+        "selin.quiz@example.org",
+        "mehmet.iade@example.net",
+        "ayse.deneme@example.com",
+    ] {
+        text = text.replace(theirs, "Kestrel.Canary@example.org");
+    }
+    text.replace("Ravi Menon", "Kestrel Çanary")
+        .replace("Selin Öztürk", "Kestrel \\u00c7anary")
+}
+
+/// Posts a payment of `who` and nobody else.
+fn payment(serving: &Serving, who: &str, number: usize) {
+    let text = body("zotlo", "transaction")
+        .replace("can.deneme@example.com", who)
+        .replace("7ab1-8c02-d9e01f2a3b4c", &format!("request-{number}"))
+        .replace("dc19h40b7e2-51aa-8e04", &format!("payment-{number}"))
+        .replace("61204", &format!("9{number:05}"));
+    let answer = serving.post("zotlo", "events", text.as_bytes()).unwrap();
+    assert_eq!(answer.0, 200);
+}
+
+/// Everything that names the person, and somebody else.
+fn fill(home: &Home, serving: &Serving) {
+    for (provider, hook, name) in HOOKS {
+        let answer = serving.post(provider, hook, body(provider, name).as_bytes());
+        assert_eq!(answer.unwrap().0, 200, "{provider} {name}");
+    }
+    let broken = br#"{"queue": "Kestrel.Canary@example.org", "phone": "+90 532 111 22 33" "#;
+    let answer = serving.post("zotlo", "events", broken).unwrap();
+    assert!(answer.1.contains("quarantined"), "{answer:?}");
+    let refused = body("conscent", "purchase.subscription");
+    let path = "/hooks/conscent/events/k_notthekeynotthekeynotthekey";
+    let answer = serving.request(
+        "POST",
+        path,
+        "X-Note: kestrel.canary@example.org\r\n",
+        refused.as_bytes(),
+    );
+    assert_eq!(answer.unwrap().0, 401);
+    eventually("the rejected request is kept", || {
+        home.number("select count(*) from rejected") == 1
+    });
+    home.open()
+        .execute(
+            "insert into views values ('my reader', 'users', 'kestrel.canary@example.org', '2026-01-05T09:00:00.000Z')",
+            [],
+        )
+        .unwrap();
+}
+
+fn eventually(what: &str, mut is_so: impl FnMut() -> bool) {
+    let deadline = Instant::now() + PATIENCE;
+    while !is_so() {
+        assert!(Instant::now() < deadline, "{what}");
+        std::thread::sleep(Duration::from_millis(5));
+    }
+}
+
+fn run(home: &Home, args: &[&str]) -> Output {
+    home.command(args).stdin(Stdio::null()).output().unwrap()
+}
+
+fn done(home: &Home, args: &[&str]) -> String {
+    let output = run(home, args);
+    assert!(output.status.success(), "{args:?}: {output:?}");
+    String::from_utf8(output.stdout).unwrap()
+}
+
+fn erase_all(home: &Home) {
+    for who in WHO {
+        done(home, &["user", "erase", who, "--yes"]);
+    }
+}
+
+fn files(folder: &Path, into: &mut Vec<PathBuf>) {
+    for entry in fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            files(&path, into);
+        } else if path.metadata().is_ok_and(|data| data.is_file()) {
+            into.push(path);
+        }
+    }
+}
+
+/// The canaries that stand in any file of the home, in any spelling.
+fn traces(home: &Home) -> Vec<String> {
+    let mut all = Vec::new();
+    files(home.path(), &mut all);
+    // All are read before any is searched: what moves from the log into the database meanwhile is in one of them.
+    all.sort_by_key(|file| !file.to_string_lossy().ends_with("-wal"));
+    let all: Vec<_> = all
+        .into_iter()
+        .map(|file| {
+            let bytes = fs::read(&file).unwrap().to_ascii_lowercase();
+            (file, String::from_utf8_lossy(&bytes).into_owned())
+        })
+        .collect();
+    let mut found = Vec::new();
+    for (file, text) in all {
+        for canary in CANARIES {
+            for spelling in spellings(canary) {
+                let spelling = spelling.to_ascii_lowercase();
+                if text.contains(&*String::from_utf8_lossy(&spelling)) {
+                    found.push(format!("{canary} in {}", file.display()));
+                }
+            }
+        }
+    }
+    found
+}
+
+fn spellings(canary: &str) -> Vec<Vec<u8>> {
+    vec![
+        canary.as_bytes().to_vec(),
+        canary.replace('@', "\\u0040").into_bytes(),
+        canary.replace('@', "%40").into_bytes(),
+        STANDARD
+            .encode(canary)
+            .trim_end_matches('=')
+            .as_bytes()
+            .to_vec(),
+        hex(canary),
+        canary.encode_utf16().flat_map(u16::to_le_bytes).collect(),
+    ]
+}
+
+fn hex(text: &str) -> Vec<u8> {
+    let digit = |half: u8| b"0123456789abcdef"[usize::from(half)];
+    text.bytes()
+        .flat_map(|byte| [digit(byte >> 4), digit(byte & 15)])
+        .collect()
+}
+
+/// What figures of the past are made of.
+fn figures(home: &Home) -> Vec<String> {
+    let conn = home.open();
+    [
+        "select day || provider || account || type || ' ' || events || ' ' || users from daily",
+        "select substr(day, 1, 7) || kind || ifnull(currency, '') || count(*) || ' ' || ifnull(sum(amount_minor), '')
+         from payments group by substr(day, 1, 7), kind, currency",
+        "select substr(day, 1, 7) || actor || count(*) || count(reactivated_at) from cancellations group by substr(day, 1, 7), actor",
+        "select day || type || count(*) from events group by day, type",
+        "select substr(registered_at, 1, 10) || provider || count(*) from users where registered_at is not null
+         group by substr(registered_at, 1, 10), provider",
+        "select substr(started_at, 1, 10) || plan || count(converted_at) || count(*) from subscriptions
+         where started_at is not null group by substr(started_at, 1, 10), plan",
+        "select day || kind || purpose || ifnull(before_state, '') || after_state || count(*) from consent_changes
+         group by day, kind, purpose, before_state, after_state",
+    ]
+    .iter()
+    .flat_map(|sql| {
+        let mut statement = conn.prepare(&format!("{sql} order by 1")).unwrap();
+        let rows = statement.query_map([], |row| row.get::<_, String>(0)).unwrap();
+        rows.map(Result::unwrap).collect::<Vec<_>>()
+    })
+    .collect()
+}
+
+#[test]
+fn an_erased_reader_is_in_no_file_and_in_every_past_figure() {
+    let home = Home::new();
+    let serving = home.serve();
+    fill(&home, &serving);
+    let before = figures(&home);
+    assert!(!traces(&home).is_empty());
+    let told = done(&home, &["user", "erase", WHO[0]]);
+    for part in [
+        "Kestrel",
+        "1 rejected request: 1",
+        "my reader",
+        "Nothing was erased",
+    ] {
+        assert!(told.contains(part), "{part}: {told}");
+    }
+    assert_eq!(
+        home.number("select count(*) from deliveries where erased_at is not null"),
+        0
+    );
+    erase_all(&home);
+    assert_eq!(traces(&home), Vec::<String>::new());
+    assert_eq!(figures(&home), before);
+    assert_eq!(home.number("select count(*) from rejected"), 0);
+    assert!(home.number("select count(*) from users") > 0, "others stay");
+    assert_eq!(
+        home.number("select count(*) from payments where user_id is not null and plan is null"),
+        0
+    );
+    let verified = done(&home, &["verify"]);
+    assert!(verified.contains("the chain holds"), "{verified}");
+    assert!(
+        verified.contains("the lists are what the deliveries say"),
+        "{verified}"
+    );
+    done(&home, &["rebuild"]);
+    assert_eq!(figures(&home), before);
+    let again = done(&home, &["user", "erase", WHO[0], "--yes"]);
+    assert!(again.contains("was erased at"), "{again}");
+    assert_eq!(serving.terminate(), Some(0));
+    assert_eq!(traces(&home), Vec::<String>::new());
+}
+
+#[test]
+fn without_a_receiver_and_without_a_residue_nothing_is_left_at_all() {
+    let home = Home::new();
+    let serving = home.serve();
+    fill(&home, &serving);
+    assert_eq!(serving.terminate(), Some(0));
+    for who in WHO {
+        done(&home, &["user", "erase", who, "--yes", "--residue", "none"]);
+    }
+    assert_eq!(traces(&home), Vec::<String>::new());
+    assert_eq!(home.number("select count(*) from residue"), 0);
+    assert_eq!(
+        home.number("select count(*) from events e join deliveries d using (seq) where d.erased_at is not null"),
+        0
+    );
+    done(&home, &["verify"]);
+}
+
+#[test]
+fn an_erasure_that_is_killed_is_finished_by_the_next_start() {
+    let home = Home::new();
+    let serving = home.serve();
+    fill(&home, &serving);
+    for number in 0..400 {
+        payment(&serving, WHO[0], number);
+    }
+    let mut erasing = home
+        .command(&["user", "erase", WHO[0], "--yes"])
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    eventually("the erasure is begun", || {
+        home.number("select count(*) from erasures") == 1
+    });
+    serving.kill();
+    erasing.wait().unwrap();
+    let serving = home.serve();
+    eventually("it is finished", || {
+        home.number("select count(*) from erasures where finished_at is null") == 0
+    });
+    assert_eq!(home.number("select count(*) from erasing"), 0);
+    for who in &WHO[1..] {
+        done(&home, &["user", "erase", who, "--yes"]);
+    }
+    assert_eq!(serving.terminate(), Some(0));
+    assert_eq!(traces(&home), Vec::<String>::new());
+    done(&home, &["verify"]);
+}
+
+#[test]
+fn what_was_erased_comes_back_by_no_way() {
+    let home = Home::new();
+    let serving = home.serve();
+    fill(&home, &serving);
+    let before = figures(&home);
+    let elsewhere = tempfile::tempdir().unwrap();
+    let copy = elsewhere.path().join("copy.db");
+    let copy = copy.to_str().unwrap();
+    done(&home, &["backup", copy]);
+    let exported = elsewhere.path().join("all.ndjson");
+    fs::write(&exported, done(&home, &["export", "--deliveries"])).unwrap();
+    erase_all(&home);
+    // A retry is a repeat of which nothing is kept.
+    let retry = body("conscent", "purchase.subscription");
+    let answer = serving
+        .post("conscent", "events", retry.as_bytes())
+        .unwrap();
+    assert!(answer.1.contains("duplicate"), "{answer:?}");
+    let imported = run(&home, &["import", exported.to_str().unwrap()]);
+    let imported = String::from_utf8(imported.stderr).unwrap();
+    assert!(imported.contains(" 0 stored"), "{imported}");
+    done(&home, &["verify"]);
+    // A reader who comes back is a new one.
+    payment(&serving, "someone.else@example.org", 1);
+    assert_eq!(serving.terminate(), Some(0));
+    assert_eq!(traces(&home), Vec::<String>::new());
+    done(&home, &["restore", copy, "--replace"]);
+    assert_eq!(traces(&home), Vec::<String>::new());
+    done(&home, &["verify"]);
+    assert_eq!(figures(&home), before);
+    // Also into a new ledger, which never had it.
+    let ledger = home.ledger();
+    for entry in fs::read_dir(ledger.parent().unwrap()).unwrap() {
+        let path = entry.unwrap().path();
+        if !path.to_string_lossy().ends_with(".erased") {
+            fs::remove_file(path).unwrap();
+        }
+    }
+    done(&home, &["restore", copy]);
+    assert_eq!(traces(&home), Vec::<String>::new());
+    done(&home, &["import", exported.to_str().unwrap()]);
+    assert_eq!(traces(&home), Vec::<String>::new());
+}
+
+#[test]
+fn a_wrong_request_changes_nothing_and_says_why() {
+    let home = Home::new();
+    let code = |args: &[&str]| run(&home, args).status.code();
+    assert_eq!(code(&["user", "erase", "a@example.org", "--yes"]), Some(3));
+    assert!(!home.ledger().exists());
+    let serving = home.serve();
+    assert!(
+        serving
+            .post("zotlo", "events", body("zotlo", "transaction").as_bytes())
+            .is_some()
+    );
+    assert_eq!(code(&["user", "erase", "a@example.org", "--yes"]), Some(1));
+    assert_eq!(code(&["user", "erase", "  ", "--yes"]), Some(2));
+    assert_eq!(
+        code(&["user", "erase", "' or 1=1 --\u{202e}", "--yes"]),
+        Some(1)
+    );
+    assert_eq!(
+        code(&[
+            "user",
+            "erase",
+            "klustr:kestrel.canary@example.org",
+            "--yes"
+        ]),
+        Some(1)
+    );
+    assert_eq!(home.number("select count(*) from erasures"), 0);
+    let there = "can.deneme@example.com";
+    assert_eq!(code(&["user", "erase", there]), Some(0));
+    assert_eq!(home.number("select count(*) from erasures"), 0);
+    let foreign = home.path().join("foreign.db");
+    fs::write(&foreign, "not a database").unwrap();
+    assert_eq!(
+        code(&["user", "erase", WHO[0], "--db", foreign.to_str().unwrap()]),
+        Some(1)
+    );
+    assert_eq!(fs::read(&foreign).unwrap(), b"not a database");
+}
