@@ -716,7 +716,7 @@ impl Core {
         let retention = *held(&self.shared.retention);
         let is_idle = self.shared.inbox.waiting() == 0;
         if retention.is_none() || !self.watch.is_believed() || !is_idle {
-            let pause = if is_idle { TICK_EVERY } else { PRUNE_AGAIN };
+            let pause = if is_idle { PROBE_EVERY } else { PRUNE_AGAIN };
             self.next_prune = Instant::now() + pause;
             return;
         }

@@ -89,7 +89,7 @@ pub struct Due {
 
 const DUE: &str =
     "select count(*), ifnull(sum(body_bytes), 0) from deliveries indexed by deliveries_received
-    where received_at < ?1 and outcome <> 'quarantined' and erased_at is null
+    where received_at >= ?2 and received_at < ?1 and outcome <> 'quarantined' and erased_at is null
       and not exists (select 1 from pruned p where p.seq = deliveries.seq)";
 const DUE_QUARANTINED: &str = "select count(*) from deliveries indexed by deliveries_odd
     where outcome <> 'stored' and outcome = 'quarantined' and received_at < ?1 and erased_at is null
@@ -113,8 +113,11 @@ impl Reader {
                 ..Due::default()
             };
             if let Some(before) = before(retention.bodies_ms) {
+                // What stands before the position was looked at.
+                let position = meta(conn, PRUNED_TO)?.unwrap_or_default();
+                let from = position.split(' ').next().unwrap_or_default();
                 (due.deliveries, due.bytes) =
-                    conn.query_row(DUE, [before], |row| Ok((row.get(0)?, row.get(1)?)))?;
+                    conn.query_row(DUE, [&before, from], |row| Ok((row.get(0)?, row.get(1)?)))?;
             }
             if let Some(before) = before(retention.quarantine_ms) {
                 due.quarantined = conn.query_row(DUE_QUARANTINED, [before], |row| row.get(0))?;
