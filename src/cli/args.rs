@@ -204,8 +204,7 @@ pub enum Command {
         #[arg(long)]
         check: bool,
     },
-    /// Drop bodies that are older than the settings keep them ([store] keep_bodies, keep_quarantine, ...); a running
-    /// receiver does it by itself
+    /// Drop bodies that are older than the settings keep them; a running receiver does it by itself
     Prune {
         /// Say what would go, and drop nothing
         #[arg(long)]

@@ -69,13 +69,13 @@ pub(super) fn look_at_kept(
         Some(ms) => format!("bodies: {}", span(ms)),
     };
     if let Some(bytes) = retention.file_bytes {
-        says.push_str(&format!(", or until {} are in use", words(bytes)));
+        says = format!("{says}, or until {} are in use", words(bytes));
     }
     if due.deliveries + due.quarantined > 0 {
-        says.push_str(&format!(
-            "; {} are due: the receiver drops them when it has nothing else to do, or `subledger prune` does",
+        says = format!(
+            "{says}; {} are due: the receiver drops them when it has nothing else to do, or `subledger prune` does",
             due.deliveries + due.quarantined
-        ));
+        );
     }
     if let Some(Pruned {
         at,
@@ -84,7 +84,7 @@ pub(super) fn look_at_kept(
     }) = pruned
     {
         let gone = size::in_words(bytes);
-        says.push_str(&format!("; {deliveries} have gone, {gone}, the last {at}"));
+        says = format!("{says}; {deliveries} have gone, {gone}, the last {at}");
     }
     findings.add("kept", Level::Ok, says);
 }

@@ -384,7 +384,7 @@ impl Preview {
                         delivery.received_at,
                         &Leaps::NONE,
                         None,
-                    )?
+                    )?;
                 }
             }
         }
