@@ -7,6 +7,9 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::cli::proxy::Proxy;
 use crate::cli::table::Format;
+use crate::config::read::THEMES;
+use crate::domain::page::List;
+use crate::domain::time::Zone;
 
 /// Receives a publisher's webhooks into one SQLite file, and shows the day.
 ///
@@ -81,6 +84,11 @@ pub struct Global {
     pub verbose: u8,
 }
 
+fn a_list(word: &str) -> Result<List, String> {
+    let words: Vec<&str> = List::ALL.iter().map(|list| list.as_str()).collect();
+    List::from_word(word).ok_or_else(|| format!("the lists are {}", words.join(", ")))
+}
+
 /// When to use colours.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
 pub enum Colour {
@@ -104,9 +112,18 @@ pub enum Command {
     },
     /// The screen alone, on a ledger that is there
     Tui {
-        /// What to show, as in the filter bar
+        /// What to show, as in the filter bar; @NAME: a saved filter
         #[arg(value_name = "QUERY", num_args = 0..)]
         query: Vec<String>,
+        /// Of which list; without filter and list, the usual screen
+        #[arg(long, value_name = "LIST", value_parser = a_list)]
+        list: Option<List>,
+        /// The row to select, by its id in the list
+        #[arg(long, value_name = "ID", allow_negative_numbers = true)]
+        at: Option<i64>,
+        /// Begin with personal data masked, as `P` does
+        #[arg(long)]
+        redact: bool,
     },
     /// The daily review as text
     Today(TodayArgs),
@@ -140,6 +157,9 @@ pub enum Command {
         /// Only the body, byte for byte
         #[arg(long)]
         body: bool,
+        /// Mask personal data: the same value has the same tag everywhere
+        #[arg(long)]
+        redact: bool,
     },
     /// Read-only SQL
     Sql(SqlArgs),
@@ -198,6 +218,8 @@ pub enum Command {
     Prove(ProveArgs),
     /// A throw-away year of made-up data
     Demo(DemoArgs),
+    /// A picture of a screen: of made-up data, or of --db
+    Shot(ShotArgs),
     /// Make users, subscriptions and all other lists anew from the deliveries
     Rebuild {
         /// Compare only; exit 1 if anything differs
@@ -252,7 +274,7 @@ pub enum Command {
 /// What a list takes.
 #[derive(Args, Clone, Debug)]
 pub struct ListArgs {
-    /// Filter, as on screen: provider:zotlo type:cancel since:7d
+    /// Filter, as on screen: provider:zotlo type:cancel since:7d; @NAME: a saved one
     #[arg(value_name = "QUERY", num_args = 0..)]
     pub query: Vec<String>,
     /// How to write it
@@ -261,6 +283,9 @@ pub struct ListArgs {
     /// At most so many rows; 0: all
     #[arg(long, default_value_t = 500, value_name = "N")]
     pub limit: usize,
+    /// Mask personal data: the same value has the same tag everywhere
+    #[arg(long)]
+    pub redact: bool,
 }
 
 /// What `today` takes.
@@ -275,6 +300,9 @@ pub struct TodayArgs {
     /// Exit 4 if something needs you
     #[arg(long)]
     pub exit_code: bool,
+    /// Taken as in lists; the review names no reader, so that nothing changes
+    #[arg(long)]
+    pub redact: bool,
 }
 
 /// What `sql` takes.
@@ -580,6 +608,92 @@ pub struct DemoArgs {
     pub out: Option<PathBuf>,
 }
 
+/// What `shot` takes.
+#[derive(Args, Clone, Debug)]
+pub struct ShotArgs {
+    /// Which screen; without it: the one that the ledger opens with
+    #[arg(long, value_enum, value_name = "NAME")]
+    pub screen: Option<ShotScreen>,
+    /// Cells across and down
+    #[arg(long, default_value = "80x24", value_name = "WxH", value_parser = cells)]
+    pub size: (u16, u16),
+    /// Keys to press there: jj<Enter>/type:cancel<Enter>; others by the names of `?`, `<` is <lt>
+    #[arg(long, default_value = "", value_name = "KEYS")]
+    pub keys: String,
+    /// terminal, light, dark, mono
+    #[arg(long, default_value = "terminal", value_name = "NAME", value_parser = THEMES.to_vec())]
+    pub theme: String,
+    /// Mask personal data, as `P` does
+    #[arg(long)]
+    pub redact: bool,
+    /// The zone of made-up data
+    #[arg(long, default_value = "UTC", value_name = "ZONE")]
+    pub zone: Zone,
+    /// Of made-up data: the same seed gives the same
+    #[arg(long, default_value_t = 1, value_name = "N")]
+    pub seed: u64,
+    /// Of made-up data: about so many events
+    #[arg(long, default_value_t = 20_000, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    pub events: u64,
+    /// The moment of the picture, and the end of made-up data; without it: now
+    #[arg(long, value_name = "TIME")]
+    pub until: Option<String>,
+    /// Write it here; .svg, .ansi or .txt says how. Without it: text, on stdout
+    #[arg(long, value_name = "FILE")]
+    pub out: Option<PathBuf>,
+    /// How to write it, whatever the name
+    #[arg(long, value_enum, value_name = "FORMAT")]
+    pub format: Option<ShotFormat>,
+}
+
+/// The screens of `shot`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum ShotScreen {
+    /// The daily review.
+    Today,
+    /// Events.
+    Events,
+    /// Readers.
+    Users,
+    /// Subscriptions.
+    Subscriptions,
+    /// Cancellations.
+    Cancellations,
+    /// Consents as they stand.
+    Consents,
+    /// Every change of a consent.
+    Changes,
+    /// Payments and refunds.
+    Payments,
+    /// What arrived.
+    Deliveries,
+    /// Links, last webhooks, proofs.
+    Connections,
+}
+
+/// The forms of `shot`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum ShotFormat {
+    /// Text alone.
+    Txt,
+    /// Text with the escape sequences of its colours.
+    Ansi,
+    /// A picture that needs nothing but itself.
+    Svg,
+}
+
+/// No picture has more cells across or down.
+const CELLS_MAX: u16 = 500;
+
+/// `120x40`.
+fn cells(text: &str) -> Result<(u16, u16), String> {
+    let read = |(across, down): (&str, &str)| Some((across.parse().ok()?, down.parse().ok()?));
+    text.split_once('x')
+        .and_then(read)
+        .filter(|(across, down)| (1..=CELLS_MAX).contains(across) && (1..=CELLS_MAX).contains(down))
+        .ok_or_else(|| format!("cells across and down, such as 80x24; at most {CELLS_MAX} each"))
+}
+
 /// What `service` does.
 #[derive(Clone, Debug, Subcommand)]
 pub enum ServiceCommand {
@@ -623,8 +737,8 @@ pub enum ConfigCommand {
     Check,
     /// Change keys, comments kept
     Set {
-        /// KEY VALUE, and more of them; a last KEY without a value: read from stdin, so that a secret stays out of the
-        /// shell's history
+        /// KEY VALUE, and more of them. A secret's KEY stands alone, a line on stdin for each: a command line can be
+        /// read by others
         #[arg(required = true, value_name = "KEY VALUE")]
         pairs: Vec<String>,
     },

@@ -19,6 +19,7 @@ use crate::cli::table::json_text;
 use crate::cli::tasks;
 use crate::config::fresh::Fresh;
 use crate::config::{BackupSettings, Config};
+use crate::domain::count::in_words;
 use crate::domain::printable::Printable;
 use crate::domain::size;
 use crate::domain::time::{Clock, Zone};
@@ -131,10 +132,10 @@ fn tell(
     } else {
         let file = file.display().to_string();
         out.line(format!(
-            "{}: {}, {} deliveries, the last is {}, verified",
+            "{}: {}, {}, the last is {}, verified",
             Printable::line(&file),
             size::in_words(*bytes),
-            verified.deliveries,
+            in_words(verified.deliveries, "delivery", "deliveries"),
             verified.last_seq,
         ))?;
         if let Some(settings) = settings {

@@ -7,9 +7,10 @@ use anyhow::Result;
 
 use crate::cli::args::Global;
 use crate::cli::failure::Failure;
+use crate::cli::out::Out;
 use crate::cli::table::Format;
 use crate::config::places::{self, Named, Places};
-use crate::config::{Config, KeyShape, Known, KnownKey, Settings, edit, read};
+use crate::config::{Config, KeyShape, Known, KnownKey, Settings, SettingsError, edit, read};
 use crate::domain::time::{Clock, Zone};
 use crate::providers::{ALL, Provider, SettingShape};
 
@@ -42,6 +43,33 @@ impl Context {
             .into());
         }
         Self::with(global, places, settings)
+    }
+
+    /// Reads the settings for a command that only looks. Where they do not hold, that is said and the defaults are used, as
+    /// long as it is known which database is meant: it is named, or the file can be read that far.
+    pub fn look(global: &Global, out: &mut Out) -> Result<Self> {
+        let (places, settings) = find(global)?;
+        let error = match Self::read(global) {
+            Err(error) if settings.exists && error.is::<SettingsError>() => error,
+            read => return read,
+        };
+        let named = named(global);
+        let by_settings = if named.database.is_some() {
+            None
+        } else {
+            store_path(&settings.path).map_err(|()| {
+                Failure::usage(format!("{error:#}; --db FILE reads a ledger without them"))
+            })?
+        };
+        out.say(format!("the settings are left aside: {error:#}"))?;
+        Ok(Self {
+            database: places.database(&named, by_settings.as_deref())?,
+            global: global.clone(),
+            config: read::defaults(&known())?,
+            places,
+            settings,
+            clock: Clock::Machine,
+        })
     }
 
     /// Reads the settings; where there are none, writes the file of a first start. The second value says whether it
@@ -145,6 +173,12 @@ impl Context {
     }
 }
 
+/// The database that the settings at `path` name, whatever else they say; an error if they cannot be read that far.
+fn store_path(path: &Path) -> Result<Option<PathBuf>, ()> {
+    let text = std::fs::read_to_string(path).map_err(drop)?;
+    read::store_path(&text, path).map_err(drop)
+}
+
 /// Endings of the files that belong to a database, itself among them.
 const BESIDE_DATABASE: [&str; 6] = ["", "-wal", "-shm", "-journal", ".lock", ".sock"];
 
@@ -233,7 +267,7 @@ pub fn create_directory_of(database: &Path) -> Result<()> {
 }
 
 /// The machine's zone, else UTC.
-fn machine_zone() -> Zone {
+pub fn machine_zone() -> Zone {
     iana_time_zone::get_timezone()
         .ok()
         .filter(|name| name != "Etc/UTC")

@@ -77,7 +77,7 @@ fn keep(global: &Global, args: &DemoArgs, path: &Path, clock: Clock, out: &mut O
 }
 
 /// A ledger of its own, and no settings but the screen's.
-fn context(global: &Global, database: PathBuf, clock: Clock) -> Result<Context> {
+pub fn context(global: &Global, database: PathBuf, clock: Clock) -> Result<Context> {
     let (places, settings) = find(global)?;
     let mut config = read::defaults(&known())?;
     if settings.exists
@@ -95,7 +95,8 @@ fn context(global: &Global, database: PathBuf, clock: Clock) -> Result<Context> 
     })
 }
 
-fn make(context: &Context, args: &DemoArgs) -> Result<()> {
+/// Makes the year in the ledger of `context`, up to its present moment.
+pub fn make(context: &Context, args: &DemoArgs) -> Result<()> {
     interrupt::noted()?;
     let store = open_store(context, String::new())?;
     let bar = Bar::new();
@@ -240,10 +241,16 @@ fn hex(bytes: &[u8]) -> String {
 }
 
 /// A directory that is gone when this is dropped.
-struct ThrownAway(PathBuf);
+pub struct ThrownAway(PathBuf);
 
 impl ThrownAway {
-    fn new(within: &Path) -> Result<Self> {
+    /// The directory.
+    pub fn path(&self) -> &Path {
+        &self.0
+    }
+
+    /// A new one in `within`, for nobody but this user.
+    pub fn new(within: &Path) -> Result<Self> {
         let mut random = [0_u8; 8];
         getrandom::fill(&mut random).context("the system gives no random bytes")?;
         let dir = within.join(format!(

@@ -19,6 +19,7 @@ use anyhow::Result;
 use serde::Serialize;
 
 use crate::cli::args::Global;
+use crate::domain::count::in_words;
 
 use crate::cli::context::Context;
 use crate::cli::failure::{FAILED, Failure};
@@ -33,6 +34,7 @@ use crate::domain::size;
 use crate::domain::time::{HOUR_MS, MINUTE_MS, Timestamp, Zone};
 use crate::store::query::Reader;
 use crate::store::today::{BACKUP_MS_MAX, backup_words};
+use crate::store::upkeep::room;
 use crate::tui::cell::When;
 
 /// Below so many free bytes something must be done now.
@@ -187,29 +189,25 @@ fn look_at_clock(context: &Context, findings: &mut Findings) {
 }
 
 fn look_at_disk(dir: &Path, findings: &mut Findings) {
-    match rustix::fs::statvfs(dir) {
-        Ok(disk) => {
-            let free = disk.f_bavail.saturating_mul(disk.f_frsize);
-            let level = match free {
-                0..DISK_BAD => Level::Bad,
-                DISK_BAD..DISK_LOW => Level::Note,
-                _ => Level::Ok,
-            };
-            findings.add(
-                "disk",
-                level,
-                format!("{} MiB free in {}", free >> 20, dir.display()),
-            );
-        }
-        Err(error) => findings.add("disk", Level::Note, format!("cannot be asked: {error}")),
-    }
+    let Some(free) = room::free_bytes(dir) else {
+        let says = format!("how much is free in {} cannot be asked", dir.display());
+        return findings.add("disk", Level::Note, says);
+    };
+    let level = match free {
+        0..DISK_BAD => Level::Bad,
+        DISK_BAD..DISK_LOW => Level::Note,
+        _ => Level::Ok,
+    };
+    findings.add(
+        "disk",
+        level,
+        format!("{} MiB free in {}", free >> 20, dir.display()),
+    );
 }
 
 /// The bytes left on the disk of `database` where they are few.
 pub fn disk_low(database: &Path) -> Option<u64> {
-    let disk = rustix::fs::statvfs(database).ok()?;
-    let free = disk.f_bavail.saturating_mul(disk.f_frsize);
-    (free < DISK_BAD).then_some(free)
+    room::free_bytes(database).filter(|free| *free < DISK_BAD)
 }
 
 /// What one durable write costs here: it is the least that every webhook waits for.
@@ -260,17 +258,17 @@ fn look_at_ledger(context: &Context, reader: &Reader, findings: &mut Findings) {
     match reader.status(now) {
         Ok(status) => {
             let says = format!(
-                "{} deliveries in {}",
-                status.last_seq,
+                "{} in {}",
+                in_words(status.last_seq, "delivery", "deliveries"),
                 context.database.display()
             );
             findings.add("database", Level::Ok, says);
             look_at_ahead(status.ahead, status.is_ahead, findings);
             if status.lost > 0 {
                 let says = format!(
-                    "{} requests turned away in the last 14 days could not be kept, only counted: \
+                    "{} turned away in the last 14 days could not be kept, only counted: \
                      somebody sends many with wrong secrets, or one of yours is wrong; see `subledger rejected`",
-                    status.lost
+                    in_words(status.lost, "request", "requests")
                 );
                 findings.add("turned away", Level::Note, says);
             }

@@ -31,7 +31,7 @@ pub fn run(context: &Context, args: &EraseArgs, out: &mut Out) -> Result<()> {
     let who = named(context, &args.who)?;
     let reach = look(context, &who)?;
     let Some(reach) = reach else {
-        return nobody(context, &who, out);
+        return nobody(context, &who, args, out);
     };
     let copies = copies(context);
     let text = Telling {
@@ -84,7 +84,12 @@ fn look(context: &Context, who: &Who) -> Result<Option<Reach>> {
 }
 
 /// Nobody is meant: that is fine where they were erased before, and a failure otherwise.
-fn nobody(context: &Context, who: &Who, out: &mut Out) -> Result<()> {
+fn nobody(context: &Context, who: &Who, args: &EraseArgs, out: &mut Out) -> Result<()> {
+    if args.yes && Reader::open(&context.database)?.erasure_pending()? {
+        // Whoever was erased half is found by nothing any more.
+        let report = erase(context, who, args.residue.keeps(), out)?;
+        return tasks::report(context, &report, out);
+    }
     let shown = Printable::line(&who.text);
     let erased = Reader::open(&context.database)?.erased_until(who)?;
     let Some(erased) = erased else {
@@ -173,6 +178,7 @@ impl Telling<'_> {
             deliveries,
             rejected,
             views,
+            shared,
             ..
         } = self.reach;
         let shown = Printable::line(&self.who.text);
@@ -194,6 +200,13 @@ impl Telling<'_> {
             count(deliveries.len(), "delivery", "deliveries"),
             numbers(&seqs)
         ))?;
+        if !shared.is_empty() {
+            out.line(format!(
+                "    {} of them hold other readers too, whose events in them go as well{}",
+                shared.len(),
+                numbers(shared)
+            ))?;
+        }
         out.line(format!(
             "  {}{}",
             count(rejected.len(), "rejected request", "rejected requests"),
@@ -258,6 +271,7 @@ impl Telling<'_> {
             events,
             rejected,
             views,
+            shared,
             others,
             ..
         } = self.reach;
@@ -275,7 +289,7 @@ impl Telling<'_> {
             .collect();
         let whole = serde_json::json!([{
             "readers": people, "deliveries": deliveries, "events": events, "rejected": rejected, "views": views,
-            "others": others, "residue": self.keeps, "copies": copies, "done": report.is_some(), "report": report,
+            "shared": shared, "others": others, "residue": self.keeps, "copies": copies, "done": report.is_some(), "report": report,
         }]);
         whole.to_string()
     }

@@ -16,6 +16,7 @@ use crate::cli::lists;
 use crate::cli::out::Out;
 use crate::cli::table::{Format, Head, Sheet};
 use crate::config::fresh::Fresh;
+use crate::domain::count::in_words;
 use crate::domain::page::{Cell, Cursor, List};
 use crate::domain::query::Query;
 use crate::store::query::{Reader, columns, exported};
@@ -95,8 +96,12 @@ fn write(
     let status = reader.status(context.clock.now())?;
     if !args.deliveries && status.folded_seq < status.last_seq {
         out.say(format!(
-            "{} deliveries are still to be read: their events are not among these",
-            status.last_seq - status.folded_seq
+            "{} still to be read, and not among these",
+            in_words(
+                status.last_seq - status.folded_seq,
+                "delivery is",
+                "deliveries are"
+            )
         ))?;
     }
     let mut sheet = Sheet::new(out, format, heads, reader.zone()?)?;

@@ -109,18 +109,28 @@ fn of_store(error: &store::Error) -> u8 {
     use store::Error;
     match error {
         Error::NotUpgraded { cause, .. } => of_store(cause),
+        Error::Io { cause, .. } if is_full(cause) => FAILED,
         Error::Absent(_)
         | Error::Locked { .. }
         | Error::Busy
         | Error::Unwritable(_)
         | Error::Io { .. } => UNREACHABLE,
-        Error::Foreign(_)
+        Error::Full(_)
+        | Error::Foreign(_)
         | Error::Newer { .. }
         | Error::Damaged { .. }
         | Error::Interrupted
         | Error::Refused(_)
         | Error::Sqlite(_) => FAILED,
     }
+}
+
+/// A ledger on a full disk is there and can be read: whatever was asked for has failed, and no more.
+fn is_full(cause: &io::Error) -> bool {
+    matches!(
+        cause.kind(),
+        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded
+    )
 }
 
 #[cfg(test)]
@@ -138,6 +148,16 @@ mod tests {
         assert_eq!(exit_code(&absent), Some(UNREACHABLE));
         let foreign = store::Error::Foreign(PathBuf::from("x")).into();
         assert_eq!(exit_code(&foreign), Some(FAILED));
+        let full = |cause| store::Error::Io {
+            path: PathBuf::from("x"),
+            cause,
+        };
+        let room = full(io::ErrorKind::StorageFull.into()).into();
+        assert_eq!(exit_code(&room), Some(FAILED));
+        let words = store::Error::Full("database or disk is full".to_owned()).into();
+        assert_eq!(exit_code(&words), Some(FAILED));
+        let closed = full(io::ErrorKind::PermissionDenied.into()).into();
+        assert_eq!(exit_code(&closed), Some(UNREACHABLE));
         let settings = SettingsError("x".to_owned()).into();
         assert_eq!(exit_code(&settings), Some(USAGE));
         let pipe = io::Error::from(io::ErrorKind::BrokenPipe).into();

@@ -27,6 +27,7 @@ use crate::cli::import::source::Source;
 use crate::cli::interrupt;
 use crate::cli::out::Out;
 use crate::cli::{table, tasks};
+use crate::domain::count::in_words;
 use crate::domain::delivery::Delivery;
 use crate::domain::printable::Printable;
 use crate::domain::time::Timestamp;
@@ -55,7 +56,7 @@ pub fn run(context: &Context, args: &ImportArgs, out: &mut Out) -> Result<()> {
     } else {
         Rejects::new(args.rejects.as_deref(), &source.name)?
     };
-    let ground = prepare(context, args.dry_run, out)?;
+    let (ground, made) = prepare(context, args.dry_run, out)?;
     let doors = Doors::open(&context.config.accounts, ground.fingerprint_key)?;
     let lines = Lines {
         doors: Arc::new(doors),
@@ -65,7 +66,10 @@ pub fn run(context: &Context, args: &ImportArgs, out: &mut Out) -> Result<()> {
         clock: context.clock,
     };
     interrupt::noted()?;
-    let sink = Sink::new(context, args.dry_run, ground.last_seq, out)?;
+    let sink = match made {
+        Some(store) => Sink::own(context, ground.last_seq, store),
+        None => Sink::new(context, args.dry_run, ground.last_seq, out)?,
+    };
     let mut run = Run {
         sink,
         bar: Bar::new(),
@@ -117,22 +121,24 @@ fn bare(context: &Context, args: &ImportArgs) -> Result<Option<Bare>> {
     }))
 }
 
-/// The ledger as it is, made if there is none and this is no dry run.
-fn prepare(context: &Context, dry_run: bool, out: &mut Out) -> Result<Ground> {
+/// The ledger as it is; made, and then open, if there is none and this is no dry run.
+fn prepare(context: &Context, dry_run: bool, out: &mut Out) -> Result<(Ground, Option<Store>)> {
     let path = &context.database;
     if let Some(ground) = ground(path)? {
-        return Ok(ground);
+        return Ok((ground, None));
     }
     if dry_run {
-        return Ok(Ground {
+        let nothing = Ground {
             last_seq: 0,
             fingerprint_key: [0; 32],
-        });
+        };
+        return Ok((nothing, None));
     }
     create_directory_of(path)?;
-    tasks::open_store(context, String::new())?.close()?;
+    let store = tasks::open_store(context, String::new())?;
     out.say(format!("made a ledger: {}", path.display()))?;
-    ground(path)?.ok_or_else(|| store::Error::Absent(path.clone()).into())
+    let ground = ground(path)?.ok_or_else(|| store::Error::Absent(path.clone()))?;
+    Ok((ground, Some(store)))
 }
 
 /// Some lines, judged.
@@ -264,6 +270,15 @@ impl<'a> Sink<'a> {
         })
     }
 
+    /// Into a ledger that this process has just made.
+    const fn own(context: &'a Context, before: i64, store: Store) -> Self {
+        Self::Ledger {
+            context,
+            before,
+            own: Some(store),
+        }
+    }
+
     /// Lets go of the ledger once what was taken in is folded; after `interrupted` the next process goes on with that.
     fn end(self, interrupted: bool) -> Result<(), store::Error> {
         match self {
@@ -377,7 +392,7 @@ impl Run<'_> {
             }
         }
         self.rejects.add(&lot.bad)?;
-        let lines = format!("{} lines,", total.lines);
+        let lines = in_words(total.lines, "line,", "lines,");
         self.bar.bytes(lines, lot.offset, self.bytes);
         Ok(())
     }
@@ -440,8 +455,9 @@ impl Total {
         } = &self.imported;
         let would = if self.dry_run { "would be " } else { "" };
         let mut sentence = format!(
-            "{} lines: {would}{stored} stored, {repeats} repeats, {quarantined} not understood, {present} here already",
-            self.lines
+            "{}: {would}{stored} stored, {}, {quarantined} not understood, {present} here already",
+            in_words(self.lines, "line", "lines"),
+            in_words(*repeats, "repeat", "repeats")
         );
         if *erased > 0 {
             sentence = format!("{sentence}, {erased} erased");

@@ -1,5 +1,6 @@
 //! The screen's lists as text, by the screen's filters.
 
+use std::borrow::Cow;
 use std::time::Duration;
 
 use anyhow::Result;
@@ -10,11 +11,12 @@ use crate::cli::failure::Failure;
 use crate::cli::interrupt;
 use crate::cli::out::Out;
 use crate::cli::table::{Format, Head, Sheet};
+use crate::domain::mask::Mask;
 use crate::domain::page::{Cell, Count, Cursor, List, Row};
 use crate::domain::printable::Printable;
 use crate::domain::query::{Query, QueryError, Words};
 use crate::providers::ALL;
-use crate::store::query::{Reader, columns};
+use crate::store::query::{Reader, View, columns};
 
 /// So many rows are read at once.
 const PAGE_ROWS: usize = 1_000;
@@ -55,6 +57,7 @@ pub fn list(
     interrupt::watch(&reader)?;
     let format = context.format(args.format);
     let (heads, places) = heads(list, shown, format);
+    let mask = mask(&reader, args)?;
     let mut sheet = Sheet::new(out, format, heads, reader.zone()?)?;
     let limit = if args.limit == 0 {
         usize::MAX
@@ -73,10 +76,8 @@ pub fn list(
             }
         };
         for row in &page.rows {
-            let cells: Vec<Cell> = places
-                .iter()
-                .map(|place| row.cells[*place].clone())
-                .collect();
+            let cells = shown_cells(list, row, mask);
+            let cells: Vec<Cell> = places.iter().map(|place| cells[*place].clone()).collect();
             sheet.row(&cells)?;
         }
         left = left.saturating_sub(page.rows.len());
@@ -107,6 +108,23 @@ pub fn list(
     Ok(())
 }
 
+/// What masks personal data, where that is asked for.
+fn mask(reader: &Reader, args: &ListArgs) -> Result<Option<Mask>> {
+    Ok(args.redact.then(|| reader.mask()).transpose()?)
+}
+
+/// The cells of a row, personal data masked where there is a mask.
+pub fn shown_cells(list: List, row: &Row, mask: Option<Mask>) -> Cow<'_, [Cell]> {
+    match mask {
+        None => Cow::Borrowed(&row.cells),
+        Some(mask) => columns(list)
+            .iter()
+            .zip(&row.cells)
+            .map(|(column, cell)| mask.cell(column.name, cell))
+            .collect(),
+    }
+}
+
 /// The heads, and where in a row their cells stand.
 fn heads(list: List, shown: Shown, format: Format) -> (Vec<Head>, Vec<usize>) {
     let all: Vec<Head> = columns(list).iter().map(Head::from).collect();
@@ -131,6 +149,7 @@ fn heads(list: List, shown: Shown, format: Format) -> (Vec<Head>, Vec<usize>) {
 /// The query that the words of the command line make, narrowed to `--account`.
 pub fn parse(context: &Context, reader: &Reader, list: List, words: &[String]) -> Result<Query> {
     let text = words.join(" ");
+    let text = saved(reader, Some(list), &text)?.map_or(text, |view| view.query);
     let Some(account) = &context.global.account else {
         return parse_text(context, reader, list, &text);
     };
@@ -143,6 +162,23 @@ pub fn parse(context: &Context, reader: &Reader, list: List, words: &[String]) -
         format!("({text}) {account}")
     };
     parse_text(context, reader, list, &both)
+}
+
+/// The saved filter that `@NAME` names. One of another list than is asked for is refused; a name that none has is left
+/// to be a word: `@example.org` is sought in addresses.
+pub fn saved(reader: &Reader, list: Option<List>, text: &str) -> Result<Option<View>> {
+    let Some(name) = text.trim().strip_prefix('@') else {
+        return Ok(None);
+    };
+    let view = reader.view(name)?;
+    match (&view, list) {
+        (Some(view), Some(list)) if view.list != list => Err(Failure::usage(format!(
+            "the saved filter {name:?} is of {}, not of {list}: subledger {} @{name}",
+            view.list, view.list
+        ))
+        .into()),
+        _ => Ok(view),
+    }
 }
 
 /// The query that `text` is, by the words of this ledger.
@@ -202,6 +238,7 @@ pub fn follow(context: &Context, args: &ListArgs, out: &mut Out) -> Result<()> {
     interrupt::watch(&reader)?;
     let mut seen = reader.status(context.clock.now())?.folded_seq;
     let heads = columns(List::Events).iter().map(Head::from).collect();
+    let mask = mask(&reader, args)?;
     let mut sheet = Sheet::new(out, format, heads, reader.zone()?)?;
     let mut version = 0;
     loop {
@@ -215,7 +252,7 @@ pub fn follow(context: &Context, args: &ListArgs, out: &mut Out) -> Result<()> {
                 continue;
             }
             for row in news(context, &reader, &args.query, &mut seen)? {
-                sheet.row(&row.cells)?;
+                sheet.row(&shown_cells(List::Events, &row, mask))?;
             }
             sheet.flush()?;
         }

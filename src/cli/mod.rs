@@ -84,6 +84,8 @@ pub mod prove;
 
 pub mod demo;
 
+pub mod shot;
+
 pub mod settings;
 
 pub mod doctor;
@@ -103,24 +105,30 @@ pub fn run(cli: &Cli) -> Result<()> {
     let mut out = Out::new(global);
     let out = &mut out;
     let context = || Context::read(global);
+    let look = |out: &mut Out| Context::look(global, out);
     let Some(command) = &cli.command else {
         return start::run(global, out);
     };
     match command {
         Command::Serve { detached } => serve::run(global, *detached, out),
-        Command::Tui { query } => start::screen(&context()?, query),
-        Command::Events { list, follow: true } => lists::follow(&context()?, list, out),
-        Command::Events { list, .. } => lists::run(&context()?, List::Events, list, out),
-        Command::Users(args) => lists::run(&context()?, List::Users, args, out),
-        Command::Subscriptions(args) => lists::run(&context()?, List::Subscriptions, args, out),
-        Command::Cancellations(args) => lists::run(&context()?, List::Cancellations, args, out),
-        Command::Consents(args) => lists::run(&context()?, List::Consents, args, out),
-        Command::Changes(args) => lists::run(&context()?, List::Changes, args, out),
-        Command::Payments(args) => lists::run(&context()?, List::Payments, args, out),
-        Command::Deliveries(args) => lists::run(&context()?, List::Deliveries, args, out),
-        Command::Today(args) => today::run(&context()?, args, out),
-        Command::Show { seq, body } => show::run(&context()?, *seq, *body, out),
-        Command::Sql(args) => sql::run(&context()?, args, out),
+        Command::Tui {
+            query,
+            list,
+            at,
+            redact,
+        } => start::screen(&context()?, query, *list, *at, *redact),
+        Command::Events { list, follow: true } => lists::follow(&look(out)?, list, out),
+        Command::Events { list, .. } => lists::run(&look(out)?, List::Events, list, out),
+        Command::Users(args) => lists::run(&look(out)?, List::Users, args, out),
+        Command::Subscriptions(args) => lists::run(&look(out)?, List::Subscriptions, args, out),
+        Command::Cancellations(args) => lists::run(&look(out)?, List::Cancellations, args, out),
+        Command::Consents(args) => lists::run(&look(out)?, List::Consents, args, out),
+        Command::Changes(args) => lists::run(&look(out)?, List::Changes, args, out),
+        Command::Payments(args) => lists::run(&look(out)?, List::Payments, args, out),
+        Command::Deliveries(args) => lists::run(&look(out)?, List::Deliveries, args, out),
+        Command::Today(args) => today::run(&look(out)?, args, out),
+        Command::Show { seq, body, redact } => show::run(&look(out)?, *seq, *body, *redact, out),
+        Command::Sql(args) => sql::run(&look(out)?, args, out),
         Command::Connect { provider } => connect::run(global, provider, out),
         Command::Keys(command) => keys::run(global, command, out),
         Command::Urls {
@@ -136,17 +144,18 @@ pub fn run(cli: &Cli) -> Result<()> {
             upkeep::quarantine(&context()?, command.as_ref(), list, out)
         }
         Command::Import(args) => import::run(&context()?, args, out),
-        Command::Export(args) => export::run(&context()?, args, out),
-        Command::User(command) => user::run(&context()?, command, out),
-        Command::Prove(args) => prove::run(&context()?, args, out),
+        Command::Export(args) => export::run(&look(out)?, args, out),
+        Command::User(command) => user::run(&look(out)?, command, out),
+        Command::Prove(args) => prove::run(&look(out)?, args, out),
         Command::Demo(args) => demo::run(global, args, out),
+        Command::Shot(args) => shot::run(global, args, out),
         Command::Rebuild { check } => upkeep::rebuild(&context()?, *check, out),
         Command::Prune { dry_run } => prune::run(&context()?, *dry_run, out),
-        Command::Verify(args) => upkeep::verify(&context()?, args, out),
+        Command::Verify(args) => upkeep::verify(&look(out)?, args, out),
         Command::Backup(args) => backup::run(&context()?, args, out),
         Command::Restore(args) => restore::run(global, args, out),
-        Command::Status => status::run(&context()?, out),
-        Command::Stop => status::stop(&context()?, out),
+        Command::Status => status::run(&look(out)?, out),
+        Command::Stop => status::stop(&look(out)?, out),
         Command::Reload => status::reload(&context()?, out),
         Command::Service(command) => service::run(global, command, out),
         Command::Doctor {

@@ -11,6 +11,7 @@ use std::time::Duration;
 use sd_notify::NotifyState;
 
 use crate::cli::running;
+use crate::domain::count::in_words;
 use crate::domain::printable::Printable;
 use crate::receiver;
 use crate::store::writer::{Health, Writer};
@@ -217,10 +218,10 @@ fn line(health: &Health) -> String {
     if let Some(why) = &health.failing {
         return format!("{CANNOT}: {}", Printable::line(why));
     }
-    let kept = health.last_seq;
-    match kept.saturating_sub(health.folded_seq) {
-        behind if behind > 0 => format!("{kept} deliveries kept, catching up {behind}"),
-        _ => format!("{kept} deliveries kept"),
+    let kept = in_words(health.last_seq, "delivery kept", "deliveries kept");
+    match health.last_seq.saturating_sub(health.folded_seq) {
+        behind if behind > 0 => format!("{kept}, catching up {behind}"),
+        _ => kept,
     }
 }
 

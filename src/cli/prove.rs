@@ -15,6 +15,7 @@ use crate::cli::show::heads;
 use crate::cli::table::{shown, tame};
 use crate::cli::user::whom;
 use crate::config::read;
+use crate::domain::count::in_words;
 use crate::domain::event::ConsentState;
 use crate::domain::page::List;
 use crate::domain::printable::Printable;
@@ -49,8 +50,12 @@ pub fn run(context: &Context, args: &ProveArgs, out: &mut Out) -> Result<()> {
     let status = reader.status(context.clock.now())?;
     if status.folded_seq < status.last_seq {
         out.say(format!(
-            "{} deliveries are still to be read: they are not in this",
-            status.last_seq - status.folded_seq
+            "{} still to be read, and not in this",
+            in_words(
+                status.last_seq - status.folded_seq,
+                "delivery is",
+                "deliveries are"
+            )
         ))?;
     }
     let mut proofs = Vec::new();
@@ -85,9 +90,9 @@ fn time(context: &Context, reader: &Reader, text: Option<&str>) -> Result<Timest
     let zone = reader.zone()?;
     let review = reader.last_review()?.map(|(_, at)| at);
     let quoted = Printable::line(text);
-    let Some(found) = moment(text.trim(), now, zone, review, false) else {
+    let Some(found) = moment(&joined(text.trim()), now, zone, review, false) else {
         return Err(Failure::usage(format!(
-            "`{quoted}` is no time: 2026-03-03, 2026-03-03T10:00 (in {}) or 2026-03-03T10:00:00Z",
+            "`{quoted}` is no time: 2026-03-03, 2026-03-03T10:00 (in {}), 2026-03-03T10:00:00Z or +02:00 for Z",
             zone.name()
         ))
         .into());
@@ -101,6 +106,18 @@ fn time(context: &Context, reader: &Reader, text: Option<&str>) -> Result<Timest
         return Err(Failure::usage(format!("`{quoted}` is yet to come")).into());
     }
     Ok(at.min(now))
+}
+
+/// A date, a time and perhaps a distance from UTC with blanks between them, as they are printed, in the form that filters
+/// have.
+fn joined(text: &str) -> String {
+    let words: Vec<&str> = text.split_ascii_whitespace().collect();
+    let is_date = |word: &str| word.len() == 10 && word.starts_with(|c: char| c.is_ascii_digit());
+    match words.as_slice() {
+        [date, time] if is_date(date) => format!("{date}T{time}"),
+        [date, time, offset] if is_date(date) => format!("{date}T{time}{offset}"),
+        _ => text.to_owned(),
+    }
 }
 
 /// Those for `purpose`, in any case; a failure names the nearest and what there is.
@@ -261,10 +278,11 @@ fn evidence((detail, link): &(Detail, Link)) -> Value {
     told
 }
 
+/// With the distance from UTC: when clocks go back, one hour is shown twice.
 fn instant(at: Timestamp, zone: Zone) -> String {
     at.utc()
         .with_timezone(&zone.0)
-        .format("%Y-%m-%d %H:%M:%S")
+        .format("%Y-%m-%d %H:%M:%S %:z")
         .to_string()
 }
 
@@ -292,7 +310,8 @@ fn tell(proof: &Proof, at: Timestamp, zone: Zone, out: &mut Out) -> Result<()> {
     let Some(standing) = &proof.found.standing else {
         out.line(format!("At {at}: nothing was known."))?;
         if proof.found.later > 0 {
-            out.line(format!("{} changes came after.", proof.found.later))?;
+            let later = in_words(proof.found.later, "change", "changes");
+            out.line(format!("{later} came after."))?;
         }
         return Ok(out.line("")?);
     };

@@ -11,6 +11,7 @@ use crate::cli::show::{body_json, fields, headers_and_body, pairs, whole};
 use crate::cli::table::json_text;
 use crate::cli::tasks;
 use crate::cli::upkeep::within;
+use crate::domain::count::in_words;
 use crate::domain::page::List;
 use crate::domain::printable::Printable;
 use crate::store::query::Reader;
@@ -57,7 +58,8 @@ fn list(context: &Context, args: &ListArgs, out: &mut Out) -> Result<()> {
         .lost;
     if lost > 0 {
         out.say(format!(
-            "{lost} more were turned away in the last 14 days and could not be kept, only counted"
+            "{} turned away in the last 14 days and could not be kept, only counted",
+            in_words(lost, "more was", "more were")
         ))?;
     }
     Ok(())

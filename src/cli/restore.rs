@@ -14,10 +14,12 @@ use crate::cli::interrupt;
 use crate::cli::out::Out;
 use crate::cli::table::json_text;
 use crate::cli::upkeep;
+use crate::config::alerts::origin;
 use crate::config::edit::create_private_dir;
 use crate::config::fresh::{Fresh, folder_of};
 use crate::config::places::{absolute, quoted};
 use crate::config::read;
+use crate::domain::count::in_words;
 use crate::domain::printable::Printable;
 use crate::domain::size;
 use crate::domain::time::Clock;
@@ -118,13 +120,15 @@ fn tell(global: &Global, database: &Path, restored: &Restored, out: &mut Out) ->
         copied,
         kept,
         left_behind,
+        erased,
     } = restored;
     let verified = &copied.verified;
     if global.json {
         let path = |path: &Path| json_text(&path.display().to_string());
         let kept = kept.as_deref().map_or(Ok("null".to_owned()), path)?;
         out.line(format!(
-            "[{{\"database\":{},\"bytes\":{},\"last_seq\":{},\"head\":{},\"kept\":{kept},\"left_behind\":{}}}]",
+            "[{{\"database\":{},\"bytes\":{},\"last_seq\":{},\"head\":{},\"kept\":{kept},\"left_behind\":{},\
+             \"erased\":{erased}}}]",
             path(database)?,
             copied.bytes,
             verified.last_seq,
@@ -134,13 +138,18 @@ fn tell(global: &Global, database: &Path, restored: &Restored, out: &mut Out) ->
         return Ok(out.flush()?);
     }
     out.line(format!(
-        "{}: {}, {} deliveries, the last is {}, verified",
+        "{}: {}, {}, the last is {}, verified",
         Printable::line(&database.display().to_string()),
         size::in_words(copied.bytes),
-        verified.deliveries,
+        in_words(verified.deliveries, "delivery", "deliveries"),
         verified.last_seq
     ))?;
     out.flush()?;
+    if *erased > 0 {
+        out.say(format!(
+            "{erased} deliveries, rejected requests and saved filters of readers who were erased since: erased from it too"
+        ))?;
+    }
     let Some(kept) = kept else { return Ok(()) };
     out.say(format!("the old database is kept: {}", kept.display()))?;
     if left_behind.count() > 0 {
@@ -171,8 +180,33 @@ fn tell_settings(
             for elsewhere in secrets_elsewhere(&context.config) {
                 out.say(format!("not in the file, and found here: {elsewhere}"))?;
             }
+            tell_alerts(&context, out)?;
         }
         Err(error) => out.say(format!("the settings do not hold here yet: {error:#}"))?,
+    }
+    Ok(())
+}
+
+/// What a receiver would run and fetch by settings that came from elsewhere.
+fn tell_alerts(context: &Context, out: &mut Out) -> Result<()> {
+    let alerts = &context.config.alerts;
+    if let Some(command) = &alerts.command {
+        let args = in_words(command.args.len(), "argument", "arguments");
+        let program = Printable::line(&command.program);
+        out.say(format!(
+            "alerts.command comes with them: `subledger serve` will run `{program}` with {args} when something needs you; \
+             look at it there first, or `subledger config set alerts.command \"[]\"`"
+        ))?;
+        if let Some(lacks) = command.lacks(&std::env::var("PATH").unwrap_or_default()) {
+            out.say(format!("warning: alerts.command: {lacks}"))?;
+        }
+    }
+    if let Some(url) = &alerts.heartbeat_url {
+        let origin = origin(url.expose()).unwrap_or_default();
+        out.say(format!(
+            "alerts.heartbeat_url comes with them: `subledger serve` will fetch an address at {}",
+            Printable::line(origin)
+        ))?;
     }
     Ok(())
 }

@@ -12,7 +12,9 @@ use crate::cli::context::Context;
 use crate::cli::failure::Failure;
 use crate::cli::links::near;
 use crate::cli::service::systemd::{self, Scope};
-use crate::store::lock::{Holder, holder};
+use crate::store;
+use crate::store::lock::{Holder, holder, is_open_in};
+use crate::store::task::{Task, submit};
 
 /// So long `/livez` may take.
 const LIVE_TIMEOUT: Duration = Duration::from_secs(2);
@@ -154,21 +156,39 @@ pub fn wait<T>(limit: Duration, mut wanted: impl FnMut() -> Option<T>) -> Option
     }
 }
 
-/// Sends `signal` to the receiver.
-pub fn signal(running: &Running, signal: Signal) -> Result<()> {
-    let pid = i32::try_from(running.pid).ok().and_then(Pid::from_raw);
-    let sent = pid.map(|pid| kill_process(pid, signal));
-    match sent {
-        Some(Ok(())) => Ok(()),
-        Some(Err(error)) => Err(Failure::unreachable(format!(
-            "cannot reach process {}: {error}",
-            running.pid
+/// Tells the receiver on `database` to stop, in the name of `running` or of whoever holds the lock there.
+///
+/// What the lock file says is not believed: after a crash, or from within a container, its number may be that of a
+/// process that has nothing to do with it. Only one that has the lock open is signalled; else the holder is asked.
+pub fn ask_to_stop(database: &Path, running: Option<&Running>) -> Result<()> {
+    let pid = running.map(|running| running.pid);
+    let holds = pid.and_then(|pid| is_open_in(database, pid));
+    if let (Some(pid), Some(true)) = (pid, holds) {
+        return terminate(pid);
+    }
+    let gone = || Err(store::Error::Refused("it has just gone".to_owned()));
+    match (submit(database, Task::Stop, gone), pid) {
+        (Ok(_), _) => Ok(()),
+        // It does not answer, and nothing says that the number is another's.
+        (Err(store::Error::Locked { .. }), Some(pid)) if holds.is_none() => terminate(pid),
+        (Err(store::Error::Locked { .. }), _) => Err(Failure::unreachable(format!(
+            "the lock of {} is held by a process that does not answer, and the lock file does not name it: nothing was \
+             stopped",
+            database.display()
         ))
         .into()),
-        None => {
-            Err(Failure::unreachable("the lock file does not name the receiver's process").into())
-        }
+        (Err(error), _) => Err(error.into()),
     }
+}
+
+fn terminate(pid: u32) -> Result<()> {
+    let raw = i32::try_from(pid).ok().and_then(Pid::from_raw);
+    let Some(process) = raw else {
+        return Err(Failure::unreachable("the lock file names no process").into());
+    };
+    kill_process(process, Signal::TERM).map_err(|error| {
+        Failure::unreachable(format!("cannot reach process {pid}: {error}")).into()
+    })
 }
 
 #[cfg(test)]

@@ -1,17 +1,23 @@
 //! The screen, wired to a ledger.
 
+mod export;
+
 use std::net::SocketAddr;
 
 use anyhow::Result;
 
-use crate::cli::context::Context;
+use crate::cli::args::Colour;
+use crate::cli::context::{Context, machine_zone};
 use crate::cli::links::links;
 use crate::cli::running::{self, Running};
-use crate::cli::{keys, settings, tasks, today};
+use crate::cli::{keys, lists, settings, tasks, today};
 use crate::config;
+use crate::config::places::absolute;
+use crate::domain::page::List;
 use crate::store::query::Reader;
 use crate::store::today::Outside;
-use crate::tui::{Leave, LinkCard, OnQuit, ReceiverLink, Setup, Watched, run};
+use crate::tui::theme::{Depth, Theme};
+use crate::tui::{First, Leave, LinkCard, OnQuit, ReceiverLink, Setup, Watched, run};
 
 /// The receiver that the screen is shown with.
 #[derive(Clone, Copy)]
@@ -23,9 +29,22 @@ pub struct Beside<'a> {
 }
 
 /// Opens the screen on the ledger of `context` and gives back how it was left.
-pub fn open(context: &Context, query: Option<String>, beside: Option<Beside<'_>>) -> Result<Leave> {
+pub fn open(
+    context: &Context,
+    first: Option<First>,
+    beside: Option<Beside<'_>>,
+    masked: bool,
+) -> Result<Leave> {
     // What is wrong with the file is said in one line, before the terminal is taken.
     Reader::open(&context.database)?;
+    Ok(run(Setup {
+        masked,
+        ..setup(context, first, beside)
+    })?)
+}
+
+/// What the screen on the ledger of `context` is given.
+pub fn setup(context: &Context, first: Option<First>, beside: Option<Beside<'_>>) -> Setup {
     let listen = beside.map_or(context.listen(), |beside| beside.running.listen);
     let receiver = beside.map_or_else(ReceiverLink::default, |beside| ReceiverLink {
         address: beside.running.listen.to_string(),
@@ -37,46 +56,104 @@ pub fn open(context: &Context, query: Option<String>, beside: Option<Beside<'_>>
         config::OnQuit::Keep => OnQuit::Keep,
         config::OnQuit::Stop => OnQuit::Stop,
     };
-    Ok(run(Setup {
+    Setup {
         links: cards(context, listen, None),
         settings: Some(watched(context)),
         receiver,
         on_quit,
-        query,
+        first,
         ..bare(context)
-    })?)
+    }
 }
 
 /// Opens the screen on a made-up ledger, which no receiver belongs to.
 pub fn open_demo(context: &Context) -> Result<Leave> {
-    Ok(run(Setup {
+    Ok(run(demo_setup(context))?)
+}
+
+/// What the screen on a made-up ledger is given.
+pub fn demo_setup(context: &Context) -> Setup {
+    Setup {
         demo: true,
+        program: vec![
+            "subledger".to_owned(),
+            "--db".to_owned(),
+            context.database.display().to_string(),
+        ],
         outside: Box::new(|| Outside {
             names: today::names(),
             ..Outside::default()
         }),
         ..bare(context)
-    })?)
+    }
+}
+
+/// The settings' theme, as far as the terminal can show it and the command line wants it.
+fn theme(context: &Context) -> Theme {
+    let depth = match context.global.color {
+        Colour::Never => Depth::None,
+        Colour::Auto => Depth::here(),
+        Colour::Always => Depth::told(|name| match name {
+            "NO_COLOR" => None,
+            _ => std::env::var(name).ok(),
+        }),
+    };
+    Theme::named(&context.config.display.theme, depth)
 }
 
 /// A screen without receiver and links.
 fn bare(context: &Context) -> Setup {
-    let (writer, known) = (context.clone(), context.clone());
+    let (writer, known, exporter) = (context.clone(), context.clone(), context.clone());
     Setup {
         path: context.database.clone(),
         clock: context.clock,
-        theme: context.config.display.theme.clone(),
+        theme: theme(context),
         receiver: ReceiverLink::default(),
         links: Vec::new(),
         settings: None,
         demo: false,
         on_quit: OnQuit::Stop,
-        query: None,
+        first: None,
+        program: program(context),
+        exports: Box::new(move |job, tell| export::write(&exporter, job, tell)),
+        masked: false,
+        machine_zone: Some(machine_zone()),
         tasks: Box::new(move |task| {
             tasks::submit_quietly(&writer, task).map_err(|error| error.to_string())
         }),
         outside: Box::new(move || today::by_settings(&known)),
     }
+}
+
+/// The list that the command line asks for. A saved filter brings its own.
+pub fn first(context: &Context, query: &str, list: Option<List>, id: Option<i64>) -> Result<First> {
+    let reader = Reader::open(&context.database)?;
+    let view = lists::saved(&reader, list, query)?;
+    let (list, query) = match view {
+        Some(view) => (view.list, view.query),
+        None => (list.unwrap_or(List::Events), query.to_owned()),
+    };
+    Ok(First { list, query, id })
+}
+
+/// The words that start this program on the ledger that the screen shows.
+fn program(context: &Context) -> Vec<String> {
+    let mut words = vec!["subledger".to_owned()];
+    let named = [
+        (
+            "--config",
+            context.global.config.as_ref(),
+            &context.settings.path,
+        ),
+        ("--db", context.global.db.as_ref(), &context.database),
+    ];
+    for (option, given, path) in named {
+        if given.is_some() {
+            words.push(option.to_owned());
+            words.push(absolute(path).display().to_string());
+        }
+    }
+    words
 }
 
 /// The settings, so that links and warnings are those of today however long the screen is open.

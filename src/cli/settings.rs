@@ -16,6 +16,7 @@ use crate::domain::page::Cell;
 use crate::domain::printable::Printable;
 use crate::domain::time::Zone;
 use crate::providers::door::Doors;
+use crate::store::upkeep::backup;
 
 /// Runs one of them.
 pub fn run(global: &Global, command: &ConfigCommand, out: &mut Out) -> Result<()> {
@@ -26,9 +27,7 @@ pub fn run(global: &Global, command: &ConfigCommand, out: &mut Out) -> Result<()
             let context = Context::read(global)?;
             check(&context.config)?;
             lets_something_in(&context)?;
-            for warning in &context.config.warnings {
-                out.say(format!("warning: {warning}"))?;
-            }
+            warn(&context, out)?;
             let path = context.settings.path.display();
             if context.settings.exists {
                 out.line(format!("{path}: ok"))?;
@@ -122,23 +121,52 @@ fn paths(global: &Global, out: &mut Out) -> Result<()> {
     Ok(())
 }
 
+/// What `words`, keys with their values, ask for. A secret's value is never among them: any user of the machine reads the
+/// words that a program was started with.
+fn edits(words: &[String]) -> Result<Vec<Edit>> {
+    let known = known();
+    let mut edits = Vec::new();
+    let mut words = words.iter().map(String::as_str).peekable();
+    while let Some(key) = words.next() {
+        if let Some((key, _)) = key.split_once('=') {
+            // What stands behind it may be a secret.
+            let key = Printable::line(key);
+            return Err(Failure::usage(format!("write it with a blank: {key} VALUE")).into());
+        }
+        // Nobody is asked for the value of a key that is none.
+        edit::check_key(key, &known)?;
+        let value = if !edit::is_secret(key, &known) {
+            words.next()
+        } else if words
+            .peek()
+            .is_none_or(|next| edit::check_key(next, &known).is_ok())
+        {
+            None
+        } else {
+            let value = words.next().unwrap_or_default();
+            if !edit::names_secrets_elsewhere(value) {
+                return Err(on_the_command_line(key).into());
+            }
+            Some(value)
+        };
+        edits.push(Edit {
+            key: key.to_owned(),
+            change: Change::Set(value.map_or_else(|| ask(key), |value| Ok(value.to_owned()))?),
+        });
+    }
+    Ok(edits)
+}
+
+fn on_the_command_line(key: &str) -> Failure {
+    Failure::usage(format!(
+        "{key} is a secret, and a command line can be read by others on this machine: give the key alone and type the \
+         value, or pass it on stdin; `{{ env = \"NAME\" }}` and `{{ file = \"PATH\" }}` may stand there"
+    ))
+}
+
 fn set(global: &Global, words: &[String], out: &mut Out) -> Result<()> {
     let (_, settings) = context::find(global)?;
-    let edit = |key: &str, value| Edit {
-        key: key.to_owned(),
-        change: Change::Set(value),
-    };
-    let mut edits = Vec::new();
-    for pair in words.chunks(2) {
-        // Nobody is asked for the value of a key that is none.
-        pair.first()
-            .map_or(Ok(()), |key| edit::check_key(key, &known()))?;
-        match pair {
-            [key, value] => edits.push(edit(key, value.clone())),
-            [key] => edits.push(edit(key, ask(key)?)),
-            _ => {}
-        }
-    }
+    let edits = edits(words)?;
     write(&settings, &edits, out)?;
     let keys: Vec<&str> = edits.iter().map(|edit| edit.key.as_str()).collect();
     out.say(format!(
@@ -146,8 +174,17 @@ fn set(global: &Global, words: &[String], out: &mut Out) -> Result<()> {
         Printable::line(&keys.join(", ")),
         settings.path.display()
     ))?;
-    for warning in read::load(&settings.path, &known())?.warnings {
-        out.say(format!("warning: {warning}"))?;
+    warn(&Context::read(global)?, out)
+}
+
+/// What holds and will not do what was meant.
+fn warn(context: &Context, out: &mut Out) -> Result<()> {
+    let config = &context.config;
+    let dir = config.backup.dir.as_deref();
+    let unfit = dir.and_then(|dir| backup::fits(dir, &context.database).err());
+    let unfit = unfit.map(|error| format!("no backup will be made: {error}"));
+    for warning in config.warnings.iter().chain(&unfit) {
+        out.say(format!("warning: {}", Printable::line(warning)))?;
     }
     Ok(())
 }

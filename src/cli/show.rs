@@ -8,24 +8,35 @@ use base64::engine::general_purpose::STANDARD;
 
 use crate::cli::context::Context;
 use crate::cli::failure::Failure;
+use crate::cli::lists::shown_cells;
 use crate::cli::out::Out;
 use crate::cli::table::{Format, Head, Sheet, json_text, object, shown};
+use crate::domain::mask::Mask;
 use crate::domain::page::{Cell, List, Row};
 use crate::domain::printable::Printable;
 use crate::domain::time::Zone;
-use crate::store::query::{Reader, columns};
+use crate::store::query::{Detail, Reader, columns};
 
 /// Columns of a delivery that only machines care for: JSON has them.
 const FOR_MACHINES: &[&str] = &["headers", "body", "salt", "commitment", "link", "id"];
 
 /// Writes the delivery `seq`, or only its body.
-pub fn run(context: &Context, seq: i64, body_only: bool, out: &mut Out) -> Result<()> {
+pub fn run(
+    context: &Context,
+    seq: i64,
+    body_only: bool,
+    redact: bool,
+    out: &mut Out,
+) -> Result<()> {
     let reader = Reader::open(&context.database)?;
     let zone = reader.zone()?;
-    let Some(detail) = reader.delivery(seq)? else {
+    let Some(mut detail) = reader.delivery(seq)? else {
         let last = reader.status(context.clock.now())?.last_seq;
         return Err(no_delivery(seq, last).into());
     };
+    if redact {
+        mask(&mut detail, reader.mask()?);
+    }
     if body_only {
         let Some(body) = &detail.body else {
             let says = match detail.gone {
@@ -58,6 +69,19 @@ pub fn run(context: &Context, seq: i64, body_only: bool, out: &mut Out) -> Resul
         out.line("none")?;
     }
     headers_and_body(&detail.headers, detail.body.as_deref(), detail.gone, out)
+}
+
+/// Masks what is personal in a delivery and its events.
+fn mask(detail: &mut Detail, mask: Mask) {
+    detail.row.cells = shown_cells(List::Deliveries, &detail.row, Some(mask)).into_owned();
+    for event in &mut detail.events {
+        event.cells = shown_cells(List::Events, event, Some(mask)).into_owned();
+    }
+    for (name, value) in &mut detail.headers {
+        *value = mask.header(name, value);
+    }
+    let body = detail.body.take();
+    detail.body = body.map(|body| mask.body(&body).into_bytes());
 }
 
 /// What is said where a delivery was named that is not there.

@@ -13,6 +13,7 @@ use crate::cli::out::Out;
 use crate::cli::queries::{QUERIES, title};
 use crate::cli::table::{Head, Sheet};
 use crate::config::read::nearest;
+use crate::domain::count::in_words;
 use crate::domain::page::Cell;
 use crate::domain::printable::Printable;
 use crate::domain::time::Zone;
@@ -61,8 +62,8 @@ pub fn run(context: &Context, args: &SqlArgs, out: &mut Out) -> Result<()> {
     }
     if outcome.truncated {
         out.say(format!(
-            "{} rows and more: --limit 0 gives all",
-            outcome.rows
+            "{} and more: --limit 0 gives all",
+            in_words(outcome.rows, "row", "rows")
         ))?;
     }
     Ok(())

@@ -9,7 +9,6 @@ use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::Duration;
 
 use anyhow::{Context as _, Result};
-use rustix::process::Signal;
 
 use crate::cli::args::Global;
 use crate::cli::context::Context;
@@ -19,6 +18,7 @@ use crate::cli::running::{self, Running};
 use crate::cli::screen::{self, Beside};
 use crate::cli::{notify, serve, service, settings};
 use crate::config::edit::create_private_dir;
+use crate::domain::page::List;
 use crate::domain::printable::Printable;
 use crate::store::query::Reader;
 use crate::tui::Leave;
@@ -57,12 +57,18 @@ pub fn run(global: &Global, out: &mut Out) -> Result<()> {
         running: &running,
         ours: child.is_some(),
     };
-    let leave = screen::open(&context, None, Some(beside))?;
+    let leave = screen::open(&context, None, Some(beside), false)?;
     leaving(&context, leave, &running, child, out)
 }
 
 /// The screen alone: nothing is made, nothing is started.
-pub fn screen(context: &Context, query: &[String]) -> Result<()> {
+pub fn screen(
+    context: &Context,
+    query: &[String],
+    list: Option<List>,
+    id: Option<i64>,
+    masked: bool,
+) -> Result<()> {
     if !stdout().is_terminal() {
         return Err(Failure::usage(
             "the screen needs a terminal; without one: subledger today, subledger events",
@@ -70,12 +76,18 @@ pub fn screen(context: &Context, query: &[String]) -> Result<()> {
         .into());
     }
     let query = query.join(" ");
+    let is_named = list.is_some() || id.is_some() || !query.trim().is_empty();
+    let first = if is_named {
+        Some(screen::first(context, &query, list, id)?)
+    } else {
+        None
+    };
     let running = running::receiver(&context.database);
     let beside = running.as_ref().map(|running| Beside {
         running,
         ours: false,
     });
-    screen::open(context, (!query.is_empty()).then_some(query), beside).map(drop)
+    screen::open(context, first, beside, masked).map(drop)
 }
 
 /// Starts a receiver in a session of its own and waits until it answers.
@@ -200,7 +212,7 @@ pub fn stop(
     child: Option<Child>,
     out: &mut Out,
 ) -> Result<()> {
-    running::signal(running, Signal::TERM)?;
+    running::ask_to_stop(&context.database, Some(running))?;
     stopped(context, running, child, out)
 }
 

@@ -9,8 +9,10 @@ use crate::cli::out::Out;
 use crate::cli::running::{self, Running};
 use crate::cli::table::{json_text, local};
 use crate::cli::{service, settings, start};
+use crate::domain::count::in_words;
 use crate::domain::printable::Printable;
 use crate::store;
+use crate::store::lock::holder;
 use crate::store::query::Reader;
 use crate::store::task::{Task, submit};
 
@@ -66,19 +68,13 @@ pub fn run(context: &Context, out: &mut Out) -> Result<()> {
         }
         out.line(format!("database {}", context.database.display()))?;
         let last = last.map_or("none yet".to_owned(), |at| local(&at, zone));
-        out.line(format!("{} deliveries, last {last}", status.last_seq))?;
+        let all = in_words(status.last_seq, "delivery", "deliveries");
+        out.line(format!("{all}, last {last}"))?;
         let behind = status.last_seq - status.folded_seq;
         if behind > 0 {
             out.line(format!("catching up {behind}"))?;
         }
-        if let Some(pid) = reader.older_writer() {
-            out.line(format!(
-                "process {pid} is an older version: `subledger stop`, then start it again"
-            ))?;
-        }
-        if let Some(upgrade) = reader.upgrade()? {
-            out.line(Printable::line(&upgrade.sentence()))?;
-        }
+        versions(&reader, out)?;
     }
     out.flush()?;
     if live {
@@ -88,6 +84,19 @@ pub fn run(context: &Context, out: &mut Out) -> Result<()> {
     }
 }
 
+/// Whether an older version writes, and what the newest upgrade brought.
+fn versions(reader: &Reader, out: &mut Out) -> Result<()> {
+    if let Some(pid) = reader.older_writer() {
+        out.line(format!(
+            "process {pid} is an older version: `subledger stop`, then start it again"
+        ))?;
+    }
+    if let Some(upgrade) = reader.upgrade()? {
+        out.line(Printable::line(&upgrade.sentence()))?;
+    }
+    Ok(())
+}
+
 /// Stops the receiver; what was accepted is answered first. Nothing to stop is no failure.
 pub fn stop(context: &Context, out: &mut Out) -> Result<()> {
     match running::receiver(&context.database) {
@@ -95,11 +104,26 @@ pub fn stop(context: &Context, out: &mut Out) -> Result<()> {
             Some((scope, state)) => service::stop(context, &running, scope, &state, out),
             None => start::stop(context, &running, None, out),
         },
+        // An import or the like that holds it says so, and is no receiver.
+        None if holder(&context.database).is_some_and(|holder| holder.pid == 0) => {
+            nameless(context, out)
+        }
         None => Ok(out.say(format!(
             "no receiver runs on {}",
             context.database.display()
         ))?),
     }
+}
+
+/// Stops a receiver of which the lock file says nothing: the disk was full when it started.
+fn nameless(context: &Context, out: &mut Out) -> Result<()> {
+    running::ask_to_stop(&context.database, None)?;
+    let gone = || holder(&context.database).is_none().then_some(());
+    if running::wait(start::STOP_TIMEOUT, gone).is_some() {
+        return Ok(out.say("the receiver has stopped")?);
+    }
+    let says = "the receiver does not stop: it may be writing; try again in a moment";
+    Err(Failure::unreachable(says).into())
 }
 
 /// Has the receiver take the settings again. Settings that do not hold leave the old in force.

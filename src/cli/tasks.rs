@@ -1,5 +1,6 @@
 //! Work on the ledger: done here if nobody writes to it, else handed to the receiver that does.
 
+use std::cell::Cell;
 use std::sync::Arc;
 
 use anyhow::Result;
@@ -17,21 +18,22 @@ use crate::store;
 use crate::store::query::Reader;
 use crate::store::task::{Task, TaskReport, submit_with};
 use crate::store::upgrade::Upgraded;
+use crate::store::upkeep::again::clean_beside;
 use crate::store::upkeep::retention::Retention;
 use crate::store::writer::{Options, Store};
 
 /// Does `task` on the ledger of `context`, showing how far it has come where somebody watches.
 pub fn submit(context: &Context, task: Task) -> Result<TaskReport> {
-    submit_watched(context, task, &mut || {})
+    submit_watched(context, task, None)
 }
 
 /// `submit` for a task that may be left halfway: the process ends once it is asked to, and says what is `left`.
 pub fn submit_until(context: &Context, task: Task, left: &str) -> Result<TaskReport> {
     interrupt::noted()?;
-    submit_watched(context, task, &mut || interrupt::end(left))
+    submit_watched(context, task, Some(left))
 }
 
-fn submit_watched(context: &Context, task: Task, look: &mut dyn FnMut()) -> Result<TaskReport> {
+fn submit_watched(context: &Context, task: Task, left: Option<&str>) -> Result<TaskReport> {
     // A task makes no ledger.
     Reader::open(&context.database)?;
     if matches!(task, Task::Admit { .. }) {
@@ -39,14 +41,22 @@ fn submit_watched(context: &Context, task: Task, look: &mut dyn FnMut()) -> Resu
     }
     let bar = Bar::new();
     let mut upgraded = None;
+    let is_own = Cell::new(false);
     let opened = || {
         let store = open(context)?;
+        is_own.set(true);
         upgraded = store.upgraded().map(Upgraded::sentence);
         Ok(store)
     };
     let report = submit_with(&context.database, task, opened, &mut |progress| {
         bar.count("", progress.done, progress.of);
-        look();
+        if let Some(left) = left.filter(|_| interrupt::is_asked()) {
+            if is_own.get() {
+                // What stays is removed at the next start.
+                let _ = clean_beside(&context.database);
+            }
+            interrupt::end(left);
+        }
     });
     drop(bar);
     let mut report = report?;

@@ -11,6 +11,7 @@ use crate::cli::running;
 use crate::cli::table::{local, tame};
 use crate::config::Settings;
 use crate::config::values::{NEVER, span_ms};
+use crate::domain::count::word;
 use crate::domain::money::grouped;
 use crate::domain::printable::Printable;
 use crate::domain::time::{Timestamp, Zone, span};
@@ -340,11 +341,7 @@ fn deliveries(today: &Today) -> String {
     let some = [
         (
             today.repeats.count,
-            if today.repeats.count == 1 {
-                "repeat"
-            } else {
-                "repeats"
-            },
+            word(today.repeats.count, "repeat", "repeats"),
         ),
         (today.not_understood.count, "not understood"),
         (today.turned_away.count, "turned away"),

@@ -10,6 +10,7 @@ use crate::cli::interrupt;
 use crate::cli::out::Out;
 use crate::cli::table::{json_text, tame};
 use crate::cli::{lists, tasks};
+use crate::domain::count::in_words;
 use crate::domain::page::List;
 use crate::domain::printable::Printable;
 use crate::store::task::Task;
@@ -139,7 +140,8 @@ pub fn tell(verified: &Verified, out: &mut Out) -> Result<()> {
     } = verified;
     if verified.is_sound() {
         out.line(format!(
-            "the chain holds: {deliveries} deliveries, {erased} of them erased{}",
+            "the chain holds: {}, {erased} of them erased{}",
+            in_words(*deliveries, "delivery", "deliveries"),
             match pruned {
                 0 => String::new(),
                 pruned => format!(", {pruned} without their body, which was dropped for its age"),
@@ -150,13 +152,10 @@ pub fn tell(verified: &Verified, out: &mut Out) -> Result<()> {
         }
         return Ok(());
     }
-    let word = if *damaged == 1 {
-        "thing is"
-    } else {
-        "things are"
-    };
     out.line(format!(
-        "{damaged} {word} wrong; {deliveries} deliveries were looked at"
+        "{} wrong; {} looked at",
+        in_words(*damaged, "thing is", "things are"),
+        in_words(*deliveries, "delivery was", "deliveries were")
     ))?;
     for one in &verified.damage {
         let place = one.seq.map_or_else(String::new, |seq| format!("{seq}: "));

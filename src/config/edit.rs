@@ -207,6 +207,17 @@ pub fn is_secret(key: &str, known: &[Known]) -> bool {
     shape_of(key, known) == Some(KeyShape::Secret)
 }
 
+/// Whether `text`, the value of a secret, holds none itself: it is empty, or says where each is found.
+pub fn names_secrets_elsewhere(text: &str) -> bool {
+    let is_named = |value: &Value| value.is_inline_table() || value.as_str() == Some("");
+    text.is_empty()
+        || match text.parse::<Value>() {
+            Ok(Value::Array(parts)) => parts.iter().all(is_named),
+            Ok(value) => value.is_inline_table(),
+            Err(_) => false,
+        }
+}
+
 fn apply_one(
     document: &mut DocumentMut,
     edit: &Edit,

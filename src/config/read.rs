@@ -87,7 +87,7 @@ const OTHERS: u32 = 0o007;
 const SECRET_BYTES_MAX: u64 = 64 << 10;
 
 /// The themes that the screen knows.
-pub const THEMES: &[&str] = &["terminal", "mono"];
+pub const THEMES: &[&str] = &["terminal", "light", "dark", "mono"];
 
 /// Where the values of `{ env = "NAME" }` come from: the process environment, or a test.
 pub type Environment<'a> = &'a dyn Fn(&str) -> Option<String>;
@@ -789,7 +789,10 @@ impl PlainValues<'_> {
         let theme = self.text("display.theme").to_owned();
         if !THEMES.contains(&theme.as_str()) {
             let wants = format!("one of {}", THEMES.join(", "));
-            return Err(self.wrong("display.theme", &wants));
+            let meant = nearest(&theme, THEMES.iter().copied())
+                .map_or_else(String::new, |name| format!("; did you mean \"{name}\"?"));
+            let SettingsError(why) = self.wrong("display.theme", &wants);
+            return Err(SettingsError(why + &meant));
         }
         let on_quit = match self.text("display.on_quit") {
             "ask" => OnQuit::Ask,

@@ -125,6 +125,7 @@ fn values_of_the_wrong_kind_are_refused_with_what_is_wanted() {
         ("[receiver]\npublic_url = \"hooks.example\"", "https://"),
         ("[display]\ntimezone = \"Istanbul\"", "IANA"),
         ("[display]\ntheme = \"neon\"", "one of terminal"),
+        ("[display]\ntheme = \"drak\"", "did you mean \"dark\"?"),
         ("[display]\non_quit = \"maybe\"", "ask, keep or stop"),
         ("[providers.zotlo]\nexpect_every = \"often\"", "2h"),
         ("[providers.zotlo]\nauth = \"all\"", "\"none\""),

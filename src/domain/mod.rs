@@ -18,4 +18,8 @@ pub mod page;
 
 pub mod printable;
 
+pub mod mask;
+
 pub mod size;
+
+pub mod count;

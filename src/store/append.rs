@@ -710,6 +710,30 @@ pub(crate) fn stored_after(conn: &Connection, seq: i64, limit: i64) -> Result<Ve
     Ok(rows.collect::<rusqlite::Result<_>>()?)
 }
 
+/// The same, and not more once their bodies have `bytes_max` bytes together; one may always be.
+pub(crate) fn stored_some(
+    conn: &Connection,
+    seq: i64,
+    limit: i64,
+    bytes_max: usize,
+) -> Result<Vec<Stored>, Error> {
+    let mut statement =
+        conn.prepare_cached(&format!("{STORED} where seq > ?1 order by seq limit ?2"))?;
+    let mut rows = statement.query([seq, limit])?;
+    let (mut some, mut bytes) = (Vec::new(), 0);
+    while bytes < bytes_max
+        && let Some(row) = rows.next()?
+    {
+        let stored = stored(row)?;
+        bytes += stored
+            .delivery
+            .as_ref()
+            .map_or(0, |delivery| delivery.body.len());
+        some.push(stored);
+    }
+    Ok(some)
+}
+
 /// The delivery at `seq`, if there is one.
 pub(crate) fn stored_at(conn: &Connection, seq: i64) -> Result<Option<Stored>, Error> {
     Ok(stored_after(conn, seq - 1, 1)?

@@ -84,9 +84,11 @@ impl Trouble {
 impl From<Error> for Trouble {
     fn from(error: Error) -> Self {
         match error {
-            Error::Unwritable(_) | Error::Busy | Error::Interrupted | Error::Io { .. } => {
-                Self::Passing(error)
-            }
+            Error::Full(_)
+            | Error::Unwritable(_)
+            | Error::Busy
+            | Error::Interrupted
+            | Error::Io { .. } => Self::Passing(error),
             Error::Sqlite(cause) => match cause.sqlite_error_code() {
                 Some(
                     ErrorCode::OutOfMemory | ErrorCode::DatabaseCorrupt | ErrorCode::CannotOpen,
@@ -476,27 +478,7 @@ impl Folder {
 
     /// A stored row as something to fold; `None` if it gives no events.
     pub(crate) fn unfolded(&self, row: Stored) -> Option<Unfolded> {
-        if row.outcome != Outcome::Stored {
-            return None;
-        }
-        let (delivery, mut reading) = match row.delivery {
-            Some(delivery) => {
-                let reading = self.read(&delivery);
-                (delivery, reading)
-            }
-            None => row.pruned?,
-        };
-        // A rebuild keeps the stored decision, and so the key that folding orders by.
-        match (row.dedupe_key, reading.keys.first_mut()) {
-            (Some(stored), Some(first)) => first.key = stored,
-            (None, _) => reading.keys.clear(),
-            (Some(_), None) => {}
-        }
-        Some(Unfolded {
-            seq: row.seq,
-            delivery,
-            reading,
-        })
+        unfolded(&self.read, row)
     }
 
     /// Folds the next chunk with a transaction for each delivery, setting aside those that fail alone.
@@ -541,6 +523,31 @@ impl Folder {
         conn.prepare_cached("commit")?.execute([])?;
         Ok(())
     }
+}
+
+/// A stored row, read again by `read`; `None` if it gives no events.
+pub(crate) fn unfolded(read: &ReadFn, row: Stored) -> Option<Unfolded> {
+    if row.outcome != Outcome::Stored {
+        return None;
+    }
+    let (delivery, mut reading) = match row.delivery {
+        Some(delivery) => {
+            let reading = reading(read, &delivery);
+            (delivery, reading)
+        }
+        None => row.pruned?,
+    };
+    // A rebuild keeps the stored decision, and so the key that folding orders by.
+    match (row.dedupe_key, reading.keys.first_mut()) {
+        (Some(stored), Some(first)) => first.key = stored,
+        (None, _) => reading.keys.clear(),
+        (Some(_), None) => {}
+    }
+    Some(Unfolded {
+        seq: row.seq,
+        delivery,
+        reading,
+    })
 }
 
 fn reading(read: &ReadFn, delivery: &Delivery) -> Reading {

@@ -3,9 +3,9 @@
 //! An operating system lock, so a crash leaves none behind. What the file says only names the holder for messages
 //! and is never believed for anything else.
 
-use std::fs::{File, OpenOptions, TryLockError};
-use std::io::{Read, Seek, Write};
-use std::os::unix::fs::OpenOptionsExt;
+use std::fs::{self, File, Metadata, OpenOptions, TryLockError};
+use std::io::{self, Read, Seek, Write};
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -34,6 +34,7 @@ pub struct Holder {
 #[derive(Debug)]
 pub struct Lock {
     file: File,
+    name: PathBuf,
 }
 
 /// `<database>.lock`.
@@ -49,17 +50,12 @@ impl Lock {
             path: name.clone(),
             cause: source,
         };
-        let mut file = OpenOptions::new()
-            .read(true)
-            .write(true)
-            .create(true)
-            .truncate(false)
-            .mode(0o600)
-            .open(&name)
-            .map_err(failed)?;
+        let mut file = open(&name).map_err(failed)?;
         for attempt in 0.. {
             match file.try_lock() {
-                Ok(()) => break,
+                Ok(()) if is_named(&file, &name) => break,
+                // Whoever held it has taken the file away: that lock keeps nobody out.
+                Ok(()) => file = open(&name).map_err(failed)?,
                 Err(TryLockError::WouldBlock) if attempt < TRIES => std::thread::sleep(TRY_AGAIN),
                 Err(TryLockError::WouldBlock) => return Err(locked(path, &mut file)),
                 Err(TryLockError::Error(source)) => return Err(failed(source)),
@@ -76,7 +72,31 @@ impl Lock {
             .set_len(0)
             .and_then(|()| file.rewind())
             .and_then(|()| file.write_all(text.as_bytes()));
-        Ok(Self { file })
+        Ok(Self { file, name })
+    }
+
+    /// Lets go and takes the file away too, where there was to be no ledger after all.
+    pub(crate) fn discard(self) {
+        let _ = fs::remove_file(&self.name);
+    }
+}
+
+fn open(name: &Path) -> io::Result<File> {
+    OpenOptions::new()
+        .read(true)
+        .write(true)
+        .create(true)
+        .truncate(false)
+        .mode(0o600)
+        .open(name)
+}
+
+/// Whether `file` is what `name` leads to.
+fn is_named(file: &File, name: &Path) -> bool {
+    let place = |about: Metadata| (about.dev(), about.ino());
+    match (file.metadata(), fs::metadata(name)) {
+        (Ok(file), Ok(named)) => place(file) == place(named),
+        _ => false,
     }
 }
 
@@ -99,6 +119,27 @@ fn read(file: &mut File) -> Option<Holder> {
     file.rewind().ok()?;
     file.take(4096).read_to_string(&mut text).ok()?;
     serde_json::from_str(&text).ok()
+}
+
+/// Whether process `pid` has the lock file of the ledger at `path` open, as its holder has. `None` where the system does
+/// not tell: the process is another user's, or there is no `/proc`.
+pub fn is_open_in(path: &Path, pid: u32) -> Option<bool> {
+    if !Path::new("/proc/self/fd").exists() {
+        return None;
+    }
+    let Ok(own) = fs::metadata(lock_path(path)) else {
+        return Some(false);
+    };
+    let is_it = |found: &fs::Metadata| (found.dev(), found.ino()) == (own.dev(), own.ino());
+    match fs::read_dir(format!("/proc/{pid}/fd")) {
+        Ok(entries) => Some(
+            entries
+                .flatten()
+                .any(|entry| fs::metadata(entry.path()).is_ok_and(|found| is_it(&found))),
+        ),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Some(false),
+        Err(_) => None,
+    }
 }
 
 /// Who writes to the ledger at `path` now; `None` if nobody does. A holder whose words cannot be read has pid 0.

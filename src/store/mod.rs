@@ -100,16 +100,19 @@ pub enum Error {
         what: String,
     },
     /// Another process writes to this ledger.
-    #[error("another subledger (process {holder}) is writing to {}", path.display())]
+    #[error("another subledger (process {holder}) is writing to {}: wait until it is done, or `subledger stop` ends a receiver", path.display())]
     Locked {
         /// The file.
         path: PathBuf,
         /// Its process id, as it wrote into the lock file.
         holder: String,
     },
-    /// Nothing can be written: no room, read-only, or the device fails.
+    /// Nothing can be written: read-only, or the device fails.
     #[error("cannot write the ledger: {0}")]
     Unwritable(String),
+    /// There is no room on the disk.
+    #[error("cannot write the ledger: {0}: make room on its disk, then do it again")]
+    Full(String),
     /// Somebody else holds the database's own lock for longer than `BUSY_TIMEOUT`.
     #[error("the ledger is busy: another program holds its lock")]
     Busy,
@@ -146,7 +149,8 @@ impl From<rusqlite::Error> for Error {
         match error.sqlite_error_code() {
             Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => Self::Busy,
             Some(ErrorCode::OperationInterrupted) => Self::Interrupted,
-            Some(ErrorCode::DiskFull | ErrorCode::ReadOnly | ErrorCode::SystemIoFailure) => {
+            Some(ErrorCode::DiskFull) => Self::Full(error.to_string()),
+            Some(ErrorCode::ReadOnly | ErrorCode::SystemIoFailure) => {
                 Self::Unwritable(error.to_string())
             }
             _ => Self::Sqlite(error),
@@ -188,6 +192,10 @@ pub fn connect(path: &Path, mode: Mode) -> Result<Connection, Error> {
     conn.pragma_update(None, "cell_size_check", true)?;
     conn.pragma_update(None, "temp_store", "memory")?;
     conn.pragma_update(None, "mmap_size", 0)?;
+    if mode != Mode::Read {
+        // Else a statement whose plan might depend on what is bound is made anew at every call.
+        conn.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
+    }
     match mode {
         Mode::Write => {
             // Takes hold only while the file is still empty, so it comes before journal_mode.

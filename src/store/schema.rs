@@ -13,6 +13,7 @@ use rusqlite::{Connection, ErrorCode, OptionalExtension, params};
 use crate::domain::time::{Timestamp, Zone};
 use crate::store::seal;
 use crate::store::upgrade::{self, Upgraded};
+use crate::store::upkeep::again::clean_beside;
 use crate::store::{Error, Mode, connect};
 
 /// The whole schema.
@@ -30,7 +31,10 @@ pub(crate) const COMPARED: &str = ".check";
 /// Version of the code that reads and folds deliveries, raised whenever it reads or folds anything differently. A
 /// ledger that is opened for writing with a smaller one has what was not understood read again, then everything folded
 /// again; with a greater one, only the latter.
-pub const READER_VERSION: i64 = 1;
+///
+/// 2: amounts of any number of digits, `-0` and `1e3` are judged by their exact token; half of a surrogate pair costs its
+/// own text and no longer the whole body.
+pub const READER_VERSION: i64 = 2;
 
 /// What stands at a path.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -123,10 +127,8 @@ pub fn open(
         .then(|| upgrade::run(&mut conn, path, found, upgrade::STEPS, now))
         .transpose()?;
     seal::keep(&conn)?;
-    for left in ["", "-wal", "-shm", "-journal"] {
-        // A comparison that was killed on the way: whoever holds the lock is the only one to make one.
-        remove(&beside(path, &format!("{COMPARED}{left}")))?;
-    }
+    // A comparison that was killed on the way: whoever holds the lock is the only one to make one.
+    clean_beside(path)?;
     Ok((conn, upgraded))
 }
 

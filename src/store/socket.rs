@@ -10,9 +10,9 @@ use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::thread::JoinHandle;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use serde::{Deserialize, Serialize};
 
@@ -28,6 +28,10 @@ const PATIENCE: Duration = Duration::from_secs(5);
 const TASK_BYTES_MAX: u64 = 96 << 20;
 /// So many tasks wait at once.
 const CALLERS_MAX: usize = 16;
+/// All that wait are no longer than this together: one of the longest, and many of the usual ones beside it.
+const WAITING_BYTES_MAX: u64 = TASK_BYTES_MAX + (16 << 20);
+/// A task is there whole after this long, or is not waited for.
+const ARRIVAL: Duration = Duration::from_secs(60);
 /// Longer socket paths do not fit everywhere.
 const NAME_BYTES_MAX: usize = 100;
 
@@ -49,6 +53,7 @@ enum Line {
 #[serde(rename_all = "snake_case")]
 enum Kind {
     Busy,
+    Full,
     Unwritable,
     Refused,
 }
@@ -57,6 +62,7 @@ impl Line {
     fn failed(error: &Error) -> Self {
         let (kind, what) = match error {
             Error::Busy => (Kind::Busy, String::new()),
+            Error::Full(what) => (Kind::Full, what.clone()),
             Error::Unwritable(what) => (Kind::Unwritable, what.clone()),
             other => (Kind::Refused, other.to_string()),
         };
@@ -122,6 +128,7 @@ fn short<T>(path: &Path, work: impl FnOnce(PathBuf) -> io::Result<T>) -> io::Res
 
 fn accept(listener: &UnixListener, writer: &Writer, over: &AtomicBool) {
     let callers = Arc::new(AtomicUsize::new(0));
+    let waiting = Arc::new(AtomicU64::new(0));
     for stream in listener.incoming() {
         if over.load(Ordering::Relaxed) {
             return;
@@ -137,11 +144,12 @@ fn accept(listener: &UnixListener, writer: &Writer, over: &AtomicBool) {
         }
         let writer = writer.clone();
         let left = Arc::clone(&callers);
+        let room = Room::of(&waiting, WAITING_BYTES_MAX);
         let spawned = std::thread::Builder::new()
             .name("task".to_owned())
             .spawn(move || {
                 // Whoever asked may have gone away.
-                let _ = serve(&stream, &writer);
+                let _ = serve(&stream, &writer, room);
                 left.fetch_sub(1, Ordering::Relaxed);
             });
         if spawned.is_err() {
@@ -150,15 +158,74 @@ fn accept(listener: &UnixListener, writer: &Writer, over: &AtomicBool) {
     }
 }
 
-fn serve(stream: &UnixStream, writer: &Writer) -> io::Result<()> {
+/// What one caller's task takes of the room that all share; given back when this is dropped.
+struct Room {
+    taken: Arc<AtomicU64>,
+    own: u64,
+    limit: u64,
+}
+
+impl Room {
+    fn of(taken: &Arc<AtomicU64>, limit: u64) -> Self {
+        Self {
+            taken: Arc::clone(taken),
+            own: 0,
+            limit,
+        }
+    }
+
+    /// Takes room for so many bytes more; `false` if there is none.
+    fn take(&mut self, bytes: u64) -> bool {
+        let free = |taken: u64| taken.checked_add(bytes).filter(|all| *all <= self.limit);
+        let is_taken = self
+            .taken
+            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, free)
+            .is_ok();
+        self.own += if is_taken { bytes } else { 0 };
+        is_taken
+    }
+}
+
+impl Drop for Room {
+    fn drop(&mut self) {
+        self.taken.fetch_sub(self.own, Ordering::Relaxed);
+    }
+}
+
+/// The line that a caller sends. `Error::Busy` where it does not fit beside what others send, or does not end in time.
+fn arrived(
+    from: impl Read,
+    room: &mut Room,
+    patience: Duration,
+) -> io::Result<Result<Vec<u8>, Error>> {
+    let begun = Instant::now();
+    let mut from = BufReader::new(from).take(TASK_BYTES_MAX);
+    let mut line = Vec::new();
+    loop {
+        let piece = from.fill_buf()?;
+        let end = piece.iter().position(|byte| *byte == b'\n');
+        let length = end.map_or(piece.len(), |end| end + 1);
+        if !room.take(length as u64) || begun.elapsed() > patience {
+            return Ok(Err(Error::Busy));
+        }
+        line.extend_from_slice(&piece[..length]);
+        from.consume(length);
+        if end.is_some() || length == 0 {
+            return Ok(Ok(line));
+        }
+    }
+}
+
+fn serve(stream: &UnixStream, writer: &Writer, mut room: Room) -> io::Result<()> {
     stream.set_read_timeout(Some(PATIENCE))?;
     stream.set_write_timeout(Some(PATIENCE))?;
-    let mut text = String::new();
-    BufReader::new(stream)
-        .take(TASK_BYTES_MAX)
-        .read_line(&mut text)?;
+    let line = arrived(stream, &mut room, ARRIVAL)?;
     let mut out = stream;
-    let task = match serde_json::from_str::<Task>(&text) {
+    let line = match line {
+        Ok(line) => line,
+        Err(error) => return say(&mut out, &Line::failed(&error)),
+    };
+    let task = match serde_json::from_slice::<Task>(&line) {
         Ok(task) => task,
         Err(error) => {
             let what =
@@ -211,6 +278,7 @@ pub(crate) fn ask(
             Line::Failed { kind, what } => {
                 return Err(match kind {
                     Kind::Busy => Error::Busy,
+                    Kind::Full => Error::Full(what),
                     Kind::Unwritable => Error::Unwritable(what),
                     Kind::Refused => Error::Refused(what),
                 });
@@ -218,4 +286,45 @@ pub(crate) fn ask(
         }
     }
     Err(silent())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn tasks_share_a_room_and_give_it_back() {
+        let taken = Arc::new(AtomicU64::new(0));
+        let room = || Room::of(&taken, 100);
+        let read = |text: &str, room: &mut Room| arrived(text.as_bytes(), room, ARRIVAL).unwrap();
+        let mut half = room();
+        // The caller went away: what came of it is judged as it is.
+        assert_eq!(read(&"a".repeat(60), &mut half).unwrap().len(), 60);
+        let mut other = room();
+        assert!(matches!(
+            read(&"b".repeat(60), &mut other),
+            Err(Error::Busy)
+        ));
+        let mut small = room();
+        assert_eq!(read("{}\nmore", &mut small).unwrap(), b"{}\n");
+        drop(half);
+        assert_eq!(read(&"b".repeat(60), &mut other).unwrap().len(), 60);
+        drop((other, small));
+        assert_eq!(taken.load(Ordering::Relaxed), 0);
+    }
+
+    #[test]
+    fn a_task_that_does_not_end_is_given_up() {
+        struct Drip;
+        impl Read for Drip {
+            fn read(&mut self, to: &mut [u8]) -> io::Result<usize> {
+                to[0] = b'x';
+                Ok(1)
+            }
+        }
+        let taken = Arc::new(AtomicU64::new(0));
+        let mut room = Room::of(&taken, u64::MAX);
+        let given_up = arrived(Drip, &mut room, Duration::ZERO).unwrap();
+        assert!(matches!(given_up, Err(Error::Busy)));
+    }
 }

@@ -51,6 +51,13 @@ pub enum Task {
         /// Its name.
         name: String,
     },
+    /// Has a digit open a saved filter, or none any more.
+    PinView {
+        /// Its name.
+        name: String,
+        /// From 1 to 9.
+        digit: Option<u8>,
+    },
     /// Marks deliveries as tests, or takes the mark away.
     MarkTest {
         /// Which.
@@ -267,6 +274,7 @@ pub(crate) fn run(
         Task::MarkReviewed { seq } => upkeep::notes::mark_reviewed(seq),
         Task::UndoReview => upkeep::notes::undo_review(),
         Task::SaveView { name, list, query } => upkeep::notes::save_view(name, list, query),
+        Task::PinView { name, digit } => upkeep::notes::pin_view(name, digit),
         Task::DropView { name } => upkeep::notes::drop_view(name),
         Task::MarkTest { which, test } => upkeep::tests::mark(which, test),
         Task::ClearTests => upkeep::tests::clear(),

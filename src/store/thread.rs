@@ -104,6 +104,10 @@ impl Core {
         zone: Zone,
         shared: Arc<Shared>,
     ) -> Result<Self, Error> {
+        // What may not come back is known before anything is read.
+        if let Err(error) = upkeep::reapply::reconcile(&conn, &path, options.clock.now()) {
+            tracing::error!("what was erased may not be known here: {error}");
+        }
         let now = Instant::now();
         let (head, clock) = (Head::load(&conn)?, options.clock);
         let mut core = Self {
@@ -630,7 +634,7 @@ impl Core {
 
     /// Empties the write-ahead log, where erased bytes may still stand; whether nobody was in the way.
     pub(crate) fn empty_log(&mut self) -> bool {
-        self.checkpoint("truncate", IDLE)
+        self.checkpoint("truncate", WAL_PATIENCE)
     }
 
     /// Counts the ring again, from which rows were taken.
@@ -820,6 +824,7 @@ fn again(error: &Error) -> Error {
     match error {
         Error::Busy => Error::Busy,
         Error::Interrupted => Error::Interrupted,
+        Error::Full(what) => Error::Full(what.clone()),
         Error::Unwritable(what) => Error::Unwritable(what.clone()),
         other => Error::Unwritable(other.to_string()),
     }

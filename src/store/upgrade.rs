@@ -16,6 +16,7 @@ use std::time::{Duration, Instant};
 use rusqlite::{Connection, OptionalExtension, TransactionBehavior, params};
 use serde::Serialize;
 
+use crate::domain::count::word;
 use crate::domain::time::Timestamp;
 use crate::store::Error;
 use crate::store::schema::{self, SCHEMA_VERSION, beside, folder, remove, set_meta};
@@ -121,7 +122,8 @@ impl Upgrade {
             (1, _) => write!(says, "the webhook that was not understood is now"),
             (of, now) => write!(
                 says,
-                "{now} of {of} webhooks that were not understood are now"
+                "{now} of {of} webhooks that were not understood {} now",
+                word(now, "is", "are")
             ),
         };
         let _ = match self.types.as_slice() {

@@ -13,6 +13,7 @@ use crate::domain::delivery::Outcome;
 use crate::domain::time::Timestamp;
 use crate::store::Error;
 use crate::store::schema::beside;
+use crate::store::upkeep::room;
 use crate::store::writer::held;
 
 /// Upper bounds of the histogram of commits, milliseconds.
@@ -100,7 +101,6 @@ impl Vitals {
     pub(crate) fn figures(&self, path: &Path, queue_oldest: Duration) -> Figures {
         let bytes = |path: &Path| std::fs::metadata(path).map_or(0, |about| about.len());
         let kept = held(&self.kept).clone();
-        let disk = rustix::fs::statvfs(path).ok();
         Figures {
             commits: std::array::from_fn(|place| self.commits[place].load(Ordering::Relaxed)),
             commits_took: Duration::from_micros(self.commits_us.load(Ordering::Relaxed)),
@@ -110,7 +110,7 @@ impl Vitals {
             quarantined: kept.quarantined,
             db_bytes: bytes(path),
             wal_bytes: bytes(&beside(path, "-wal")),
-            disk_free_bytes: disk.map(|disk| disk.f_bavail.saturating_mul(disk.f_frsize)),
+            disk_free_bytes: room::free_bytes(path),
         }
     }
 }

@@ -4,11 +4,13 @@
 
 use chrono::Datelike;
 
+use crate::domain::count::in_words;
+use crate::domain::mask::Mask;
 use crate::domain::money::grouped;
 use crate::domain::page::{Cell, Column, Count, List, Row, Shape};
 use crate::domain::printable::Printable;
 use crate::domain::time::{DAY_MS, HOUR_MS, MINUTE_MS, Timestamp, Zone};
-use crate::store::query::columns;
+use crate::store::query::{Progress, columns};
 use crate::tui::theme::Meaning;
 
 /// The present moment and the zone it is shown in.
@@ -18,6 +20,21 @@ pub struct When {
     pub now: Timestamp,
     /// The ledger's zone.
     pub zone: Zone,
+}
+
+/// What values are seen through: the moment, the zone, and the mask over personal data if there is one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Sight {
+    /// Moment and zone.
+    pub when: When,
+    /// Personal data is shown as tags of this mask.
+    pub mask: Option<Mask>,
+}
+
+impl From<When> for Sight {
+    fn from(when: When) -> Self {
+        Self { when, mask: None }
+    }
 }
 
 impl When {
@@ -80,6 +97,18 @@ pub fn count(count: Count) -> String {
     }
 }
 
+/// How far rows that take long have come: `1,240,000 rows, at 3 Mar 08:00, 23 %`.
+pub fn progress(progress: Progress, when: When) -> String {
+    let mut text = format!("{} rows", number(progress.rows));
+    if let Some(at) = progress.at {
+        text.extend([", at ", &when.short(at)]);
+    }
+    if let Some(percent) = progress.percent {
+        text.extend([", ", &percent.to_string(), " %"]);
+    }
+    text
+}
+
 /// The cell of this name in a row of `list`.
 pub fn field<'a>(list: List, row: &'a Row, name: &str) -> Option<&'a Cell> {
     let place = columns(list)
@@ -101,13 +130,16 @@ pub fn is_test(list: List, row: &Row) -> bool {
 }
 
 /// A value for a table: short, one line.
-pub fn short(list: List, row: &Row, column: &Column, cell: &Cell, when: When) -> Printable {
-    show(list, row, column, cell, |at| when.short(at))
+pub fn short(list: List, row: &Row, column: &Column, cell: &Cell, sight: Sight) -> Printable {
+    show(list, row, column, cell, sight.mask, |at| {
+        sight.when.short(at)
+    })
 }
 
 /// A value for the opened row: whole.
-pub fn long(list: List, row: &Row, column: &Column, cell: &Cell, when: When) -> Printable {
-    show(list, row, column, cell, |at| {
+pub fn long(list: List, row: &Row, column: &Column, cell: &Cell, sight: Sight) -> Printable {
+    let when = sight.when;
+    show(list, row, column, cell, sight.mask, |at| {
         format!("{}  ({})", when.long(at), when.ago(at))
     })
 }
@@ -117,9 +149,11 @@ fn show(
     row: &Row,
     column: &Column,
     cell: &Cell,
+    mask: Option<Mask>,
     time: impl Fn(Timestamp) -> String,
 ) -> Printable {
-    match (column.shape, cell) {
+    let masked = mask.map(|mask| mask.cell(column.name, cell));
+    match (column.shape, masked.as_ref().unwrap_or(cell)) {
         (_, Cell::Null) => Printable::default(),
         (Shape::Time, Cell::Text(text)) => match Timestamp::parse(text) {
             Some(at) => Printable::line(&time(at)),
@@ -131,7 +165,7 @@ fn show(
         (_, Cell::Int(value)) => Printable::line(&value.to_string()),
         (_, Cell::Real(value)) => Printable::line(&value.to_string()),
         (_, Cell::Text(text)) => Printable::line(text),
-        (_, Cell::Blob(bytes)) => Printable::line(&format!("{} bytes", bytes.len())),
+        (_, Cell::Blob(bytes)) => Printable::line(&in_words(bytes.len(), "byte", "bytes")),
     }
 }
 
@@ -174,7 +208,7 @@ pub fn meaning(column: &Column, cell: &Cell) -> Meaning {
 }
 
 /// The cells of these names that are not empty, side by side.
-pub fn summary(list: List, row: &Row, names: &[&str], when: When) -> String {
+pub fn summary(list: List, row: &Row, names: &[&str], sight: Sight) -> String {
     let of = |name: &&str| columns(list).iter().position(|column| column.name == *name);
     let shown = names.iter().filter_map(of).filter_map(|place| {
         let text = short(
@@ -182,7 +216,7 @@ pub fn summary(list: List, row: &Row, names: &[&str], when: When) -> String {
             row,
             &columns(list)[place],
             row.cells.get(place)?,
-            when,
+            sight,
         );
         (!text.as_str().is_empty()).then(|| String::from(text))
     });
@@ -197,7 +231,7 @@ pub fn json(list: List, row: &Row) -> String {
             Cell::Int(value) => (*value).into(),
             Cell::Real(value) => (*value).into(),
             Cell::Text(text) => text.as_str().into(),
-            Cell::Blob(bytes) => format!("{} bytes", bytes.len()).into(),
+            Cell::Blob(bytes) => in_words(bytes.len(), "byte", "bytes").into(),
         };
         (column.name.to_owned(), value)
     });

@@ -11,7 +11,7 @@ use crossterm::event::{self, Event};
 use signal_hook::consts::{SIGCONT, SIGHUP, SIGINT, SIGQUIT, SIGTERM};
 use signal_hook::iterator::{Handle, Signals};
 
-use crate::tui::app::Msg;
+use crate::tui::app::message::Msg;
 
 /// So often the keyboard's thread looks whether it is still wanted.
 const POLL: Duration = Duration::from_millis(50);

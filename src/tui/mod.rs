@@ -14,6 +14,12 @@ pub mod curl;
 
 pub mod jump;
 
+pub mod complete;
+
+pub mod search;
+
+pub mod shell;
+
 pub mod place;
 
 pub mod window;
@@ -26,6 +32,10 @@ pub mod record;
 
 pub mod picker;
 
+pub mod command;
+
+pub mod export;
+
 pub mod layout;
 
 pub mod actions;
@@ -33,6 +43,8 @@ pub mod actions;
 pub mod app;
 
 pub mod view;
+
+pub mod headless;
 
 pub mod term;
 
@@ -53,21 +65,24 @@ use std::fmt;
 use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::sync::mpsc::{Receiver as Inbox, RecvTimeoutError, Sender, channel};
+use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use crossterm::event::{Event, KeyEventKind};
-use ratatui::Terminal;
-use ratatui::backend::TestBackend;
 use ratatui::buffer::Buffer;
 use serde::{Serialize, Serializer};
 use signal_hook::consts::{SIGCONT, SIGHUP};
 
-use crate::domain::time::Clock;
+use crate::domain::page::List;
+use crate::domain::time::{Clock, Zone};
 use crate::store::task::{Task, TaskReport};
 use crate::store::today::Outside;
-use crate::tui::app::{App, Effect, Msg, Receiver, Start, update};
+use crate::tui::app::message::{Effect, Msg};
+use crate::tui::app::{App, Start, update};
 use crate::tui::curl::Curl;
+use crate::tui::export::{Exports, Job};
 use crate::tui::input::{Incoming, Input};
 use crate::tui::secrets::Several;
 use crate::tui::term::Term;
@@ -84,14 +99,19 @@ const TICK: Duration = Duration::from_millis(500);
 /// takes longer says so.
 const PATIENCE: Duration = Duration::from_millis(80);
 
+/// So long after they were asked for, rows that are on their way say how far they are.
+const LOOK: Duration = Duration::from_millis(90);
+/// And then so often.
+const LOOK_AGAIN: Duration = Duration::from_millis(250);
+
 /// What the screen is given.
 pub struct Setup {
     /// The ledger.
     pub path: PathBuf,
     /// Where the present moment comes from.
     pub clock: Clock,
-    /// The theme by its name in the settings.
-    pub theme: String,
+    /// How things look.
+    pub theme: Theme,
     /// The receiver.
     pub receiver: ReceiverLink,
     /// The links to paste.
@@ -102,12 +122,31 @@ pub struct Setup {
     pub demo: bool,
     /// What happens on `q` where the receiver is ours.
     pub on_quit: OnQuit,
-    /// Begin with Events and this filter.
-    pub query: Option<String>,
+    /// Begin with this list instead of the usual screen.
+    pub first: Option<First>,
+    /// The words that start this program on this ledger.
+    pub program: Vec<String>,
+    /// Writes lists into files.
+    pub exports: Box<Exports>,
+    /// Begin with personal data masked.
+    pub masked: bool,
+    /// The machine's zone, where it is known.
+    pub machine_zone: Option<Zone>,
     /// Has something written to the ledger, wherever its writer is.
     pub tasks: Box<Tasks>,
     /// What settings and disk tell of what needs the publisher.
     pub outside: Box<Known>,
+}
+
+/// A list to begin with.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct First {
+    /// The list.
+    pub list: List,
+    /// The filter.
+    pub query: String,
+    /// The row to select.
+    pub id: Option<i64>,
 }
 
 /// A settings file that may change while the screen is open.
@@ -261,10 +300,9 @@ pub enum Error {
 
 /// Shows the screen until it is closed. A terminal that goes away is no error.
 pub fn run(setup: Setup) -> Result<Leave, Error> {
-    let colour = std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
     let dumb = std::env::var_os("TERM").is_some_and(|term| term == "dumb");
-    let theme = Theme::named(&setup.theme, colour && !dumb);
     let size = crossterm::terminal::size().map_err(Error::Terminal)?;
+    let app = App::new(Start::of(&setup, size));
     let (sender, inbox) = channel();
     let worker = Worker::start(
         setup.path,
@@ -275,20 +313,6 @@ pub fn run(setup: Setup) -> Result<Leave, Error> {
     );
     let input = Input::start(sender.clone()).map_err(Error::Terminal)?;
     let term = Term::take(!dumb).map_err(Error::Terminal)?;
-    let app = App::new(Start {
-        now: setup.clock.now(),
-        size,
-        theme,
-        demo: setup.demo,
-        receiver: Receiver {
-            address: setup.receiver.address,
-            pid: setup.receiver.pid,
-            ours: setup.receiver.ours,
-        },
-        on_quit: setup.on_quit,
-        links: setup.links,
-        query: setup.query,
-    });
     let mut screen = Loop {
         app,
         term,
@@ -297,10 +321,14 @@ pub fn run(setup: Setup) -> Result<Leave, Error> {
         sender,
         clock: setup.clock,
         tasks: Arc::from(setup.tasks),
+        exports: Arc::from(setup.exports),
+        exporting: None,
         drawn_at: None,
         waiting_since: None,
+        looked_at: None,
     };
     let left = screen.run();
+    screen.stop_export();
     drop(screen);
     input.stop();
     match left {
@@ -312,17 +340,8 @@ pub fn run(setup: Setup) -> Result<Leave, Error> {
 }
 
 /// Draws `app` without a terminal.
-///
-/// # Panics
-///
-/// Never: the back end is memory.
 pub fn render(app: &App, width: u16, height: u16) -> Buffer {
-    let mut terminal =
-        Terminal::new(TestBackend::new(width, height)).expect("a terminal in memory cannot fail");
-    terminal
-        .draw(|frame| view::draw(frame, app))
-        .expect("a terminal in memory cannot fail");
-    terminal.backend().buffer().clone()
+    headless::draw(&app.at_size(width, height)).cells
 }
 
 /// Why the loop ended.
@@ -340,8 +359,12 @@ struct Loop {
     sender: Sender<Incoming>,
     clock: Clock,
     tasks: Arc<Tasks>,
+    exports: Arc<Exports>,
+    exporting: Option<JoinHandle<()>>,
     drawn_at: Option<Instant>,
     waiting_since: Option<Instant>,
+    /// When rows that are on their way were last asked how far they are.
+    looked_at: Option<Instant>,
 }
 
 impl Loop {
@@ -374,7 +397,7 @@ impl Loop {
             }
         }
         self.worker.nudge();
-        Ok(())
+        self.look()
     }
 
     fn is_frame_due(&mut self, now: Instant) -> bool {
@@ -397,12 +420,42 @@ impl Loop {
         let until = |since: Option<Instant>, span: Duration| {
             since.map_or(span, |since| (since + span).saturating_duration_since(now))
         };
-        if self.app.is_waiting() {
-            until(self.waiting_since, PATIENCE).max(Duration::from_millis(5))
+        let is_late = self.app.is_waiting() && until(self.waiting_since, PATIENCE).is_zero();
+        if self.app.is_waiting() && !is_late {
+            until(self.waiting_since, PATIENCE)
         } else if self.app.dirty {
             until(self.drawn_at, FRAME)
+        } else if self.app.is_reading() {
+            until(self.looked_at, self.look_every())
         } else {
             TICK
+        }
+    }
+
+    /// Soon for the first time, then seldom: every look is a frame.
+    fn look_every(&self) -> Duration {
+        if self.app.looking.is_some() {
+            LOOK_AGAIN
+        } else {
+            LOOK
+        }
+    }
+
+    /// Says how far rows that take long have come.
+    fn look(&mut self) -> Result<(), End> {
+        if !self.app.is_reading() {
+            self.looked_at = None;
+            return Ok(());
+        }
+        let now = Instant::now();
+        let since = *self.looked_at.get_or_insert(now);
+        if now.duration_since(since) < self.look_every() {
+            return Ok(());
+        }
+        self.looked_at = Some(now);
+        match self.worker.progress() {
+            Some(progress) => self.tell(Msg::Looking(progress)),
+            None => Ok(()),
         }
     }
 
@@ -449,6 +502,10 @@ impl Loop {
                 self.start(task);
                 Ok(())
             }
+            Effect::Export(job) => {
+                self.export(job);
+                Ok(())
+            }
             read => {
                 self.worker.ask(read);
                 Ok(())
@@ -462,6 +519,29 @@ impl Loop {
         self.term.retake().map_err(|_| End::TerminalGone)?;
         let (width, height) = crossterm::terminal::size().map_err(|_| End::TerminalGone)?;
         self.tell(Msg::Resize(width, height))
+    }
+
+    /// Has a list written into a file, without the screen waiting for it.
+    fn export(&mut self, job: Job) {
+        let (exports, sender) = (Arc::clone(&self.exports), self.sender.clone());
+        self.exporting = Some(std::thread::spawn(move || {
+            let tell = |msg| sender.send(Incoming::Worker(Box::new(msg))).ok();
+            let done = exports(&job, &mut |rows| {
+                tell(Msg::Exporting(rows));
+            });
+            tell(Msg::Exported(done));
+        }));
+    }
+
+    /// A file that is not whole does not stay behind.
+    fn stop_export(&mut self) {
+        if let Some(export) = &self.app.export {
+            export.stop.store(true, Ordering::Relaxed);
+        }
+        if let Some(exporting) = self.exporting.take() {
+            // It ended one way or another.
+            exporting.join().ok();
+        }
     }
 
     /// Has something written, without the screen waiting for it.

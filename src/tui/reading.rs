@@ -9,7 +9,7 @@ use crate::store::query::{Connected, Reader};
 use crate::store::today::backup_words;
 use crate::store::{Error, lock};
 use crate::tui::LinkCard;
-use crate::tui::app::{COUNT_MAX, Effect, From, Load, Msg, Opened};
+use crate::tui::app::message::{COUNT_MAX, Effect, From, Load, Msg, Opened};
 use crate::tui::cell::{self, When};
 use crate::tui::facts::{Arrived, Connection, Status};
 use crate::tui::picker::KEYS;
@@ -28,6 +28,7 @@ pub type Tell<'a> = &'a mut dyn FnMut(Msg) -> Result<(), Error>;
 pub fn opened(reader: &Reader, path: &Path, now: Timestamp) -> Result<Opened, Error> {
     Ok(Opened {
         zone: reader.zone()?,
+        mask: reader.mask()?,
         vocabulary: reader.vocabulary()?,
         last_review: reader.last_review()?,
         status: status(reader, path, now)?,
@@ -88,24 +89,8 @@ pub fn answer(
             of: (*list, row.key.clone()),
             raw: raw(reader, *list, row, now)?.map(Box::new),
         }),
-        Effect::Choices {
-            ticket,
-            list,
-            query,
-        } => {
-            for (key, name, _) in KEYS {
-                let choices = if key.lists().contains(list) {
-                    reader.choices(*list, query, name)?
-                } else {
-                    Vec::new()
-                };
-                tell(Msg::Choices {
-                    ticket: *ticket,
-                    key: name,
-                    choices,
-                })?;
-            }
-            Ok(())
+        Effect::Choices { .. } | Effect::Find { .. } | Effect::Hiding { .. } => {
+            about_filter(reader, effect, tell)
         }
         Effect::Today(period) => tell(Msg::Today(
             *period,
@@ -125,11 +110,62 @@ pub fn answer(
         }
         Effect::Status => {
             tell(Msg::Words(reader.vocabulary()?, reader.last_review()?))?;
+            tell(Msg::Views(reader.views()?))?;
             tell(Msg::Status(status(reader, path, now)?))
         }
-        Effect::Task(_) | Effect::Copy(_) | Effect::Suspend | Effect::Redraw | Effect::Leave(_) => {
+        Effect::Export(_)
+        | Effect::Task(_)
+        | Effect::Copy(_)
+        | Effect::Suspend
+        | Effect::Redraw
+        | Effect::Leave(_) => Ok(()),
+    }
+}
+
+/// What can be chosen, found or dropped.
+fn about_filter(reader: &Reader, effect: &Effect, tell: Tell<'_>) -> Result<(), Error> {
+    match effect {
+        Effect::Choices {
+            ticket,
+            list,
+            query,
+        } => {
+            for (key, name, _) in KEYS {
+                let choices = if key.lists().contains(list) {
+                    reader.choices(*list, query, name)?
+                } else {
+                    Vec::new()
+                };
+                tell(Msg::Choices {
+                    ticket: *ticket,
+                    key: name,
+                    choices,
+                })?;
+            }
             Ok(())
         }
+        Effect::Find {
+            ticket,
+            list,
+            query,
+            from,
+            newer,
+        } => {
+            let found = reader.next_match(*list, query, from, *newer)?;
+            tell(Msg::Found {
+                ticket: *ticket,
+                found: found.map(|found| (found.row.key, found.wrapped)),
+            })
+        }
+        Effect::Hiding {
+            ticket,
+            list,
+            query,
+        } => tell(Msg::Hiding {
+            ticket: *ticket,
+            part: reader.hiding_part(*list, query)?,
+        }),
+        _ => Ok(()),
     }
 }
 
@@ -150,9 +186,10 @@ fn rows(reader: &Reader, load: &Load) -> Result<(Page, Newer), Error> {
     let page = |cursor: &Cursor, limit| reader.light_page(load.list, &load.query, cursor, limit);
     let found = match &load.from {
         From::Cursor(cursor) => page(cursor, load.limit)?,
-        From::Seq(seq) => match reader.delivery(*seq)? {
-            Some(detail) => page(&Cursor::From(detail.row.key), load.limit)?,
-            None => Page::default(),
+        From::Id(id) => match reader.key_of(load.list, *id)? {
+            Some(key) => page(&Cursor::From(key), load.limit)?,
+            // Gone, or never there: what is there is shown from the newest.
+            None => page(&Cursor::First, load.limit)?,
         },
     };
     let newer = match &load.head {
@@ -257,7 +294,10 @@ fn user(reader: &Reader, row: &Row, now: Timestamp) -> Result<Option<Raw>, Error
     }
     let mut list_rows = |label: &str, list: List, rows: &[Row], names: &[&str]| {
         for row in rows {
-            notes.push((label.to_owned(), cell::summary(list, row, names, when)));
+            notes.push((
+                label.to_owned(),
+                cell::summary(list, row, names, when.into()),
+            ));
         }
     };
     let readers = ["provider", "account", "user_id", "email"];
@@ -422,8 +462,15 @@ fn proofs(known: &Connected, when: When) -> Vec<Said> {
         })
         .collect();
     lines.extend(known.checks.iter().take(3).map(|check| {
-        let (times, hook) = (counted(check.requests), &check.hook);
-        let text = format!("{times} times on {hook}, last {}", when.ago(check.last_at));
+        let times = match check.requests {
+            1 => "once".to_owned(),
+            times => format!("{} times", counted(times)),
+        };
+        let text = format!(
+            "{times} on {}, last {}",
+            check.hook,
+            when.ago(check.last_at)
+        );
         said("link tried", text, Meaning::Plain)
     }));
     lines

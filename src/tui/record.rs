@@ -6,10 +6,11 @@
 use unicode_segmentation::UnicodeSegmentation;
 use unicode_width::UnicodeWidthStr;
 
+use crate::domain::mask::Mask;
 use crate::domain::page::{Cell, List, Row};
 use crate::domain::printable::Printable;
 use crate::store::query::columns;
-use crate::tui::cell::{self, When};
+use crate::tui::cell::{self, Sight};
 use crate::tui::place::{Face, Pane};
 use crate::tui::theme::Meaning;
 
@@ -76,16 +77,16 @@ impl Record {
     }
 
     /// Lays the lines out for a pane of `width` cells.
-    pub fn lay_out(&mut self, pane: Pane, width: usize, when: When) {
+    pub fn lay_out(&mut self, pane: Pane, width: usize, sight: Sight) {
         let mut sheet = Sheet::new(width);
         match pane.face {
-            Face::Fields => self.fields(&mut sheet, when),
-            Face::Raw => self.as_it_came(&mut sheet, pane.verbatim),
+            Face::Fields => self.fields(&mut sheet, sight),
+            Face::Raw => self.as_it_came(&mut sheet, pane.verbatim, sight.mask),
         }
         self.lines = sheet.lines;
     }
 
-    fn fields(&self, sheet: &mut Sheet, when: When) {
+    fn fields(&self, sheet: &mut Sheet, sight: Sight) {
         if cell::is_test(self.list, &self.row) {
             sheet.put("TEST", "made to try things; in no figure", Meaning::Test);
         }
@@ -100,7 +101,7 @@ impl Record {
             if hidden || *value == Cell::Null {
                 continue;
             }
-            let text = cell::long(self.list, &self.row, column, value, when);
+            let text = cell::long(self.list, &self.row, column, value, sight);
             if !text.as_str().is_empty() {
                 let label = Printable::line(column.title);
                 sheet.put(label.as_str(), text.as_str(), cell::meaning(column, value));
@@ -108,29 +109,40 @@ impl Record {
         }
         if let Some(raw) = &self.raw {
             for (label, text) in &raw.notes {
-                sheet.put(label, Printable::line(text).as_str(), Meaning::Plain);
+                let masked = sight.mask.map(|mask| masked_note(mask, label, text));
+                let text = Printable::line(masked.as_ref().unwrap_or(text));
+                sheet.put(label, text.as_str(), Meaning::Plain);
             }
             if matches!(self.list, List::Deliveries | List::Users) {
-                list_events(sheet, raw, when);
+                list_events(sheet, raw, sight);
             }
         }
     }
 }
 
-fn list_events(sheet: &mut Sheet, raw: &Raw, when: When) {
+/// Notes that name no reader stay as they are.
+fn masked_note(mask: Mask, label: &str, text: &str) -> String {
+    match label {
+        "subscription" | "consent" | "consent change" | "payment" | "taken in" => text.to_owned(),
+        "asked for" => mask.words(text),
+        _ => mask.tag(text),
+    }
+}
+
+fn list_events(sheet: &mut Sheet, raw: &Raw, sight: Sight) {
     sheet.gap();
     if raw.events.is_empty() {
         sheet.put("events", "none", Meaning::Quiet);
     }
     for row in &raw.events {
         let names = ["at", "type", "plan", "amount_minor"];
-        let text = cell::summary(List::Events, row, &names, when);
+        let text = cell::summary(List::Events, row, &names, sight);
         sheet.put("event", &text, Meaning::Plain);
     }
 }
 
 impl Record {
-    fn as_it_came(&self, sheet: &mut Sheet, verbatim: bool) {
+    fn as_it_came(&self, sheet: &mut Sheet, verbatim: bool, mask: Option<Mask>) {
         let Some(raw) = self.raw.as_ref().filter(|_| self.list != List::Users) else {
             let text = if self.loaded {
                 "no webhook stands behind this row alone: `e` lists the events"
@@ -141,15 +153,17 @@ impl Record {
             return;
         };
         for (name, value) in &raw.headers {
+            let masked = mask.map(|mask| mask.header(name, value));
+            let value = Printable::line(masked.as_ref().unwrap_or(value));
             let name = Printable::line(name);
-            sheet.put(
-                name.as_str(),
-                Printable::line(value).as_str(),
-                Meaning::Plain,
-            );
+            sheet.put(name.as_str(), value.as_str(), Meaning::Plain);
         }
         sheet.gap();
-        match &raw.body {
+        let masked = match (mask, &raw.body) {
+            (Some(mask), Some(body)) => Some(mask.body(body).into_bytes()),
+            _ => None,
+        };
+        match masked.as_ref().or(raw.body.as_ref()) {
             None => sheet.put("body", "not kept", Meaning::Quiet),
             Some(body) if body.is_empty() => sheet.put("body", "empty", Meaning::Quiet),
             Some(body) => match std::str::from_utf8(body) {

@@ -4,6 +4,7 @@
 
 use std::path::Path;
 
+use crate::domain::count::word;
 use crate::domain::money::grouped;
 use crate::domain::page::List;
 use crate::domain::time::{DAY_MS, Timestamp, Zone, span};
@@ -162,7 +163,10 @@ fn arrivals(review: &today::Today, out: &mut Vec<TodayLine>) {
         &review.kept,
     ));
     for (says, figure) in [
-        ("repeats", &review.repeats),
+        (
+            word(review.repeats.count, "repeat", "repeats"),
+            &review.repeats,
+        ),
         ("not understood", &review.not_understood),
         ("turned away", &review.turned_away),
     ] {

@@ -40,6 +40,22 @@ pub struct Newer {
     pub more: bool,
 }
 
+/// What becomes of rows that come while the newest is in sight.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Follow {
+    /// They appear at the top.
+    #[default]
+    Following,
+    /// The selection was moved away from the newest row: what is on screen stays where it is, and they wait.
+    Held,
+}
+
+impl Follow {
+    const fn held(is_held: bool) -> Self {
+        if is_held { Self::Held } else { Self::Following }
+    }
+}
+
 /// A piece of a list.
 #[derive(Clone, Debug, Default)]
 pub struct Window {
@@ -59,6 +75,8 @@ pub struct Window {
     pub count: Option<Count>,
     /// An answer has come: no rows means that there are none.
     pub loaded: bool,
+    /// Whether new rows come onto the screen.
+    pub follow: Follow,
     head: Option<RowKey>,
     asked: Option<Edge>,
 }
@@ -106,6 +124,7 @@ impl Window {
         self.selected = keep.and_then(|key| self.place(key)).unwrap_or(0);
         self.newer = Newer::default();
         self.head = None;
+        self.follow = Follow::held(self.more_before || self.selected > 0);
     }
 
     fn join(&mut self, edge: Edge, page: Page, height: usize) {
@@ -150,18 +169,31 @@ impl Window {
         self.selected = selected
             .and_then(|key| self.place(&key))
             .unwrap_or(was_selected);
-        self.top = if at_head {
+        self.top = if at_head && self.follow == Follow::Following {
             (self.selected + 1).saturating_sub(height)
         } else {
             let moved = first_shown.and_then(|key| self.place(&key));
             moved.unwrap_or_else(|| (was_top + self.selected).saturating_sub(was_selected))
         };
+        if !self.more_before {
+            let seen = self.head.clone().and_then(|key| self.place(&key));
+            self.newer = Newer {
+                rows: seen.unwrap_or(0),
+                more: false,
+            };
+        }
     }
 
     /// Where the row of this key is now; one whose time changed is found by its id.
     fn place(&self, key: &RowKey) -> Option<usize> {
         let exact = self.rows.iter().position(|row| row.key == *key);
         exact.or_else(|| self.rows.iter().position(|row| row.key.id == key.id))
+    }
+
+    /// The same by a key: whoever goes away from the newest row reads, and new rows wait until they come back.
+    pub fn step_by(&mut self, rows: isize, height: usize) {
+        self.move_by(rows, height);
+        self.follow = Follow::held(self.selected > 0 || !self.is_at_head());
     }
 
     /// Moves the selection by so many rows, as far as rows are at hand.
@@ -176,6 +208,7 @@ impl Window {
             Edge::Before => 0,
             Edge::After => self.rows.len(),
         };
+        self.follow = Follow::held(edge == Edge::After);
         self.settle(height);
     }
 

@@ -12,8 +12,8 @@ use std::time::{Duration, Instant};
 
 use crate::domain::time::Clock;
 use crate::store::Error;
-use crate::store::query::Reader;
-use crate::tui::app::{Effect, Msg};
+use crate::store::query::{Looked, Progress, Reader};
+use crate::tui::app::message::{Effect, Msg};
 use crate::tui::input::Incoming;
 use crate::tui::{Known, reading};
 use crate::tui::{LinkCard, Watched};
@@ -31,28 +31,35 @@ const RETRY: Duration = Duration::from_secs(1);
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Kind {
     Rows,
+    Found,
     Record,
     Today,
     Connections,
     Status,
     Choices,
+    Hiding,
     Count,
 }
 
-const KINDS: usize = 7;
+const KINDS: usize = 9;
 
 fn kind(effect: &Effect) -> Option<Kind> {
     match effect {
         Effect::Load(_) => Some(Kind::Rows),
+        Effect::Find { .. } => Some(Kind::Found),
+        Effect::Hiding { .. } => Some(Kind::Hiding),
         Effect::Raw { .. } => Some(Kind::Record),
         Effect::Today(_) => Some(Kind::Today),
         Effect::Connections => Some(Kind::Connections),
         Effect::Status => Some(Kind::Status),
         Effect::Choices { .. } => Some(Kind::Choices),
         Effect::Count { .. } => Some(Kind::Count),
-        Effect::Task(_) | Effect::Copy(_) | Effect::Suspend | Effect::Redraw | Effect::Leave(_) => {
-            None
-        }
+        Effect::Export(_)
+        | Effect::Task(_)
+        | Effect::Copy(_)
+        | Effect::Suspend
+        | Effect::Redraw
+        | Effect::Leave(_) => None,
     }
 }
 
@@ -63,6 +70,8 @@ struct Desk {
     /// What runs is not wanted any more.
     interrupted: bool,
     interrupt: Option<Box<dyn Fn() + Send>>,
+    /// What notes how far a page has come.
+    looked: Option<Arc<Looked>>,
     closed: bool,
 }
 
@@ -119,12 +128,23 @@ impl Worker {
         if kind == Kind::Rows {
             // Rows of another place: nobody waits for the count of this one.
             desk.waiting[Kind::Count as usize] = None;
+            desk.waiting[Kind::Hiding as usize] = None;
         }
         if desk.running.is_some_and(|running| running >= kind) {
             desk.interrupted = true;
             interrupt(&desk);
         }
         self.shared.0.1.notify_one();
+    }
+
+    /// How far the rows or the search that are being read have come; `None` while something else is.
+    pub fn progress(&self) -> Option<Progress> {
+        let desk = self.shared.desk();
+        let reads = matches!(desk.running, Some(Kind::Rows | Kind::Found));
+        desk.looked
+            .as_ref()
+            .filter(|_| reads)
+            .map(|looked| looked.progress())
     }
 
     /// Interrupts once more what was interrupted between two statements and runs on.
@@ -235,7 +255,10 @@ impl Job {
     /// Answers from one opened ledger.
     fn serve(&self, reader: &Reader) -> Stop {
         let handle = reader.interrupt();
-        self.shared.desk().interrupt = Some(Box::new(move || handle.interrupt()));
+        let mut desk = self.shared.desk();
+        desk.interrupt = Some(Box::new(move || handle.interrupt()));
+        desk.looked = Some(reader.looked());
+        drop(desk);
         match self.answer_all(reader) {
             Ok(never) => match never {},
             Err(stop) => stop,
@@ -245,6 +268,7 @@ impl Job {
     fn answer_all(&self, reader: &Reader) -> Result<std::convert::Infallible, Stop> {
         let opened = reading::opened(reader, &self.path, self.clock.now()).map_err(trouble)?;
         self.tell(Msg::Opened(opened))?;
+        self.tell(Msg::Views(reader.views().map_err(trouble)?))?;
         let file = identity(&self.path);
         let mut version = reader.version().map_err(trouble)?;
         let mut looked_at = Instant::now();
@@ -280,15 +304,16 @@ impl Job {
     }
 
     /// Reads the settings again if the file is another one than it `was`.
-    fn look_at_settings(&self, reader: &Reader, was: &mut Option<Stamp>) -> Result<(), Stop> {
+    fn look_at_settings(&self, reader: &Reader, was: &mut Option<Looks>) -> Result<(), Stop> {
         let Some(settings) = &self.settings else {
             return Ok(());
         };
-        let now = stamp(&settings.path);
-        if *was == now && now.is_some() {
+        let now = Looks(stamp(&settings.path));
+        // A file that is still not there is not looked for anew.
+        if *was == Some(now) {
             return Ok(());
         }
-        *was = now;
+        *was = Some(now);
         let key = reader.fingerprint_key();
         let key = key.map_err(|error| Stop::Trouble(error.to_string()))?;
         let links = (settings.read)(&key);
@@ -343,7 +368,7 @@ impl Job {
                 // It gave way to something more urgent: it is done after that, unless a newer one of its kind came.
                 if let Some(slot) = running.map(|kind| kind as usize)
                     && desk.waiting[slot].is_none()
-                    && running != Some(Kind::Count)
+                    && !matches!(running, Some(Kind::Count | Kind::Hiding))
                 {
                     desk.waiting[slot] = Some(effect);
                 }
@@ -361,6 +386,10 @@ impl Job {
         }
     }
 }
+
+/// How a file looked; `None` where there was none.
+#[derive(Clone, Copy, PartialEq, Eq)]
+struct Looks(Option<Stamp>);
 
 /// What changes when a file is written or replaced.
 type Stamp = (u64, u64, SystemTime);

@@ -2,7 +2,7 @@
 
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
-use std::process::{Output, Stdio};
+use std::process::{Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
 use rusqlite::Connection;
@@ -28,6 +28,21 @@ fn said(output: Output) -> Said {
 
 fn run(home: &Home, args: &[&str]) -> Said {
     said(home.command(args).stdin(Stdio::null()).output().unwrap())
+}
+
+/// As `run`, with these words on stdin.
+fn given(home: &Home, args: &[&str], words: &str) -> Said {
+    use std::io::Write as _;
+    let mut child = home
+        .command(args)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    // One that refuses at once does not read.
+    let _ = child.stdin.take().unwrap().write_all(words.as_bytes());
+    said(child.wait_with_output().unwrap())
 }
 
 /// The command fails with this code, says these things, and nothing on stdout.
@@ -128,9 +143,48 @@ fn wrong_settings_name_the_line_the_key_and_the_nearest() {
 fn settings_that_others_may_read_are_refused_with_the_way_out() {
     let home = Home::new();
     std::fs::set_permissions(settings(&home), std::fs::Permissions::from_mode(0o644)).unwrap();
-    fails(&home, &["events"], 2, &["chmod 600", "subledger.toml"]);
+    for command in [&["serve"][..], &["reload"], &["config", "check"]] {
+        fails(&home, command, 2, &["chmod 600", "subledger.toml"]);
+    }
     std::fs::set_permissions(settings(&home), std::fs::Permissions::from_mode(0o640)).unwrap();
     fails(&home, &["events"], 3, &["there is no ledger"]);
+}
+
+#[test]
+fn a_ledger_can_be_read_while_its_settings_do_not_hold() {
+    let (home, serving) = full();
+    let ledger = home.ledger();
+    let ledger = ledger.to_str().unwrap();
+    let whole = std::fs::read_to_string(settings(&home)).unwrap();
+    let reading: &[&[&str]] = &[
+        &["events"],
+        &["deliveries"],
+        &["today"],
+        &["status"],
+        &["show", "1"],
+        &["sql", "select count(*) from events"],
+        &["export", "--deliveries"],
+        &["verify"],
+    ];
+    // A key that is none: the file still says which ledger is meant.
+    std::fs::write(settings(&home), format!("{whole}[display2]\n")).unwrap();
+    for command in reading {
+        let said = succeeds(&home, command);
+        assert!(said.err.contains("left aside"), "{}", said.err);
+        assert!(said.err.contains("`display2`"), "{}", said.err);
+    }
+    fails(&home, &["serve"], 2, &["`display2`"]);
+    fails(&home, &["reload"], 2, &["`display2`"]);
+    // No settings at all: another ledger than the one that is meant must not be read by mistake.
+    std::fs::write(settings(&home), "[store\n").unwrap();
+    for command in reading {
+        fails(&home, command, 2, &["subledger.toml:1", "--db FILE"]);
+        let named = [&["--db", ledger], *command].concat();
+        let said = succeeds(&home, &named);
+        assert!(said.err.contains("left aside"), "{}", said.err);
+    }
+    succeeds(&home, &["--db", ledger, "stop"]);
+    drop(serving);
 }
 
 #[test]
@@ -384,13 +438,76 @@ fn config_shows_where_each_value_comes_from_and_never_a_secret() {
         2,
         &["an address"],
     );
-    fails(
+    let said = given(
         &home,
-        &["config", "set", "providers.klustr.secret", "not base64 !"],
-        2,
-        &["klustr"],
+        &["config", "set", "providers.klustr.secret"],
+        "not base64 !\n",
     );
+    assert_eq!(said.code, 2, "{}", said.err);
+    assert!(said.err.contains("klustr") && !said.err.contains("not base64 !"));
     succeeds(&home, &["config", "check"]);
+}
+
+#[test]
+fn a_secret_is_not_taken_from_the_command_line() {
+    let home = Home::new();
+    let before = std::fs::read_to_string(settings(&home)).unwrap();
+    for words in [
+        &["providers.conscent.api_secret", "s3cret-on-argv"][..],
+        &["providers.zotlo.path_key", "s3cret-on-argv"],
+        &[
+            "providers.zotlo.path_key",
+            "[\"s3cret-on-argv\", { env = \"OLD\" }]",
+        ],
+        &[
+            "receiver.metrics",
+            "true",
+            "providers.klustr.secret",
+            "s3cret-on-argv",
+        ],
+        &["providers.klustr.secret=s3cret-on-argv"],
+        &["providers.klustr.secrt", "s3cret-on-argv"],
+    ] {
+        let said = run(&home, &[&["config", "set"], words].concat());
+        assert_eq!(said.code, 2, "{}", said.err);
+        assert!(!said.err.contains("s3cret-on-argv"), "{}", said.err);
+        assert_eq!(std::fs::read_to_string(settings(&home)).unwrap(), before);
+    }
+    // Where a secret is found is none, and neither is nothing.
+    let elsewhere = "{ env = \"HOME\" }";
+    succeeds(
+        &home,
+        &[
+            "config",
+            "set",
+            "providers.conscent.webhook_secret",
+            elsewhere,
+        ],
+    );
+    succeeds(
+        &home,
+        &["config", "set", "providers.conscent.webhook_secret", ""],
+    );
+    // Several at once, a line each, in their order among other keys.
+    let said = given(
+        &home,
+        &[
+            "config",
+            "set",
+            "providers.conscent.api_key",
+            "providers.conscent.api_secret",
+            "receiver.metrics",
+            "true",
+        ],
+        "user\npassword\n",
+    );
+    assert_eq!(said.code, 0, "{}", said.err);
+    let text = std::fs::read_to_string(settings(&home)).unwrap();
+    assert!(text.contains("api_key = \"user\"") && text.contains("api_secret = \"password\""));
+    assert!(text.contains("metrics = true"));
+    let said = given(&home, &["config", "set", "providers.klustr.secret"], "");
+    assert_eq!(said.code, 2, "{}", said.err);
+    assert!(said.err.contains("no value"), "{}", said.err);
 }
 
 #[test]
@@ -519,23 +636,24 @@ fn every_sample_of_every_provider_is_stored_as_a_test() {
 #[test]
 fn signed_samples_are_let_in_by_their_signature_and_spoilt_ones_are_not() {
     let home = Home::with_settings("");
-    fails(
+    let said = given(
         &home,
-        &["config", "set", "providers.conscent.api_key", "key"],
-        2,
-        &["api_secret"],
+        &["config", "set", "providers.conscent.api_key"],
+        "key\n",
     );
-    let pairs = [
-        ["providers.conscent.api_key", "key"],
-        ["providers.conscent.api_secret", "secret"],
-        ["providers.conscent.webhook_secret", "another"],
-        [
-            "providers.klustr.secret",
-            "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw",
-        ],
-    ]
-    .concat();
-    succeeds(&home, &[&["config", "set"], pairs.as_slice()].concat());
+    assert_eq!(said.code, 2);
+    assert!(said.err.contains("api_secret"), "{}", said.err);
+    let keys = [
+        "config",
+        "set",
+        "providers.conscent.api_key",
+        "providers.conscent.api_secret",
+        "providers.conscent.webhook_secret",
+        "providers.klustr.secret",
+    ];
+    let secrets = "key\nsecret\nanother\nwhsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw\n";
+    let said = given(&home, &keys, secrets);
+    assert_eq!(said.code, 0, "{}", said.err);
     let serving = home.serve();
     for provider in ["conscent", "klustr"] {
         succeeds(&home, &["send", provider]);
@@ -603,10 +721,12 @@ fn what_was_turned_away_can_be_taken_in_with_the_right_secret() {
     }
     let refused = run(&home, &["rejected", "admit", "1"]);
     assert_eq!(refused.code, 1, "{}{}", refused.out, refused.err);
-    succeeds(
+    let said = given(
         &home,
-        &["config", "set", "providers.zotlo.path_key", "k_forgotten"],
+        &["config", "set", "providers.zotlo.path_key"],
+        "k_forgotten\n",
     );
+    assert_eq!(said.code, 0, "{}", said.err);
     let reloaded = succeeds(&home, &["reload"]);
     assert!(
         reloaded.err.contains("took the settings again"),
@@ -1177,4 +1297,70 @@ fn what_was_turned_away_and_not_kept_is_counted_and_said() {
         .find(|one| one["check"] == "turned away");
     let says = counted.unwrap()["says"].as_str().unwrap();
     assert!(says.starts_with("312 requests turned away"), "{says}");
+}
+
+#[test]
+fn stop_signals_nobody_but_the_process_that_holds_the_lock() {
+    let home = Home::new();
+    let mut serving = home.serve();
+    let lock = home.path().join("data/subledger/subledger.db.lock");
+    let words = std::fs::read_to_string(&lock).unwrap();
+    let mut other = Command::new("sleep").arg("600").spawn().unwrap();
+    let forged = words.replace(
+        &format!("\"pid\":{}", serving.child.id()),
+        &format!("\"pid\":{}", other.id()),
+    );
+    assert_ne!(forged, words);
+    let still_runs = |child: &mut std::process::Child| child.try_wait().unwrap().is_none();
+
+    // The number is another process's, as after a crash or in a container: the holder is asked instead.
+    std::fs::write(&lock, &forged).unwrap();
+    let said = succeeds(&home, &["stop"]);
+    assert!(said.err.contains("has stopped"), "{}", said.err);
+    assert_eq!(serving.child.wait().unwrap().code(), Some(0));
+    assert!(still_runs(&mut other));
+
+    // It cannot be asked either: nothing is done.
+    let mut serving = home.serve();
+    std::fs::write(&lock, &forged).unwrap();
+    std::fs::remove_file(home.path().join("data/subledger/subledger.db.sock")).unwrap();
+    fails(&home, &["stop"], 3, &["nothing was stopped"]);
+    assert!(still_runs(&mut serving.child) && still_runs(&mut other));
+    drop(serving);
+
+    // The lock file says nothing, as on a disk that was full.
+    let mut serving = home.serve();
+    std::fs::write(&lock, "").unwrap();
+    succeeds(&home, &["stop"]);
+    assert_eq!(serving.child.wait().unwrap().code(), Some(0));
+
+    // Whoever writes and receives nothing, an import say, goes on.
+    let now = subledger::domain::time::Timestamp::parse("2026-04-01").unwrap();
+    let held = subledger::store::lock::Lock::take(&home.ledger(), "", now).unwrap();
+    assert!(succeeds(&home, &["stop"]).err.contains("no receiver runs"));
+    drop(held);
+    other.kill().unwrap();
+    other.wait().unwrap();
+}
+
+#[test]
+fn a_folder_that_no_backup_can_be_kept_in_is_told_when_it_is_set() {
+    let home = Home::new();
+    let folder = home.path().join("copies");
+    let folder = folder.to_str().unwrap();
+    let said = succeeds(&home, &["config", "set", "backup.dir", folder]);
+    assert!(
+        said.err.contains("warning: no backup will be made") && said.err.contains("is not there"),
+        "{}",
+        said.err
+    );
+    let said = succeeds(&home, &["config", "check"]);
+    assert!(said.err.contains("is not there"), "{}", said.err);
+    std::fs::write(folder, "").unwrap();
+    let said = succeeds(&home, &["config", "check"]);
+    assert!(said.err.contains("is no folder"), "{}", said.err);
+    std::fs::remove_file(folder).unwrap();
+    std::fs::create_dir(folder).unwrap();
+    let said = succeeds(&home, &["config", "set", "backup.dir", folder]);
+    assert!(!said.err.contains("warning"), "{}", said.err);
 }

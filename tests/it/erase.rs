@@ -11,7 +11,7 @@ use base64::engine::general_purpose::STANDARD;
 use crate::support::{Home, PATIENCE, Serving};
 
 /// Under these one person is known to four providers.
-const WHO: [&str; 4] = [
+pub(crate) const WHO: [&str; 4] = [
     "kestrel.canary@example.org",
     "905321112233",
     "klustr:20eb5fec-3d6b-5f6c-984c-87bbb0421872",
@@ -19,7 +19,7 @@ const WHO: [&str; 4] = [
 ];
 
 /// Texts that only that person's webhooks hold.
-const CANARIES: [&str; 12] = [
+pub(crate) const CANARIES: [&str; 12] = [
     "Kestrel.Canary",
     "kestrel.canary@example.org",
     "Kestrel Çanary",
@@ -47,7 +47,7 @@ const HOOKS: [(&str, &str, &str); 10] = [
     ("zotlo", "events", "refund"),
 ];
 
-fn body(provider: &str, name: &str) -> String {
+pub(crate) fn body(provider: &str, name: &str) -> String {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let file = root.join(format!("assets/samples/{provider}/{name}.json"));
     let mut text = fs::read_to_string(file).unwrap();
@@ -64,7 +64,7 @@ fn body(provider: &str, name: &str) -> String {
 }
 
 /// Posts a payment of `who` and nobody else.
-fn payment(serving: &Serving, who: &str, number: usize) {
+pub(crate) fn payment(serving: &Serving, who: &str, number: usize) {
     let text = body("zotlo", "transaction")
         .replace("can.deneme@example.com", who)
         .replace("7ab1-8c02-d9e01f2a3b4c", &format!("request-{number}"))
@@ -75,7 +75,7 @@ fn payment(serving: &Serving, who: &str, number: usize) {
 }
 
 /// Everything that names the person, and somebody else.
-fn fill(home: &Home, serving: &Serving) {
+pub(crate) fn fill(home: &Home, serving: &Serving) {
     for (provider, hook, name) in HOOKS {
         let answer = serving.post(provider, hook, body(provider, name).as_bytes());
         assert_eq!(answer.unwrap().0, 200, "{provider} {name}");
@@ -97,13 +97,20 @@ fn fill(home: &Home, serving: &Serving) {
     });
     home.open()
         .execute(
+            "insert into meta values ('alerts', '{\"said\":[\"kestrel.canary@example.org pays and withdrew\"]}')
+             on conflict do update set value = excluded.value",
+            [],
+        )
+        .unwrap();
+    home.open()
+        .execute(
             "insert into views values ('my reader', 'users', 'kestrel.canary@example.org', '2026-01-05T09:00:00.000Z')",
             [],
         )
         .unwrap();
 }
 
-fn eventually(what: &str, mut is_so: impl FnMut() -> bool) {
+pub(crate) fn eventually(what: &str, mut is_so: impl FnMut() -> bool) {
     let deadline = Instant::now() + PATIENCE;
     while !is_so() {
         assert!(Instant::now() < deadline, "{what}");
@@ -111,17 +118,17 @@ fn eventually(what: &str, mut is_so: impl FnMut() -> bool) {
     }
 }
 
-fn run(home: &Home, args: &[&str]) -> Output {
+pub(crate) fn run(home: &Home, args: &[&str]) -> Output {
     home.command(args).stdin(Stdio::null()).output().unwrap()
 }
 
-fn done(home: &Home, args: &[&str]) -> String {
+pub(crate) fn done(home: &Home, args: &[&str]) -> String {
     let output = run(home, args);
     assert!(output.status.success(), "{args:?}: {output:?}");
     String::from_utf8(output.stdout).unwrap()
 }
 
-fn erase_all(home: &Home) {
+pub(crate) fn erase_all(home: &Home) {
     for who in WHO {
         done(home, &["user", "erase", who, "--yes"]);
     }
@@ -139,7 +146,7 @@ fn files(folder: &Path, into: &mut Vec<PathBuf>) {
 }
 
 /// The canaries that stand in any file of the home, in any spelling.
-fn traces(home: &Home) -> Vec<String> {
+pub(crate) fn traces(home: &Home) -> Vec<String> {
     let mut all = Vec::new();
     files(home.path(), &mut all);
     // All are read before any is searched: what moves from the log into the database meanwhile is in one of them.
@@ -236,6 +243,7 @@ fn an_erased_reader_is_in_no_file_and_in_every_past_figure() {
     assert_eq!(traces(&home), Vec::<String>::new());
     assert_eq!(figures(&home), before);
     assert_eq!(home.number("select count(*) from rejected"), 0);
+    assert_eq!(home.number("select count(*) from views"), 0);
     assert!(home.number("select count(*) from users") > 0, "others stay");
     assert_eq!(
         home.number("select count(*) from payments where user_id is not null and plan is null"),

@@ -168,3 +168,22 @@ fn every_provider_file_is_in_the_list_and_is_the_only_place_that_says_its_name()
     }
     assert!(known.len() >= 4);
 }
+
+#[test]
+fn no_colour_is_chosen_outside_the_theme() {
+    let of_theme = |path: &Path| {
+        let path = path.to_string_lossy();
+        path.ends_with("tui/theme.rs") || path.contains("tui/theme/")
+    };
+    let (inside, outside): (Vec<_>, Vec<_>) = FLOORS
+        .iter()
+        .flat_map(|(floor, _)| sources(floor))
+        .partition(|path| of_theme(path));
+    assert_eq!(inside.len(), 2);
+    for path in outside {
+        let code = code(&path);
+        for word in ["Color::", "Stylize", ".fg(", ".bg("] {
+            assert!(!code.contains(word), "{} in {}", word, path.display());
+        }
+    }
+}

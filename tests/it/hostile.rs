@@ -1,6 +1,10 @@
 //! What nobody should send, sent with right credentials: kept byte for byte, folded, and shown without harm.
 
+use std::collections::BTreeMap;
 use std::sync::Barrier;
+
+use serde_json::Value;
+use subledger::providers;
 
 use crate::support::{Home, PATH_KEY, PATIENCE, Serving};
 
@@ -61,7 +65,9 @@ fn wait_until_folded(home: &Home) {
 /// The first character of `text` that acts on a terminal.
 fn acting(text: &str) -> Option<char> {
     text.chars().find(|c| {
-        (c.is_control() && !matches!(c, '\n' | '\r' | '\t')) || matches!(c, '\u{202a}'..='\u{202e}')
+        (c.is_control() && !matches!(c, '\n' | '\r' | '\t'))
+            || matches!(c, '\u{200b}' | '\u{200e}'..='\u{200f}' | '\u{2028}'..='\u{202e}')
+            || matches!(c, '\u{2066}'..='\u{2069}' | '\u{feff}' | '\u{e000}')
     })
 }
 
@@ -166,4 +172,156 @@ fn no_path_key_reaches_the_ring_by_another_way() {
          or instr(path || headers || reason, 'k_mistyped')"
     );
     assert_eq!(home.number(&shown), 0);
+}
+
+/// Text that terminals act on: clear, set a title, link, copy, ask, change the cursor, draw from right to left, hide.
+fn corpus() -> Vec<String> {
+    let mut corpus: Vec<String> = [
+        "\u{1b}[2J\u{1b}[1;1Hgone",
+        "\u{1b}]0;title\u{7}",
+        "\u{1b}]2;title\u{1b}\\",
+        "\u{1b}]8;;https://example.org\u{1b}\\link",
+        "\u{1b}]52;c;ZXZpbA==\u{7}",
+        "\u{1b}P$q q\u{1b}\\",
+        "\u{1b}_Ga=T\u{1b}\\",
+        "\u{1b}[5 q\u{1b}[?1049l\u{1b}c",
+        "\u{9b}31m\u{9d}0;title\u{9c}\u{90}q\u{9c}",
+        "a\u{202e}gnp.exe\u{202c}\u{2066}b\u{2069}\u{200f}",
+        "ze\u{200b}ro\u{feff}wi\u{e000}dth",
+        "\r\n\u{8}\u{7f}\u{0}\u{85}\u{2028}",
+        "=1+1\t@x",
+    ]
+    .map(str::to_owned)
+    .to_vec();
+    corpus.push(format!("o{}", "\u{301}".repeat(10_000)));
+    corpus
+}
+
+/// Where texts stand in a document.
+fn texts(value: &Value, at: &str, found: &mut Vec<String>) {
+    match value {
+        Value::String(_) => found.push(at.to_owned()),
+        Value::Array(items) => {
+            for (i, item) in items.iter().enumerate() {
+                texts(item, &format!("{at}/{i}"), found);
+            }
+        }
+        Value::Object(fields) => {
+            for (key, field) in fields {
+                let key = key.replace('~', "~0").replace('/', "~1");
+                texts(field, &format!("{at}/{key}"), found);
+            }
+        }
+        _ => {}
+    }
+}
+
+/// Every sample of every provider, once for each text in it, that text replaced; by provider and hook, one a line.
+fn spoilt() -> BTreeMap<(&'static str, &'static str), String> {
+    let corpus = corpus();
+    let mut turns = corpus.iter().cycle();
+    let mut lines: BTreeMap<_, String> = BTreeMap::new();
+    for provider in providers::ALL {
+        for sample in provider.samples() {
+            let whole: Value = serde_json::from_str(sample.body).unwrap();
+            let mut places = Vec::new();
+            texts(&whole, "", &mut places);
+            assert!(!places.is_empty(), "{} holds no text", sample.name);
+            for place in places {
+                let mut one = whole.clone();
+                *one.pointer_mut(&place).unwrap() = turns.next().unwrap().as_str().into();
+                let line = lines.entry((provider.id(), sample.hook)).or_default();
+                line.push_str(&one.to_string());
+                line.push('\n');
+            }
+        }
+    }
+    lines
+}
+
+fn take_in_spoilt(home: &Home) {
+    let file = home.path().join("bodies.ndjson");
+    for ((provider, hook), lines) in spoilt() {
+        std::fs::write(&file, lines).unwrap();
+        let file = file.to_str().unwrap();
+        let output = home
+            .command(&["import", file, "--provider", provider, "--hook", hook])
+            .args(["--as-of", "2026-11-20T06:00:00Z"])
+            .output()
+            .unwrap();
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success(), "{provider}/{hook}: {said}");
+    }
+}
+
+/// What a command writes, which acts on nothing.
+fn harmless(home: &Home, args: &[&str]) -> String {
+    let output = home.command(args).output().unwrap();
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert!(output.status.success(), "{args:?}: {said}");
+    let text = String::from_utf8(output.stdout).unwrap();
+    assert_eq!(acting(&text), None, "{args:?}");
+    assert_eq!(acting(&said), None, "{args:?}");
+    text
+}
+
+#[test]
+fn every_text_of_every_provider_is_harmless_in_every_form() {
+    let home = Home::new();
+    take_in_spoilt(&home);
+    assert!(home.number("select count(*) from deliveries") > 300);
+    assert!(home.number("select count(*) from events") > 200);
+    for list in [
+        "events",
+        "users",
+        "subscriptions",
+        "cancellations",
+        "consents",
+        "changes",
+        "payments",
+        "deliveries",
+    ] {
+        for format in ["table", "csv", "tsv", "json", "ndjson", "md"] {
+            let args = [list, "--format", format, "--limit", "0"];
+            let text = harmless(&home, &args);
+            let is_exact = matches!(format, "json" | "ndjson");
+            let flood = "\u{301}".repeat(20);
+            assert!(is_exact || !text.contains(&flood), "{args:?}");
+        }
+        harmless(&home, &[list, "--redact", "--json"]);
+    }
+    for args in [
+        &["today"][..],
+        &["today", "--md"],
+        &["today", "--json"],
+        &["show", "1"],
+        &["show", "9", "--json"],
+        &["show", "40", "--redact"],
+    ] {
+        harmless(&home, args);
+    }
+    pictures(&home);
+}
+
+fn pictures(home: &Home) {
+    let ledger = home.ledger();
+    for screen in [
+        "events",
+        "users",
+        "subscriptions",
+        "changes",
+        "payments",
+        "deliveries",
+    ] {
+        for keys in ["jjj", "jjjj<Enter>", "j<Enter><Tab>"] {
+            for format in ["txt", "svg"] {
+                let args = [
+                    "shot", "--size", "200x60", "--screen", screen, "--keys", keys,
+                ];
+                let of = ["--db", ledger.to_str().unwrap(), "--format", format];
+                let text = harmless(home, &[&args[..], &of].concat());
+                assert!(text.lines().count() >= 60, "{args:?}");
+            }
+        }
+    }
 }

@@ -3,14 +3,15 @@
 use std::fmt::Write as _;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output, Stdio};
+use std::process::{Output, Stdio};
 use std::time::{Duration, Instant};
 
 use rusqlite::Connection;
 use rusqlite::types::Value;
+use rustix::process::Signal;
 use subledger::providers;
 
-use crate::support::{Home, PATIENCE, Serving};
+use crate::support::{Home, PATIENCE, Serving, signal};
 
 fn run(home: &Home, args: &[&str]) -> Output {
     let mut command = home.command(args);
@@ -584,8 +585,7 @@ fn an_import_that_is_stopped_keeps_what_it_has_and_goes_on() {
         assert!(Instant::now() < deadline, "the first lot was not taken in");
         std::thread::sleep(Duration::from_millis(20));
     }
-    let pid = child.id().to_string();
-    Command::new("kill").args(["-INT", &pid]).status().unwrap();
+    signal(&child, Signal::INT);
     let output = child.wait_with_output().unwrap();
     drop(pipe);
     assert_eq!(code(&output), 130, "{}", err(&output));
@@ -736,7 +736,7 @@ fn an_export_that_is_stopped_ends_with_a_whole_line() {
     let home = Home::new();
     let db = home.path().join("a.db").display().to_string();
     succeeds(&home, &["demo", "--events", "2500", "--out", &db]);
-    for signal in ["-INT", "-TERM"] {
+    for kind in [Signal::INT, Signal::TERM] {
         let mut child = home
             .command(&["--db", &db, "export", "--deliveries"])
             .stdout(Stdio::piped())
@@ -747,11 +747,10 @@ fn an_export_that_is_stopped_ends_with_a_whole_line() {
         let mut stdout = BufReader::new(child.stdout.take().unwrap());
         let mut text = String::new();
         stdout.read_line(&mut text).unwrap();
-        let pid = child.id().to_string();
-        Command::new("kill").args([signal, &pid]).status().unwrap();
+        signal(&child, kind);
         stdout.read_to_string(&mut text).unwrap();
         let ended = child.wait_with_output().unwrap();
-        assert_eq!(code(&ended), 130, "{signal}: {}", err(&ended));
+        assert_eq!(code(&ended), 130, "{kind:?}: {}", err(&ended));
         assert_eq!(err(&ended), "subledger: interrupted\n");
         assert!(text.ends_with("}\n"));
         for line in text.lines() {

@@ -1,17 +1,12 @@
 //! Ctrl-C: what was written so far is out, and the exit code is 130.
 
 use std::io::{BufRead, BufReader, Read};
-use std::process::{Child, Stdio};
+use std::process::Stdio;
 use std::time::{Duration, Instant};
 
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::process::Signal;
 
-use crate::support::{Home, PATIENCE};
-
-fn interrupt(child: &Child) {
-    let pid = Pid::from_raw(i32::try_from(child.id()).unwrap()).unwrap();
-    kill_process(pid, Signal::INT).unwrap();
-}
+use crate::support::{Home, PATIENCE, signal};
 
 /// Starts a command, interrupts it after its first line, and gives all that it wrote; it must have ended with 130.
 fn interrupted(home: &Home, args: &[&str]) -> String {
@@ -24,7 +19,7 @@ fn interrupted(home: &Home, args: &[&str]) -> String {
     let mut stdout = BufReader::new(child.stdout.take().unwrap());
     let mut text = String::new();
     stdout.read_line(&mut text).unwrap();
-    interrupt(&child);
+    signal(&child, Signal::INT);
     stdout.read_to_string(&mut text).unwrap();
     let ended = child.wait_with_output().unwrap();
     let said = String::from_utf8(ended.stderr).unwrap();
@@ -65,7 +60,7 @@ fn a_made_up_year_is_whole_or_not_there() {
         assert!(Instant::now() < deadline, "no year is begun");
         std::thread::sleep(Duration::from_millis(10));
     }
-    interrupt(&child);
+    signal(&child, Signal::INT);
     let ended = child.wait_with_output().unwrap();
     let said = String::from_utf8(ended.stderr).unwrap();
     assert_eq!(ended.status.code(), Some(130), "{said}");

@@ -5,7 +5,7 @@
     reason = "tests: helpers fail as loudly as the tests that call them"
 )]
 
-mod generated;
+pub(crate) mod generated;
 mod lists;
 mod naive;
 mod publisher;

@@ -38,6 +38,7 @@ impl Terminal {
         let mut command = CommandBuilder::new(env!("CARGO_BIN_EXE_subledger"));
         command.args(args);
         command.env_clear();
+        command.cwd(home.path());
         for (key, value) in home.command(&[]).get_envs() {
             command.env(key, value.unwrap_or_default());
         }
@@ -74,6 +75,11 @@ impl Terminal {
             screen,
             bytes,
         }
+    }
+
+    /// Everything that was written to it so far.
+    pub(crate) fn bytes(&self) -> Vec<u8> {
+        self.bytes.lock().unwrap().clone()
     }
 
     pub(crate) fn text(&self) -> String {
@@ -114,7 +120,7 @@ impl Terminal {
     }
 
     /// Closes what is open and the screen, a key at a time: two that are read together are one key with Alt.
-    fn leave(&mut self) {
+    pub(crate) fn leave(&mut self) {
         for keys in ["\x1b", "q", "\x1b", "q", "\x1b", "q"] {
             // It may have ended with the key before.
             let _ = self.keys.write_all(keys.as_bytes());

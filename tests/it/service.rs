@@ -108,7 +108,7 @@ fn ready_is_told_when_the_port_is_open_and_a_commit_succeeded() {
     assert_eq!(serving.get("/readyz").unwrap().0, 200);
     ear.until("STATUS=0 deliveries kept");
     serving.post("zotlo", "events", &registration("a")).unwrap();
-    ear.until("STATUS=1 deliveries kept");
+    ear.until("STATUS=1 delivery kept");
     signal(&serving, "-TERM");
     let heard = ear.until("STOPPING=1");
     assert!(
@@ -213,7 +213,7 @@ fn a_watchdog_for_another_process_is_none_of_ours() {
     heard.extend(ear.until("STATUS=0 deliveries"));
     let serving = Serving::wait(child, home.port);
     serving.post("zotlo", "events", &registration("a")).unwrap();
-    heard.extend(ear.until("STATUS=1 deliveries"));
+    heard.extend(ear.until("STATUS=1 delivery"));
     assert!(
         !heard.iter().any(|told| told.contains("WATCHDOG")),
         "{heard:?}"

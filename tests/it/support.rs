@@ -7,6 +7,7 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use rusqlite::Connection;
+use rustix::process::{Pid, Signal, kill_process};
 use tempfile::TempDir;
 
 /// So long a test waits for something that should happen at once.
@@ -14,6 +15,47 @@ pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
 
 /// A path key that every test home uses.
 pub(crate) const PATH_KEY: &str = "k_testtesttesttesttesttesttest";
+
+/// Sends a signal to a child that has not been waited for.
+pub(crate) fn signal(child: &Child, signal: Signal) {
+    let pid = Pid::from_raw(i32::try_from(child.id()).unwrap()).unwrap();
+    kill_process(pid, signal).unwrap();
+}
+
+/// A disk of its own, in memory, gone when dropped.
+pub(crate) struct Disk(PathBuf);
+
+impl Disk {
+    /// One of `kib` at the new folder `path`; `None`, and a word about it, where this user may not mount one.
+    pub(crate) fn of(path: &Path, kib: usize) -> Option<Self> {
+        std::fs::create_dir(path).unwrap();
+        let mounted = Self::mount(&format!("size={kib}k"), path);
+        if !mounted {
+            eprintln!("skipped: this user may mount no disk of its own");
+        }
+        mounted.then(|| Self(path.to_owned()))
+    }
+
+    /// From here on nothing can be written to it.
+    pub(crate) fn close(&self) {
+        assert!(Self::mount("remount,ro", &self.0));
+    }
+
+    fn mount(options: &str, path: &Path) -> bool {
+        let mount = Command::new("mount")
+            .args(["-t", "tmpfs", "-o", options, "tmpfs"])
+            .arg(path)
+            .stderr(Stdio::null())
+            .status();
+        mount.is_ok_and(|status| status.success())
+    }
+}
+
+impl Drop for Disk {
+    fn drop(&mut self) {
+        Command::new("umount").arg(&self.0).status().ok();
+    }
+}
 
 /// A home directory with settings for all four providers.
 pub(crate) struct Home {
@@ -170,8 +212,7 @@ impl Serving {
 
     /// Asks it to stop and waits: its exit code.
     pub(crate) fn terminate(mut self) -> Option<i32> {
-        let pid = self.child.id().to_string();
-        Command::new("kill").args(["-TERM", &pid]).status().unwrap();
+        signal(&self.child, Signal::TERM);
         self.child.wait().unwrap().code()
     }
 

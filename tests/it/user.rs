@@ -9,6 +9,8 @@ use zip::ZipArchive;
 
 use crate::support::{Home, PATIENCE, Serving};
 
+mod faults;
+
 const READER: &str = "5f6c984c-20eb-4fec-8d6b-0bb042187271";
 
 fn agreement(name: &str, version: &str, last_seen: &str) -> Value {
@@ -23,7 +25,7 @@ fn agreement(name: &str, version: &str, last_seen: &str) -> Value {
     })
 }
 
-fn disclosed(agreed: bool, wording: &str, created_ms: i64) -> Value {
+pub(crate) fn disclosed(agreed: bool, wording: &str, created_ms: i64) -> Value {
     json!({
         "event": "cdr.completed", "cdrId": format!("cdr_{created_ms}"), "domain": "letters.example.org",
         "createdAt": created_ms, "customMetadata": {"email": "ada@example.org"},
@@ -32,7 +34,7 @@ fn disclosed(agreed: bool, wording: &str, created_ms: i64) -> Value {
     })
 }
 
-fn registered(email: &str, name: &str) -> Value {
+pub(crate) fn registered(email: &str, name: &str) -> Value {
     json!({
         "userName": "9012004499", "userId": format!("u-{email}"), "email": email, "name": name,
         "phoneNumber": "9012004499", "clientSpecificUserId": "40017755999",
@@ -40,7 +42,7 @@ fn registered(email: &str, name: &str) -> Value {
 }
 
 /// Posts `body`: the delivery's number.
-fn post(serving: &Serving, provider: &str, hook: &str, body: &Value) -> i64 {
+pub(crate) fn post(serving: &Serving, provider: &str, hook: &str, body: &Value) -> i64 {
     let (status, answer) = serving
         .post(provider, hook, body.to_string().as_bytes())
         .unwrap();
@@ -49,7 +51,7 @@ fn post(serving: &Serving, provider: &str, hook: &str, body: &Value) -> i64 {
     answer["seq"].as_i64().unwrap()
 }
 
-fn wait_until_folded(home: &Home) {
+pub(crate) fn wait_until_folded(home: &Home) {
     let deadline = std::time::Instant::now() + PATIENCE;
     let lag = "select (select max(seq) from deliveries) - value from meta where key = 'folded_seq'";
     while home.number(lag) > 0 {
@@ -58,23 +60,23 @@ fn wait_until_folded(home: &Home) {
     }
 }
 
-fn run(home: &Home, args: &[&str]) -> Output {
+pub(crate) fn run(home: &Home, args: &[&str]) -> Output {
     home.command(args)
         .current_dir(home.path())
         .output()
         .unwrap()
 }
 
-fn code(home: &Home, args: &[&str]) -> Option<i32> {
+pub(crate) fn code(home: &Home, args: &[&str]) -> Option<i32> {
     run(home, args).status.code()
 }
 
-fn said(output: &Output) -> String {
+pub(crate) fn said(output: &Output) -> String {
     String::from_utf8_lossy(&output.stderr).into_owned()
 }
 
 /// What `prove --json` says of one consent at a time.
-fn proved(home: &Home, who: &str, purpose: &str, at: &str) -> Value {
+pub(crate) fn proved(home: &Home, who: &str, purpose: &str, at: &str) -> Value {
     let output = run(home, &["prove", who, purpose, "--at", at, "--json"]);
     assert_eq!(output.status.code(), Some(0), "{}", said(&output));
     let all: Vec<Value> = serde_json::from_slice(&output.stdout).unwrap();
@@ -248,7 +250,7 @@ fn a_body_or_a_link_that_was_changed_proves_nothing() {
     }
 }
 
-fn unzipped(path: &Path) -> std::collections::BTreeMap<String, Vec<u8>> {
+pub(crate) fn unzipped(path: &Path) -> std::collections::BTreeMap<String, Vec<u8>> {
     let mut zip = ZipArchive::new(std::fs::File::open(path).unwrap()).unwrap();
     (0..zip.len())
         .map(|place| {

@@ -259,6 +259,21 @@ fn cut_off(path: &Path) {
     file.set_len(4096 * 3 + 17).unwrap();
 }
 
+fn zeros(path: &Path) {
+    let bytes = fs::metadata(path).unwrap().len();
+    fs::write(path, vec![0; usize::try_from(bytes).unwrap()]).unwrap();
+}
+
+fn header(path: &Path) {
+    let file = fs::OpenOptions::new().write(true).open(path).unwrap();
+    file.write_all_at(&[0xa5; 40], 16).unwrap();
+}
+
+fn page_size(path: &Path) {
+    let file = fs::OpenOptions::new().write(true).open(path).unwrap();
+    file.write_all_at(&[0, 7], 16).unwrap();
+}
+
 const BAD: &[Bad] = &[
     (
         "absent",
@@ -281,6 +296,9 @@ const BAD: &[Bad] = &[
     ("foreign", foreign, 1, "is not a subledger database"),
     ("newer", newer, 1, "newer subledger"),
     ("cut off", cut_off, 1, ""),
+    ("zeros", zeros, 1, "is not a subledger database"),
+    ("a damaged header", header, 1, ""),
+    ("a page size of nobody", page_size, 1, ""),
 ];
 
 #[test]
@@ -412,6 +430,25 @@ const TAMPERED: &[(&str, &str)] = &[
         "update users set email = 'forged@example.org' where id = (select min(id) from users)",
     ),
 ];
+
+#[test]
+fn what_is_left_of_the_erased_must_not_contradict_itself() {
+    let home = home();
+    for changed in [
+        "type = 'user.registered'",
+        "day = '2020-02-02'",
+        "readers = 1",
+    ] {
+        let whole = fs::read(home.ledger()).unwrap();
+        let sql = format!("update residue set {changed} where what = 'subscription'");
+        assert!(home.open().execute(&sql, []).unwrap() > 0);
+        let (code, stdout, _) = says(&home, &["verify", "--deliveries"]);
+        assert_eq!(code, Some(1), "{changed}: {stdout}");
+        assert!(stdout.contains("what is left of it"), "{stdout}");
+        fs::write(home.ledger(), whole).unwrap();
+    }
+    assert_eq!(says(&home, &["verify"]).0, Some(0));
+}
 
 #[test]
 fn whatever_is_tampered_with_is_found_and_mended() {

@@ -3,10 +3,12 @@
 use std::path::{Path, PathBuf};
 
 use crate::cli::doctor::{Findings, Level};
+use crate::domain::count::in_words;
 use crate::domain::size;
 use crate::domain::time::{Timestamp, span};
 use crate::store::query::{Growth, Reader};
 use crate::store::upkeep::retention::{Pruned, Retention};
+use crate::store::upkeep::room;
 
 /// With fewer days left the disk must be seen to now.
 const DAYS_BAD: u64 = 7;
@@ -34,13 +36,13 @@ pub(super) fn look(database: &Path, reader: &Reader, now: Timestamp, findings: &
         format!("in {days} days")
     };
     let says = format!(
-        "about {} a day: {recent} deliveries {since}",
-        size::in_words(a_day)
+        "about {} a day: {} {since}",
+        size::in_words(a_day),
+        in_words(recent, "delivery", "deliveries")
     );
     findings.add("growth", Level::Ok, says);
     let dir = database.parent().unwrap_or(Path::new("/"));
-    if let Ok(disk) = rustix::fs::statvfs(dir) {
-        let free = disk.f_bavail.saturating_mul(disk.f_frsize);
+    if let Some(free) = room::free_bytes(dir) {
         let (level, says) = lasts(free, a_day);
         findings.add("disk lasts", level, says);
     }
@@ -95,7 +97,8 @@ fn lasts(free: u64, a_day: u64) -> (Level, String) {
     let says = if days > DAYS_MANY {
         "more than ten years at this rate".to_owned()
     } else {
-        format!("{days} days at this rate, if nothing else writes to it")
+        let days = in_words(days, "day", "days");
+        format!("{days} at this rate, if nothing else writes to it")
     };
     match days {
         0..DAYS_BAD => (Level::Bad, says + ": make room now"),

@@ -20,6 +20,7 @@ use crate::cli::links::tail;
 use crate::cli::out::Out;
 use crate::cli::running;
 use crate::config::Settings;
+use crate::domain::count::in_words;
 use crate::domain::delivery::MAIN_ACCOUNT;
 use crate::domain::page::{Cell, List};
 use crate::domain::time::{DAY_MS, Timestamp};
@@ -259,13 +260,12 @@ fn validity(until: Option<Timestamp>, now: Timestamp) -> (Level, String) {
         return (Level::Ok, "valid".to_owned());
     };
     let left_ms = until.ms() - now.ms();
-    let days = left_ms / DAY_MS;
+    let days = in_words(left_ms / DAY_MS, "day", "days");
     if left_ms < RENEWAL_MS {
-        let says =
-            format!("valid until {until}, {days} days: see why the proxy has not renewed it");
+        let says = format!("valid until {until}, {days}: see why the proxy has not renewed it");
         (Level::Note, says)
     } else {
-        (Level::Ok, format!("valid until {until}, {days} days"))
+        (Level::Ok, format!("valid until {until}, {days}"))
     }
 }
 
@@ -656,7 +656,7 @@ fn sameness(sent: &[u8], kept: &[u8], seq: i64) -> (Level, String) {
     }
     let same = sent.iter().zip(kept).take_while(|(a, b)| a == b).count();
     let says = format!(
-        "changed on the way: {bytes} bytes were sent, {} kept, the first difference after {same}; signatures cannot \
+        "changed on the way: of {bytes} bytes sent {} were kept, the first difference after {same}; signatures cannot \
          hold. Have the proxy pass bodies on as they are",
         kept.len()
     );
@@ -704,7 +704,7 @@ mod tests {
         let (level, says) = sameness(&sent, &sent[..9_000], 1);
         assert_eq!(level, Level::Bad);
         assert!(
-            says.contains("9000 kept, the first difference after 9000"),
+            says.contains("9000 were kept, the first difference after 9000"),
             "{says}"
         );
         let (level, says) = sameness(&sent, &odd_body().unwrap(), 7);

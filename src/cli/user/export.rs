@@ -18,6 +18,7 @@ use crate::cli::failure::Failure;
 use crate::cli::interrupt;
 use crate::cli::out::Out;
 use crate::cli::user::{Check, Held, data, find, page, whom};
+use crate::domain::count::in_words;
 use crate::store::query::Reader;
 
 const README: &str = "\
@@ -48,8 +49,12 @@ pub(super) fn run(
     let held = find(&reader, who, status.last_seq, &mut check)?;
     if status.folded_seq < status.last_seq {
         out.say(format!(
-            "{} deliveries are still to be read: export again when `subledger status` says none",
-            status.last_seq - status.folded_seq
+            "{} still to be read: export again when `subledger status` says none",
+            in_words(
+                status.last_seq - status.folded_seq,
+                "delivery is",
+                "deliveries are"
+            )
         ))?;
     }
     let named = path.map_or_else(
@@ -90,7 +95,8 @@ fn tell(held: &Held, path: &Path, out: &mut Out) -> Result<()> {
     let left_out = held.deliveries.iter().filter(|kept| kept.others).count();
     if left_out > 0 {
         out.say(format!(
-            "{left_out} bodies are left out, as they name other readers too: `subledger show SEQ` shows them"
+            "{} left out, for naming other readers too: `subledger show SEQ` shows what it holds",
+            in_words(left_out, "body is", "bodies are")
         ))?;
     }
     if !held.too_short.is_empty() {

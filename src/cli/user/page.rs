@@ -24,9 +24,9 @@ const HEAD: &str = r#"<!doctype html>
 body { font: 15px/1.45 system-ui, sans-serif; color: #1b1b1b; background: #fff; max-width: 72rem; margin: 2rem auto; padding: 0 1rem; }
 h1 { font-size: 1.5rem; } h2 { margin-top: 2.5rem; border-bottom: 2px solid #888; } h3 { margin-bottom: .3rem; }
 dl { display: grid; grid-template-columns: max-content 1fr; gap: .15rem 1rem; } dt { color: #555; } dd { margin: 0; overflow-wrap: anywhere; }
-table { border-collapse: collapse; width: 100%; font-size: .85rem; } th, td { text-align: left; vertical-align: top; padding: .2rem .5rem; border-bottom: 1px solid #ccc; overflow-wrap: anywhere; }
+table { border-collapse: collapse; width: 100%; font-size: .85rem; } th, td { text-align: left; vertical-align: top; padding: .2rem .5rem; border-bottom: 1px solid #ccc; } th { white-space: nowrap; } td { overflow-wrap: anywhere; min-width: 4rem; }
 div { overflow-x: auto; } li { overflow-wrap: anywhere; } .note { color: #555; }
-@media print { body { max-width: none; margin: 0; font-size: 11px; } h2, h3 { break-after: avoid; } tr { break-inside: avoid; } a { color: inherit; } }
+@media print { @page { margin: 12mm; } th { white-space: normal; hyphens: auto; } td { min-width: 3rem; } body { max-width: none; margin: 0; font-size: 11px; } h2, h3 { break-after: avoid; } tr { break-inside: avoid; } a { color: inherit; } }
 </style></head><body>
 "#;
 
@@ -99,7 +99,7 @@ fn one_reader(
         let heads = heads(List::Users);
         for (place, head) in heads.iter().enumerate() {
             let value = shown(&heads, place, &user.row.cells, zone);
-            if !value.is_empty() && head.name != "id" {
+            if !value.is_empty() && !matches!(head.name.as_str(), "id" | "who") {
                 term(&head.title, &value, out)?;
             }
         }
@@ -158,7 +158,11 @@ fn table(
 
 fn is_told(head: &Head) -> bool {
     let name = head.name.as_str();
-    head.priority > 0 && !matches!(name, "provider" | "account" | "user_id" | "email" | "name")
+    head.priority > 0
+        && !matches!(
+            name,
+            "provider" | "account" | "user_id" | "email" | "name" | "who"
+        )
         || matches!(name, "seq" | "version" | "evidence" | "method")
 }
 

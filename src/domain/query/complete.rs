@@ -1,10 +1,13 @@
 //! Offers for the term at the caret.
 
 use crate::domain::event::EventType;
-use crate::domain::query::{Is, Key, Words, folded, value_text};
+use crate::domain::query::{Is, Key, Words, folded, literal_text, value_text};
 
 /// So many offers at most.
 const OFFERS_MAX: usize = 50;
+
+/// From so many characters on, values are offered that hold them anywhere.
+const HOLDS_MIN: usize = 2;
 
 const TIMES: &[&str] = &[
     "today",
@@ -22,11 +25,16 @@ const TIMES: &[&str] = &[
     "sun",
 ];
 
-/// What the term that ends at byte `caret` of `text` may become: whole terms, the likeliest first. A term begins
-/// after the last space or parenthesis outside quotes; a leading `-` is kept.
+/// Where the term that ends at byte `caret` of `text` begins: after the last space or parenthesis outside quotes.
+pub fn term_start(text: &str, caret: usize) -> usize {
+    start_in(text.get(..caret).unwrap_or(text))
+}
+
+/// What the term that ends at byte `caret` of `text` may become: whole terms, the likeliest first. A leading `-` is
+/// kept. Values that begin as typed stand before those that hold what was typed.
 pub fn completions(text: &str, caret: usize, words: &Words<'_>) -> Vec<String> {
-    let head = text.get(..caret.min(text.len())).unwrap_or(text);
-    let term = &head[term_start(head)..];
+    let head = text.get(..caret).unwrap_or(text);
+    let term = &head[start_in(head)..];
     let (sign, term) = match term.strip_prefix('-') {
         Some(rest) => ("-", rest),
         None => ("", term),
@@ -46,7 +54,7 @@ pub fn completions(text: &str, caret: usize, words: &Words<'_>) -> Vec<String> {
         .collect()
 }
 
-fn term_start(head: &str) -> usize {
+fn start_in(head: &str) -> usize {
     let mut start = 0;
     let mut in_quotes = false;
     let mut escaped = false;
@@ -82,11 +90,18 @@ fn values_of(key: Key, values: &str, words: &Words<'_>) -> Vec<String> {
         None => ("", values),
     };
     let begun = folded(begun.trim_start_matches('"'));
-    candidates(key, words)
+    let (first, rest): (Vec<_>, Vec<_>) = candidates(key, words)
         .into_iter()
-        .filter(|value| folded(value).starts_with(&begun))
-        .map(|value| format!("{key}:{done}{}", value_text(&value)))
-        .collect()
+        .partition(|value| folded(value).starts_with(&begun));
+    let holding = rest
+        .into_iter()
+        .filter(|value| begun.chars().count() >= HOLDS_MIN && folded(value).contains(&begun));
+    let whole = |value: String| match key {
+        // A star in a stored value is a star.
+        Key::Plan | Key::Purpose => format!("{key}:{done}{}", literal_text(&value)),
+        _ => format!("{key}:{done}{}", value_text(&value)),
+    };
+    first.into_iter().chain(holding).map(whole).collect()
 }
 
 fn candidates(key: Key, words: &Words<'_>) -> Vec<String> {

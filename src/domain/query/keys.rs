@@ -202,6 +202,49 @@ impl Key {
             .filter(move |key| key.lists().contains(&list))
     }
 
+    /// What it filters by, in a few words for whoever chooses a key.
+    pub const fn help(self) -> &'static str {
+        match self {
+            Self::Provider => "who sent it",
+            Self::Account => "which of your accounts",
+            Self::App => "app, client or domain",
+            Self::Type => "what happened: cancel, refund, payment",
+            Self::Status => "how it stands",
+            Self::User => "a reader's id",
+            Self::Email => "an e-mail, or part of one",
+            Self::Phone => "digits of a phone number",
+            Self::Name => "part of a name",
+            Self::Id => "any id of the row",
+            Self::Plan => "the plan; * stands for any text",
+            Self::Currency => "TRY, EUR",
+            Self::Country => "the reader's country",
+            Self::Purpose => "what the consent is for",
+            Self::Kind => "which kind",
+            Self::Consent => "given, withdrawn, refused, expired",
+            Self::State => "the state that it took",
+            Self::Reason => "part of the reason",
+            Self::Code => "the provider's code of the reason",
+            Self::Actor => "who cancelled",
+            Self::Hook => "the last word of the link",
+            Self::Outcome => "stored, duplicate, quarantined, rejected",
+            Self::Origin => "live, import, admitted, demo",
+            Self::Proof => "what proves the address",
+            Self::Seq => "the delivery's number: 120, >500, 10..20",
+            Self::Amount => "money: 100, >=100, <0, 10..20",
+            Self::Price => "price: 100, >=100, 10..20",
+            Self::At => "when: yesterday, mon, 2026-11, 7d..",
+            Self::Day => "the day: today, mon, 2026-11-20",
+            Self::Since => "not before: 7d, 24h, mon, last-review",
+            Self::Until => "not after: yesterday, 2026-11-20",
+            Self::Received => "when it arrived",
+            Self::Registered => "when the reader registered",
+            Self::Started => "when it started",
+            Self::Ended => "when it was over",
+            Self::Ends => "when access runs out: 7d, 30d",
+            Self::Is => "new, test and other words",
+        }
+    }
+
     /// The words that it takes on `list`, where there are no others.
     pub fn words(self, list: List) -> Option<&'static [&'static str]> {
         Some(match (self, list) {

@@ -24,7 +24,7 @@ use crate::domain::event::EventType;
 use crate::domain::page::List;
 use crate::domain::time::{Timestamp, Zone};
 
-pub use complete::completions;
+pub use complete::{completions, term_start};
 pub use keys::{Is, Key};
 pub use times::{Moment, moment};
 
@@ -211,6 +211,16 @@ impl Query {
         });
         Self {
             root: parse::flat(kept.cloned().collect(), true),
+        }
+    }
+
+    /// This query without the part at this place of `parts`.
+    #[must_use]
+    pub fn without_part(&self, place: usize) -> Self {
+        let kept = self.parts().iter().enumerate();
+        let kept = kept.filter(|(at, _)| *at != place);
+        Self {
+            root: parse::flat(kept.map(|(_, part)| part.clone()).collect(), true),
         }
     }
 

@@ -59,12 +59,12 @@ select seq, n, 'event', ?3, provider, account, type, day, plan, amount_minor, cu
 from events where id >= ?1 and id < ?2 and test = 0
 on conflict do nothing";
 
-/// Who registered by an event of it.
+/// Who registered by an event of it; the plus keeps all other registrations out of the search.
 const READERS: &str = "\
 insert into residue (seq, n, what, why, provider, account, type, day)
 select e.seq, e.n, 'reader', ?3, e.provider, e.account, e.type, e.day
 from events e cross join users u on u.id = e.users_id
-where e.id >= ?1 and e.id < ?2 and e.test = 0 and e.type = 'user.registered' and e.at = u.registered_at and u.test = 0
+where e.id >= ?1 and e.id < ?2 and e.test = 0 and +e.type = 'user.registered' and e.at = u.registered_at and u.test = 0
   and not exists (
     select 1 from events f indexed by events_users
     where f.users_id = e.users_id and f.type = e.type and f.at = e.at and f.test = 0 and f.id < e.id)
@@ -317,7 +317,8 @@ pub(super) fn stand_in(conn: &Connection, zone: Zone, after: i64, to: i64) -> Re
 const EVENT: &str = "\
 insert into events (id, seq, n, provider, account, app, type, provider_type, at, day, occurred_at_source, received_at,
   subscription_id, plan, amount_minor, currency, exponent, amount, test, data)
-values (?1, ?2, ?3, ?4, ?5, '', ?6, ?7, ?8, ?9, 'none', ?8, ?10, ?11, ?12, ?13, ?14, ?15, 0, '{\"erased\":true}')";
+values (?1, ?2, ?3, ?4, ?5, '', ?6, ?7, ?8, ?9, 'none', ?8, ?10, ?11, ?12, ?13, ?14, ?15, 0, '{\"erased\":true}')
+on conflict do nothing";
 
 const PAYMENT: &str = "\
 insert into payments (id, seq, provider, account, payment_id, at, day, kind, amount_minor, currency, exponent, amount,
@@ -343,12 +344,14 @@ on conflict do nothing";
 const SPELL: &str = "\
 insert into cancellations (id, seq, provider, account, subscription_id, plan, cancelled_at, day, reason, code, actor,
   matched, reactivated_at, test)
-values (?1, ?2, ?3, ?4, 'erased:' || ?5, ?6, ?7, ?8, ?9, ?10, ?11, 'none', ?12, 0)";
+values (?1, ?2, ?3, ?4, 'erased:' || ?5, ?6, ?7, ?8, ?9, ?10, ?11, 'none', ?12, 0)
+on conflict do nothing";
 
 const CHANGE: &str = "\
 insert into consent_changes (id, seq, at, day, provider, account, app, user_id, kind, purpose, before_state,
   after_state, test)
-values (?1, ?2, ?3, ?4, ?5, ?6, '', 'erased:' || ?7, ?8, ?9, ?10, ?11, 0)";
+values (?1, ?2, ?3, ?4, ?5, ?6, '', 'erased:' || ?7, ?8, ?9, ?10, ?11, 0)
+on conflict do nothing";
 
 impl Residue {
     fn store(&self, conn: &Connection, zone: Zone) -> Result<(), Error> {
@@ -374,7 +377,7 @@ impl Residue {
     fn store_event(&self, conn: &Connection, id: i64, at: &str) -> Result<(), Error> {
         // The subscription that began with it finds it again.
         let subscription = self.subscribed.then(|| format!("erased:{id}"));
-        conn.prepare_cached(EVENT)?.execute(params![
+        let rows = conn.prepare_cached(EVENT)?.execute(params![
             id,
             self.seq,
             self.n,
@@ -391,6 +394,10 @@ impl Residue {
             self.exponent,
             self.amount(),
         ])?;
+        // An erasure that goes on in a restored copy finds what was folded there.
+        if rows == 0 {
+            return Ok(());
+        }
         self.store_payment(conn, id, at)?;
         conn.prepare_cached(DAY)?.execute(params![
             self.day,

@@ -82,7 +82,7 @@ fn expr(column: &Column) -> String {
         return "(select f.received_at from deliveries f where f.seq = r.duplicate_of)".to_owned();
     }
     if column.name == PRUNED.name {
-        return "(select 1 from pruned p where p.seq = r.seq)".to_owned();
+        return "iif(r.body is null and r.erased_at is null, 1, null)".to_owned();
     }
     format!("r.{}", column.name)
 }

@@ -7,10 +7,12 @@ use rusqlite::types::ValueRef;
 use crate::domain::query::folded;
 use crate::domain::time::{Timestamp, Zone};
 use crate::store::Error;
+use crate::store::query::looked::SharedLooked;
 
 /// Adds them to `conn`: `holds(needle, text...)`, `resembles(pattern, text)`, `digits_hold(digits, text)`,
-/// `local_day(time)`. Needle and pattern are folded already. All but the last give 0 or 1, 0 for null.
-pub(super) fn add(conn: &Connection, zone: Zone) -> Result<(), Error> {
+/// `local_day(time)`. Needle and pattern are folded already. All but the last give 0 or 1, 0 for null. And
+/// `looked(branch, time)`, which is 1 and notes how far a page has come.
+pub(super) fn add(conn: &Connection, zone: Zone, looked: &SharedLooked) -> Result<(), Error> {
     let flags = FunctionFlags::SQLITE_UTF8 | FunctionFlags::SQLITE_DETERMINISTIC;
     conn.create_scalar_function("holds", -1, flags, |ctx| {
         let needle = text(ctx, 0).unwrap_or_default();
@@ -28,6 +30,13 @@ pub(super) fn add(conn: &Connection, zone: Zone) -> Result<(), Error> {
         Ok(text(ctx, 0)
             .and_then(Timestamp::parse)
             .map(|at| at.day(zone)))
+    })?;
+    let looked = SharedLooked::clone(looked);
+    // Not deterministic: it is called for every row.
+    conn.create_scalar_function("looked", 2, FunctionFlags::SQLITE_UTF8, move |ctx| {
+        let branch: i64 = ctx.get(0)?;
+        looked.note(branch.unsigned_abs(), text(ctx, 1));
+        Ok(true)
     })?;
     Ok(())
 }

@@ -11,11 +11,14 @@ mod figures;
 mod filter;
 mod functions;
 mod lists;
+mod looked;
 mod open;
 mod plan;
 pub mod reader;
+mod search;
 mod sql;
 mod status;
+pub(crate) mod views;
 mod vocabulary;
 pub mod who;
 
@@ -37,11 +40,17 @@ pub use detail::{Alias, Detail, RejectedDetail, UserDetail};
 pub use export::{Stretch, exported};
 pub(crate) use filter::ENDED_AT;
 pub use lists::columns;
+pub use looked::{Looked, Progress};
+pub use search::Found;
 pub use sql::{EachRow, SqlOutcome};
 pub use status::{Checked, Connection as Connected, Growth, Lost, Quiet, Refusals, Status};
 
+pub use views::View;
+
 pub use crate::store::project::standing::{AtTime, Consent, Standing, Turn};
 
+use lists::Source;
+use looked::SharedLooked;
 use plan::{Statement, Values};
 use vocabulary::Plans;
 
@@ -54,6 +63,7 @@ pub struct Reader {
     schema: i64,
     zone: Zone,
     plans: RefCell<Plans>,
+    looked: SharedLooked,
 }
 
 impl std::fmt::Debug for Reader {
@@ -69,19 +79,26 @@ impl Reader {
     /// file is not touched.
     pub fn open(path: &Path) -> Result<Self, Error> {
         let (conn, schema, zone) = open::open(path)?;
-        functions::add(&conn, zone)?;
+        let looked = SharedLooked::default();
+        functions::add(&conn, zone, &looked)?;
         Ok(Self {
             conn: RefCell::new(conn),
             path: path.to_owned(),
             schema,
             zone,
             plans: RefCell::default(),
+            looked,
         })
     }
 
     /// Stops whatever statement runs, from any thread: it ends with `Error::Interrupted`.
     pub fn interrupt(&self) -> rusqlite::InterruptHandle {
         self.conn.borrow().get_interrupt_handle()
+    }
+
+    /// How far the page that is being read has come, for whoever waits on another thread.
+    pub fn looked(&self) -> std::sync::Arc<Looked> {
+        SharedLooked::clone(&self.looked)
     }
 
     /// Reads with the connection itself; for files of the store that keep their SQL beside what they write.
@@ -161,6 +178,9 @@ impl Reader {
         light: bool,
     ) -> Result<Page, Error> {
         let statement = plan::page(self, list, query, cursor, limit.saturating_add(1), light)?;
+        if !query.is_empty() {
+            self.begin_looking(list, cursor, statement.branches)?;
+        }
         let mut rows = self.rows(&statement)?;
         let more = rows.len() > limit;
         rows.truncate(limit);
@@ -183,6 +203,36 @@ impl Reader {
             more_before,
             more_after: more,
         })
+    }
+
+    /// Notes from where to where a page of so many `branches` may have to look.
+    fn begin_looking(&self, list: List, cursor: &Cursor, branches: usize) -> Result<(), Error> {
+        let edge = |which: &str| -> Result<Option<String>, Error> {
+            let source = Source::of(list)[0];
+            let (sort, table) = (source.sort(), source.table());
+            let mut found = None;
+            self.each(
+                &format!("select {which}({sort}) from {table} r"),
+                &[],
+                |row| {
+                    found = row.get(0)?;
+                    Ok(())
+                },
+            )?;
+            Ok(found)
+        };
+        let (ahead, behind) = if plan::backward(cursor) {
+            ("max", "min")
+        } else {
+            ("min", "max")
+        };
+        let from = match cursor {
+            Cursor::First | Cursor::Last => edge(behind)?,
+            Cursor::After(key) | Cursor::Before(key) | Cursor::From(key) => Some(key.sort.clone()),
+            Cursor::At(at) => Some(at.clone()),
+        };
+        self.looked.begin(branches, from, edge(ahead)?);
+        Ok(())
     }
 
     /// The steps by which SQLite would read that page, one each.

@@ -59,6 +59,8 @@ struct Entry {
 pub(super) struct Statement {
     pub(super) sql: String,
     pub(super) bound: Bound,
+    /// How many branches are read, one after the other.
+    pub(super) branches: usize,
 }
 
 /// What a page is read by: forward from the newest, or backward.
@@ -75,7 +77,7 @@ pub(super) fn page(
     let order = if backward(cursor) { "asc" } else { "desc" };
     let most = bound.add(i64::try_from(limit).unwrap_or(i64::MAX));
     let mut branches = Vec::new();
-    for entry in &entries {
+    for (number, entry) in entries.iter().enumerate() {
         let sort = entry.source.sort();
         let id = entry.source.id();
         let place = place(&mut bound, entry.source, cursor);
@@ -92,7 +94,7 @@ pub(super) fn page(
         branches.push(format!(
             "select * from (select {sort} as sort, {shown} as id from {}{place} \
              order by {sort} {order}, {id} {ties} limit {most})",
-            from_where(entry),
+            from_where(entry, &looks(query, entry, number)),
         ));
     }
     let rows = match &branches[..] {
@@ -107,7 +109,19 @@ pub(super) fn page(
         "with k(sort, id) as materialized ({rows}) {} order by k.sort {order}, k.id {order}",
         projection(list, light)
     );
-    Ok(Statement { sql, bound })
+    Ok(Statement {
+        sql,
+        bound,
+        branches: branches.len(),
+    })
+}
+
+/// What notes how far a branch has come; nothing where every row is wanted.
+fn looks(query: &Query, entry: &Entry, number: usize) -> String {
+    if query.is_empty() {
+        return String::new();
+    }
+    format!("looked({number}, {}) and ", entry.source.sort())
 }
 
 /// Whether rows come oldest first, to be turned round.
@@ -141,7 +155,7 @@ fn place(bound: &mut Bound, source: Source, cursor: &Cursor) -> String {
     }
 }
 
-fn from_where(entry: &Entry) -> String {
+fn from_where(entry: &Entry, looks: &str) -> String {
     let Entry {
         source,
         branch,
@@ -152,7 +166,7 @@ fn from_where(entry: &Entry) -> String {
         .as_ref()
         .map_or_else(String::new, |by| format!("{by} and "));
     format!(
-        "{}{} r {} where {by}{condition}",
+        "{}{} r {} where {looks}{by}{condition}",
         branch.before,
         source.table(),
         branch.hint
@@ -187,7 +201,7 @@ pub(super) fn scan(
             format!(
                 "select * from (select {id}{} as value from {} limit {most})",
                 expr(entry.source),
-                from_where(entry)
+                from_where(entry, "")
             )
         })
         .collect();
@@ -196,7 +210,11 @@ pub(super) fn scan(
         [one] => format!("select value from ({one})"),
         many => format!("select value from ({}) limit {most}", many.join(" union ")),
     };
-    Ok(Statement { sql, bound })
+    Ok(Statement {
+        sql,
+        bound,
+        branches: branches.len(),
+    })
 }
 
 fn entries(

@@ -5,6 +5,7 @@ use rusqlite::types::Value as Sql;
 use serde::Serialize;
 
 use crate::domain::credential::{self, Came};
+use crate::domain::mask::Mask;
 use crate::domain::time::{DAY_MS, MINUTE_MS, SECOND_MS, Timestamp};
 use crate::store::Error;
 use crate::store::query::Reader;
@@ -25,6 +26,9 @@ const GAP_MS_MIN: i64 = 10 * MINUTE_MS;
 const GAP_MS_FLOOR: i64 = MINUTE_MS;
 /// So many tests and imported deliveries in a row are passed over in search of one that the provider sent.
 const PASSED_MAX: i64 = 20_000;
+
+/// `demo` made this ledger.
+const MADE_UP: &str = "select exists (select 1 from deliveries where seq = 1 and origin = 'demo')";
 
 /// What the header of every screen says.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -205,7 +209,7 @@ impl Reader {
             )?,
             quarantined: number(
                 "select count(*) from deliveries indexed by deliveries_odd \
-                 where outcome <> 'stored' and outcome = 'quarantined'",
+                 where outcome <> 'stored' and outcome = 'quarantined' and erased_at is null",
             )?,
             rejected: number("select count(*) from rejected")?,
             lost: self
@@ -358,6 +362,20 @@ impl Reader {
         let key = meta(&self.conn.borrow(), "fingerprint_key")?;
         key.and_then(|text| unhex(&text))
             .ok_or_else(|| Error::Refused("the ledger's fingerprint key is missing".to_owned()))
+    }
+
+    /// What masks personal data of this ledger. A made-up one has nobody to mask: there it is the same every time.
+    pub fn mask(&self) -> Result<Mask, Error> {
+        let conn = self.conn.borrow();
+        let made_up = conn
+            .prepare_cached(MADE_UP)?
+            .query_row([], |row| row.get::<_, bool>(0))?;
+        drop(conn);
+        Ok(if made_up {
+            Mask::default()
+        } else {
+            Mask::new(self.fingerprint_key()?)
+        })
     }
 
     fn refusals(&self, who: &[Sql]) -> Result<Vec<Refusals>, Error> {

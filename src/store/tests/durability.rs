@@ -217,7 +217,7 @@ fn a_full_disk_says_no_loses_nothing_and_recovers() {
     let large = format!("id:2 {}", "x".repeat(100_000));
     assert!(matches!(
         ledger.try_send(delivery(&large, 1)),
-        Err(Error::Unwritable(_))
+        Err(Error::Full(_))
     ));
     assert!(ledger.store().writer().health().failing.is_some());
     ledger

@@ -158,7 +158,7 @@ fn a_full_disk_in_the_middle_of_a_step_leaves_the_old_ledger() {
     let Error::NotUpgraded { cause, .. } = &error else {
         panic!("{error}");
     };
-    assert!(matches!(**cause, Error::Unwritable(_)), "{error}");
+    assert!(matches!(**cause, Error::Full(_)), "{error}");
     assert_eq!(version(&ledger.path), SCHEMA_VERSION);
     assert!(beside_ledger(&ledger).is_empty());
 }

@@ -301,7 +301,13 @@ fn verify_never_panics_on_a_damaged_file() {
 fn reviews_and_saved_filters_are_kept_outside_the_chain() {
     let ledger = Ledger::new();
     ledger.post("id:1 a", 0);
-    ledger.run(Task::MarkReviewed { seq: 99 }).unwrap();
+    // Nobody can have seen what is not here: it would hide what comes next.
+    for seq in [2, i64::MAX, -1, i64::MIN] {
+        let refused = ledger.run(Task::MarkReviewed { seq });
+        assert!(matches!(refused, Err(Error::Refused(why)) if why.contains("the last is 1")));
+    }
+    assert_eq!(ledger.text("select count(*) from reviews"), "0");
+    ledger.run(Task::MarkReviewed { seq: 1 }).unwrap();
     assert_eq!(ledger.text("select seq from reviews"), "1");
     ledger.run(Task::UndoReview).unwrap();
     assert!(matches!(

@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::domain::count::word;
 use crate::domain::delivery::MAIN_ACCOUNT;
 use crate::domain::page::List;
 use crate::domain::query::{Key, literal_text, value_text};
@@ -275,7 +276,7 @@ fn turned_away(review: &Review<'_>, outside: &Outside, out: &mut Vec<Need>) -> R
         );
         let count = review.count(list, &query)?;
         let since = clock(&first, review);
-        let noun = plural(count, "webhook", "webhooks");
+        let noun = word(count, "webhook", "webhooks");
         let name = outside.name(&provider, "");
         out.push(Need {
             rule: Rule::TurnedAway,
@@ -307,7 +308,7 @@ fn counted(review: &Review<'_>, out: &mut Vec<Need>) -> Result<(), Error> {
                 rule: rule.rule,
                 provider: None,
                 account: None,
-                sentence: format!("{count} {}", plural(count, rule.one, rule.many)),
+                sentence: format!("{count} {}", word(count, rule.one, rule.many)),
                 count,
                 list: Some(rule.list),
                 query: Some(rule.query),
@@ -332,7 +333,7 @@ fn rules(review: &Review<'_>) -> Vec<Counted> {
         rule(
             Rule::Quarantined,
             List::Deliveries,
-            "is:quarantined -is:test".to_owned(),
+            "is:quarantined -is:erased -is:test".to_owned(),
             "webhook is kept and not understood",
             "webhooks are kept and not understood",
         ),
@@ -449,10 +450,6 @@ fn clock(at: &str, review: &Review<'_>) -> String {
         "%-d %b %H:%M"
     };
     local.format(form).to_string()
-}
-
-const fn plural<'a>(count: u64, one: &'a str, many: &'a str) -> &'a str {
-    if count == 1 { one } else { many }
 }
 
 #[cfg(test)]

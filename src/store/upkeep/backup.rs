@@ -244,7 +244,7 @@ pub struct Night<'a> {
 impl Night<'_> {
     /// Makes the copy, then removes the oldest ones beyond those to keep.
     pub fn make(&self, watch: &mut Watch<'_>) -> Result<Made, Error> {
-        self.check_dir()?;
+        fits(self.dir, self.ledger)?;
         let file = self.dir.join(file_name(self.now, self.zone));
         let ours = Reader::open(self.ledger)?.ledger_id()?;
         if file.symlink_metadata().is_ok() && ledger_of(&file) != Some(ours.clone()) {
@@ -259,29 +259,6 @@ impl Night<'_> {
             tracing::warn!("old backups stay: {error}");
         }
         Ok(made)
-    }
-
-    fn check_dir(&self) -> Result<(), Error> {
-        let refused = |says: &str| Error::Refused(format!("{} {says}", self.dir.display()));
-        let there = match fs::metadata(self.dir) {
-            Ok(there) => there,
-            // It is not made: under a disk that is not mounted, the copies would fill the wrong one.
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                return Err(refused("is not there: make the folder, or mount its disk"));
-            }
-            Err(source) => return Err(io_error(self.dir, source)),
-        };
-        if !there.is_dir() {
-            return Err(refused("is no folder: name one under [backup]"));
-        }
-        let own = folder(self.ledger);
-        let own = fs::metadata(&own).map_err(|source| io_error(&own, source))?;
-        if (own.dev(), own.ino()) == (there.dev(), there.ino()) {
-            return Err(refused(
-                "is the ledger's own folder: name another under [backup], best on another disk",
-            ));
-        }
-        Ok(())
     }
 
     /// Removes the oldest backups of this ledger, and what crashes left of unfinished ones.
@@ -310,6 +287,30 @@ impl Night<'_> {
         }
         Ok(())
     }
+}
+
+/// Whether copies of `ledger` can be kept in the folder `dir`; the error says what to do.
+pub fn fits(dir: &Path, ledger: &Path) -> Result<(), Error> {
+    let refused = |says: &str| Error::Refused(format!("{} {says}", dir.display()));
+    let there = match fs::metadata(dir) {
+        Ok(there) => there,
+        // It is not made: under a disk that is not mounted, the copies would fill the wrong one.
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            return Err(refused("is not there: make the folder, or mount its disk"));
+        }
+        Err(source) => return Err(io_error(dir, source)),
+    };
+    if !there.is_dir() {
+        return Err(refused("is no folder: name one under [backup]"));
+    }
+    // A ledger that is still to be made has no folder yet.
+    let own = fs::metadata(folder(ledger));
+    if own.is_ok_and(|own| (own.dev(), own.ino()) == (there.dev(), there.ino())) {
+        return Err(refused(
+            "is the ledger's own folder: name another under [backup], best on another disk",
+        ));
+    }
+    Ok(())
 }
 
 /// What a finished copy is written down as.

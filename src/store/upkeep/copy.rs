@@ -288,6 +288,7 @@ fn check_room(from: &Path, to: &Path) -> Result<(), Error> {
 /// A copy that cannot be written says nothing about the ledger.
 fn room(part: &Path, error: Error) -> Error {
     match error {
+        Error::Full(what) => io_error(part, io::Error::new(io::ErrorKind::StorageFull, what)),
         Error::Unwritable(what) => io_error(part, io::Error::other(what)),
         other => other,
     }

@@ -12,6 +12,7 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
+use rusqlite::limits::Limit;
 use rusqlite::{Connection, OptionalExtension as _, params};
 use serde::{Deserialize, Serialize};
 
@@ -25,19 +26,24 @@ use crate::store::query::Reader;
 use crate::store::query::who::{
     Match, Needles, Who, deliveries_of, matches, naming_deliveries, naming_rejected,
 };
-use crate::store::schema::{hex, meta};
+use crate::store::schema::meta;
+use crate::store::seal;
 use crate::store::task::{Progress, Step, Steps, TaskReport};
 use crate::store::thread::Core;
 use crate::store::today::alerts::ALERTS;
 use crate::store::upkeep::erasures::{self, Line, Sealer, body_hash};
+use crate::store::upkeep::reapply;
 use crate::store::upkeep::tests::erase_some;
+use crate::store::upkeep::{Reason, guard};
 
 /// So many deliveries are noted or erased in one step.
 const STEP: i64 = 16;
 /// So many free pages are given back in one step.
 const PAGES: u32 = 256;
+/// A file up to this size is written anew at the end; answers wait for some seconds at most.
+const ANEW_BYTES_MAX: i64 = 256 << 20;
 /// Emptying the write-ahead log is tried so often, and again after so long.
-const LOG_TRIES: u32 = 20;
+const LOG_TRIES: u32 = 12;
 const LOG_AGAIN: Duration = Duration::from_millis(250);
 /// So many deliveries that name the reader and stay are named.
 const OTHERS_MAX: usize = 20;
@@ -99,44 +105,48 @@ impl Sought {
 
     /// Hashes of what nothing may bring back: every id and alias in its account, and what was asked for.
     fn marks(&self, conn: &Connection, sealer: &Sealer, until: &str) -> Result<Vec<Line>, Error> {
-        let mut hashes = BTreeSet::new();
+        let mut marks = Vec::new();
         let who = Who {
             provider: self.provider.clone(),
             account: self.account.clone(),
             text: self.text.clone(),
         };
-        hashes.insert(sealer.reader(asked_at(&who), &self.text));
+        marks.push(Line::reader(
+            &sealer.reader(asked_at(&who), &self.text),
+            until,
+        ));
         for [provider, account, user_id] in &self.readers {
             let place = Some((provider.as_str(), account.as_str()));
-            hashes.insert(sealer.reader(place, user_id));
+            marks.push(Line::reader(&sealer.reader(place, user_id), until));
             let mut aliases = conn.prepare_cached(
                 "select alias from user_aliases where provider = ?1 and account = ?2 and user_id = ?3",
             )?;
             let mut rows = aliases.query([provider, account, user_id])?;
             while let Some(row) = rows.next()? {
-                hashes.insert(sealer.reader(place, &row.get::<_, String>(0)?));
+                let alias: String = row.get(0)?;
+                marks.push(Line::reader(&sealer.reader(place, &alias), until));
             }
         }
-        Ok(hashes
-            .into_iter()
-            .map(|hash| Line::Reader {
-                hash: hex(&hash),
-                until: until.to_owned(),
-            })
-            .collect())
+        Ok(marks)
     }
 
     /// Whether an event of delivery `seq` is about somebody else.
     fn is_about_others(&self, conn: &Connection, seq: i64) -> Result<bool, Error> {
-        let mut statement = conn.prepare_cached(
-            "select provider, account, user_id from events
-             where id >= ?1 * 10000 and id < (?1 + 1) * 10000 and users_id is not null",
-        )?;
-        let people = statement
-            .query_map([seq], |row| Ok([row.get(0)?, row.get(1)?, row.get(2)?]))?
-            .collect::<rusqlite::Result<Vec<[String; 3]>>>()?;
+        let people = people(conn, seq)?;
         Ok(!people.is_empty() && people.iter().all(|person| !self.readers.contains(person)))
     }
+}
+
+/// Everyone whom an event of delivery `seq` is about, or of the one that it repeats.
+fn people(conn: &Connection, seq: i64) -> Result<Vec<[String; 3]>, Error> {
+    let mut statement = conn.prepare_cached(
+        "select e.provider, e.account, e.user_id from deliveries d
+         cross join events e on e.id >= coalesce(d.duplicate_of, d.seq) * 10000
+           and e.id < (coalesce(d.duplicate_of, d.seq) + 1) * 10000
+         where d.seq = ?1 and e.users_id is not null",
+    )?;
+    let people = statement.query_map([seq], |row| Ok([row.get(0)?, row.get(1)?, row.get(2)?]))?;
+    Ok(people.collect::<rusqlite::Result<_>>()?)
 }
 
 /// Where what was asked for holds: everywhere, or at one provider, or in one account of it.
@@ -162,6 +172,8 @@ pub struct Reach {
     pub views: Vec<String>,
     /// Deliveries that name them and are about others: they stay.
     pub others: Vec<i64>,
+    /// Of the deliveries that are erased, those that are about others too.
+    pub shared: Vec<i64>,
     /// Ids too short to be looked for in bodies.
     pub too_short: BTreeSet<String>,
 }
@@ -176,10 +188,25 @@ impl Reach {
     }
 }
 
+/// Whether an erasure was begun that is not finished.
+fn is_pending(conn: &Connection) -> Result<bool, Error> {
+    Ok(conn
+        .prepare_cached("select 1 from erasures where finished_at is null")?
+        .exists([])?)
+}
+
 impl Reader {
     /// What erasing `who` would take; `told` hears how many deliveries were looked through.
     pub fn erasure(&self, who: &Who, told: &mut dyn FnMut(i64)) -> Result<Reach, Error> {
         self.with(|conn| reach(conn, who, told))
+    }
+
+    /// Whether an erasure was begun that is not finished.
+    pub fn erasure_pending(&self) -> Result<bool, Error> {
+        self.with(|conn| {
+            let schema: i64 = conn.pragma_query_value(None, "user_version", |row| row.get(0))?;
+            Ok(schema >= reapply::SINCE && is_pending(conn)?)
+        })
     }
 
     /// Up to when everything about `who` was erased, by the hash that is kept of what was asked for.
@@ -188,12 +215,7 @@ impl Reader {
             let Some(sealer) = Sealer::load(conn)? else {
                 return Ok(None);
             };
-            let hash = sealer.reader(asked_at(who), &who.text);
-            Ok(conn.query_row(
-                "select max(until) from erased_readers where hash = ?1",
-                [hash],
-                |row| row.get(0),
-            )?)
+            erasures::erased_until(conn, &sealer.reader(asked_at(who), &who.text))
         })
     }
 }
@@ -234,6 +256,10 @@ fn reach(conn: &Connection, who: &Who, told: &mut dyn FnMut(i64)) -> Result<Reac
         told(after);
     }
     for seq in &reach.deliveries {
+        let people = people(conn, *seq)?;
+        if people.iter().any(|person| !sought.readers.contains(person)) {
+            reach.shared.push(*seq);
+        }
         let events: i64 = conn
             .prepare_cached("select count(*) from events where id >= ?1 * 10000 and id < (?1 + 1) * 10000 and test = 0")?
             .query_row([seq], |row| row.get(0))?;
@@ -284,6 +310,8 @@ enum Stage {
     Pages,
     /// Tries so far.
     Log(u32),
+    /// All that is left is to say so.
+    End,
 }
 
 /// An erasure under way.
@@ -297,6 +325,10 @@ struct Erasure {
     of: Option<u64>,
     others: Vec<i64>,
     others_count: u64,
+    /// The file could not be written anew.
+    pages_are_old: bool,
+    /// Somebody read the database for so long that the log could not be emptied.
+    log_is_held: bool,
 }
 
 /// Erases whoever `who` names; `keeps` says whether a residue stays.
@@ -306,16 +338,19 @@ pub(crate) fn steps(who: Who, keeps: bool) -> Steps {
 
 /// Goes on with what an earlier process began; `None` if there is nothing.
 pub(crate) fn resumed(conn: &Connection) -> Result<Option<Steps>, Error> {
-    let pending = conn
-        .prepare_cached("select 1 from erasures where finished_at is null")?
-        .exists([])?;
-    Ok(pending.then(|| {
+    Ok(is_pending(conn)?.then(|| {
         tracing::info!("an erasure that was begun goes on");
         let mut steps = run(None);
         let told: Steps = Box::new(move |core| {
-            steps(core).inspect_err(|error| {
-                tracing::error!("an erasure that was begun is not finished: {error}");
-            })
+            let done = steps(core);
+            match &done {
+                Ok(Step::Done(report)) => tracing::info!("it is finished: {}", report.summary),
+                Ok(_) => {}
+                Err(error) => {
+                    tracing::error!("an erasure that was begun is not finished: {error}");
+                }
+            }
+            done
         });
         told
     }))
@@ -389,7 +424,13 @@ fn tell(report: &mut TaskReport, erasure: &Erasure) {
             named.join(", ")
         ));
     }
-    if matches!(erasure.stage, Stage::Log(LOG_TRIES)) {
+    if erasure.pages_are_old {
+        report.find(
+            "the database is too large, or the disk too full, to be written anew: copies of erased bytes may stand in \
+             unused parts of its pages; `subledger backup` and `subledger restore` of that copy leave none",
+        );
+    }
+    if erasure.log_is_held {
         report.find(
             "another program is reading the database: erased bytes may stand in the log beside it (-wal) until that \
              program lets go and the receiver is idle or stopped",
@@ -422,12 +463,11 @@ fn begin(core: &mut Core, who: &Who, keeps: bool) -> Result<(), Error> {
     let now = core.now().to_string();
     let found = matches(&core.conn, who)?;
     let sought = Sought::of(&core.conn, who, &found)?;
-    let path = core.path.clone();
     core.transact(|core| {
         let conn = &core.conn;
         let sealer = Sealer::obtain(conn)?;
-        let mut lines = vec![Line::key(&sealer)];
-        lines.extend(sought.marks(conn, &sealer, &now)?);
+        let mut lines = Line::keys(&sealer);
+        lines.extend(sought.marks(conn, &sealer, &until(conn, &found, &now)?)?);
         lines.iter().try_for_each(|line| line.store(conn))?;
         let text = serde_json::to_string(&sought).expect("plain values are always JSON");
         conn.execute(
@@ -439,8 +479,23 @@ fn begin(core: &mut Core, who: &Who, keeps: bool) -> Result<(), Error> {
                 find(conn, seq)?;
             }
         }
-        erasures::add(&path, &lines)
-    })
+        Ok(())
+    })?;
+    erasures::mirror(&core.conn, &core.path)
+}
+
+/// Up to when everything about them is erased: now, or later if the clock was ahead when one of them arrived.
+fn until(conn: &Connection, found: &[Match], now: &str) -> Result<String, Error> {
+    let mut until = now.to_owned();
+    for one in found {
+        for seq in deliveries_of(conn, one)? {
+            let at: String = conn
+                .prepare_cached("select received_at from deliveries where seq = ?1")?
+                .query_row([seq], |row| row.get(0))?;
+            until = until.max(at);
+        }
+    }
+    Ok(until)
 }
 
 /// Notes that `seq` is to be erased; whether that is news.
@@ -456,9 +511,9 @@ fn find(conn: &Connection, seq: i64) -> Result<bool, Error> {
 
 /// The oldest that is not finished.
 fn next(conn: &Connection) -> Result<Option<Erasure>, Error> {
-    let found: Option<(i64, i64, i64, bool, String)> = conn
+    let found: Option<(i64, i64, i64, bool, Option<String>)> = conn
         .prepare_cached(
-            "select id, last_seq, looked_seq, keeps, ifnull(sought, '') from erasures
+            "select id, last_seq, looked_seq, keeps, sought from erasures
              where finished_at is null order by id limit 1",
         )?
         .query_row([], |row| {
@@ -472,17 +527,26 @@ fn next(conn: &Connection) -> Result<Option<Erasure>, Error> {
         })
         .optional()?;
     Ok(found.map(|(id, last_seq, looked_seq, keeps, sought)| {
-        let sought: Sought = serde_json::from_str(&sought).unwrap_or_default();
+        // Who it was is forgotten once everything is done but for what the disk still holds.
+        let stage = match &sought {
+            Some(_) => Stage::Look(looked_seq),
+            None => Stage::Pages,
+        };
+        let sought: Sought = sought
+            .and_then(|text| serde_json::from_str(&text).ok())
+            .unwrap_or_default();
         Erasure {
             id,
             last_seq,
             keeps,
             needles: sought.needles(),
             sought,
-            stage: Stage::Look(looked_seq),
+            stage,
             of: None,
             others: Vec::new(),
             others_count: 0,
+            pages_are_old: false,
+            log_is_held: false,
         }
     }))
 }
@@ -516,7 +580,7 @@ fn advance(core: &mut Core, erasure: &mut Erasure) -> Result<Advance, Error> {
             erasure.stage = Stage::Look(looked);
         }
         Stage::Note => {
-            if core.transact(|core| note(core, erasure.keeps))? == 0 {
+            if core.transact(|core| note(core, erasure))? == 0 {
                 let of: i64 = core
                     .conn
                     .query_row("select count(*) from erasing", [], |row| row.get(0))?;
@@ -537,21 +601,29 @@ fn advance(core: &mut Core, erasure: &mut Erasure) -> Result<Advance, Error> {
             core.reload_ring()?;
         }
         Stage::Notes => {
-            core.transact(|core| finish(core, erasure))?;
+            core.transact(|core| forget(core, erasure))?;
+            erasures::mirror(&core.conn, &core.path)?;
             erasure.stage = Stage::Pages;
         }
         Stage::Pages => {
-            if !give_back(&core.conn)? {
+            erasure.pages_are_old = !write_anew(&core.conn)?;
+            if !erasure.pages_are_old || !give_back(&core.conn)? {
                 erasure.stage = Stage::Log(0);
             }
         }
-        Stage::Log(LOG_TRIES) => return Ok(Advance::Finished),
         Stage::Log(tries) => {
-            if core.empty_log() {
-                return Ok(Advance::Finished);
+            let emptied = core.empty_log();
+            erasure.log_is_held = !emptied;
+            if emptied || tries >= LOG_TRIES {
+                erasure.stage = Stage::End;
+            } else {
+                erasure.stage = Stage::Log(tries + 1);
+                return Ok(Advance::Wait);
             }
-            erasure.stage = Stage::Log(tries + 1);
-            return Ok(Advance::Wait);
+        }
+        Stage::End => {
+            core.transact(|core| finish(core, erasure.id))?;
+            return Ok(Advance::Finished);
         }
     }
     Ok(Advance::On)
@@ -594,9 +666,9 @@ fn find_repeats(conn: &Connection) -> Result<(), Error> {
 
 /// Writes down what will be left of a few deliveries, before any of them goes: what one adds up to with another is
 /// known only as long as both are there.
-fn note(core: &mut Core, keeps: bool) -> Result<usize, Error> {
+fn note(core: &mut Core, erasure: &Erasure) -> Result<usize, Error> {
     let seqs = found(&core.conn, "noted = 0")?;
-    if keeps {
+    if erasure.keeps {
         let conn = &core.conn;
         core.folder
             .guarded(conn, |projector| {
@@ -605,11 +677,42 @@ fn note(core: &mut Core, keeps: bool) -> Result<usize, Error> {
             .map_err(Trouble::into_error)?;
     }
     for seq in &seqs {
+        scrub(&core.conn, &erasure.needles, *seq)?;
         core.conn
             .prepare_cached("update erasing set noted = 1 where seq = ?1")?
             .execute([seq])?;
     }
     Ok(seqs.len())
+}
+
+/// Takes out of what will be left whatever names the reader: a provider may write anything anywhere.
+fn scrub(conn: &Connection, needles: &Needles, seq: i64) -> Result<(), Error> {
+    for column in ["plan", "purpose", "reason", "code"] {
+        let texts: Vec<String> = conn
+            .prepare_cached(&format!(
+                "select distinct {column} from residue where seq = ?1 and {column} is not null"
+            ))?
+            .query_map([seq], |row| row.get(0))?
+            .collect::<rusqlite::Result<_>>()?;
+        for text in texts.iter().filter(|text| needles.are_in(text.as_bytes())) {
+            let instead = (column == "purpose").then_some("erased");
+            conn.prepare_cached(&format!(
+                "update residue set {column} = ?3 where seq = ?1 and {column} = ?2"
+            ))?
+            .execute(params![seq, text, instead])?;
+        }
+    }
+    let kind: String = conn
+        .prepare_cached("select provider_type from deliveries where seq = ?1")?
+        .query_row([seq], |row| row.get(0))?;
+    if needles.are_in(kind.as_bytes()) {
+        guard(conn, Reason::Erasure, || {
+            conn.prepare_cached("update deliveries set provider_type = '' where seq = ?1")?
+                .execute([seq])?;
+            Ok(())
+        })?;
+    }
+    Ok(())
 }
 
 fn found(conn: &Connection, which: &str) -> Result<Vec<i64>, Error> {
@@ -649,23 +752,23 @@ pub(crate) fn erase(core: &mut Core, seqs: &[i64]) -> Result<(), Error> {
     lines.iter().try_for_each(|line| line.store(&core.conn))?;
     erase_some(core, seqs)?;
     let conn = &core.conn;
+    guard(conn, Reason::Erasure, || {
+        for seq in seqs {
+            // Why something was not understood may quote it.
+            conn.prepare_cached(
+                "update deliveries set reason = null where seq = ?1 and outcome = 'quarantined'",
+            )?
+            .execute([seq])?;
+        }
+        Ok(())
+    })?;
     core.folder
         .guarded(conn, |projector| {
             seqs.iter()
                 .try_for_each(|seq| projector.stand_in(conn, seq - 1, *seq))
         })
         .map_err(Trouble::into_error)?;
-    for seq in seqs {
-        let link: Vec<u8> = conn
-            .prepare_cached("select link from deliveries where seq = ?1")?
-            .query_row([seq], |row| row.get(0))?;
-        lines.push(Line::Delivery {
-            seq: *seq,
-            link: hex(&link),
-            residue: erasures::left_of(conn, *seq)?,
-        });
-    }
-    erasures::add(&core.path, &lines)
+    Ok(())
 }
 
 fn recognised_by(core: &Core, sealer: &Sealer, seq: i64) -> Result<Vec<Line>, Error> {
@@ -688,16 +791,13 @@ fn recognised_by(core: &Core, sealer: &Sealer, seq: i64) -> Result<Vec<Line>, Er
         .iter()
         .filter(|key| matches!(key.rule, KeyRule::Id | KeyRule::Natural));
     let mut lines: Vec<Line> = sure
-        .map(|key| Line::Known {
-            hash: hex(&sealer.key(&key_hash(&delivery, &key.key, key.rule))),
-            seq: Some(seq),
+        .map(|key| {
+            let hash = key_hash(&delivery, &key.key, key.rule);
+            Line::known(&sealer.key(&hash), Some(seq))
         })
         .collect();
     if has_body {
-        lines.push(Line::Known {
-            hash: hex(&sealer.body(&body_hash(&delivery.body))),
-            seq: None,
-        });
+        lines.push(Line::known(&sealer.body(&body_hash(&delivery.body)), None));
     }
     Ok(lines)
 }
@@ -729,10 +829,7 @@ fn clear_ring(core: &mut Core, erasure: &Erasure, after: i64) -> Result<Option<i
             .query_row([id], |row| row.get(0))
             .optional()?
             .flatten();
-        lines.extend(sha256.map(|sha256| Line::Known {
-            hash: hex(&sealer.body(&sha256)),
-            seq: None,
-        }));
+        lines.extend(sha256.map(|sha256| Line::known(&sealer.body(&sha256), None)));
         conn.prepare_cached("delete from rejected where id = ?1")?
             .execute([id])?;
     }
@@ -742,25 +839,26 @@ fn clear_ring(core: &mut Core, erasure: &Erasure, after: i64) -> Result<Option<i
             erasure.id,
             i64::try_from(ids.len()).unwrap_or(i64::MAX)
         ])?;
-    if !lines.is_empty() {
-        erasures::add(&core.path, &lines)?;
-    }
     Ok(to)
 }
 
-/// Takes the reader out of what the publisher and the program wrote, and forgets who it was.
-fn finish(core: &mut Core, erasure: &Erasure) -> Result<(), Error> {
+fn finish(core: &mut Core, id: i64) -> Result<(), Error> {
     let now: Timestamp = core.now();
+    core.conn
+        .prepare_cached("update erasures set finished_at = ?2 where id = ?1")?
+        .execute(params![id, now.to_string()])?;
+    Ok(())
+}
+
+/// Takes the reader out of what the publisher and the program wrote, and forgets who it was.
+fn forget(core: &mut Core, erasure: &Erasure) -> Result<(), Error> {
     let conn = &core.conn;
     let sealer = Sealer::obtain(conn)?;
     let mut lines = Vec::new();
     for (name, query) in views(conn, &erasure.needles)? {
         conn.prepare_cached("delete from views where name = ?1")?
             .execute([name])?;
-        lines.push(Line::Known {
-            hash: hex(&sealer.view(&query)),
-            seq: None,
-        });
+        lines.push(Line::known(&sealer.view(&query), None));
     }
     let alerts = meta(conn, ALERTS)?;
     if alerts.is_some_and(|text| erasure.needles.are_in(text.as_bytes())) {
@@ -768,12 +866,41 @@ fn finish(core: &mut Core, erasure: &Erasure) -> Result<(), Error> {
             .execute([ALERTS])?;
     }
     lines.iter().try_for_each(|line| line.store(conn))?;
-    conn.prepare_cached("update erasures set finished_at = ?2, sought = null where id = ?1")?
-        .execute(params![erasure.id, now.to_string()])?;
-    if lines.is_empty() {
-        return Ok(());
+    conn.prepare_cached("update erasures set sought = null where id = ?1")?
+        .execute([erasure.id])?;
+    Ok(())
+}
+
+/// Writes the whole file anew, unless it is too large for answers to wait so long; whether that was done.
+///
+/// What is deleted is overwritten, and so is a page that is free. But where SQLite divides a full page in two it leaves
+/// copies of rows in the unused part of the old one, and nothing overwrites those.
+fn write_anew(conn: &Connection) -> Result<bool, Error> {
+    let bytes: i64 = conn.query_row(
+        "select page_count * page_size from pragma_page_count, pragma_page_size",
+        [],
+        |row| row.get(0),
+    )?;
+    if bytes > ANEW_BYTES_MAX {
+        return Ok(false);
     }
-    erasures::add(&core.path, &lines)
+    match vacuum(conn) {
+        Ok(()) => Ok(true),
+        Err(Error::Unwritable(_) | Error::Busy) => Ok(false),
+        Err(error) => Err(error),
+    }
+}
+
+/// Writes the whole file anew.
+pub(crate) fn vacuum(conn: &Connection) -> Result<(), Error> {
+    // The copy stands in a file meanwhile, not in memory. This drops the triggers that seal deliveries.
+    conn.pragma_update(None, "temp_store", "file")?;
+    conn.set_limit(Limit::SQLITE_LIMIT_ATTACHED, 1)?;
+    let done = conn.execute_batch("vacuum");
+    conn.set_limit(Limit::SQLITE_LIMIT_ATTACHED, 0)?;
+    conn.pragma_update(None, "temp_store", "memory")?;
+    seal::keep(conn)?;
+    Ok(done?)
 }
 
 /// Gives some free pages back to the disk; whether there are more.

@@ -2,9 +2,10 @@
 //!
 //! `erased_readers` and `erased_keys` hold HMACs with a key of the ledger's own. The same stands line by line in a file
 //! beside the ledger (`<database>.erased`), with the places of what was erased: it outlives a ledger that is lost and
-//! restored from an older backup. Whoever has key and hashes can try guesses, so both are as private as the ledger.
+//! restored from an older backup, and it is written again from the ledger where it is missing, so that a backup alone
+//! carries it to another machine. Whoever has key and hashes can try guesses, so both are as private as the ledger.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashSet};
 use std::fs::OpenOptions;
 use std::io::{ErrorKind, Write as _};
 use std::os::unix::fs::OpenOptionsExt as _;
@@ -29,16 +30,32 @@ use crate::store::seal::seal_of;
 const KEY: &str = "erasure_key";
 
 /// Hashes what must be recognised and not be read.
-pub(crate) struct Sealer([u8; 32]);
+///
+/// A ledger has one key, and those of ledgers whose erasures it took over.
+pub(crate) struct Sealer(Vec<[u8; 32]>);
 
 /// Whose: an account at a provider, or everybody's.
 pub(crate) type Place<'a> = Option<(&'a str, &'a str)>;
 
+/// One thing under every key, the ledger's own first.
+pub(crate) struct Hashes(Vec<[u8; 32]>);
+
+impl Hashes {
+    /// The one that is written down, hex.
+    pub(crate) fn own(&self) -> String {
+        hex(&self.0[0])
+    }
+}
+
 impl Sealer {
     /// The ledger's own; `None` where nothing was ever erased.
     pub(crate) fn load(conn: &Connection) -> Result<Option<Self>, Error> {
-        let key = meta(conn, KEY)?.and_then(|text| unhex(&text));
-        Ok(key.map(Self))
+        let keys: Vec<_> = meta(conn, KEY)?
+            .iter()
+            .flat_map(|text| text.split(','))
+            .filter_map(unhex)
+            .collect();
+        Ok((!keys.is_empty()).then_some(Self(keys)))
     }
 
     /// The ledger's own, made if there is none, in the caller's transaction.
@@ -48,20 +65,23 @@ impl Sealer {
         }
         let key = random::<32>()?;
         set_meta(conn, KEY, &hex(&key))?;
-        Ok(Self(key))
+        Ok(Self(vec![key]))
     }
 
-    fn seal(&self, fields: &[&[u8]]) -> [u8; 32] {
-        let mut mac = Hmac::<Sha256>::new_from_slice(&self.0).expect("HMAC takes any key");
-        for field in fields {
-            mac.update(&(field.len() as u64).to_be_bytes());
-            mac.update(field);
-        }
-        mac.finalize().into_bytes().into()
+    fn seal(&self, fields: &[&[u8]]) -> Hashes {
+        let under = |key: &[u8; 32]| {
+            let mut mac = Hmac::<Sha256>::new_from_slice(key).expect("HMAC takes any key");
+            for field in fields {
+                mac.update(&(field.len() as u64).to_be_bytes());
+                mac.update(field);
+            }
+            mac.finalize().into_bytes().into()
+        };
+        Hashes(self.0.iter().map(under).collect())
     }
 
     /// What a reader is told by: an id as it is, an e-mail in lower case, a phone by its digits.
-    pub(crate) fn reader(&self, place: Place<'_>, text: &str) -> [u8; 32] {
+    pub(crate) fn reader(&self, place: Place<'_>, text: &str) -> Hashes {
         let (kind, text) = match phone(text) {
             Some(digits) => ("phone", digits),
             None if text.contains('@') => ("e-mail", folded(text)),
@@ -77,17 +97,17 @@ impl Sealer {
     }
 
     /// What a delivery is recognised by: the hash in `delivery_keys`.
-    pub(crate) fn key(&self, hash: &[u8]) -> [u8; 32] {
+    pub(crate) fn key(&self, hash: &[u8]) -> Hashes {
         self.seal(&[b"key", hash])
     }
 
     /// A body, by its SHA-256 in hex.
-    pub(crate) fn body(&self, sha256: &str) -> [u8; 32] {
+    pub(crate) fn body(&self, sha256: &str) -> Hashes {
         self.seal(&[b"body", sha256.as_bytes()])
     }
 
     /// A saved filter, by its text.
-    pub(crate) fn view(&self, query: &str) -> [u8; 32] {
+    pub(crate) fn view(&self, query: &str) -> Hashes {
         self.seal(&[b"view", query.as_bytes()])
     }
 }
@@ -121,7 +141,8 @@ pub(crate) fn covers(
     }
     for text in texts {
         for place in [Some(place), Some((place.0, "")), None] {
-            if is_erased(conn, &sealer.reader(place, text), at)? {
+            let until = erased_until(conn, &sealer.reader(place, text))?;
+            if until.is_some_and(|until| until >= at.to_string()) {
                 return Ok(true);
             }
         }
@@ -129,18 +150,30 @@ pub(crate) fn covers(
     Ok(false)
 }
 
-/// Whether a reader of this hash was erased after `at`.
-pub(crate) fn is_erased(conn: &Connection, hash: &[u8; 32], at: Timestamp) -> Result<bool, Error> {
-    Ok(conn
-        .prepare_cached("select 1 from erased_readers where hash = ?1 and until >= ?2")?
-        .exists(params![hash, at.to_string()])?)
+/// Up to when everything about a reader of these hashes was erased.
+pub(crate) fn erased_until(conn: &Connection, hashes: &Hashes) -> Result<Option<String>, Error> {
+    let mut latest = None;
+    for hash in &hashes.0 {
+        let until: Option<String> = conn
+            .prepare_cached("select until from erased_readers where hash = ?1")?
+            .query_row([hash], |row| row.get(0))
+            .optional()?;
+        latest = latest.max(until);
+    }
+    Ok(latest)
 }
 
-/// Whether something of this hash was erased.
-pub(crate) fn is_known(conn: &Connection, hash: &[u8; 32]) -> Result<bool, Error> {
-    Ok(conn
-        .prepare_cached("select 1 from erased_keys where hash = ?1")?
-        .exists([hash])?)
+/// Whether something of these hashes was erased.
+pub(crate) fn is_known(conn: &Connection, hashes: &Hashes) -> Result<bool, Error> {
+    for hash in &hashes.0 {
+        let known = conn
+            .prepare_cached("select 1 from erased_keys where hash = ?1")?
+            .exists([hash])?;
+        if known {
+            return Ok(true);
+        }
+    }
+    Ok(false)
 }
 
 /// The erased delivery that was recognised by this hash of `delivery_keys`.
@@ -148,11 +181,16 @@ pub(crate) fn first_of(conn: &Connection, hash: &[u8]) -> Result<Option<i64>, Er
     let Some(sealer) = Sealer::load(conn)? else {
         return Ok(None);
     };
-    let seq: Option<Option<i64>> = conn
-        .prepare_cached("select seq from erased_keys where hash = ?1")?
-        .query_row([sealer.key(hash)], |row| row.get(0))
-        .optional()?;
-    Ok(seq.flatten())
+    for hash in &sealer.key(hash).0 {
+        let seq = conn
+            .prepare_cached("select seq from erased_keys where hash = ?1 and seq is not null")?
+            .query_row([hash], |row| row.get(0))
+            .optional()?;
+        if seq.is_some() {
+            return Ok(seq);
+        }
+    }
+    Ok(None)
 }
 
 /// One line of the file beside the ledger.
@@ -234,15 +272,53 @@ impl Left {
 }
 
 impl Line {
-    /// The key that `conn` has.
-    pub(crate) fn key(sealer: &Sealer) -> Self {
-        Self::Key(hex(&sealer.0))
+    /// The keys that a ledger has.
+    pub(crate) fn keys(sealer: &Sealer) -> Vec<Self> {
+        sealer.0.iter().map(|key| Self::Key(hex(key))).collect()
+    }
+
+    /// A reader, erased up to `until`.
+    pub(crate) fn reader(hashes: &Hashes, until: &str) -> Self {
+        Self::Reader {
+            hash: hashes.own(),
+            until: until.to_owned(),
+        }
+    }
+
+    /// What a delivery, a body or a saved filter is recognised by.
+    pub(crate) fn known(hashes: &Hashes, seq: Option<i64>) -> Self {
+        Self::Known {
+            hash: hashes.own(),
+            seq,
+        }
+    }
+
+    /// Whether the ledger has it.
+    pub(crate) fn is_known(&self, conn: &Connection) -> Result<bool, Error> {
+        Ok(match self {
+            Self::Key(key) => {
+                let known = meta(conn, KEY)?.unwrap_or_default();
+                known.split(',').any(|one| one == key)
+            }
+            Self::Reader { hash, until } => conn
+                .prepare_cached("select 1 from erased_readers where hash = ?1 and until >= ?2")?
+                .exists(params![unhex::<32>(hash), until])?,
+            Self::Known { hash, .. } => conn
+                .prepare_cached("select 1 from erased_keys where hash = ?1")?
+                .exists([unhex::<32>(hash)])?,
+            // The same place in another ledger is another delivery.
+            Self::Delivery { seq, link, .. } => !conn
+                .prepare_cached(
+                    "select 1 from deliveries where seq = ?1 and lower(hex(link)) = ?2 and erased_at is null",
+                )?
+                .exists(params![seq, link])?,
+        })
     }
 
     /// Writes it down in the ledger itself; `Delivery` lines stand in the deliveries.
     pub(crate) fn store(&self, conn: &Connection) -> Result<(), Error> {
         match self {
-            Self::Key(key) => set_meta(conn, KEY, key),
+            Self::Key(key) => add_key(conn, key),
             Self::Reader { hash, until } => {
                 let hash = unhex::<32>(hash);
                 let seal = seal_row(hash.as_ref(), ValueRef::from(until.as_str()));
@@ -265,6 +341,18 @@ impl Line {
             }
             Self::Delivery { .. } => Ok(()),
         }
+    }
+}
+
+fn add_key(conn: &Connection, key: &str) -> Result<(), Error> {
+    let known = meta(conn, KEY)?.unwrap_or_default();
+    if unhex::<32>(key).is_none() || known.split(',').any(|one| one == key) {
+        return Ok(());
+    }
+    if known.is_empty() {
+        set_meta(conn, KEY, key)
+    } else {
+        set_meta(conn, KEY, &format!("{known},{key}"))
     }
 }
 
@@ -297,22 +385,33 @@ pub(crate) fn file(path: &Path) -> PathBuf {
     beside(path, ".erased")
 }
 
-/// Adds lines and has them on disk when it returns. One that stands there twice does no harm.
-pub(crate) fn add(path: &Path, lines: &[Line]) -> Result<(), Error> {
-    let file = file(path);
-    let mut text = String::new();
-    for line in lines {
-        text.push_str(&serde_json::to_string(line).expect("plain values are always JSON"));
-        text.push('\n');
+/// Has everything that the ledger at `path` remembers in the file beside it too, on disk when it returns.
+pub(crate) fn mirror(conn: &Connection, path: &Path) -> Result<(), Error> {
+    let remembered = remembered(conn)?;
+    if remembered.is_empty() {
+        return Ok(());
     }
+    let written = |line: &Line| serde_json::to_string(line).expect("plain values are always JSON");
+    let there: HashSet<String> = lines(path)?.iter().map(written).collect();
+    let missing: Vec<String> = remembered
+        .iter()
+        .map(written)
+        .filter(|line| !there.contains(line))
+        .collect();
+    if missing.is_empty() {
+        return Ok(());
+    }
+    // A line that a crash cut short is ended, so that it spoils no other.
+    add(&file(path), &format!("\n{}\n", missing.join("\n")))
+}
+
+fn add(file: &Path, text: &str) -> Result<(), Error> {
     let written = OpenOptions::new()
         .create(true)
         .append(true)
         .mode(0o600)
-        .open(&file)
+        .open(file)
         .and_then(|mut open| {
-            // A line that a crash cut short is ended, so that it spoils no other.
-            open.write_all(b"\n")?;
             open.write_all(text.as_bytes())?;
             open.sync_all()
         });
@@ -321,7 +420,7 @@ pub(crate) fn add(path: &Path, lines: &[Line]) -> Result<(), Error> {
             Error::Unwritable(format!("{}: {source}", file.display()))
         }
         _ => Error::Io {
-            path: file,
+            path: file.to_owned(),
             cause: source,
         },
     })
@@ -341,8 +440,48 @@ pub(crate) fn lines(path: &Path) -> Result<Vec<Line>, Error> {
         }
     };
     let lines = text.split(|byte| *byte == b'\n');
-    // One that was cut short belongs to a step that was never committed, and was written again.
+    // The ledger remembers what a line said that was cut short.
     Ok(lines
         .filter_map(|line| serde_json::from_slice(line).ok())
         .collect())
+}
+
+/// What a ledger itself remembers, as such lines.
+pub(crate) fn remembered(conn: &Connection) -> Result<Vec<Line>, Error> {
+    let Some(sealer) = Sealer::load(conn)? else {
+        return Ok(Vec::new());
+    };
+    let mut lines = Line::keys(&sealer);
+    let mut readers = conn.prepare("select lower(hex(hash)), until from erased_readers")?;
+    for row in readers.query_map([], |row| {
+        Ok(Line::Reader {
+            hash: row.get(0)?,
+            until: row.get(1)?,
+        })
+    })? {
+        lines.push(row?);
+    }
+    let mut keys = conn.prepare("select lower(hex(hash)), seq from erased_keys")?;
+    for row in keys.query_map([], |row| {
+        Ok(Line::Known {
+            hash: row.get(0)?,
+            seq: row.get(1)?,
+        })
+    })? {
+        lines.push(row?);
+    }
+    let mut left = conn.prepare(
+        "select seq, lower(hex(link)) from deliveries
+         where seq in (select seq from residue where why = 'erased') and erased_at is not null",
+    )?;
+    let mut rows = left.query([])?;
+    while let Some(row) = rows.next()? {
+        let seq = row.get(0)?;
+        lines.push(Line::Delivery {
+            seq,
+            link: row.get(1)?,
+            residue: left_of(conn, seq)?,
+        });
+    }
+    Ok(lines)
 }

@@ -13,6 +13,7 @@ use base64::engine::general_purpose::STANDARD;
 use rusqlite::{Connection, OptionalExtension, params};
 use serde::{Deserialize, Serialize};
 
+use crate::domain::count::in_words;
 use crate::domain::delivery::{
     Content, Delivery, IdentityProof, Origin, Outcome, ProviderId, Reading,
 };
@@ -207,7 +208,8 @@ fn report(imported: Imported) -> TaskReport {
     } = &imported;
     TaskReport {
         summary: format!(
-            "{stored} stored, {repeats} repeats, {quarantined} not understood, {present} here already"
+            "{stored} stored, {}, {quarantined} not understood, {present} here already",
+            in_words(*repeats, "repeat", "repeats")
         ),
         changed: *stored,
         import: Some(imported),

@@ -16,11 +16,14 @@ pub mod tests;
 
 pub mod verify;
 
+mod made;
+
+pub(crate) mod again;
 pub mod erase;
 
 pub mod erasures;
 
-mod reapply;
+pub(crate) mod reapply;
 
 pub mod copy;
 

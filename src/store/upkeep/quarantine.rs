@@ -66,6 +66,7 @@ fn retry_one(core: &mut Core, seq: i64) -> Result<bool, Error> {
     }
     if erasures::covers(&core.conn, delivery, &reading, delivery.received_at)? {
         erase(core, &[seq])?;
+        tracing::info!("delivery {seq} is about a reader who was erased: erased too");
         return Ok(false);
     }
     let outcome = settle(&core.conn, &stored, &reading)?;

@@ -4,62 +4,105 @@
 //! for requests that were turned away, and for saved filters. The lists of a copy that something went out of are emptied
 //! and folded again by its first start.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use rusqlite::{Connection, params};
 
 use crate::domain::time::{Timestamp, Zone};
+use crate::store::append::body_bytes;
 use crate::store::project::Projector;
-use crate::store::schema::meta;
-use crate::store::upkeep::erasures::{self, Line, Place, Sealer};
+use crate::store::schema::{self, Found, meta};
+use crate::store::today::alerts::ALERTS;
+use crate::store::upkeep::erase::vacuum;
+use crate::store::upkeep::erasures::{self, Line, Place, Sealer, body_hash};
 use crate::store::upkeep::{Reason, guard, retention};
 use crate::store::{Error, Mode, connect, fold, seal, upgrade};
 
-/// Erases from the file at `copy`, which nobody sees yet, what was erased from the ledger at `ledger`.
-pub(crate) fn reapply(copy: &Path, ledger: &Path, now: Timestamp) -> Result<(), Error> {
-    let lines = erasures::lines(ledger)?;
+/// The first schema that remembers erasures.
+pub(crate) const SINCE: i64 = 3;
+
+/// Erases from the file at `copy`, which nobody sees yet, what was erased from the ledger at `ledger`; how many
+/// deliveries, requests and saved filters.
+pub(crate) fn reapply(copy: &Path, ledger: &Path, now: Timestamp) -> Result<usize, Error> {
+    let mut lines = erasures::lines(ledger)?;
+    // One that cannot be read has nothing to say, and its file beside it has said it.
+    lines.extend(remembered(ledger).unwrap_or_default());
     if lines.is_empty() {
-        return Ok(());
+        return Ok(0);
     }
     let mut conn = connect(copy, Mode::Fill)?;
     conn.pragma_update(None, "secure_delete", true)?;
     let tx = conn.transaction()?;
     upgrade::in_place(&tx)?;
     seal::keep(&tx)?;
-    take_over(&tx, &lines)?;
-    let gone = erased_before(&tx, &lines, now)?
-        + readers(&tx, now)?
-        + requests(&tx)?
-        + saved_filters(&tx)?;
+    let gone = apply(&tx, &lines, now)?;
+    tx.commit()?;
     if gone > 0 {
-        tx.execute(
+        // There is nothing to go back to here, and unused parts of pages may hold copies.
+        conn.pragma_update(None, "journal_mode", "off")?;
+        vacuum(&conn)?;
+    }
+    conn.close().map_err(|(_, error)| error)?;
+    Ok(gone)
+}
+
+fn remembered(ledger: &Path) -> Result<Vec<Line>, Error> {
+    if schema::look(ledger)? != Found::Ledger {
+        return Ok(Vec::new());
+    }
+    let conn = connect(ledger, Mode::Read)?;
+    if schema::check(&conn, ledger)? < SINCE {
+        return Ok(Vec::new());
+    }
+    erasures::remembered(&conn)
+}
+
+/// Brings the ledger at `path` and the file beside it together: the ledger may have been made anew or be an older copy,
+/// and the file may be missing.
+pub(crate) fn reconcile(conn: &Connection, path: &Path, now: Timestamp) -> Result<(), Error> {
+    let lines = erasures::lines(path)?;
+    if are_news(conn, &lines)? {
+        let tx = conn.unchecked_transaction()?;
+        let gone = apply(&tx, &lines, now)?;
+        tx.commit()?;
+        if gone > 0 {
+            vacuum(conn)?;
+        }
+        tracing::info!(
+            "{} was not known to this ledger: {gone} deliveries and requests erased again",
+            erasures::file(path).display()
+        );
+    }
+    erasures::mirror(conn, path)
+}
+
+fn are_news(conn: &Connection, lines: &[Line]) -> Result<bool, Error> {
+    for line in lines {
+        if !line.is_known(conn)? {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
+
+fn apply(conn: &Connection, lines: &[Line], now: Timestamp) -> Result<usize, Error> {
+    lines.iter().try_for_each(|line| line.store(conn))?;
+    let deliveries = erased_before(conn, lines, now)? + readers(conn, now)? + unread(conn, now)?;
+    if deliveries > 0 {
+        // What was told of them is told again if it still holds.
+        conn.execute("delete from meta where key = ?1", [ALERTS])?;
+        conn.execute(
             "delete from delivery_keys where seq in (select seq from deliveries where erased_at is not null)",
             [],
         )?;
-        let zone: Zone = meta(&tx, "zone")?
+        let zone: Zone = meta(conn, "zone")?
             .and_then(|name| name.parse().ok())
             .unwrap_or(Zone::UTC);
-        Projector::new(zone).clear(&tx, u32::MAX)?;
-        fold::empty_first(&tx)?;
+        Projector::new(zone).clear(conn, u32::MAX)?;
+        fold::empty_first(conn)?;
     }
-    tx.commit()?;
-    conn.close().map_err(|(_, error)| error.into())
-}
-
-/// Writes the hashes down, as far as they were made with the key of this copy.
-fn take_over(conn: &Connection, lines: &[Line]) -> Result<(), Error> {
-    let mut ours = meta(conn, "erasure_key")?;
-    let mut fits = false;
-    for line in lines {
-        if let Line::Key(key) = line {
-            fits = ours.get_or_insert_with(|| key.clone()) == key;
-        }
-        if fits {
-            line.store(conn)?;
-        }
-    }
-    Ok(())
+    Ok(deliveries + requests(conn)? + saved_filters(conn)?)
 }
 
 fn erased_before(conn: &Connection, lines: &[Line], now: Timestamp) -> Result<usize, Error> {
@@ -86,8 +129,8 @@ fn erased_before(conn: &Connection, lines: &[Line], now: Timestamp) -> Result<us
 fn take_out(conn: &Connection, seq: i64, now: Timestamp) -> Result<(), Error> {
     guard(conn, Reason::Erasure, || {
         conn.prepare_cached(
-            "update deliveries set body = null, salt = null, headers = '[]', dedupe_key = null, erased_at = ?2
-             where seq = ?1",
+            "update deliveries set body = null, salt = null, headers = '[]', dedupe_key = null, erased_at = ?2,
+               reason = iif(outcome = 'quarantined', null, reason) where seq = ?1",
         )?
         .execute(params![seq, now.to_string()])?;
         retention::forget(conn, seq)?;
@@ -144,12 +187,43 @@ fn erased_until(
     let places: [Place<'_>; 3] = [Some((provider, account)), Some((provider, "")), None];
     let mut latest = None;
     for place in places {
-        let until: Option<String> = conn
-            .prepare_cached("select max(until) from erased_readers where hash = ?1")?
-            .query_row([sealer.reader(place, text)], |row| row.get(0))?;
-        latest = latest.max(until);
+        latest = latest.max(erasures::erased_until(conn, &sealer.reader(place, text))?);
     }
     Ok(latest)
+}
+
+/// Deliveries of which nothing was read that the ledger had erased, and repeats of what was erased.
+fn unread(conn: &Connection, now: Timestamp) -> Result<usize, Error> {
+    let Some(sealer) = Sealer::load(conn)? else {
+        return Ok(0);
+    };
+    let mut statement = conn.prepare(
+        "select d.seq, d.body from deliveries d
+         where d.erased_at is null and d.received_at <= (select max(until) from erased_readers)
+           and not exists (select 1 from events e where e.id >= d.seq * 10000 and e.id < (d.seq + 1) * 10000
+             and e.user_id is not null)",
+    )?;
+    let mut rows = statement.query([])?;
+    let mut found = Vec::new();
+    while let Some(row) = rows.next()? {
+        let Some(body) = body_bytes(row.get_ref(1)?) else {
+            continue;
+        };
+        if erasures::is_known(conn, &sealer.body(&body_hash(body)))? {
+            found.push(row.get(0)?);
+        }
+    }
+    let mut repeats = conn.prepare(
+        "select d.seq from deliveries d join deliveries f on f.seq = d.duplicate_of
+         where d.outcome = 'duplicate' and d.erased_at is null and f.erased_at is not null",
+    )?;
+    let repeats = repeats.query_map([], |row| row.get::<_, i64>(0))?;
+    found.extend(repeats.collect::<rusqlite::Result<Vec<_>>>()?);
+    let found: BTreeSet<i64> = found.into_iter().collect();
+    for seq in &found {
+        take_out(conn, *seq, now)?;
+    }
+    Ok(found.len())
 }
 
 fn requests(conn: &Connection) -> Result<usize, Error> {

@@ -8,33 +8,33 @@
 //! and a note says so, and what follows, a crash or not, is the ordinary folding behind.
 
 use std::cmp::Ordering;
-use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, Ordering as Atomic};
+use std::sync::atomic::{AtomicBool, AtomicI64, Ordering as Atomic};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use rusqlite::types::Value;
-use rusqlite::{Connection, Rows, Statement};
+use rusqlite::fallible_streaming_iterator::FallibleStreamingIterator as _;
+use rusqlite::types::{Value, ValueRef};
+use rusqlite::{Connection, Row, Rows, Statement};
 
+use crate::domain::count::in_words;
 use crate::domain::time::{Timestamp, Zone};
-use crate::store::append::stored_after;
-use crate::store::fold::{self, Folder, Trouble, Unfolded};
-use crate::store::project::residue;
-use crate::store::schema::{self, COMPARED, beside, remove, set_meta};
+use crate::store::fold;
+use crate::store::schema::set_meta;
 use crate::store::task::{Progress, Step, Steps, TaskReport};
-use crate::store::thread::{Core, TICK_ROWS};
+use crate::store::thread::Core;
+use crate::store::upkeep::again::Again;
 use crate::store::{Error, Mode, connect};
 
 /// So many deliveries per step.
 const STEP: i64 = 256;
 const LOOK_AGAIN: Duration = Duration::from_millis(50);
-/// So many deliveries are folded on the writer's thread before it looks at its queue.
-const FOLLOW: i64 = 32;
 /// So many rows are exchanged in one transaction at most; answers wait that long.
 const EXCHANGE_MAX: usize = 10_000;
 /// So often is compared again what arrivals may have built on a wrong row.
 const PASSES_MAX: u32 = 5;
+/// So many rows are compared before it is looked whether to stop.
+const LOOK_EVERY: u64 = 4_096;
 
 /// Everything that is not folded out of deliveries.
 const KEPT: &[&str] = &[
@@ -154,8 +154,8 @@ fn follow(core: &mut Core, again: &mut Again) -> Result<bool, Error> {
     if core.behind() {
         return Ok(core.catch_up(STEP, &|| false)? > 0);
     }
-    if again.folder.seq < core.folder.seq {
-        again.fold_some(&core.conn, core.now(), &mut TaskReport::default())?;
+    if again.seq() < core.folder.seq {
+        again.follow(&core.conn, core.now())?;
         return Ok(true);
     }
     let now = core.now();
@@ -214,15 +214,13 @@ fn put_in(conn: &Connection, again: &Connection, one: &Differing) -> Result<(), 
 }
 
 fn summary(folded: i64, put_right: u64) -> String {
-    let noun = if folded == 1 {
-        "delivery"
-    } else {
-        "deliveries"
-    };
+    let folded = in_words(folded, "delivery", "deliveries");
     match put_right {
-        0 => format!("{folded} {noun} folded again: nothing differed"),
-        1 => format!("{folded} {noun} folded again: 1 row put right"),
-        rows => format!("{folded} {noun} folded again: {rows} rows put right"),
+        0 => format!("{folded} folded again: nothing differed"),
+        rows => format!(
+            "{folded} folded again: {} put right",
+            in_words(rows, "row", "rows")
+        ),
     }
 }
 
@@ -280,11 +278,21 @@ pub(crate) fn check() -> Steps {
     })
 }
 
-/// A comparison under way on its own thread.
+/// A comparison under way on its own thread, which ends where this is dropped.
 struct Comparing {
-    thread: JoinHandle<Result<Compared, Error>>,
+    thread: Option<JoinHandle<Result<Compared, Error>>>,
+    stop: Arc<AtomicBool>,
     done: Arc<AtomicI64>,
     end: i64,
+}
+
+impl Drop for Comparing {
+    fn drop(&mut self) {
+        self.stop.store(true, Atomic::Relaxed);
+        if let Some(thread) = self.thread.take() {
+            let _ = thread.join();
+        }
+    }
 }
 
 enum Looked {
@@ -300,7 +308,7 @@ impl Comparing {
         let end = ledger.query_row("select ifnull(max(seq), 0) from deliveries", [], |row| {
             row.get(0)
         })?;
-        let done = Arc::new(AtomicI64::new(0));
+        let (stop, done) = (Arc::default(), Arc::default());
         let again = match again {
             Some(again) => again,
             None => Box::new(Again::new(core, now)?),
@@ -309,6 +317,7 @@ impl Comparing {
             ledger,
             again,
             now,
+            stop: Arc::clone(&stop),
             done: Arc::clone(&done),
         };
         let thread = std::thread::Builder::new()
@@ -318,17 +327,21 @@ impl Comparing {
                 path: core.path.clone(),
                 cause: source,
             })?;
-        Ok(Self { thread, done, end })
+        Ok(Self {
+            thread: Some(thread),
+            stop,
+            done,
+            end,
+        })
     }
 
-    fn look(self) -> Result<Looked, Error> {
-        if !self.thread.is_finished() {
+    fn look(mut self) -> Result<Looked, Error> {
+        let Some(thread) = self.thread.take_if(|thread| thread.is_finished()) else {
             let done = progress(self.done.load(Atomic::Relaxed), self.end);
             return Ok(Looked::Still(self, done));
-        }
+        };
         let broke = "the program failed while comparing: please report this";
-        let compared = self
-            .thread
+        let compared = thread
             .join()
             .map_err(|_| Error::Refused(broke.to_owned()))?;
         Ok(Looked::Ended(Box::new(compared?)))
@@ -394,23 +407,26 @@ struct Comparison {
     ledger: Connection,
     again: Box<Again>,
     now: Timestamp,
+    stop: Arc<AtomicBool>,
     done: Arc<AtomicI64>,
 }
 
 impl Comparison {
-    fn run(mut self) -> Result<Compared, Error> {
+    fn run(self) -> Result<Compared, Error> {
+        let Self {
+            ledger,
+            mut again,
+            now,
+            stop,
+            done,
+        } = self;
         let mut found = Differences::default();
-        while self
-            .again
-            .fold_some(&self.ledger, self.now, &mut found.report)?
-            > 0
-        {
-            self.done.store(self.again.folder.seq, Atomic::Relaxed);
-        }
-        self.again.tick(self.now)?;
-        for table in projections(&self.ledger)? {
+        let tell = |seq| done.store(seq, Atomic::Relaxed);
+        let ledger = again.fold_all(ledger, now, &mut found.report, &stop, &tell)?;
+        again.tick(now)?;
+        for table in projections(&ledger)? {
             let before = found.report.changed;
-            compare_table(&self.ledger, &self.again.conn, &table, &mut found)?;
+            compare_table(&ledger, &again.conn, &table, &mut found, &stop)?;
             let rows = found.report.changed - before;
             if rows > 0 {
                 found.report.counts.push((table, rows));
@@ -418,169 +434,13 @@ impl Comparison {
         }
         found.report.summary = match found.report.changed {
             0 => "the lists are what the deliveries say".to_owned(),
-            1 => "1 row is not what the deliveries say".to_owned(),
-            rows => format!("{rows} rows are not what the deliveries say"),
+            rows => format!(
+                "{} not what the deliveries say",
+                in_words(rows, "row is", "rows are")
+            ),
         };
-        Ok(Compared {
-            found,
-            again: self.again,
-        })
+        Ok(Compared { found, again })
     }
-}
-
-/// What is folded again, in a file beside the ledger that is gone with it.
-struct Again {
-    conn: Connection,
-    folder: Folder,
-    /// The latest moment that it was folded as of.
-    as_of: Timestamp,
-    file: Beside,
-}
-
-/// The file itself.
-struct Beside(PathBuf);
-
-impl Drop for Beside {
-    fn drop(&mut self) {
-        // What cannot be removed now is removed at the next start.
-        let _ = clean(&self.0);
-    }
-}
-
-impl Again {
-    fn new(core: &Core, now: Timestamp) -> Result<Self, Error> {
-        let path = beside(&core.path, COMPARED);
-        clean(&path)?;
-        schema::private_file(&path)?;
-        let file = Beside(path);
-        let mut conn = connect(&file.0, Mode::Write)?;
-        let zone = core.folder.zone();
-        schema::create(&mut conn, zone, now)?;
-        // This file is thrown away: nothing in it needs to last, and deliveries stand in it without what they name.
-        conn.execute_batch(
-            "pragma foreign_keys = off; pragma synchronous = off; pragma wal_autocheckpoint = 1000",
-        )?;
-        let folder = Folder::load(&conn, core.folder.reader(), zone)?;
-        Ok(Self {
-            conn,
-            folder,
-            as_of: now,
-            file,
-        })
-    }
-
-    /// Folds the next deliveries of `ledger`; how many.
-    fn fold_some(
-        &mut self,
-        ledger: &Connection,
-        now: Timestamp,
-        report: &mut TaskReport,
-    ) -> Result<usize, Error> {
-        debug_assert!(self.file.0.exists(), "it goes only with this");
-        self.as_of = self.as_of.max(now);
-        let rows = stored_after(ledger, self.folder.seq, FOLLOW)?;
-        let Some(last) = rows.last().map(|row| row.seq) else {
-            return Ok(0);
-        };
-        let count = rows.len();
-        self.conn.execute_batch("begin")?;
-        self.copy(ledger, self.folder.seq, last)?;
-        let batch: Vec<_> = rows
-            .into_iter()
-            .filter_map(|row| self.folder.unfolded(row))
-            .collect();
-        self.fold(&batch, last, now, report)?;
-        self.conn.execute_batch("commit")?;
-        Ok(count)
-    }
-
-    fn tick(&mut self, now: Timestamp) -> Result<(), Error> {
-        let conn = &self.conn;
-        if now < self.as_of {
-            fold::start_again_by_the_clock(conn)?;
-        }
-        self.as_of = now;
-        let tick = |folder: &mut Folder| folder.tick(conn, now, TICK_ROWS);
-        while tick(&mut self.folder).map_err(Trouble::into_error)? > 0 {}
-        Ok(())
-    }
-
-    fn fold(
-        &mut self,
-        batch: &[Unfolded],
-        last: i64,
-        now: Timestamp,
-        report: &mut TaskReport,
-    ) -> Result<(), Error> {
-        let (conn, folder) = (&self.conn, &mut self.folder);
-        let reads: Vec<_> = batch.iter().map(Unfolded::read).collect();
-        if folder.fold(conn, &reads, last, now).is_ok() {
-            return Ok(());
-        }
-        for read in reads {
-            let seq = read.seq;
-            match folder.fold(conn, &[read], seq, now) {
-                Ok(()) => {}
-                Err(Trouble::Passing(error)) => return Err(error),
-                Err(Trouble::Lasting(why)) => {
-                    report.changed += 1;
-                    report.find(format!("delivery {seq} could not be folded: {why}"));
-                }
-            }
-        }
-        folder
-            .fold(conn, &[], last, now)
-            .map_err(Trouble::into_error)
-    }
-
-    /// Deliveries without what they hold: folding looks at their keys and marks only.
-    fn copy(&self, ledger: &Connection, after: i64, to: i64) -> Result<(), Error> {
-        let columns = "seq, received_at, provider, account, hook, outcome, duplicate_of, reason, dedupe_policy,
-            dedupe_key, confidence, credential, identity_proof, remote_ip, origin, test, provider_type,
-            reader_version, body_bytes, commitment, link, erased_at";
-        let mut from = ledger.prepare_cached(&format!(
-            "select {columns} from deliveries where seq > ?1 and seq <= ?2 order by seq"
-        ))?;
-        let marks = vec!["?"; from.column_count()].join(", ");
-        let mut into = self.conn.prepare_cached(&format!(
-            "insert into deliveries ({columns}, headers) values ({marks}, '[]')"
-        ))?;
-        let width = from.column_count();
-        let mut rows = from.query([after, to])?;
-        while let Some(row) = rows.next()? {
-            let values = (0..width)
-                .map(|place| row.get::<_, Value>(place))
-                .collect::<rusqlite::Result<Vec<_>>>()?;
-            into.execute(rusqlite::params_from_iter(values))?;
-        }
-        self.copy_residue(ledger, after, to)
-    }
-
-    fn copy_residue(&self, ledger: &Connection, after: i64, to: i64) -> Result<(), Error> {
-        let columns = residue::COLUMNS.join(", ");
-        let mut from = ledger.prepare_cached(&format!(
-            "select {columns} from residue where seq > ?1 and seq <= ?2"
-        ))?;
-        let width = from.column_count();
-        let marks = vec!["?"; width].join(", ");
-        let mut into = self
-            .conn
-            .prepare_cached(&format!("insert into residue ({columns}) values ({marks})"))?;
-        let mut rows = from.query([after, to])?;
-        while let Some(row) = rows.next()? {
-            let values = (0..width)
-                .map(|place| row.get::<_, Value>(place))
-                .collect::<rusqlite::Result<Vec<_>>>()?;
-            into.execute(rusqlite::params_from_iter(values))?;
-        }
-        Ok(())
-    }
-}
-
-fn clean(path: &Path) -> Result<(), Error> {
-    ["", "-wal", "-shm", "-journal"]
-        .iter()
-        .try_for_each(|ending| remove(&beside(path, ending)))
 }
 
 fn projections(conn: &Connection) -> Result<Vec<String>, Error> {
@@ -618,6 +478,7 @@ fn compare_table(
     again: &Connection,
     table: &str,
     found: &mut Differences,
+    stop: &AtomicBool,
 ) -> Result<(), Error> {
     let (columns, key) = shape(ledger, table)?;
     let quoted: Vec<_> = columns.iter().map(|name| format!("\"{name}\"")).collect();
@@ -629,29 +490,32 @@ fn compare_table(
     );
     let (mut here, mut there) = (ledger.prepare(&sql)?, again.prepare(&sql)?);
     let (mut here, mut there) = (Cursor::of(&mut here)?, Cursor::of(&mut there)?);
-    loop {
-        let order = match (&here.row, &there.row) {
+    for looked in 1_u64.. {
+        if looked.is_multiple_of(LOOK_EVERY) && stop.load(Atomic::Relaxed) {
+            return Err(Error::Interrupted);
+        }
+        let (order, differing) = match (here.row(), there.row()) {
             (None, None) => break,
-            (Some(_), None) => Ordering::Less,
-            (None, Some(_)) => Ordering::Greater,
-            (Some(here), Some(there)) => key
-                .iter()
-                .map(|place| sqlite_order(&here[*place], &there[*place]))
-                .find(|order| order.is_ne())
-                .unwrap_or(Ordering::Equal),
+            (Some(_), None) => (Ordering::Less, true),
+            (None, Some(_)) => (Ordering::Greater, true),
+            (Some(here), Some(there)) => match key_order(here, there, &key)? {
+                Ordering::Equal => (Ordering::Equal, !same(here, there, columns.len())?),
+                order => (order, true),
+            },
         };
-        let row = if order.is_gt() { &there.row } else { &here.row };
-        let what = match order {
-            Ordering::Less => Some("stands in no delivery".to_owned()),
-            Ordering::Greater => Some("is missing".to_owned()),
-            Ordering::Equal if here.row != there.row => Some(format!(
-                "differs in {}",
-                differing(&columns, here.row.as_deref(), there.row.as_deref())
-            )),
-            Ordering::Equal => None,
-        };
-        if let (Some(what), Some(row)) = (what, row.as_deref()) {
-            let line = format!("{} {what}", place(table, &columns, row));
+        if differing {
+            let (here, there) = (here.values()?, there.values()?);
+            let what = match order {
+                Ordering::Less => "stands in no delivery".to_owned(),
+                Ordering::Greater => "is missing".to_owned(),
+                Ordering::Equal => {
+                    let names = differing_in(&columns, here.as_deref(), there.as_deref());
+                    format!("differs in {names}")
+                }
+            };
+            let row = if order.is_gt() { there } else { here };
+            let row = row.unwrap_or_default();
+            let line = format!("{} {what}", place(table, &columns, &row));
             let at = key
                 .iter()
                 .map(|place| (columns[*place].clone(), row[*place].clone()));
@@ -667,6 +531,25 @@ fn compare_table(
     Ok(())
 }
 
+fn key_order(here: &Row<'_>, there: &Row<'_>, key: &[usize]) -> Result<Ordering, Error> {
+    for place in key {
+        let order = sqlite_order(here.get_ref(*place)?, there.get_ref(*place)?);
+        if order.is_ne() {
+            return Ok(order);
+        }
+    }
+    Ok(Ordering::Equal)
+}
+
+fn same(here: &Row<'_>, there: &Row<'_>, width: usize) -> Result<bool, Error> {
+    for place in 0..width {
+        if here.get_ref(place)? != there.get_ref(place)? {
+            return Ok(false);
+        }
+    }
+    Ok(true)
+}
+
 /// Names a row without any of a reader's data.
 fn place(table: &str, columns: &[String], row: &[Value]) -> String {
     let shown = ["id", "seq", "day", "type"].iter().find_map(|name| {
@@ -680,7 +563,7 @@ fn place(table: &str, columns: &[String], row: &[Value]) -> String {
     format!("{table} {}", shown.unwrap_or_default())
 }
 
-fn differing(columns: &[String], here: Option<&[Value]>, there: Option<&[Value]>) -> String {
+fn differing_in(columns: &[String], here: Option<&[Value]>, there: Option<&[Value]>) -> String {
     let (Some(here), Some(there)) = (here, there) else {
         return String::new();
     };
@@ -694,18 +577,18 @@ fn differing(columns: &[String], here: Option<&[Value]>, there: Option<&[Value]>
 }
 
 /// The order of SQLite: null, numbers, text, bytes.
-fn sqlite_order(here: &Value, there: &Value) -> Ordering {
-    let rank = |value: &Value| match value {
-        Value::Null => 0,
-        Value::Integer(_) | Value::Real(_) => 1,
-        Value::Text(_) => 2,
-        Value::Blob(_) => 3,
+fn sqlite_order(here: ValueRef<'_>, there: ValueRef<'_>) -> Ordering {
+    let rank = |value| match value {
+        ValueRef::Null => 0,
+        ValueRef::Integer(_) | ValueRef::Real(_) => 1,
+        ValueRef::Text(_) => 2,
+        ValueRef::Blob(_) => 3,
     };
     match (here, there) {
-        (Value::Integer(here), Value::Integer(there)) => here.cmp(there),
-        (Value::Real(here), Value::Real(there)) => here.total_cmp(there),
-        (Value::Text(here), Value::Text(there)) => here.cmp(there),
-        (Value::Blob(here), Value::Blob(there)) => here.cmp(there),
+        (ValueRef::Integer(here), ValueRef::Integer(there)) => here.cmp(&there),
+        (ValueRef::Real(here), ValueRef::Real(there)) => here.total_cmp(&there),
+        (ValueRef::Text(here), ValueRef::Text(there))
+        | (ValueRef::Blob(here), ValueRef::Blob(there)) => here.cmp(there),
         _ => rank(here).cmp(&rank(there)),
     }
 }
@@ -714,7 +597,6 @@ fn sqlite_order(here: &Value, there: &Value) -> Ordering {
 struct Cursor<'a> {
     rows: Rows<'a>,
     width: usize,
-    row: Option<Vec<Value>>,
 }
 
 impl<'a> Cursor<'a> {
@@ -723,21 +605,23 @@ impl<'a> Cursor<'a> {
         let mut cursor = Self {
             rows: statement.query([])?,
             width,
-            row: None,
         };
         cursor.step()?;
         Ok(cursor)
     }
 
     fn step(&mut self) -> Result<(), Error> {
-        self.row = match self.rows.next()? {
-            None => None,
-            Some(row) => Some(
-                (0..self.width)
-                    .map(|place| row.get(place))
-                    .collect::<rusqlite::Result<_>>()?,
-            ),
-        };
-        Ok(())
+        Ok(self.rows.advance()?)
+    }
+
+    fn row(&self) -> Option<&Row<'a>> {
+        self.rows.get()
+    }
+
+    fn values(&self) -> Result<Option<Vec<Value>>, Error> {
+        let values = self
+            .row()
+            .map(|row| (0..self.width).map(|place| row.get(place)).collect());
+        Ok(values.transpose()?)
     }
 }

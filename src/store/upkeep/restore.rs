@@ -10,12 +10,14 @@ use std::path::{Path, PathBuf};
 
 use rusqlite::{Connection, OptionalExtension};
 
+use crate::domain::count::in_words;
 use crate::domain::printable::Printable;
-use crate::domain::time::{Timestamp, Zone};
-use crate::store::lock::Lock;
+use crate::domain::time::Timestamp;
+use crate::store::lock::{Lock, lock_path};
 use crate::store::schema::{self, Found, beside, make_folder, remove};
 use crate::store::upkeep::backup;
 use crate::store::upkeep::copy::{Copied, Existing, Watch, prepare, sync_folder};
+use crate::store::upkeep::made::Made;
 use crate::store::upkeep::reapply::reapply;
 use crate::store::{Error, Mode, connect};
 
@@ -28,6 +30,8 @@ pub struct Restored {
     pub kept: Option<PathBuf>,
     /// What the old one has and the new one does not.
     pub left_behind: LeftBehind,
+    /// Deliveries, requests and saved filters of readers who were erased since the backup: erased from it too.
+    pub erased: usize,
 }
 
 /// Deliveries of a ledger that a backup does not have.
@@ -62,30 +66,47 @@ pub fn restore(
     if schema::look(from)? != Found::Ledger {
         return Err(Error::Absent(from.to_owned()));
     }
+    let folder = schema::folder(to);
+    let (was_folder, was_locked) = (folder.exists(), lock_path(to).exists());
     make_folder(to)?;
     let lock = Lock::take(to, "", now)?;
+    let done = restore_locked(from, to, replace, now, watch);
+    if done.is_err() && !was_locked && matches!(schema::look(to), Ok(Found::Absent)) {
+        lock.discard();
+        if !was_folder {
+            // It goes only if nobody has put anything there meanwhile.
+            let _ = fs::remove_dir(&folder);
+        }
+    }
+    done
+}
+
+fn restore_locked(
+    from: &Path,
+    to: &Path,
+    replace: bool,
+    now: Timestamp,
+    watch: &mut Watch<'_>,
+) -> Result<Restored, Error> {
     let left_behind = left_behind(from, to, replace)?;
     let ready = prepare(from, to, Existing::Replace, watch)?;
     check_triggers(from, ready.path())?;
-    tidy(ready.path(), to, now)?;
+    let erased = tidy(ready.path(), to, now)?;
     let kept = put_aside(to, now)?;
     let copied = ready.place(Existing::Replace)?;
-    drop(lock);
     Ok(Restored {
         copied,
         kept,
         left_behind,
+        erased,
     })
 }
 
 /// A ledger's triggers keep deliveries as they are. Any other one would act with every webhook that is stored, on
 /// whatever the file's author thought of.
 fn check_triggers(from: &Path, copy: &Path) -> Result<(), Error> {
-    let mut own = connect(Path::new(":memory:"), Mode::Fill)?;
-    schema::create(&mut own, Zone::UTC, Timestamp::from_ms(0))?;
-    let own = triggers(&own)?;
-    let theirs = triggers(&connect(copy, Mode::Read)?)?;
-    let Some((name, _)) = theirs.iter().find(|trigger| !own.contains(trigger)) else {
+    let made = Made::compare(&connect(copy, Mode::Read)?)?;
+    let Some(name) = made.strange("trigger").next() else {
         return Ok(());
     };
     Err(Error::Refused(format!(
@@ -95,17 +116,9 @@ fn check_triggers(from: &Path, copy: &Path) -> Result<(), Error> {
     )))
 }
 
-/// Name and text of each.
-fn triggers(conn: &Connection) -> Result<Vec<(String, String)>, Error> {
-    let mut statement =
-        conn.prepare("select name, sql from sqlite_schema where type = 'trigger'")?;
-    let rows = statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?;
-    Ok(rows.collect::<rusqlite::Result<_>>()?)
-}
-
 /// What is done to a copy before it becomes the ledger. Whatever must hold from the first moment on that an old copy
 /// is in use again, such as what was erased since it was made, is done here.
-fn tidy(copy: &Path, ledger: &Path, now: Timestamp) -> Result<(), Error> {
+fn tidy(copy: &Path, ledger: &Path, now: Timestamp) -> Result<usize, Error> {
     backup::forget(copy)?;
     reapply(copy, ledger, now)
 }
@@ -140,12 +153,14 @@ fn there(to: &Path, left: LeftBehind) -> String {
     let lost = match count {
         0 => "all of them are in the backup".to_owned(),
         _ => format!(
-            "{count} of them are not in the backup, and `subledger export --deliveries 'seq:>{common_seq}'` writes \
-             those out for `subledger import`"
+            "{} not in the backup, and `subledger export --deliveries 'seq:>{common_seq}'` writes \
+             those out for `subledger import`",
+            in_words(count, "of them is", "of them are")
         ),
     };
+    let deliveries = in_words(deliveries, "delivery", "deliveries");
     format!(
-        "{to} has {deliveries} deliveries; {lost}; --replace puts the backup in its place and keeps the old file"
+        "{to} has {deliveries}; {lost}; --replace puts the backup in its place and keeps the old file"
     )
 }
 

@@ -30,6 +30,8 @@ use crate::store::thread::Core;
 use crate::store::upkeep::erase::give_back;
 use crate::store::upkeep::{Reason, guard};
 
+/// The first schema with bodies dropped for their age.
+pub(crate) const SINCE: i64 = 3;
 /// So many deliveries are looked at in one step.
 const STEP: i64 = 32;
 /// No reading is larger than this, bytes: bodies are not.
@@ -106,6 +108,9 @@ impl Reader {
     /// What `retention` would have dropped by `now`.
     pub fn due(&self, retention: Retention, now: Timestamp) -> Result<Due, Error> {
         self.with(|conn| {
+            if !is_known(conn)? {
+                return Ok(Due::default());
+            }
             let before = |ms: Option<i64>| ms.map(|ms| now.plus_ms(-ms).to_string());
             let mut due = Due {
                 quarantine_bytes: number(conn, QUARANTINE_BYTES)?,
@@ -130,15 +135,19 @@ impl Reader {
     pub fn pruned(&self) -> Result<Option<Pruned>, Error> {
         self.with(last)
     }
+}
 
-    /// Whether the body of delivery `seq` was dropped for its age.
-    pub fn is_pruned(&self, seq: i64) -> Result<bool, Error> {
-        self.with(|conn| {
-            Ok(conn
-                .prepare_cached("select 1 from pruned where seq = ?1")?
-                .exists([seq])?)
-        })
-    }
+/// Whether the body of delivery `seq` was dropped for its age; a ledger of an older schema drops none.
+pub(crate) fn is_pruned(conn: &Connection, seq: i64) -> bool {
+    conn.prepare_cached("select 1 from pruned where seq = ?1")
+        .and_then(|mut statement| statement.exists([seq]))
+        .unwrap_or(false)
+}
+
+/// Whether bodies are dropped in a ledger as old as this one; one that is only read is not upgraded.
+pub(crate) fn is_known(conn: &Connection) -> Result<bool, Error> {
+    let found: i64 = conn.pragma_query_value(None, "user_version", |row| row.get(0))?;
+    Ok(found >= SINCE)
 }
 
 fn number(conn: &Connection, sql: &str) -> Result<i64, Error> {

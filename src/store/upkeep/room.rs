@@ -8,9 +8,9 @@ use crate::store::Error;
 /// So much is left free on the ledger's own disk: webhooks go on arriving.
 pub const RESERVE_BYTES: u64 = 64 << 20;
 
-/// How many bytes are free in `folder` for this user; `None` where that cannot be asked.
-pub fn free_bytes(folder: &Path) -> Option<u64> {
-    let disk = rustix::fs::statvfs(folder).ok()?;
+/// How many bytes are free for this user on the disk of `path`; `None` where that cannot be asked.
+pub fn free_bytes(path: &Path) -> Option<u64> {
+    let disk = rustix::fs::statvfs(path).ok()?;
     // Some that are no disks say that they have no size.
     (disk.f_blocks > 0).then(|| disk.f_bavail.saturating_mul(disk.f_frsize))
 }

@@ -1,8 +1,8 @@
 //! Whether a ledger is what was once acknowledged: sequence, chain, bodies, seals, what the ring kept, and SQLite's own
 //! structures.
 //!
-//! Reads only, deliveries a bounded number at a time so that the writer's checkpoints go on; SQLite's own check at the
-//! end is one long read. Never panics on a damaged file: what cannot be read is damage with a place. Nothing vouches
+//! Reads only, deliveries a bounded number at a time so that the writer's checkpoints go on; SQLite's own check is one
+//! long read, on a thread of its own meanwhile. Never panics on a damaged file: what cannot be read is damage with a place. Nothing vouches
 //! for what the publisher wrote (`reviews`, `views`), for counters (`checks`, `rejected_lost`, `erasures`), for what duplicates are
 //! recognised by (`delivery_keys`, `unconfirmed`) and for the settings in `meta`, beyond what SQLite checks itself.
 
@@ -14,10 +14,11 @@ use rusqlite::types::ValueRef;
 use rusqlite::{Connection, Row};
 use sha2::{Digest, Sha256};
 
-use crate::domain::time::{Timestamp, Zone};
+use crate::domain::time::Zone;
 use crate::store::append::{Body, body_bytes, commit_to, link_of};
 use crate::store::schema::{self, Found, hex};
 use crate::store::seal::{self, seal_of, sealed};
+use crate::store::upkeep::made::Made;
 use crate::store::upkeep::{erasures, retention};
 use crate::store::{Error, Mode, connect};
 
@@ -27,8 +28,6 @@ const CHUNK: i64 = 1_000;
 const SEALS_SINCE: i64 = 2;
 /// The first schema that remembers erasures.
 const ERASURES_SINCE: i64 = 3;
-/// The first schema with bodies dropped for their age.
-const PRUNED_SINCE: i64 = 3;
 /// So many places are named; the rest are counted.
 const NAMED_MAX: usize = 100;
 /// So many of SQLite's own steps are done between two looks whether to stop.
@@ -67,6 +66,13 @@ impl Verified {
         if let Some(Damage { seq, what }) = damage {
             self.note(seq, what);
         }
+    }
+
+    /// Adds what another look at the same file found.
+    fn join(&mut self, other: Self) {
+        self.damaged += other.damaged;
+        let room = NAMED_MAX - self.damage.len();
+        self.damage.extend(other.damage.into_iter().take(room));
     }
 
     /// Nothing is wrong.
@@ -113,32 +119,64 @@ pub fn verify_until(
     if schema::look(path)? != Found::Ledger {
         return Err(Error::Absent(path.to_owned()));
     }
-    let mut conn = connect(path, Mode::Read).map_err(|error| schema::judge(path, error))?;
+    let conn = open_until(path, stop)?;
     let found = schema::check(&conn, path)?;
-    let stopped = Arc::clone(stop);
-    conn.progress_handler(LOOK_EVERY, Some(move || stopped.load(Ordering::Relaxed)))?;
+    let structure = open_until(path, stop)?;
     let mut verified = Verified::default();
-    let mut walk = Walk::new(found);
-    walk.run(&conn, &mut verified, stop, progress);
+    let structure = std::thread::scope(|scope| {
+        let looking = std::thread::Builder::new()
+            .name("structure".to_owned())
+            .spawn_scoped(scope, move || {
+                let mut verified = Verified::default();
+                check_structure(&structure, &mut verified);
+                verified
+            });
+        Walk::new(found).run(&conn, &mut verified, stop, progress);
+        looking.map(|looking| looking.join().unwrap_or_else(|_| broken()))
+    });
+    let structure = structure.map_err(|source| Error::Io {
+        path: path.to_owned(),
+        cause: source,
+    })?;
     if found >= SEALS_SINCE {
         check_seals(&conn, &mut verified);
     }
     if found >= ERASURES_SINCE {
         check_erasures(&conn, &mut verified);
+        check_residue(&conn, &mut verified);
     }
-    if found >= PRUNED_SINCE {
+    if found >= retention::SINCE {
         check_pruned(&conn, &mut verified);
     }
     if found == schema::SCHEMA_VERSION {
         check_schema(&conn, &mut verified);
     }
     check_ring(&conn, &mut verified);
-    check_structure(&conn, &mut verified);
+    check_meta(&conn, &mut verified);
+    verified.join(structure);
     // An interrupted statement looks like damage to whoever ran it.
     if stop.load(Ordering::Relaxed) {
         return Err(Error::Interrupted);
     }
     Ok(verified)
+}
+
+/// A connection whose statements end a moment after `stop` becomes true.
+fn open_until(path: &Path, stop: &Arc<AtomicBool>) -> Result<Connection, Error> {
+    let mut conn = connect(path, Mode::Read).map_err(|error| schema::judge(path, error))?;
+    let stopped = Arc::clone(stop);
+    conn.progress_handler(LOOK_EVERY, Some(move || stopped.load(Ordering::Relaxed)))?;
+    Ok(conn)
+}
+
+/// What is found where the program itself failed.
+fn broken() -> Verified {
+    let mut verified = Verified::default();
+    verified.note(
+        None,
+        "the program failed while looking at the file: please report this",
+    );
+    verified
 }
 
 /// How many deliveries there are to look at, as far as that can be read.
@@ -200,7 +238,7 @@ impl Walk {
         } else {
             (String::new(), "deliveries d")
         };
-        let gone = if found >= PRUNED_SINCE {
+        let gone = if found >= retention::SINCE {
             GONE_OR_PRUNED
         } else {
             GONE
@@ -457,47 +495,43 @@ fn check_pruned(conn: &Connection, verified: &mut Verified) {
     verified.erased = verified.erased.saturating_sub(verified.pruned);
 }
 
+/// Of what is left of an event in several rows, only one is counted: the others say the same.
+const CONTRADICTED: &str = "\
+select r.seq from residue r
+  cross join residue e on e.seq = r.seq and e.n = r.n and e.what = 'event' and e.place = 0
+where r.what <> 'event' and (r.type <> e.type or r.provider <> e.provider or r.account <> e.account
+  or r.readers <> 0 or (r.what = 'subscription' and r.day <> e.day))";
+
+/// What no list shows of what is left of erased deliveries; all else differs in a list.
+fn check_residue(conn: &Connection, verified: &mut Verified) {
+    let found = conn.prepare(CONTRADICTED).and_then(|mut statement| {
+        let seqs = statement.query_map([], |row| row.get::<_, i64>(0))?;
+        seqs.collect::<rusqlite::Result<Vec<_>>>()
+    });
+    match found {
+        Ok(seqs) => {
+            for seq in seqs {
+                verified.note(Some(seq), "what is left of it contradicts itself");
+            }
+        }
+        Err(error) => verified.note(
+            None,
+            format!("what is left of erased deliveries cannot be read: {error}"),
+        ),
+    }
+}
+
 /// Everything that this version makes is there as it makes it; more may be.
 fn check_schema(conn: &Connection, verified: &mut Verified) {
-    let compared = expected_schema().and_then(|expected| {
-        let found = statements(conn)?;
-        Ok((expected, found))
-    });
-    match compared {
-        Ok((expected, found)) => {
-            for one in expected.iter().filter(|one| !found.contains(*one)) {
-                let what = format!(
-                    "schema: {} {} is not what this version makes",
-                    one[0], one[1]
-                );
+    match Made::compare(conn) {
+        Ok(made) => {
+            for (kind, name) in made.missing() {
+                let what = format!("schema: {kind} {name} is not what this version makes");
                 verified.note(None, what);
             }
         }
         Err(error) => verified.note(None, format!("schema: {error}")),
     }
-}
-
-fn expected_schema() -> Result<Vec<[String; 4]>, Error> {
-    let mut conn = connect(Path::new(":memory:"), Mode::Fill)?;
-    schema::create(&mut conn, Zone::UTC, Timestamp::from_ms(0))?;
-    statements(&conn)
-}
-
-/// Kind, name, table and statement of everything, without comments and spaces.
-fn statements(conn: &Connection) -> Result<Vec<[String; 4]>, Error> {
-    let mut statement =
-        conn.prepare("select type, name, tbl_name, ifnull(sql, '') from sqlite_schema")?;
-    let rows = statement.query_map([], |row| {
-        let sql: String = row.get(3)?;
-        let bare = sql
-            .lines()
-            .map(|line| line.split("--").next().unwrap_or_default());
-        let bare: String = bare
-            .flat_map(|line| line.chars().filter(|one| !one.is_whitespace()))
-            .collect();
-        Ok([row.get(0)?, row.get(1)?, row.get(2)?, bare])
-    })?;
-    Ok(rows.collect::<rusqlite::Result<_>>()?)
 }
 
 /// Bodies of requests that were turned away, which may yet be taken in, against their own sums.
@@ -558,7 +592,6 @@ fn check_structure(conn: &Connection, verified: &mut Verified) {
         }
         Err(error) => verified.note(None, format!("foreign keys: {error}")),
     }
-    check_meta(conn, verified);
 }
 
 /// Without these a ledger cannot be opened.

@@ -8,7 +8,7 @@ use crate::domain::printable::Printable;
 use crate::tui::app::App;
 use crate::tui::facts::{Arrived, Connection};
 use crate::tui::theme::Meaning;
-use crate::tui::view::paint::{Cursor, Paint, first_line};
+use crate::tui::view::paint::{Cursor, Paint, first_line, width};
 use crate::tui::{LinkCard, Missing};
 
 /// A line of this screen: indentation, pieces, and which link or account it belongs to.
@@ -44,6 +44,16 @@ impl Lines {
     fn put(&mut self, indent: u16, text: &str, meaning: Meaning) {
         for text in wrapped(text, self.width.saturating_sub(usize::from(indent))) {
             self.pieces(indent, vec![(text, meaning)]);
+        }
+    }
+
+    /// Whose account and how it stands: side by side, or one under the other where that is too long for a line.
+    fn head(&mut self, name: String, state: String, meaning: Meaning) {
+        if usize::from(width(&name)) + usize::from(width(&state)) < self.width {
+            self.pieces(1, vec![(name, Meaning::Strong), (state, meaning)]);
+        } else {
+            self.put(1, name.trim_end(), Meaning::Strong);
+            self.put(2, &state, meaning);
         }
     }
 
@@ -154,7 +164,8 @@ fn overview(app: &App, width: u16, selected: usize, blanks: bool, curls: bool) -
         }
         lines.of = Some(at);
         account(&mut lines, app, &app.links[cards]);
-        if curls && at == selected {
+        // The command holds the link.
+        if curls && at == selected && !app.masked {
             lines.curl(&app.links[app.accounts()[at].start]);
         }
         lines.of = None;
@@ -184,20 +195,14 @@ fn account(lines: &mut Lines, app: &App, cards: &[LinkCard]) {
     };
     let known = known(app, main);
     let (state, meaning) = state(main, known);
-    lines.pieces(
-        1,
-        vec![
-            (format!("{:<14} ", main.name), Meaning::Strong),
-            (state, meaning),
-        ],
-    );
+    lines.head(format!("{:<14} ", main.name), state, meaning);
     if let Some(refused) = known.and_then(|known| known.refused.as_ref()) {
-        lines.pieces(2, vec![(format!("turned away: {refused}"), Meaning::Bad)]);
+        lines.put(2, &format!("turned away: {refused}"), Meaning::Bad);
     }
     for (title, text, meaning) in known.iter().flat_map(|known| &known.old) {
         lines.put(2, &format!("{title}: {text}"), *meaning);
     }
-    lines.put(2, &main.url, Meaning::Link);
+    lines.put(2, &url(app, main), Meaning::Link);
     let keys: Vec<_> = main.add.iter().map(Missing::key).collect();
     let more = match cards.len() {
         0 | 1 => String::new(),
@@ -215,6 +220,14 @@ fn account(lines: &mut Lines, app: &App, cards: &[LinkCard]) {
     if !parts.is_empty() {
         let text = format!("{} (Enter)", parts.join("; "));
         lines.pieces(2, vec![(text, Meaning::Quiet)]);
+    }
+}
+
+/// The link; its secret masked where data is.
+fn url(app: &App, card: &LinkCard) -> String {
+    match app.mask() {
+        Some(mask) => mask.link(&card.url),
+        None => card.url.clone(),
     }
 }
 
@@ -245,13 +258,7 @@ fn opened(app: &App, cards: Range<usize>, width: u16) -> Vec<Line> {
     settings_fault(&mut lines, app);
     let known = known(app, main);
     let (state, meaning) = state(main, known);
-    lines.pieces(
-        1,
-        vec![
-            (format!("{}  ", main.name), Meaning::Strong),
-            (state, meaning),
-        ],
-    );
+    lines.head(format!("{}  ", main.name), state, meaning);
     let old = known.iter().flat_map(|known| &known.old);
     for (title, text, meaning) in old.chain(known.iter().flat_map(|known| &known.lines)) {
         lines.put(2, &format!("{title}: {text}"), *meaning);
@@ -264,8 +271,8 @@ fn opened(app: &App, cards: Range<usize>, width: u16) -> Vec<Line> {
     for (at, card) in cards.iter().enumerate() {
         lines.of = Some(at);
         lines.put(1, &card.title, Meaning::Strong);
-        lines.put(2, &card.url, Meaning::Link);
-        if app.place().line == at {
+        lines.put(2, &url(app, card), Meaning::Link);
+        if app.place().line == at && !app.masked {
             lines.curl(card);
             lines.put(2, &card.send(), Meaning::Quiet);
         }

@@ -5,6 +5,7 @@ use ratatui::layout::{Position, Rect};
 use crate::domain::query::QueryError;
 use crate::tui::actions::{self, Act};
 use crate::tui::app::{App, Overlay};
+use crate::tui::complete::Offers;
 use crate::tui::edit::Line;
 use crate::tui::theme::Meaning;
 use crate::tui::view::paint::{Cursor, Paint, width};
@@ -12,11 +13,19 @@ use crate::tui::view::paint::{Cursor, Paint, width};
 /// Draws the foot; where something is typed, the cursor stands at its caret.
 pub fn draw(paint: &mut Paint<'_>, app: &App, area: Rect) -> Option<Cursor> {
     match &app.overlay {
-        Some(Overlay::Bar { line, error }) => {
-            if let Some(error) = error {
-                complain(paint, area, error);
+        Some(Overlay::Bar { line, error, .. }) => {
+            complain(paint, area, error.as_ref());
+            return Some(Some(typed(paint, area, FILTER, line, error.as_ref())));
+        }
+        Some(Overlay::Search { line, error, .. }) => {
+            complain(paint, area, error.as_ref());
+            return Some(Some(typed(paint, area, SEARCH, line, error.as_ref())));
+        }
+        Some(Overlay::Command { line, fault, .. }) => {
+            if let Some(fault) = fault.as_ref().filter(|_| area.height > 1) {
+                paint.line_from(area, 0, 1, &[(fault, Meaning::Bad)]);
             }
-            return Some(Some(typed(paint, area, "/ ", line, error.as_ref())));
+            return Some(Some(typed(paint, area, COMMAND, line, None)));
         }
         Some(Overlay::Time { line, wrong }) => {
             let cursor = typed(paint, area, "@ ", line, None);
@@ -43,8 +52,32 @@ pub fn draw(paint: &mut Paint<'_>, app: &App, area: Rect) -> Option<Cursor> {
     None
 }
 
+/// What stands before a filter, a search and a command.
+const FILTER: &str = "/ ";
+const SEARCH: &str = "search ";
+const COMMAND: &str = ":";
+
+/// The column under which `offers` stand: that of the word they would replace.
+pub fn column(app: &App, offers: &Offers) -> u16 {
+    let (prompt, line) = match &app.overlay {
+        Some(Overlay::Bar { line, .. }) => (FILTER, line),
+        Some(Overlay::Search { line, .. }) => (SEARCH, line),
+        Some(Overlay::Command { line, .. }) => (COMMAND, line),
+        _ => return 0,
+    };
+    // As `typed` shows it.
+    let room = app.size.0.saturating_sub(1 + width(prompt) + 1);
+    let (range, _) = line.window(usize::from(room));
+    let before = line.text().get(range.start..offers.from());
+    // One cell less: the offers are indented by one.
+    width(prompt) + before.map_or(0, width)
+}
+
 /// What does not parse, and what may have been meant.
-fn complain(paint: &mut Paint<'_>, area: Rect, error: &QueryError) {
+fn complain(paint: &mut Paint<'_>, area: Rect, error: Option<&QueryError>) {
+    let Some(error) = error else {
+        return;
+    };
     let offer = error
         .suggestion
         .as_ref()

@@ -45,11 +45,21 @@ fn info(paint: &mut Paint<'_>, app: &App, layout: &Layout) {
     let shorter = state.replace("last ", "").replace(" ago", "");
     let word = state.split(',').next().unwrap_or_default().to_owned();
     let zone = if app.status.is_some() {
-        app.zone.name()
+        app.zone_shown().name()
     } else {
         ""
     };
-    let demo = if app.demo { "DEMO" } else { "" };
+    let demo = match (app.demo, app.masked) {
+        (true, true) => "DEMO  MASKED",
+        (true, false) => "DEMO",
+        (false, true) => "MASKED",
+        (false, false) => "",
+    };
+    let zone_meaning = if app.zone_shown() == app.zone {
+        Meaning::Quiet
+    } else {
+        Meaning::Warning
+    };
     let left = here(app);
     let wanted: u16 = left.iter().map(|(text, _)| width(text)).sum();
     let tries = [(zone, &state), (zone, &shorter), (zone, &word), ("", &word)];
@@ -78,7 +88,7 @@ fn info(paint: &mut Paint<'_>, app: &App, layout: &Layout) {
     let mut x = area.width.saturating_sub(right);
     for (text, meaning) in [
         (demo, Meaning::Test),
-        (zone, Meaning::Quiet),
+        (zone, zone_meaning),
         (state.as_str(), meaning),
     ] {
         if !text.is_empty() {
@@ -98,7 +108,7 @@ fn here(app: &App) -> Vec<(String, Meaning)> {
         return pieces;
     }
     if !place.query.is_empty() {
-        pieces.push((format!("  {}", place.query), Meaning::Link));
+        pieces.push((format!("  {}", app.query_shown()), Meaning::Link));
     }
     let count = app.window.count.map_or("…".to_owned(), cell::count);
     pieces.push((format!("  {count}"), Meaning::Quiet));
@@ -107,11 +117,25 @@ fn here(app: &App) -> Vec<(String, Meaning)> {
         let text = format!("  +{} turned away, not kept", cell::number(lost));
         pieces.push((text, Meaning::Warning));
     }
+    if let Some(export) = &app.export {
+        let text = format!(
+            "  writing a file: {} rows, E stops",
+            cell::number(export.rows)
+        );
+        pieces.push((text, Meaning::Warning));
+    }
+    if app.window.loaded
+        && app.is_reading()
+        && let Some(progress) = app.looking
+    {
+        let text = format!("  looking, {}", cell::progress(progress, app.when()));
+        pieces.push((text, Meaning::Quiet));
+    }
     if app.window.newer.rows > 0 {
         let more = if app.window.newer.more { "+" } else { "" };
         pieces.push((
             format!("  {}{more} new, g", app.window.newer.rows),
-            Meaning::Warning,
+            Meaning::New,
         ));
     }
     pieces

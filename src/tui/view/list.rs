@@ -3,8 +3,9 @@
 use ratatui::layout::Rect;
 
 use crate::domain::page::{Cell, Column, List, Row, Shape};
+use crate::domain::time::Timestamp;
 use crate::store::query::columns;
-use crate::tui::app::App;
+use crate::tui::app::{App, Overlay};
 use crate::tui::cell;
 use crate::tui::facts::Arrived;
 use crate::tui::theme::Meaning;
@@ -33,14 +34,24 @@ pub fn draw(paint: &mut Paint<'_>, app: &App, list: List, area: Rect) -> Cursor 
         return None;
     }
     let height = usize::from(area.height.saturating_sub(1));
+    let (first, rule) = reviewed(app, height);
     let rows = app.window.visible(height);
+    let rows = &rows[(first - app.window.top).min(rows.len())..];
     // Of all rows at hand, so that scrolling seldom moves a column.
     let tests = app.window.rows.iter().any(|row| cell::is_test(list, row));
     let indent = 1 + if tests { width(TEST) + 1 } else { 0 };
     let (placed, dropped) = place(list, area.width, indent);
     heads(paint, area, &placed, dropped);
     let mut cursor = None;
-    for (line, row) in (1..).zip(rows) {
+    let mut line = 1;
+    for (place, row) in (first..).zip(rows) {
+        if let Some((_, at)) = rule.filter(|(below, _)| *below == place) {
+            draw_rule(paint, app, area, line, at);
+            line += 1;
+        }
+        if line >= area.height {
+            break;
+        }
         draw_row(
             paint,
             app,
@@ -49,11 +60,61 @@ pub fn draw(paint: &mut Paint<'_>, app: &App, list: List, area: Rect) -> Cursor 
             row,
             &placed,
         );
-        if app.window.top + usize::from(line) - 1 == app.window.selected {
-            cursor = paint.select(area, line);
+        if place == app.window.selected {
+            cursor = mark(paint, app, area, line);
         }
+        line += 1;
     }
     cursor
+}
+
+/// The first row to show, and above which row the last review stands, and when that was: where newer rows end and older
+/// ones begin. The line takes the room of a row, but never that of the selected one.
+fn reviewed(app: &App, height: usize) -> (usize, Option<(usize, Timestamp)>) {
+    let top = app.window.top;
+    let Some((_, at)) = app.last_review() else {
+        return (top, None);
+    };
+    let text = at.to_string();
+    let rows = app.window.visible(height);
+    let below = rows.iter().position(|row| row.key.sort <= text);
+    let Some(below) = below.filter(|below| *below > 0) else {
+        return (top, None);
+    };
+    let is_cut = app.window.selected == top + height - 1 && height > 2;
+    // The row at the top goes rather than the selected one at the bottom.
+    (
+        top + usize::from(is_cut && below > 1),
+        (!is_cut || below > 1).then_some((top + below, at)),
+    )
+}
+
+fn draw_rule(paint: &mut Paint<'_>, app: &App, area: Rect, line: u16, at: Timestamp) {
+    let text = format!("── reviewed {} ", app.when().short(at));
+    let rest = "─".repeat(usize::from(area.width.saturating_sub(width(&text) + 1)));
+    let pieces = [
+        (text.as_str(), Meaning::Quiet),
+        (rest.as_str(), Meaning::Quiet),
+    ];
+    paint.line_from(area, line, 1, &pieces);
+}
+
+/// How a cell looks: all are pale while the filter that is typed does not parse, and what is sought stands out.
+fn look(app: &App, text: &str, usual: Meaning) -> Meaning {
+    match &app.overlay {
+        Some(Overlay::Bar { error: Some(_), .. }) => Meaning::Quiet,
+        _ if app.search.as_ref().is_some_and(|search| search.is_in(text)) => Meaning::Here,
+        _ => usual,
+    }
+}
+
+/// The selected row; where its record is open beside it, keys act on that, and a sign says which row it is.
+fn mark(paint: &mut Paint<'_>, app: &App, area: Rect, line: u16) -> Cursor {
+    if app.place().pane.is_none() {
+        return paint.select(area, line);
+    }
+    paint.text(area.x, area.y + line, 1, ">", Meaning::Strong);
+    paint.mark(area, line, Meaning::Held)
 }
 
 fn heads(paint: &mut Paint<'_>, area: Rect, placed: &[Placed], dropped: usize) {
@@ -90,8 +151,9 @@ fn draw_row(
     }
     for place in placed {
         let value = row.cells.get(place.index).unwrap_or(&Cell::Null);
-        let text = cell::short(list, row, place.column, value, app.when());
-        let meaning = cell::meaning(place.column, value);
+        let text = cell::short(list, row, place.column, value, app.sight());
+        let usual = cell::meaning(place.column, value);
+        let meaning = look(app, text.as_str(), usual);
         let x = area.x + place.x;
         if is_right(place.column) {
             paint.text_right(x, area.y, place.width, text.as_str(), meaning);
@@ -216,12 +278,18 @@ fn spread(
 
 /// Why there is no row, and what to do.
 fn nothing(paint: &mut Paint<'_>, app: &App, area: Rect) {
-    let query = &app.place().query;
+    let query = &app.query_shown();
     let title = app.place().screen.title();
     let (what, then) = match (&app.trouble, app.window.loaded) {
         (Some(why), false) => (why.clone(), "Trying again every second.".to_owned()),
         (_, false) => (
-            "still looking …".to_owned(),
+            match app.looking {
+                Some(progress) => {
+                    let so_far = cell::progress(progress, app.when());
+                    format!("still looking … {so_far}")
+                }
+                None => "still looking …".to_owned(),
+            },
             "Keys work meanwhile: / changes the filter, Esc goes back.".to_owned(),
         ),
         (_, true) if app.arrived() == Arrived::Nothing => (
@@ -234,7 +302,10 @@ fn nothing(paint: &mut Paint<'_>, app: &App, area: Rect) {
         ),
         (_, true) if !query.is_empty() => (
             format!("{title}: nothing matches {query}"),
-            "x drops the filter, / changes it.".to_owned(),
+            match app.hiding_term() {
+                Some(term) => format!("Without {term} there are rows: x drops it, / changes all."),
+                None => "x drops the filter, / changes it.".to_owned(),
+            },
         ),
         (_, true) => (
             format!("{title}: none yet."),

@@ -23,6 +23,10 @@ pub mod connections;
 
 pub mod picker;
 
+pub mod offers;
+
+pub mod views;
+
 pub mod sheet;
 
 pub mod foot;
@@ -70,9 +74,20 @@ pub fn draw(frame: &mut Frame<'_>, app: &App) {
         Some(Overlay::Picker(choices)) => Some(picker::draw(&mut paint, choices, layout.body)),
         Some(Overlay::Help(top)) => Some(sheet::draw(&mut paint, app, *top, layout.body)),
         Some(Overlay::Leaving) => Some(sheet::ask_on_leaving(&mut paint, app, layout.body)),
-        Some(Overlay::Bar { .. } | Overlay::Time { .. }) | None => None,
+        Some(Overlay::Views(at)) => Some(views::draw(&mut paint, app, *at, layout.body)),
+        Some(Overlay::Export(at)) => Some(views::ask_format(&mut paint, app, *at, layout.body)),
+        Some(
+            Overlay::Bar { .. }
+            | Overlay::Search { .. }
+            | Overlay::Command { .. }
+            | Overlay::Time { .. },
+        )
+        | None => None,
     };
     let typed = foot::draw(&mut paint, app, layout.foot);
+    if let Some(offers) = app.offers() {
+        offers::draw(&mut paint, offers, layout.body, foot::column(app, offers));
+    }
     if let Some(cursor) = typed.or(over).unwrap_or(cursor) {
         frame.set_cursor_position(cursor);
     }

@@ -2,7 +2,6 @@
 
 use ratatui::buffer::Buffer;
 use ratatui::layout::{Position, Rect};
-use ratatui::style::Style;
 use unicode_width::UnicodeWidthStr;
 
 use crate::domain::printable::Printable;
@@ -21,8 +20,9 @@ pub struct Paint<'a> {
 }
 
 impl<'a> Paint<'a> {
-    /// Paints on `cells`.
+    /// Paints on `cells`, which take the ground of `theme`.
     pub fn new(cells: &'a mut Buffer, theme: Theme) -> Self {
+        cells.set_style(cells.area, theme.base());
         Self { cells, theme }
     }
 
@@ -70,11 +70,16 @@ impl<'a> Paint<'a> {
 
     /// Shows line `line` of `area` as the selected one, whatever its pieces look like.
     pub fn select(&mut self, area: Rect, line: u16) -> Cursor {
+        self.mark(area, line, Meaning::Selected)
+    }
+
+    /// Shows line `line` of `area` as one that `meaning` holds for, whatever its pieces look like.
+    pub fn mark(&mut self, area: Rect, line: u16, meaning: Meaning) -> Cursor {
         if line >= area.height {
             return None;
         }
         let row = Rect::new(area.x, area.y + line, area.width, 1);
-        let style = self.theme.style(Meaning::Selected);
+        let style = self.theme.style(meaning);
         self.cells
             .set_style(row.intersection(self.cells.area), style);
         Some(Position::new(row.x, row.y))
@@ -85,8 +90,8 @@ impl<'a> Paint<'a> {
         for position in area.intersection(self.cells.area).positions() {
             self.cells[position].reset();
         }
-        self.cells
-            .set_style(area.intersection(self.cells.area), Style::new());
+        let area = area.intersection(self.cells.area);
+        self.cells.set_style(area, self.theme.base());
     }
 }
 

@@ -2,6 +2,7 @@
 
 use ratatui::layout::{Position, Rect};
 
+use crate::domain::count::in_words;
 use crate::tui::app::App;
 use crate::tui::layout::Layout;
 use crate::tui::place::Face;
@@ -56,7 +57,7 @@ pub fn draw(paint: &mut Paint<'_>, app: &App, layout: &Layout) -> Cursor {
     }
     let shown = top + height;
     if shown < record.lines.len() {
-        let more = format!("{} more lines", record.lines.len() - shown);
+        let more = in_words(record.lines.len() - shown, "more line", "more lines");
         paint.text_right(area.x, area.y, area.width, &more, Meaning::Quiet);
     }
     Some(Position::new(body.x, body.y))

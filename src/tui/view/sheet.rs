@@ -2,7 +2,7 @@
 
 use ratatui::layout::Rect;
 
-use crate::tui::actions::{self, ACTIONS, Scope, SheetLine};
+use crate::tui::actions::{self, Scope, SheetLine};
 use crate::tui::app::App;
 use crate::tui::theme::Meaning;
 use crate::tui::view::paint::{Cursor, Paint};
@@ -38,9 +38,7 @@ pub fn ask_on_leaving(paint: &mut Paint<'_>, app: &App, area: Rect) -> Cursor {
     );
     paint.line_from(area, 1, 2, &[(&text, Meaning::Strong)]);
     paint.line_from(area, 2, 2, &[("What is to become of it?", Meaning::Plain)]);
-    let choices = ACTIONS
-        .iter()
-        .filter(|action| action.scope == Scope::Leaving);
+    let choices = actions::all().filter(|action| action.scope == Scope::Leaving);
     for (y, action) in (4..).zip(choices) {
         let key = action.keys[0].name();
         paint.line_from(area, y, 4, &[(&key, Meaning::Link)]);

@@ -1,0 +1,376 @@
+//! Masks: personal data as tags, so that a screen or a list can be shown to others.
+//!
+//! A tag says what kind of value it stands for and ends in five characters that are the same wherever the same value
+//! stands, and in no other ledger: `mail-3kf7q`. Masked are readers' names, e-mails, phones and ids, ids that
+//! providers gave to subscriptions and payments, addresses of senders, and all that bodies and headers say beside
+//! times and currencies. Never looks at what a provider calls its fields.
+
+use std::net::IpAddr;
+
+use chrono::DateTime;
+use hmac::{Hmac, KeyInit as _, Mac as _};
+use sha2::Sha256;
+
+use crate::domain::page::Cell;
+use crate::domain::query::{Expr, Key, Query, Term, Value, value_text};
+
+/// The columns that name a reader, or what a provider calls something of theirs.
+const COLUMNS: &[&str] = &[
+    "user_id",
+    "client_user_id",
+    "email",
+    "phone",
+    "name",
+    "who",
+    "subscription_id",
+    "gateway_id",
+    "purchase_id",
+    "payment_id",
+    "transaction_id",
+    "evidence",
+    "city",
+    "dedupe_key",
+    "remote_ip",
+];
+
+/// The columns that hold whole documents.
+const DOCUMENTS: &[&str] = &["data", "body", "headers"];
+
+/// The columns that prove what a body was to whoever guesses it.
+const PROOFS: &[&str] = &["salt", "commitment"];
+
+/// The keys of a filter whose values name a reader.
+const KEYS: &[Key] = &[Key::User, Key::Email, Key::Phone, Key::Name, Key::Id];
+
+/// The headers whose values say nothing of anyone.
+const PLAIN_HEADERS: &[&str] = &[
+    "accept",
+    "content-length",
+    "content-type",
+    "svix-timestamp",
+    "user-agent",
+    "webhook-timestamp",
+];
+
+/// What tags end in: no vowels, so that they never make a word.
+const LETTERS: &[u8; 32] = b"0123456789bcdfghjkmnpqrstvwxyzBC";
+
+/// So many of them.
+const TAG_LETTERS: usize = 5;
+
+/// A number of so many digits or more may be a phone or an id.
+const LONG_DIGITS: usize = 7;
+
+/// What makes tags of values, by a key that other ledgers do not have.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Mask {
+    key: [u8; 32],
+}
+
+impl Mask {
+    /// With the key of a ledger.
+    pub const fn new(key: [u8; 32]) -> Self {
+        Self { key }
+    }
+
+    /// The tag of `value`; an empty one has none.
+    ///
+    /// # Panics
+    ///
+    /// Never: HMAC takes a key of any length.
+    pub fn tag(&self, value: &str) -> String {
+        if value.is_empty() {
+            return String::new();
+        }
+        let mut mac =
+            Hmac::<Sha256>::new_from_slice(&self.key).expect("HMAC takes a key of any length");
+        mac.update(b"mask");
+        mac.update(value.as_bytes());
+        let digest = mac.finalize().into_bytes();
+        let letters = digest.iter().take(TAG_LETTERS);
+        let mut tag = format!("{}-", kind(value));
+        tag.extend(letters.map(|byte| char::from(LETTERS[usize::from(byte % 32)])));
+        tag
+    }
+
+    /// A value of the column of this name.
+    pub fn cell(&self, column: &str, cell: &Cell) -> Cell {
+        match cell {
+            Cell::Text(text) if COLUMNS.contains(&column) => Cell::Text(self.tag(text)),
+            Cell::Text(text) if column == "headers" => Cell::Text(self.headers_json(text)),
+            Cell::Text(text) if DOCUMENTS.contains(&column) => Cell::Text(self.document(text)),
+            Cell::Blob(bytes) if DOCUMENTS.contains(&column) => Cell::Text(self.body(bytes)),
+            Cell::Blob(_) if PROOFS.contains(&column) => Cell::Null,
+            other => other.clone(),
+        }
+    }
+
+    /// A body: JSON with its values masked; of anything else its length only.
+    pub fn body(&self, bytes: &[u8]) -> String {
+        match std::str::from_utf8(bytes) {
+            Ok(text) => self.document(text),
+            Err(_) => hidden(bytes.len()),
+        }
+    }
+
+    fn document(&self, text: &str) -> String {
+        match serde_json::from_str::<serde::de::IgnoredAny>(text) {
+            Ok(_) => self.json(text),
+            Err(_) => hidden(text.len()),
+        }
+    }
+
+    /// Valid JSON, every key where it was. A key that may be personal is masked too.
+    fn json(&self, json: &str) -> String {
+        let mut out = String::with_capacity(json.len());
+        let mut rest = json;
+        while let Some(c) = rest.chars().next() {
+            let length = match c {
+                '"' => string_length(rest),
+                '-' | '0'..='9' => rest
+                    .find(|c: char| !c.is_ascii_alphanumeric() && !"+-.".contains(c))
+                    .unwrap_or(rest.len()),
+                _ => c.len_utf8(),
+            };
+            let (token, behind) = rest.split_at(length);
+            let is_key = behind.trim_start().starts_with(':');
+            match c {
+                '"' => {
+                    let text: String = serde_json::from_str(token).unwrap_or_default();
+                    let open = if is_key {
+                        !is_personal(&text)
+                    } else {
+                        is_plain(&text)
+                    };
+                    let shown = if open { text } else { self.tag(&text) };
+                    out.push_str(&serde_json::Value::from(shown).to_string());
+                }
+                '-' | '0'..='9' if digits(token) >= LONG_DIGITS => {
+                    out.push_str(&serde_json::Value::from(self.tag(token)).to_string());
+                }
+                _ => out.push_str(token),
+            }
+            rest = behind;
+        }
+        out
+    }
+
+    /// The value of a header.
+    pub fn header(&self, name: &str, value: &str) -> String {
+        let open = PLAIN_HEADERS
+            .iter()
+            .any(|open| name.eq_ignore_ascii_case(open));
+        if open {
+            value.to_owned()
+        } else {
+            self.tag(value)
+        }
+    }
+
+    /// Headers as they are stored: an array of pairs.
+    fn headers_json(&self, text: &str) -> String {
+        match serde_json::from_str::<Vec<(String, String)>>(text) {
+            Ok(pairs) => {
+                let masked: Vec<_> = pairs
+                    .iter()
+                    .map(|(name, value)| (name, self.header(name, value)))
+                    .collect();
+                serde_json::json!(masked).to_string()
+            }
+            Err(_) => self.document(text),
+        }
+    }
+
+    /// A filter: words and the values of keys that name a reader.
+    pub fn query(&self, query: &Query) -> String {
+        Query::from(self.expr(query.root())).to_string()
+    }
+
+    fn expr(&self, expr: &Expr) -> Expr {
+        let all = |parts: &[Expr]| parts.iter().map(|part| self.expr(part)).collect();
+        match expr {
+            Expr::All(parts) => Expr::All(all(parts)),
+            Expr::Any(parts) => Expr::Any(all(parts)),
+            Expr::Not(inner) => Expr::Not(Box::new(self.expr(inner))),
+            Expr::Term(Term::Word(word)) => Expr::Term(Term::Word(self.tag(word))),
+            Expr::Term(Term::Field { key, values }) if KEYS.contains(key) => {
+                let masked = |value: &Value| Value {
+                    text: self.tag(&value.text),
+                    test: value.test.clone(),
+                };
+                Expr::Term(Term::Field {
+                    key: *key,
+                    values: values.iter().map(masked).collect(),
+                })
+            }
+            Expr::Term(other) => Expr::Term(other.clone()),
+        }
+    }
+
+    /// Free text: its words that may be personal.
+    pub fn words(&self, text: &str) -> String {
+        text.split(' ')
+            .map(|word| {
+                if is_personal(word) {
+                    self.tag(word)
+                } else {
+                    word.to_owned()
+                }
+            })
+            .collect::<Vec<_>>()
+            .join(" ")
+    }
+
+    /// A link whose last part lets whoever has it in.
+    pub fn link(&self, url: &str) -> String {
+        match url.rsplit_once('/') {
+            Some((before, secret)) => format!("{before}/{}", value_text(&self.tag(secret))),
+            None => self.tag(url),
+        }
+    }
+}
+
+fn hidden(bytes: usize) -> String {
+    match bytes {
+        1 => "1 byte, masked".to_owned(),
+        _ => format!("{bytes} bytes, masked"),
+    }
+}
+
+/// What `value` looks like: the first part of its tag.
+fn kind(value: &str) -> &'static str {
+    let digits = digits(value);
+    let letters = value.chars().filter(|c| c.is_alphabetic()).count();
+    if value.parse::<IpAddr>().is_ok() {
+        "ip"
+    } else if value.contains('@') {
+        "mail"
+    } else if digits >= LONG_DIGITS && letters == 0 {
+        "phone"
+    } else if digits > 0 {
+        "id"
+    } else {
+        "name"
+    }
+}
+
+fn digits(text: &str) -> usize {
+    text.bytes().filter(u8::is_ascii_digit).count()
+}
+
+/// Text among our own words that may be somebody's.
+fn is_personal(text: &str) -> bool {
+    text.contains('@') || digits(text) >= LONG_DIGITS || text.parse::<IpAddr>().is_ok()
+}
+
+/// Text of a document that is nobody's: a time, a currency, a short code.
+fn is_plain(text: &str) -> bool {
+    let is_code = text.len() <= 3 && text.bytes().all(|byte| byte.is_ascii_uppercase());
+    is_code || DateTime::parse_from_rfc3339(text).is_ok()
+}
+
+/// The bytes of the JSON string that `text` begins with.
+fn string_length(text: &str) -> usize {
+    let mut escaped = false;
+    for (at, byte) in text.bytes().enumerate().skip(1) {
+        match byte {
+            _ if escaped => escaped = false,
+            b'\\' => escaped = true,
+            b'"' => return at + 1,
+            _ => {}
+        }
+    }
+    text.len()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::page::List;
+    use crate::domain::query::{Vocabulary, Words};
+    use crate::domain::time::{Timestamp, Zone};
+
+    const MASK: Mask = Mask::new([7; 32]);
+
+    #[test]
+    fn the_same_value_has_the_same_tag_in_one_ledger_only() {
+        let tag = MASK.tag("ada@example.org");
+        assert!(tag.starts_with("mail-") && tag.len() == 10, "{tag}");
+        assert_eq!(tag, MASK.tag("ada@example.org"));
+        assert_ne!(tag, MASK.tag("eve@example.org"));
+        assert_ne!(tag, Mask::new([8; 32]).tag("ada@example.org"));
+        assert_eq!(MASK.tag(""), "");
+    }
+
+    #[test]
+    fn a_tag_says_what_it_stands_for() {
+        for (value, kind) in [
+            ("Ada Lovelace", "name"),
+            ("山田 太郎", "name"),
+            ("+90 555 010 0109", "phone"),
+            ("203.0.113.9", "ip"),
+            ("2001:db8::1", "ip"),
+            ("e82bf8eb-0f23-0457", "id"),
+        ] {
+            let tag = MASK.tag(value);
+            assert_eq!(tag.split('-').next(), Some(kind), "{value}");
+        }
+    }
+
+    #[test]
+    fn documents_keep_their_form_and_lose_their_values() {
+        let json = r#"{"name":"Ada \"A\"","n":1.50,"tel":905550100109,"at":"2026-11-20T06:00:00Z",
+            "cur":"TRY","a@example.org":[true,null,"x"],"plan":{"kind":"gold"}}"#;
+        let masked = MASK.body(json.as_bytes());
+        let value: serde_json::Value = serde_json::from_str(&masked).unwrap();
+        assert_eq!(value["n"].to_string(), "1.5");
+        assert!(masked.contains("\"n\":1.50"), "{masked}");
+        assert_eq!(value["at"], "2026-11-20T06:00:00Z");
+        assert_eq!(value["cur"], "TRY");
+        assert_eq!(value["name"], MASK.tag("Ada \"A\""));
+        assert_eq!(value["tel"], MASK.tag("905550100109"));
+        assert_eq!(value[MASK.tag("a@example.org")][1], serde_json::Value::Null);
+        for gone in ["Ada", "9055", "a@example", "gold"] {
+            assert!(!masked.contains(gone), "{gone} in {masked}");
+        }
+        assert_eq!(MASK.body(b"ada@example.org"), "15 bytes, masked");
+        assert_eq!(MASK.body(b"\xff"), "1 byte, masked");
+    }
+
+    #[test]
+    fn a_filter_keeps_its_terms_and_loses_its_readers() {
+        let words = Words {
+            now: Timestamp::from_ms(0),
+            zone: Zone::UTC,
+            list: List::Events,
+            last_review: None,
+            stored: &Vocabulary::default(),
+        };
+        let text = "type:cancel -email:ada@example.org (user:u1 OR \"Ada L\") amount:>5";
+        let shown = MASK.query(&Query::parse(text, &words).unwrap());
+        assert!(shown.starts_with("type:cancel -email:mail-"), "{shown}");
+        assert!(shown.ends_with("amount:>5"), "{shown}");
+        assert!(!shown.contains("ada") && !shown.contains("u1") && !shown.contains("Ada"));
+    }
+
+    #[test]
+    fn links_lose_what_lets_in() {
+        let link = MASK.link("https://hooks.example.org/hooks/zotlo/events/k_secretsecret");
+        assert!(link.starts_with("https://hooks.example.org/hooks/zotlo/events/"));
+        assert!(!link.contains("secretsecret"), "{link}");
+    }
+
+    #[test]
+    fn headers_are_masked_but_for_those_that_say_nothing_of_anyone() {
+        let cell = Cell::Text(r#"[["content-type","text/plain"],["x-user","ada"]]"#.to_owned());
+        let Cell::Text(masked) = MASK.cell("headers", &cell) else {
+            panic!("text stays text");
+        };
+        assert!(
+            masked.contains("text/plain") && !masked.contains("\"ada\""),
+            "{masked}"
+        );
+        assert_eq!(MASK.cell("salt", &Cell::Blob(vec![1])), Cell::Null);
+        assert_eq!(MASK.cell("plan", &cell), cell);
+    }
+}

@@ -1,0 +1,375 @@
+//! The one table of actions: keys, words, where they hold, when they are possible.
+//!
+//! Dispatch, the footer and the `?` sheet all come from here, so no key can be described wrongly. One file below for
+//! the actions of each screen. Never holds state.
+
+pub mod key;
+
+mod rows;
+
+mod record;
+
+mod today;
+
+mod connections;
+
+mod typing;
+
+mod everywhere;
+
+use crate::tui::actions::key::Key;
+use crate::tui::app::App;
+use crate::tui::place::Screen;
+
+/// What a publisher can do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Act {
+    /// Open a screen.
+    Go(Screen),
+    /// Open what is selected.
+    Open,
+    /// Leave what is open, back to where it was opened from.
+    Back,
+    /// The place before this one.
+    HistoryBack,
+    /// The place after this one.
+    HistoryOn,
+    /// One line or row down.
+    Down,
+    /// One line or row up.
+    Up,
+    /// A screen down.
+    PageDown,
+    /// A screen up.
+    PageUp,
+    /// Half a screen down.
+    HalfDown,
+    /// Half a screen up.
+    HalfUp,
+    /// To the newest row or the first line.
+    First,
+    /// To the oldest row or the last line.
+    Last,
+    /// To a time.
+    Jump,
+    /// Type a filter.
+    Filter,
+    /// Choose a filter.
+    Pick,
+    /// Drop the filter, or the part of it that hides all rows.
+    Clear,
+    /// Hold the rows on screen, or follow what comes.
+    Follow,
+    /// Type what is sought.
+    Search,
+    /// The next row that fits.
+    SearchOn,
+    /// The row before that fits.
+    SearchBack,
+    /// Write the list into a file.
+    Export,
+    /// Copy the command that brings this screen back.
+    CopyCommand,
+    /// Type a command.
+    Command,
+    /// The saved filters.
+    Views,
+    /// The saved filter of this digit.
+    Pinned(u8),
+    /// Pin a saved filter to a digit, or free its digit.
+    PinView,
+    /// Drop a saved filter.
+    DropView,
+    /// Present state or history of consents.
+    Switch,
+    /// The other face of an open record.
+    Face,
+    /// JSON as received or indented.
+    Pretty,
+    /// The next record, left open.
+    NextRecord,
+    /// The record before, left open.
+    PreviousRecord,
+    /// The webhook behind this.
+    Delivery,
+    /// The events of this.
+    Events,
+    /// The reader of this.
+    Who,
+    /// Copy what is selected.
+    Copy,
+    /// Copy the example command.
+    CopyCurl,
+    /// Copy the command that sends a sample.
+    CopySend,
+    /// The next period.
+    Period,
+    /// Mark all as reviewed.
+    Review,
+    /// Undo the last review.
+    UndoReview,
+    /// Choose or leave out.
+    Toggle,
+    /// Take over what was typed or chosen.
+    Apply,
+    /// Take the suggestion.
+    Suggest,
+    /// Goes on in the background.
+    Keep,
+    /// Make it a service.
+    Install,
+    /// Stop receiver and screen.
+    Stop,
+    /// The next zone of times.
+    Zone,
+    /// Mask personal data, or show it.
+    Mask,
+    /// The keys.
+    Help,
+    /// Leave the screen.
+    Quit,
+    /// Hand the terminal back to the shell for a while.
+    Suspend,
+    /// Write the screen anew.
+    Redraw,
+    /// The caret one place to the left.
+    CaretLeft,
+    /// The caret one place to the right.
+    CaretRight,
+    /// The caret to the start.
+    CaretStart,
+    /// The caret to the end.
+    CaretEnd,
+    /// Remove what is before the caret.
+    EraseBefore,
+    /// Remove what is after the caret.
+    EraseAfter,
+    /// Remove the word before the caret.
+    EraseWord,
+    /// Remove all before the caret.
+    EraseLine,
+}
+
+/// Where keys are read, from the most special to the most general.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Scope {
+    /// Everywhere but where text is typed or a question stands.
+    Anywhere,
+    /// Lists of rows.
+    Rows,
+    /// The consent lists.
+    Consent,
+    /// A row of a list, or its record opened.
+    Record,
+    /// An opened record.
+    Pane,
+    /// Today.
+    Today,
+    /// Connections.
+    Connections,
+    /// The filter bar.
+    Bar,
+    /// The time prompt.
+    Time,
+    /// Wherever text is typed.
+    Typing,
+    /// The saved filters.
+    Views,
+    /// The formats of a file.
+    Export,
+    /// The choices of a filter.
+    Picker,
+    /// The keys.
+    Help,
+    /// The question on leaving.
+    Leaving,
+    /// Wherever something can be cancelled or the program stopped, whatever is open.
+    Always,
+}
+
+impl Scope {
+    /// The heading in the `?` sheet.
+    pub const fn title(self) -> &'static str {
+        match self {
+            Self::Anywhere => "Everywhere",
+            Self::Rows => "In lists",
+            Self::Consent => "On Consent",
+            Self::Record => "On a row",
+            Self::Pane => "In an opened row",
+            Self::Today => "On Today",
+            Self::Connections => "On Connections",
+            Self::Bar => "Typing a filter, a search or a command",
+            Self::Time => "At the time prompt",
+            Self::Typing => "While typing",
+            Self::Views => "Among saved filters",
+            Self::Export => "Writing a file",
+            Self::Picker => "Choosing a filter",
+            Self::Help => "In this sheet",
+            Self::Leaving => "On leaving",
+            Self::Always => "Always",
+        }
+    }
+
+    /// Every scope, in the order of the `?` sheet.
+    pub const ALL: &'static [Self] = &[
+        Self::Anywhere,
+        Self::Rows,
+        Self::Record,
+        Self::Pane,
+        Self::Consent,
+        Self::Today,
+        Self::Connections,
+        Self::Bar,
+        Self::Time,
+        Self::Typing,
+        Self::Picker,
+        Self::Views,
+        Self::Export,
+        Self::Leaving,
+        Self::Help,
+        Self::Always,
+    ];
+}
+
+/// Why an action is impossible at the moment; `None` if it is possible.
+pub type WhyNot = fn(&App) -> Option<&'static str>;
+
+/// One line of the table.
+pub struct Action {
+    /// What it does.
+    pub act: Act,
+    /// Where its keys hold.
+    pub scope: Scope,
+    /// Its keys, the one shown first.
+    pub keys: &'static [Key],
+    /// One or two words, for the footer; empty: not in the footer.
+    pub title: &'static str,
+    /// One line, for the `?` sheet.
+    pub help: &'static str,
+    /// Whether it is possible now.
+    pub why_not: WhyNot,
+}
+
+/// One line of the table that is always possible.
+const fn action(
+    act: Act,
+    scope: Scope,
+    keys: &'static [Key],
+    title: &'static str,
+    help: &'static str,
+) -> Action {
+    Action {
+        act,
+        scope,
+        keys,
+        title,
+        help,
+        why_not: |_| None,
+    }
+}
+
+impl Action {
+    const fn unless(self, why_not: WhyNot) -> Self {
+        Self { why_not, ..self }
+    }
+}
+
+/// Every table. Within a scope the order is that of the footer and of the `?` sheet.
+static TABLES: [&[Action]; 6] = [
+    rows::ACTIONS,
+    record::ACTIONS,
+    today::ACTIONS,
+    connections::ACTIONS,
+    typing::ACTIONS,
+    everywhere::ACTIONS,
+];
+
+/// Every action.
+pub fn all() -> impl Iterator<Item = &'static Action> {
+    TABLES.iter().copied().flatten()
+}
+
+/// The action that `key` stands for where `scopes` hold, the first of them first.
+pub fn lookup(scopes: &[Scope], key: Key) -> Option<&'static Action> {
+    scopes
+        .iter()
+        .find_map(|scope| all().find(|action| action.scope == *scope && action.keys.contains(&key)))
+}
+
+/// The actions for the footer where `scopes` hold, possible ones only.
+pub fn footer<'a>(
+    scopes: &'a [Scope],
+    app: &'a App,
+) -> impl Iterator<Item = &'static Action> + use<'a> {
+    scopes.iter().flat_map(move |scope| {
+        all().filter(move |action| {
+            action.scope == *scope && !action.title.is_empty() && (action.why_not)(app).is_none()
+        })
+    })
+}
+
+/// A line of the `?` sheet.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum SheetLine {
+    /// The heading of a scope.
+    Head(&'static str),
+    /// Keys, and what they do.
+    Keys(String, &'static str),
+}
+
+/// The `?` sheet: what holds here first, then all the rest.
+pub fn sheet(here: &[Scope]) -> Vec<SheetLine> {
+    let rest = Scope::ALL.iter().filter(|scope| !here.contains(scope));
+    let mut lines = Vec::new();
+    for scope in here.iter().chain(rest) {
+        lines.push(SheetLine::Head(scope.title()));
+        for action in all().filter(|action| action.scope == *scope) {
+            let keys: Vec<_> = action.keys.iter().map(|key| key.name()).collect();
+            lines.push(SheetLine::Keys(keys.join(" "), action.help));
+        }
+    }
+    lines
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashSet;
+
+    use super::*;
+    use crate::tui::app::CHAINS;
+
+    #[test]
+    fn every_action_has_keys_and_a_line_of_help() {
+        for action in all() {
+            assert!(!action.keys.is_empty(), "{:?} has no key", action.act);
+            assert!(!action.help.is_empty(), "{:?} has no help", action.act);
+            assert!(action.help.len() < 64, "{:?} says too much", action.act);
+        }
+    }
+
+    #[test]
+    fn no_key_means_two_things_in_one_place() {
+        for chain in CHAINS {
+            let mut seen = HashSet::new();
+            for scope in *chain {
+                for action in all().filter(|action| action.scope == *scope) {
+                    for key in action.keys {
+                        assert!(
+                            seen.insert(*key),
+                            "{} means two things in {chain:?}",
+                            key.name()
+                        );
+                    }
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn every_scope_of_the_table_is_in_a_chain_and_on_the_sheet() {
+        for action in all() {
+            assert!(CHAINS.iter().any(|chain| chain.contains(&action.scope)));
+            assert!(Scope::ALL.contains(&action.scope));
+        }
+    }
+}

@@ -1,0 +1,559 @@
+//! What the screen is at the moment, and how it changes: `update` takes a message and says what is to be done.
+//!
+//! Plain data and pure functions: never the store, the terminal or the clock. This file holds the state; one file
+//! below for each thing that changes it.
+
+pub mod message;
+
+mod press;
+
+mod travel;
+
+mod list;
+
+mod record;
+
+mod prompt;
+
+mod command;
+
+mod search;
+
+mod export;
+
+mod today;
+
+mod connections;
+
+mod copy;
+
+mod outside;
+
+mod sight;
+
+mod possible;
+
+use crate::domain::mask::Mask;
+use crate::domain::page::{List, Row, RowKey};
+use crate::domain::query::{self, Query, QueryError, Vocabulary, Words};
+use crate::domain::time::{Timestamp, Zone};
+use crate::store::query::{Progress, View};
+use crate::tui::actions::Scope;
+use crate::tui::app::connections::with_links;
+use crate::tui::app::message::{Effect, Msg};
+use crate::tui::cell::{Sight, When};
+use crate::tui::complete::Offers;
+use crate::tui::edit::Line;
+use crate::tui::export::Export;
+use crate::tui::facts::{Arrived, Connection, Period, Status, Today};
+use crate::tui::layout::Layout;
+use crate::tui::picker::Picker;
+use crate::tui::place::{History, Place, Screen};
+use crate::tui::record::Record;
+use crate::tui::search::Search;
+use crate::tui::theme::{Meaning, Theme};
+use crate::tui::window::{Fill, Window};
+use crate::tui::{First, LinkCard, OnQuit, Setup};
+
+/// The keys of the filter that are about time.
+const TIME_KEYS: [query::Key; 5] = [
+    query::Key::Since,
+    query::Key::Until,
+    query::Key::At,
+    query::Key::Day,
+    query::Key::Received,
+];
+
+/// What stands over the screen and takes the keys.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Overlay {
+    /// The filter being typed, and what is wrong with it.
+    Bar {
+        /// The text.
+        line: Line,
+        /// What does not parse.
+        error: Option<QueryError>,
+        /// What the term at the caret may become.
+        offers: Offers,
+    },
+    /// What is sought in the list, as it is typed.
+    Search {
+        /// The text.
+        line: Line,
+        /// What does not parse.
+        error: Option<QueryError>,
+        /// What the term at the caret may become.
+        offers: Offers,
+    },
+    /// The command being typed.
+    Command {
+        /// The text.
+        line: Line,
+        /// What the word at the caret may become.
+        offers: Offers,
+        /// Why what was entered is no command.
+        fault: Option<String>,
+    },
+    /// The saved filters, and which of them keys act on.
+    Views(usize),
+    /// In which format to write a list into a file: its place among all formats.
+    Export(usize),
+    /// The time being typed.
+    Time {
+        /// The text.
+        line: Line,
+        /// It names no time.
+        wrong: bool,
+    },
+    /// The choices of a filter.
+    Picker(Picker),
+    /// The keys, from this line on.
+    Help(usize),
+    /// The question on leaving.
+    Leaving,
+}
+
+/// The receiver, as the screen knows it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Receiver {
+    /// Where it listens.
+    pub address: String,
+    /// Its process.
+    pub pid: Option<u32>,
+    /// It was started together with this screen.
+    pub ours: bool,
+}
+
+/// What was read is on its way.
+#[derive(Clone, Debug)]
+struct Pending {
+    ticket: u64,
+    fill: Fill,
+    keep: Option<RowKey>,
+    may_retry: bool,
+    /// What is newer than the head was counted along.
+    counts_newer: bool,
+}
+
+/// A short message at the foot.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Notice {
+    /// What it says.
+    pub text: String,
+    /// How it looks.
+    pub meaning: Meaning,
+}
+
+/// The whole state of the screen.
+#[derive(Clone, Debug)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is a fact of its own, and any of them go together"
+)]
+pub struct App {
+    /// The present moment.
+    pub now: Timestamp,
+    /// The ledger's zone.
+    pub zone: Zone,
+    /// How things look.
+    pub theme: Theme,
+    /// Cells across and down.
+    pub size: (u16, u16),
+    /// The ledger is made up.
+    pub demo: bool,
+    /// The receiver.
+    pub receiver: Receiver,
+    /// What happens on `q` where the receiver is ours.
+    pub on_quit: OnQuit,
+    /// The links to paste.
+    pub links: Vec<LinkCard>,
+    /// Where we are and were.
+    pub history: History,
+    /// The rows at hand.
+    pub window: Window,
+    /// The opened row.
+    pub record: Option<Record>,
+    /// The daily review.
+    pub today: Option<Today>,
+    /// Its period.
+    pub period: Period,
+    /// What is known of each account.
+    pub connections: Vec<Connection>,
+    /// The state of the ledger; `None` until it could be read once.
+    pub status: Option<Status>,
+    /// What stands over the screen.
+    pub overlay: Option<Overlay>,
+    /// A message, until the next key.
+    pub notice: Option<Notice>,
+    /// Why the ledger cannot be read at the moment.
+    pub trouble: Option<String>,
+    /// Why the settings file does not hold at the moment.
+    pub settings_fault: Option<String>,
+    /// The saved filters, pinned ones first.
+    pub views: Vec<View>,
+    /// What is sought in lists.
+    pub search: Option<Search>,
+    /// How far the rows that are on their way have come, where that takes a while.
+    pub looking: Option<Progress>,
+    /// The part of the filter that hides all rows, where one alone does.
+    pub hiding: Option<usize>,
+    /// The file that a list is being written into.
+    pub export: Option<Export>,
+    /// Personal data is shown as tags.
+    pub masked: bool,
+    /// Something changed that can be seen.
+    pub dirty: bool,
+    mask: Mask,
+    /// The machine's zone, where it is known.
+    machine_zone: Option<Zone>,
+    /// The zone that times are shown in, where it is another than the ledger's.
+    other_zone: Option<Zone>,
+    vocabulary: Vocabulary,
+    last_review: Option<(i64, Timestamp)>,
+    ticket: u64,
+    pending: Option<Pending>,
+    counting: Option<u64>,
+    stale: bool,
+    first: Option<First>,
+    program: Vec<String>,
+    finding: Option<u64>,
+}
+
+/// What a screen begins with.
+#[derive(Clone, Debug)]
+pub struct Start {
+    /// The present moment.
+    pub now: Timestamp,
+    /// Cells across and down.
+    pub size: (u16, u16),
+    /// How things look.
+    pub theme: Theme,
+    /// The ledger is made up.
+    pub demo: bool,
+    /// The receiver.
+    pub receiver: Receiver,
+    /// What happens on `q` where the receiver is ours.
+    pub on_quit: OnQuit,
+    /// The links to paste.
+    pub links: Vec<LinkCard>,
+    /// Begin with this list.
+    pub first: Option<First>,
+    /// The words that start this program on this ledger: what brings this screen back begins with them.
+    pub program: Vec<String>,
+    /// Begin with personal data masked.
+    pub masked: bool,
+    /// The machine's zone, where it is known.
+    pub machine_zone: Option<Zone>,
+}
+
+impl Start {
+    /// As the screen was set up, in a terminal of this size.
+    pub fn of(setup: &Setup, size: (u16, u16)) -> Self {
+        Self {
+            now: setup.clock.now(),
+            size,
+            theme: setup.theme,
+            demo: setup.demo,
+            receiver: Receiver {
+                address: setup.receiver.address.clone(),
+                pid: setup.receiver.pid,
+                ours: setup.receiver.ours,
+            },
+            on_quit: setup.on_quit,
+            links: setup.links.clone(),
+            first: setup.first.clone(),
+            program: setup.program.clone(),
+            masked: setup.masked,
+            machine_zone: setup.machine_zone,
+        }
+    }
+}
+
+/// Every order in which scopes are looked through.
+pub const CHAINS: &[&[Scope]] = &[
+    &[Scope::Bar, Scope::Typing, Scope::Always],
+    &[Scope::Time, Scope::Typing, Scope::Always],
+    &[Scope::Picker, Scope::Always],
+    &[Scope::Help, Scope::Always],
+    &[Scope::Leaving, Scope::Always],
+    &[Scope::Pane, Scope::Record, Scope::Anywhere, Scope::Always],
+    &[Scope::Today, Scope::Anywhere, Scope::Always],
+    &[Scope::Connections, Scope::Anywhere, Scope::Always],
+    &[
+        Scope::Rows,
+        Scope::Consent,
+        Scope::Record,
+        Scope::Anywhere,
+        Scope::Always,
+    ],
+    &[Scope::Rows, Scope::Record, Scope::Anywhere, Scope::Always],
+    &[Scope::Views, Scope::Always],
+    &[Scope::Export, Scope::Always],
+];
+
+impl App {
+    /// The screen before anything is known of the ledger.
+    pub fn new(start: Start) -> Self {
+        Self {
+            now: start.now,
+            zone: Zone::UTC,
+            theme: start.theme,
+            size: start.size,
+            demo: start.demo,
+            receiver: start.receiver,
+            on_quit: start.on_quit,
+            history: History::new(start.first.as_ref().map_or_else(
+                || Place::new(Screen::Connections),
+                |first| {
+                    let mut place = Place::with_query(Screen::List(first.list), first.query.trim());
+                    place.seek = first.id;
+                    place
+                },
+            )),
+            window: Window::default(),
+            record: None,
+            today: None,
+            period: Period::default(),
+            connections: Vec::new(),
+            status: None,
+            overlay: None,
+            notice: None,
+            trouble: None,
+            settings_fault: None,
+            views: Vec::new(),
+            search: None,
+            looking: None,
+            hiding: None,
+            export: None,
+            masked: start.masked,
+            dirty: true,
+            mask: Mask::default(),
+            machine_zone: start.machine_zone,
+            other_zone: None,
+            vocabulary: with_links(Vocabulary::default(), &start.links),
+            links: start.links,
+            last_review: None,
+            ticket: 0,
+            pending: None,
+            counting: None,
+            stale: false,
+            first: start.first,
+            program: start.program,
+            finding: None,
+        }
+    }
+
+    /// The same state in a terminal of another size.
+    #[must_use]
+    pub fn at_size(&self, width: u16, height: u16) -> Self {
+        let mut app = self.clone();
+        app.size = (width, height);
+        let rows = app.layout().rows();
+        app.window.settle(rows);
+        app.lay_out_record();
+        app
+    }
+
+    /// The place on screen.
+    pub fn place(&self) -> &Place {
+        self.history.here()
+    }
+
+    /// Now, and the zone it is shown in.
+    pub fn when(&self) -> When {
+        When {
+            now: self.now,
+            zone: self.zone_shown(),
+        }
+    }
+
+    /// The zone that times are shown in. Today and Connections count by the ledger's days and show its times.
+    pub fn zone_shown(&self) -> Zone {
+        let is_list = self.place().screen.list().is_some();
+        self.other_zone.filter(|_| is_list).unwrap_or(self.zone)
+    }
+
+    /// What masks personal data, if that is to be masked.
+    pub fn mask(&self) -> Option<Mask> {
+        self.masked.then_some(self.mask)
+    }
+
+    /// What values are seen through.
+    pub fn sight(&self) -> Sight {
+        Sight {
+            when: self.when(),
+            mask: self.mask(),
+        }
+    }
+
+    /// The filter of this place as it may be shown.
+    pub fn query_shown(&self) -> String {
+        let query = &self.place().query;
+        match (self.mask(), self.place().screen.list()) {
+            (Some(mask), Some(list)) => match self.parse(list, query) {
+                Ok(query) => mask.query(&query),
+                Err(_) => mask.tag(query),
+            },
+            _ => query.clone(),
+        }
+    }
+
+    /// What has been stored, as far as is known.
+    pub fn arrived(&self) -> Arrived {
+        self.status
+            .as_ref()
+            .map_or(Arrived::Nothing, |status| status.arrived)
+    }
+
+    /// What goes where.
+    pub fn layout(&self) -> Layout {
+        let (width, height) = self.size;
+        let foot_lines = match &self.overlay {
+            Some(
+                Overlay::Bar { error: Some(_), .. }
+                | Overlay::Search { error: Some(_), .. }
+                | Overlay::Command { fault: Some(_), .. },
+            ) => 2,
+            _ => 1,
+        };
+        Layout::of(width, height, self.place().pane.is_some(), foot_lines)
+    }
+
+    /// Where keys are read at the moment.
+    pub fn scopes(&self) -> &'static [Scope] {
+        match &self.overlay {
+            Some(Overlay::Bar { .. } | Overlay::Search { .. } | Overlay::Command { .. }) => {
+                CHAINS[0]
+            }
+            Some(Overlay::Views(_)) => CHAINS[10],
+            Some(Overlay::Export(_)) => CHAINS[11],
+            Some(Overlay::Time { .. }) => CHAINS[1],
+            Some(Overlay::Picker(_)) => CHAINS[2],
+            Some(Overlay::Help(_)) => CHAINS[3],
+            Some(Overlay::Leaving) => CHAINS[4],
+            None => self.place_scopes(),
+        }
+    }
+
+    /// Where keys are read once nothing stands over the screen.
+    pub fn place_scopes(&self) -> &'static [Scope] {
+        match self.place().screen {
+            _ if self.place().pane.is_some() => CHAINS[5],
+            Screen::Today => CHAINS[6],
+            Screen::Connections | Screen::Account(_) => CHAINS[7],
+            Screen::CONSENTS | Screen::CHANGES => CHAINS[8],
+            Screen::List(_) => CHAINS[9],
+        }
+    }
+
+    /// Rows are on their way, whether others are on screen or not.
+    pub fn is_reading(&self) -> bool {
+        self.pending.is_some() || self.finding.is_some()
+    }
+
+    /// When everything was reviewed, if it ever was, and up to which delivery.
+    pub const fn last_review(&self) -> Option<(i64, Timestamp)> {
+        self.last_review
+    }
+
+    /// Rows are on their way and none of this place are on screen yet.
+    pub fn is_waiting(&self) -> bool {
+        self.pending.is_some() && !self.window.loaded && self.place().screen.list().is_some()
+    }
+
+    /// The selected row and its list.
+    pub fn selected(&self) -> Option<(List, &Row)> {
+        Some((self.place().screen.list()?, self.window.row()?))
+    }
+
+    fn words(&self, list: List) -> Words<'_> {
+        Words {
+            now: self.now,
+            zone: self.zone,
+            list,
+            last_review: self.last_review,
+            stored: &self.vocabulary,
+        }
+    }
+
+    /// The filter of this place is all about time.
+    pub fn filters_time_only(&self) -> bool {
+        let Some(list) = self.place().screen.list() else {
+            return false;
+        };
+        let times = [
+            Query::default(),
+            self.parse(list, &self.place().query).unwrap_or_default(),
+        ];
+        !times[1].is_empty() && times[1].without(&TIME_KEYS) == times[0]
+    }
+
+    fn parse(&self, list: List, text: &str) -> Result<Query, QueryError> {
+        Query::parse(text, &self.words(list))
+    }
+
+    fn say(&mut self, text: impl Into<String>, meaning: Meaning) {
+        self.notice = Some(Notice {
+            text: text.into(),
+            meaning,
+        });
+        self.dirty = true;
+    }
+}
+
+/// Takes in what happened; says what is to be done.
+pub fn update(app: &mut App, msg: Msg) -> Vec<Effect> {
+    let mut effects = Vec::new();
+    match msg {
+        Msg::Key(key) => app.press(key, &mut effects),
+        Msg::Paste(text) => app.paste(&text),
+        Msg::Resize(width, height) => app.resize(width, height, &mut effects),
+        Msg::Tick(now) => app.tick(now),
+        Msg::Opened(opened) => app.open(opened, &mut effects),
+        Msg::Trouble(why) => {
+            app.dirty |= app.trouble.as_ref() != Some(&why);
+            app.trouble = Some(why);
+        }
+        Msg::Changed => app.refresh(&mut effects),
+        Msg::Status(status) => {
+            app.dirty |= app.status.as_ref() != Some(&status);
+            app.demo |= status.demo;
+            app.status = Some(status);
+        }
+        Msg::Words(vocabulary, last_review) => {
+            app.vocabulary = with_links(vocabulary, &app.links);
+            app.last_review = last_review;
+        }
+        Msg::Page {
+            ticket,
+            page,
+            newer,
+        } => app.take_page(ticket, page, newer, &mut effects),
+        Msg::Count { ticket, count } => app.take_count(ticket, count),
+        Msg::Raw { of, raw } => app.take_raw(&of, raw),
+        Msg::Choices {
+            ticket,
+            key,
+            choices,
+        } => app.take_choices(ticket, key, choices),
+        Msg::Views(views) => app.take_views(views),
+        Msg::Found { ticket, found } => app.take_found(ticket, found, &mut effects),
+        Msg::Hiding { ticket, part } => app.take_hiding(ticket, part),
+        Msg::Looking(progress) => app.take_looking(progress),
+        Msg::Exporting(rows) => app.take_exporting(rows),
+        Msg::Exported(done) => app.take_exported(done),
+        Msg::Today(period, today) => app.take_today(period, today),
+        Msg::Links(links) => app.take_links(links),
+        Msg::Connections(connections) => {
+            app.dirty |= app.connections != connections;
+            app.connections = connections;
+        }
+        Msg::Done(Ok(said)) => {
+            app.say(said, Meaning::Good);
+            effects.push(Effect::Status);
+            app.load(&mut effects);
+        }
+        Msg::Done(Err(why)) => app.say(why, Meaning::Bad),
+    }
+    effects
+}

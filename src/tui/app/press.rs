@@ -1,0 +1,88 @@
+//! A key becomes an action, and an action is done.
+
+use crate::tui::actions::key::Key;
+use crate::tui::actions::{self, Act};
+use crate::tui::app::message::Effect;
+use crate::tui::app::{App, Overlay};
+use crate::tui::layout::SIZE_MIN;
+use crate::tui::theme::Meaning;
+use crate::tui::window::Edge;
+use crate::tui::{Leave, OnQuit};
+
+impl App {
+    pub(super) fn press(&mut self, key: Key, effects: &mut Vec<Effect>) {
+        self.dirty |= self.notice.take().is_some();
+        let too_small = self.size.0 < SIZE_MIN.0 || self.size.1 < SIZE_MIN.1;
+        if let Some(action) = actions::lookup(self.scopes(), key) {
+            let leaves = matches!(action.act, Act::Quit | Act::Stop | Act::Suspend);
+            if too_small && !leaves {
+                return;
+            }
+            self.dirty = true;
+            match (action.why_not)(self) {
+                Some(why) => self.say(why, Meaning::Warning),
+                None => self.act(action.act, effects),
+            }
+        } else if let crossterm::event::KeyCode::Char(c) = key.code
+            && !key.ctrl
+        {
+            self.paste(c.encode_utf8(&mut [0; 4]));
+        }
+    }
+
+    pub(super) fn act(&mut self, act: Act, effects: &mut Vec<Effect>) {
+        match act {
+            Act::Go(screen) => self.go(screen, effects),
+            Act::Open => self.open_selected(effects),
+            Act::Back => self.back(effects),
+            Act::HistoryBack => {
+                if self.history.back() {
+                    self.load(effects);
+                }
+            }
+            Act::HistoryOn => {
+                if self.history.on() {
+                    self.load(effects);
+                }
+            }
+            Act::Down => self.step(1, effects),
+            Act::Up => self.step(-1, effects),
+            Act::PageDown => self.step(self.screenful(), effects),
+            Act::PageUp => self.step(-self.screenful(), effects),
+            Act::HalfDown => self.step((self.screenful() / 2).max(1), effects),
+            Act::HalfUp => self.step(-(self.screenful() / 2).max(1), effects),
+            Act::First => self.go_to_edge(Edge::Before, effects),
+            Act::Last => self.go_to_edge(Edge::After, effects),
+            Act::NextRecord => self.step_rows(1, effects),
+            Act::PreviousRecord => self.step_rows(-1, effects),
+            Act::Switch => self.switch(effects),
+            Act::Delivery | Act::Events | Act::Who => self.follow(act, effects),
+            Act::Copy | Act::CopyCurl | Act::CopySend => self.copy(act, effects),
+            Act::CopyCommand => self.copy_command(effects),
+            Act::Follow => self.hold_or_follow(effects),
+            Act::Suspend => effects.push(Effect::Suspend),
+            Act::Redraw => effects.push(Effect::Redraw),
+            Act::Quit | Act::Keep | Act::Install | Act::Stop => self.leave(act, effects),
+            Act::Period | Act::Review | Act::UndoReview => self.review(act, effects),
+            Act::Face | Act::Pretty => self.turn(act),
+            Act::Zone => self.next_zone(),
+            Act::Mask => self.turn_mask(),
+            Act::Help => self.overlay = Some(Overlay::Help(0)),
+            _ => self.act_on_filter(act, effects),
+        }
+    }
+
+    pub(super) fn leave(&mut self, act: Act, effects: &mut Vec<Effect>) {
+        let leave = match (act, self.receiver.ours, self.on_quit) {
+            (Act::Keep, ..) | (Act::Quit, true, OnQuit::Keep) => Leave::KeepReceiver,
+            (Act::Install, ..) => Leave::InstallService,
+            (Act::Stop, true, _) | (Act::Quit, true, OnQuit::Stop) => Leave::StopReceiver,
+            (Act::Quit, true, OnQuit::Ask) => {
+                self.overlay = Some(Overlay::Leaving);
+                return;
+            }
+            _ => Leave::Quit,
+        };
+        effects.push(Effect::Leave(leave));
+    }
+}

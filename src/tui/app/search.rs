@@ -1,0 +1,153 @@
+//! Searching in a list without filtering it, what hides all its rows, and how far rows on their way have come.
+
+use crate::domain::page::{Cursor, RowKey};
+use crate::store::query::Progress;
+use crate::tui::actions::Act;
+use crate::tui::app::message::{Effect, From};
+use crate::tui::app::{App, Overlay};
+use crate::tui::complete::Offers;
+use crate::tui::edit::Line;
+use crate::tui::search::Search;
+use crate::tui::theme::Meaning;
+use crate::tui::window::Fill;
+
+impl App {
+    pub(super) fn search(&mut self, act: Act, effects: &mut Vec<Effect>) {
+        match act {
+            Act::Search => {
+                self.overlay = Some(Overlay::Search {
+                    line: Line::default(),
+                    error: None,
+                    offers: Offers::default(),
+                });
+            }
+            Act::SearchBack => self.find(true, effects),
+            _ => self.find(false, effects),
+        }
+    }
+
+    /// Takes what was typed as what is sought, and goes to the next row that fits; nothing ends the search.
+    pub(super) fn begin_search(&mut self, effects: &mut Vec<Effect>) {
+        let Some(Overlay::Search { line, .. }) = &self.overlay else {
+            return;
+        };
+        let text = line.text().trim().to_owned();
+        match self.parse(self.bar_list(), &text) {
+            Ok(query) => {
+                self.overlay = None;
+                self.search = (!query.is_empty()).then(|| Search::new(&text, &query));
+                if self.search.is_some() {
+                    self.find(false, effects);
+                }
+            }
+            Err(_) => self.check_line(),
+        }
+    }
+
+    /// Looks for the next row that fits, below the selected one or, if so wanted, above it.
+    fn find(&mut self, newer: bool, effects: &mut Vec<Effect>) {
+        let Some(search) = &self.search else {
+            return;
+        };
+        let Some((list, from)) = self.selected().map(|(list, row)| (list, row.key.clone())) else {
+            return self.say("there is no row to search", Meaning::Warning);
+        };
+        let both = self
+            .parse(list, &self.place().query)
+            .and_then(|filter| Ok(filter.and(&self.parse(list, &search.text)?)));
+        match both {
+            Ok(query) => {
+                self.ticket += 1;
+                self.finding = Some(self.ticket);
+                self.looking = None;
+                effects.push(Effect::Find {
+                    ticket: self.ticket,
+                    list,
+                    query,
+                    from,
+                    newer,
+                });
+            }
+            // Of another list: what was sought there means nothing here.
+            Err(error) => self.say(error.to_string(), Meaning::Warning),
+        }
+    }
+
+    pub(super) fn take_found(
+        &mut self,
+        ticket: u64,
+        found: Option<(RowKey, bool)>,
+        effects: &mut Vec<Effect>,
+    ) {
+        if self.finding != Some(ticket) {
+            return;
+        }
+        self.finding = None;
+        self.looking = None;
+        self.dirty = true;
+        let sought = self.search.as_ref().map_or("", |search| &search.text);
+        let Some((key, wrapped)) = found else {
+            let why = format!("no row of this list fits {sought}");
+            return self.say(why, Meaning::Warning);
+        };
+        if wrapped {
+            let own = self.window.row().is_some_and(|row| row.key == key);
+            let said = if own {
+                format!("only this row fits {sought}")
+            } else {
+                "over the end of the list".to_owned()
+            };
+            self.say(said, Meaning::Warning);
+        }
+        let height = self.layout().rows();
+        let Some(place) = self.window.rows.iter().position(|row| row.key == key) else {
+            let from = From::Cursor(Cursor::From(key.clone()));
+            return self.ask_page(from, Fill::Replace, Some(key), effects);
+        };
+        let there = isize::try_from(place).unwrap_or(isize::MAX);
+        let here = isize::try_from(self.window.selected).unwrap_or(isize::MAX);
+        self.window.step_by(there - here, height);
+        self.settle(effects);
+        self.keep_record(effects);
+    }
+
+    /// Asks which part of the filter hides all rows, where it has several and there is no row.
+    pub(super) fn ask_what_hides(&mut self, fill: Fill, effects: &mut Vec<Effect>) {
+        let Some(list) = self.place().screen.list() else {
+            return;
+        };
+        if !self.window.rows.is_empty() {
+            self.hiding = None;
+        } else if (fill == Fill::Replace || self.hiding.is_none())
+            && let Ok(query) = self.parse(list, &self.place().query)
+            && query.parts().len() > 1
+        {
+            effects.push(Effect::Hiding {
+                ticket: self.ticket,
+                list,
+                query,
+            });
+        }
+    }
+
+    pub(super) fn take_hiding(&mut self, ticket: u64, part: Option<usize>) {
+        if ticket == self.ticket && self.window.rows.is_empty() {
+            self.dirty |= self.hiding != part;
+            self.hiding = part;
+        }
+    }
+
+    /// The part of the filter that hides all rows, as it was typed.
+    pub fn hiding_term(&self) -> Option<String> {
+        let query = self.parse(self.place().screen.list()?, &self.place().query);
+        let part = query.ok()?.parts().get(self.hiding?)?.to_string();
+        Some(part)
+    }
+
+    pub(super) fn take_looking(&mut self, progress: Progress) {
+        if self.is_reading() && self.looking != Some(progress) {
+            self.dirty = true;
+            self.looking = Some(progress);
+        }
+    }
+}

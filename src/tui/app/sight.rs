@@ -1,0 +1,41 @@
+//! How things are shown: the zone of times, the mask over personal data.
+
+use crate::domain::time::Zone;
+use crate::tui::app::App;
+use crate::tui::theme::Meaning;
+
+impl App {
+    /// The next zone: the ledger's, UTC, the machine's; each once.
+    pub(super) fn next_zone(&mut self) {
+        let mut zones = vec![self.zone];
+        for zone in [Some(Zone::UTC), self.machine_zone].into_iter().flatten() {
+            if !zones.contains(&zone) {
+                zones.push(zone);
+            }
+        }
+        let shown = zones.iter().position(|zone| *zone == self.zone_shown());
+        let next = zones[shown.map_or(0, |at| (at + 1) % zones.len())];
+        self.other_zone = (next != self.zone).then_some(next);
+        let says = match self.other_zone {
+            None => format!("times are those of {}, the ledger's zone", next.name()),
+            Some(_) => format!(
+                "times are shown in {}; days and filters stay those of {}",
+                next.name(),
+                self.zone.name()
+            ),
+        };
+        self.say(says, Meaning::Good);
+        self.lay_out_record();
+    }
+
+    pub(super) fn turn_mask(&mut self) {
+        self.masked = !self.masked;
+        let says = if self.masked {
+            "personal data is masked; P shows it, and y still copies it as it is"
+        } else {
+            "everything is shown"
+        };
+        self.say(says, Meaning::Good);
+        self.lay_out_record();
+    }
+}

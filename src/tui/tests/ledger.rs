@@ -1,0 +1,392 @@
+//! A ledger in memory that answers like the worker.
+
+use std::collections::BTreeMap;
+
+use crate::domain::page::{Cell, Choice, Column, Count, Cursor, List, Page, Row, RowKey, Shape};
+use crate::domain::query::{self, Query};
+use crate::domain::time::{MINUTE_MS, Timestamp};
+use crate::store::query::columns;
+use crate::tui::app::message::{Effect, From, Load, Msg};
+use crate::tui::curl::Curl;
+use crate::tui::facts::{Arrived, Connection, Door, Say, Status, Today, TodayLine};
+use crate::tui::record::Raw;
+use crate::tui::theme::Meaning;
+use crate::tui::window::Newer;
+use crate::tui::{LinkCard, Missing};
+
+pub(super) fn now() -> Timestamp {
+    Timestamp::parse("2026-11-20T06:14:00Z").unwrap()
+}
+
+const NAMES: [&str; 6] = [
+    "Ada Lovelace",
+    "Çiğdem Öz",
+    "山田 太郎",
+    "مريم",
+    "Zoë 👩‍👩‍👧 Ng",
+    "\u{1b}[31mEve\u{202e}",
+];
+const TYPES: [&str; 5] = [
+    "payment.succeeded",
+    "subscription.cancelled",
+    "user.signed_in",
+    "consent.withdrawn",
+    "subscription.renewed",
+];
+pub(super) const PROVIDERS: [&str; 4] = ["conscent", "klustr", "expressconsent", "zotlo"];
+
+/// The value of one column of the `i`th row.
+fn value(list: List, column: &Column, i: i64, at: Timestamp) -> Cell {
+    let pick =
+        |words: &[&str]| Cell::Text(words[usize::try_from(i).unwrap() % words.len()].to_owned());
+    match column.name {
+        "provider" => pick(&PROVIDERS),
+        "account" => pick(&["main", "main", "weekly"]),
+        "type" => pick(&TYPES),
+        "name" | "who" => pick(&NAMES),
+        "email" => Cell::Text(format!("reader{i}@example.org")),
+        "user_id" => Cell::Text(format!("user-{}", i % 7)),
+        "plan" => pick(&["Gold monthly", "Silver yearly"]),
+        "currency" => pick(&["TRY", "EUR", "JPY"]),
+        "exponent" => Cell::Int(if i % 3 == 2 { 0 } else { 2 }),
+        "outcome" => pick(&["stored", "duplicate", "quarantined", "rejected"]),
+        "status" => pick(&["active", "grace", "expired"]),
+        "state" if list == List::Subscriptions => {
+            pick(&["renews 14 Dec", "cancelled, ends 14 Dec"])
+        }
+        "state" | "after_state" => pick(&["given", "withdrawn"]),
+        "test" => Cell::Int(i64::from(i % 5 == 4)),
+        "seq" | "id" => Cell::Int(i),
+        "salt" => Cell::Blob(vec![7; 16]),
+        _ => match column.shape {
+            Shape::Time => Cell::Text(at.to_string()),
+            Shape::Day => Cell::Text("2026-11-20".to_owned()),
+            Shape::Number | Shape::Minor => Cell::Int(i % 1000 * 100),
+            Shape::Flag => Cell::Int(i % 2),
+            Shape::Real => Cell::Real(1.5),
+            Shape::Text | Shape::Word | Shape::Json | Shape::Body => Cell::Null,
+        },
+    }
+}
+
+pub(super) fn row(list: List, i: i64) -> Row {
+    let at = now().plus_ms(-MINUTE_MS * (100_000 - i));
+    Row {
+        key: RowKey {
+            sort: at.to_string(),
+            id: i,
+        },
+        cells: columns(list)
+            .iter()
+            .map(|column| value(list, column, i, at))
+            .collect(),
+    }
+}
+
+/// A ledger in memory: every list with the same number of rows, a filter that says "nothing" matching none.
+pub(super) struct Fake {
+    pub(super) rows: BTreeMap<List, Vec<Row>>,
+    pub(super) status: Status,
+    /// Of every webhook.
+    pub(super) body: Vec<u8>,
+}
+
+impl Fake {
+    pub(super) fn new(rows: i64) -> Self {
+        let list = |list: &List| {
+            let newest_first = (1..=rows).rev().map(|i| row(*list, 100_000 - rows + i));
+            (*list, newest_first.collect())
+        };
+        Self {
+            body: br#"{"event":"x","amount":1.50,"list":[1,2]}"#.to_vec(),
+            rows: List::ALL.iter().map(list).collect(),
+            status: Status {
+                last_backup: None,
+                arrived: if rows > 0 {
+                    Arrived::Real
+                } else {
+                    Arrived::Nothing
+                },
+                last_received_at: (rows > 0).then(|| now().plus_ms(-MINUTE_MS)),
+                behind: 0,
+                lost: 0,
+                demo: false,
+                running: true,
+            },
+        }
+    }
+
+    /// So many more rows at the head of every list.
+    pub(super) fn grow(&mut self, rows: i64) {
+        for (list, all) in &mut self.rows {
+            let newest = all.first().map_or(0, |row| row.key.id);
+            for i in 1..=rows {
+                all.insert(0, row(*list, newest + i));
+            }
+        }
+    }
+
+    fn page(&self, list: List, query: &Query, cursor: &Cursor, limit: usize) -> Page {
+        if query.to_string().contains("nothing") {
+            return Page::default();
+        }
+        let all = &self.rows[&list];
+        let after = |key: &RowKey| {
+            all.iter()
+                .position(|row| row.key < *key)
+                .unwrap_or(all.len())
+        };
+        let from = |key: &RowKey| {
+            all.iter()
+                .position(|row| row.key <= *key)
+                .unwrap_or(all.len())
+        };
+        let (from, to) = match cursor {
+            Cursor::First => (0, limit),
+            Cursor::Last => (all.len().saturating_sub(limit), all.len()),
+            Cursor::After(key) => (after(key), after(key) + limit),
+            Cursor::From(key) => (from(key), from(key) + limit),
+            Cursor::Before(key) => (from(key).saturating_sub(limit), from(key)),
+            Cursor::At(at) => {
+                let from = all
+                    .iter()
+                    .position(|row| row.key.sort <= *at)
+                    .unwrap_or(all.len());
+                (from, from + limit)
+            }
+        };
+        let to = to.min(all.len());
+        let from = from.min(to);
+        Page {
+            rows: all[from..to].to_vec(),
+            more_before: from > 0 && !all.is_empty(),
+            more_after: to < all.len(),
+        }
+    }
+
+    fn load(&self, load: Load) -> Msg {
+        let page = |cursor: &Cursor| self.page(load.list, &load.query, cursor, load.limit);
+        let answer = match &load.from {
+            From::Cursor(cursor) => page(cursor),
+            From::Id(id) => {
+                let found = self.rows[&load.list].iter().find(|row| row.key.id == *id);
+                found.map_or_else(Page::default, |row| page(&Cursor::From(row.key.clone())))
+            }
+        };
+        let newer = load.head.map_or_else(Newer::default, |head| {
+            let newer = self.page(load.list, &load.query, &Cursor::Before(head), 99);
+            Newer {
+                rows: newer.rows.len(),
+                more: newer.more_before,
+            }
+        });
+        Msg::Page {
+            ticket: load.ticket,
+            page: Ok(answer),
+            newer,
+        }
+    }
+
+    fn raw(&self, list: List) -> Raw {
+        Raw {
+            hint: (list == List::Deliveries).then(|| "wrong signature \u{1b}[2J".to_owned()),
+            notes: vec![("asked for".to_owned(), "POST /hooks/\u{202e}".to_owned())],
+            headers: vec![("svix-id".to_owned(), "msg_1\u{7}".to_owned())],
+            body: Some(self.body.clone()),
+            events: self.rows[&List::Events].iter().take(2).cloned().collect(),
+        }
+    }
+
+    /// The next row of an id that ends in the digits of the last part, round the list.
+    fn find(
+        &self,
+        list: List,
+        query: &Query,
+        from: &RowKey,
+        newer: bool,
+    ) -> Option<(RowKey, bool)> {
+        let sought = query.parts().last()?.to_string();
+        let fits = |row: &&Row| row.key.id.to_string().ends_with(&sought);
+        let rows = self.rows[&list].iter().filter(fits);
+        let keys: Vec<&RowKey> = rows.map(|row| &row.key).collect();
+        let ahead = if newer {
+            keys.iter().rev().find(|key| **key > from)
+        } else {
+            keys.iter().find(|key| **key < from)
+        };
+        let around = if newer { keys.last() } else { keys.first() };
+        ahead
+            .map(|key| ((*key).clone(), false))
+            .or_else(|| around.map(|key| ((*key).clone(), true)))
+    }
+
+    pub(super) fn answer(&self, effect: Effect) -> Vec<Msg> {
+        match effect {
+            Effect::Load(load) => vec![self.load(load)],
+            Effect::Count { ticket, .. } => vec![Msg::Count {
+                ticket,
+                count: Count::MoreThan(10_000),
+            }],
+            Effect::Raw { list, row } => vec![Msg::Raw {
+                raw: Some(Box::new(self.raw(list))),
+                of: (list, row.key),
+            }],
+            Effect::Choices { ticket, .. } => ["provider", "type"]
+                .map(|key| Msg::Choices {
+                    ticket,
+                    key,
+                    choices: choices(key),
+                })
+                .to_vec(),
+            Effect::Today(period) => vec![Msg::Today(period, today())],
+            Effect::Connections => vec![Msg::Connections(connections())],
+            Effect::Status => vec![Msg::Status(self.status.clone())],
+            Effect::Task(_) => vec![Msg::Done(
+                Ok("Everything up to now is reviewed.".to_owned()),
+            )],
+            Effect::Find {
+                ticket,
+                list,
+                query,
+                from,
+                newer,
+            } => vec![Msg::Found {
+                ticket,
+                found: self.find(list, &query, &from, newer),
+            }],
+            Effect::Hiding { ticket, query, .. } => {
+                let parts = query.parts().iter();
+                let hides = |part: &query::Expr| part.to_string().contains("nothing");
+                let mut hiding = parts.enumerate().filter(|(_, part)| hides(part));
+                let first = hiding.next().map(|(at, _)| at);
+                vec![Msg::Hiding {
+                    ticket,
+                    part: first.filter(|_| hiding.next().is_none()),
+                }]
+            }
+            Effect::Export(_)
+            | Effect::Copy(_)
+            | Effect::Suspend
+            | Effect::Redraw
+            | Effect::Leave(_) => Vec::new(),
+        }
+    }
+}
+
+pub(super) fn choices(key: &'static str) -> Vec<Choice> {
+    let words: &[&str] = if key == "provider" {
+        &PROVIDERS
+    } else {
+        &TYPES
+    };
+    let choice = |(i, value): (usize, &&str)| Choice {
+        key,
+        value: (*value).to_owned(),
+        count: Count::Exact(1000 / (i as u64 + 1)),
+    };
+    words.iter().enumerate().map(choice).collect()
+}
+
+pub(super) fn today() -> Today {
+    let door = |query: &str| {
+        Some(Door {
+            list: List::Events,
+            query: query.to_owned(),
+        })
+    };
+    let figure = |title: &str, now: &str, before: &str, change: &str, of: &str| TodayLine {
+        say: Say::Figure {
+            title: title.to_owned(),
+            now: now.to_owned(),
+            before: before.to_owned(),
+            change: change.to_owned(),
+            days: (0..28).map(|day| (day * 7) % 11).collect(),
+        },
+        door: door(of),
+    };
+    Today {
+        heading: "Since your review Tue 09:02 (24 h 12 m)".to_owned(),
+        seq: 100_000,
+        lines: vec![
+            TodayLine {
+                say: Say::Need(
+                    "Zotlo quiet for 3 h 10 m; its longest gap in 28 days was 2 h 05 m".to_owned(),
+                ),
+                door: door("provider:zotlo"),
+            },
+            figure(
+                "New readers",
+                "41",
+                "35",
+                "+6   +17 %",
+                "type:user.registered",
+            ),
+            figure(
+                "New subscriptions",
+                "9",
+                "11",
+                "-2   -18 %",
+                "type:subscription.started",
+            ),
+            TodayLine {
+                say: Say::Fact {
+                    title: "Payments".to_owned(),
+                    text: "TRY 8,120.00  EUR 240.00".to_owned(),
+                },
+                door: None,
+            },
+        ],
+    }
+}
+
+pub(super) fn connections() -> Vec<Connection> {
+    vec![Connection {
+        provider: "zotlo".to_owned(),
+        account: "main".to_owned(),
+        state: ("last webhook 4 min ago on events".to_owned(), Meaning::Good),
+        refused: Some("2 days ago on events, wrong secret link".to_owned()),
+        old: Vec::new(),
+        lines: vec![
+            (
+                "last webhook".to_owned(),
+                "4 min ago".to_owned(),
+                Meaning::Good,
+            ),
+            (
+                "last turned away".to_owned(),
+                "wrong secret link, 2 days ago".to_owned(),
+                Meaning::Bad,
+            ),
+        ],
+    }]
+}
+
+pub(super) fn links() -> Vec<LinkCard> {
+    [
+        ("zotlo", "Zotlo", "events", "Webhook URL"),
+        ("klustr", "Klustr", "events", "Endpoint URL"),
+    ]
+    .map(|(provider, name, hook, title)| {
+        let url = format!("http://127.0.0.1:8484/hooks/{provider}/{hook}/k_0123456789abcdef");
+        LinkCard {
+            provider: provider.to_owned(),
+            account: "main".to_owned(),
+            hook: hook.to_owned(),
+            name: name.to_owned(),
+            title: title.to_owned(),
+            curl: Curl {
+                url: url.clone(),
+                body: r#"{"a":1}"#.to_owned(),
+            },
+            url,
+            is_local: true,
+            add: vec![Missing {
+                setting: format!("providers.{provider}.secret"),
+                help: "Signing secret under Endpoints: proves each webhook".to_owned(),
+            }],
+            unguarded: false,
+            several: Vec::new(),
+        }
+    })
+    .to_vec()
+}

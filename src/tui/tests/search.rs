@@ -1,0 +1,150 @@
+//! Searching without filtering, what hides all rows, what takes long.
+
+use crate::domain::time::Timestamp;
+use crate::store::query::Progress;
+use crate::tui::app::message::{Effect, Msg};
+use crate::tui::app::update;
+use crate::tui::tests::Session;
+use crate::tui::tests::ledger::now;
+
+#[test]
+fn a_search_walks_the_rows_that_fit_and_goes_round_with_a_word() {
+    let mut session = Session::open(500, (80, 24));
+    session.keys("2n");
+    assert!(session.text().contains("nothing is sought yet"));
+    session.keys("s77\n");
+    assert_eq!(session.selected(), 99_977);
+    assert_eq!(session.app.place().query, "", "nothing is filtered");
+    session.keys("nn");
+    assert_eq!(session.selected(), 99_777);
+    session.keys("N");
+    assert_eq!(session.selected(), 99_877);
+    session.keys("NN");
+    assert_eq!(session.selected(), 99_577, "round the end");
+    let shown = session.text();
+    assert!(shown.contains("over the end of the list"), "{shown}");
+    session.keys("snosuch\n");
+    let shown = session.text();
+    assert!(shown.contains("no row of this list fits nosuch"), "{shown}");
+    assert_eq!(session.selected(), 99_577);
+    session.keys("s provder:x\n");
+    let shown = session.text();
+    assert!(shown.contains("can be filtered by no key"), "{shown}");
+}
+
+#[test]
+fn what_is_sought_stands_out() {
+    use ratatui::style::Modifier;
+    let mut session = Session::open(60, (120, 24));
+    session.keys("2slovelace\n");
+    let frame = crate::tui::render(&session.app, 120, 24);
+    let marked: String = frame
+        .content()
+        .iter()
+        .filter(|cell| cell.modifier.contains(Modifier::UNDERLINED))
+        .map(ratatui::buffer::Cell::symbol)
+        .collect();
+    assert!(marked.contains("Ada Lovelace"), "{marked}");
+    assert!(!marked.contains("Zoë"), "{marked}");
+}
+
+#[test]
+fn the_term_that_hides_everything_is_named_and_x_drops_it() {
+    let mut session = Session::open(60, (100, 24));
+    session.keys("2/provider:zotlo nothing\n");
+    let shown = session.text();
+    assert!(
+        shown.contains("nothing matches provider:zotlo nothing"),
+        "{shown}"
+    );
+    assert!(
+        shown.contains("Without nothing there are rows: x drops it"),
+        "{shown}"
+    );
+    session.keys("x");
+    assert_eq!(session.app.place().query, "provider:zotlo");
+    session.keys("/ nothing \"nothing at all\"\n");
+    let shown = session.text();
+    assert!(shown.contains("x drops the filter"), "{shown}");
+    session.keys("x");
+    assert_eq!(session.app.place().query, "");
+}
+
+#[test]
+fn rows_that_take_long_say_how_far_they_are() {
+    let mut session = Session::open(60, (100, 24));
+    session.keys("2");
+    // An answer that does not come.
+    for c in "/zotlo\n".chars() {
+        let key = match c {
+            '\n' => crate::tui::actions::key::Key::plain(crossterm::event::KeyCode::Enter),
+            c => crate::tui::actions::key::Key::char(c),
+        };
+        update(&mut session.app, Msg::Key(key));
+    }
+    assert!(session.app.is_waiting());
+    assert!(session.text().contains("still looking …"));
+    session.tell(Msg::Looking(Progress {
+        rows: 1_240_000,
+        at: Timestamp::parse("2026-03-03T05:00:00Z"),
+        percent: Some(23),
+    }));
+    let shown = session.text();
+    let wanted = "still looking … 1,240,000 rows, at 3 Mar 08:00, 23 %";
+    assert!(shown.contains(wanted), "{shown}");
+    // Keys work meanwhile.
+    session.keys("\u{1b}2[");
+    assert!(!session.outside.is_empty());
+    session.tell(Msg::Looking(Progress {
+        rows: 5,
+        at: Some(now()),
+        percent: None,
+    }));
+    assert!(!session.text().contains("looking"), "rows are there again");
+}
+
+#[test]
+fn a_file_is_asked_for_followed_and_stopped() {
+    use std::sync::atomic::Ordering;
+
+    use crate::tui::command::FileFormat;
+    use crate::tui::export::Written;
+
+    let mut session = Session::open(60, (100, 24));
+    session.keys("2/provider:zotlo\nE");
+    let shown = session.text();
+    assert!(shown.contains("All events with provider:zotlo"), "{shown}");
+    let command = "subledger events --limit 0 --format csv -- provider:zotlo";
+    assert!(shown.contains(command), "{shown}");
+    session.keys("jj\n");
+    let job = session
+        .outside
+        .iter()
+        .rev()
+        .find_map(|effect| match effect {
+            Effect::Export(job) => Some(job.clone()),
+            _ => None,
+        });
+    let job = job.unwrap();
+    assert_eq!(job.format, FileFormat::Json);
+    session.tell(Msg::Exporting(12_000));
+    assert!(
+        session
+            .text()
+            .contains("writing a file: 12,000 rows, E stops")
+    );
+    session.keys("E");
+    assert!(job.stop.load(Ordering::Relaxed));
+    session.tell(Msg::Exported(Err("stopped: no file was left".to_owned())));
+    session.keys("P:export csv\n");
+    assert!(session.text().contains("personal data is masked"));
+    session.keys("P:export csv\n");
+    session.tell(Msg::Exported(Ok(Written {
+        rows: 31_204,
+        path: "/home/ada/subledger-events-2026-11-20.csv".to_owned(),
+    })));
+    let shown = session.text();
+    let wanted = "31,204 rows in /home/ada/subledger-events-2026-11-20.csv";
+    assert!(shown.contains(wanted), "{shown}");
+    assert!(!shown.contains("writing a file"), "{shown}");
+}

@@ -1,0 +1,391 @@
+//! Erasing where something is in the way: a full disk, a signal, another program; and the ways by which an erased reader
+//! might come back.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
+
+use serde_json::Value;
+
+use crate::erase::{CANARIES, WHO, body, done, erase_all, eventually, fill, payment, run, traces};
+use crate::support::Home;
+
+fn says(output: &Output) -> String {
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    text(&output.stdout) + &text(&output.stderr)
+}
+
+/// Figures of a long past, as Today and the questions give them.
+fn past(home: &Home) -> Vec<(String, Value)> {
+    let today = done(
+        home,
+        &["today", "--json", "--since", "2019-01-01..2030-01-01"],
+    );
+    let mut today: Value = serde_json::from_str(&today).unwrap();
+    if let Value::Array(rows) = &mut today {
+        today = rows.remove(0);
+    }
+    let mut out = Vec::new();
+    for name in [
+        "new_readers",
+        "new_subscriptions",
+        "cancelled",
+        "ended",
+        "involuntary",
+        "payments",
+        "refunds",
+        "consent",
+        "kept",
+        "repeats",
+        "not_understood",
+    ] {
+        assert!(!today[name].is_null(), "{name}: {today}");
+        out.push((name.to_owned(), today[name].clone()));
+    }
+    for question in [
+        "@churn-by-month",
+        "@consent-by-week",
+        "@new-readers-by-week",
+        "@new-subscriptions-by-day",
+        "@payments-by-month",
+        "@trials",
+        "@webhooks-by-day",
+    ] {
+        let rows = done(home, &["sql", question, "--json"]);
+        out.push((question.to_owned(), serde_json::from_str(&rows).unwrap()));
+    }
+    out
+}
+
+#[test]
+fn figures_of_the_past_hold_and_those_of_the_present_lose_the_reader() {
+    let home = Home::new();
+    let serving = home.serve();
+    fill(&home, &serving);
+    let before = past(&home);
+    erase_all(&home);
+    let after = past(&home);
+    for (before, after) in before.iter().zip(&after) {
+        // How many trials there are now is of the present.
+        assert_eq!(before, after);
+    }
+    for sql in [
+        "select count(*) from subscriptions where has_access = 1",
+        "select count(*) from users where user_id like 'erased%' and (active_subscriptions > 0 or sign_ins > 0)",
+        "select count(*) from consents where user_id like 'erased%'",
+        "select count(*) from user_aliases",
+    ] {
+        assert_eq!(home.number(sql), 0, "{sql}");
+    }
+    let checked = done(&home, &["rebuild", "--check"]);
+    assert!(checked.contains("what the deliveries say"), "{checked}");
+    assert_eq!(serving.terminate(), Some(0));
+}
+
+#[test]
+fn whatever_ends_it_halfway_the_next_start_finishes_it_and_says_so() {
+    let home = Home::new();
+    let serving = home.serve();
+    fill(&home, &serving);
+    for round in 0..5 {
+        for number in 0..40 {
+            payment(
+                &serving,
+                &format!("reader-{round}@example.org"),
+                round * 100 + number,
+            );
+        }
+    }
+    assert_eq!(serving.terminate(), Some(0));
+    let erased = "select count(*) from deliveries where erased_at is not null";
+    for (round, (signal, moment)) in [
+        ("-KILL", "select count(*) from erasures where finished_at is null"),
+        ("-INT", "select count(*) from erasing where noted = 1"),
+        ("-KILL", "select count(*) from deliveries where erased_at is not null and seq in (select seq from deliveries)"),
+        ("-TERM", erased),
+        ("-KILL", "select count(*) from erasures where sought is null and finished_at is null"),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let who = format!("reader-{round}@example.org");
+        let before = home.number(moment);
+        let mut erasing = home
+            .command(&["user", "erase", &who, "--yes"])
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        eventually("it is on its way, or done", || {
+            home.number(moment) > before || erasing.try_wait().unwrap().is_some()
+        });
+        let pid = erasing.id().to_string();
+        let _ = Command::new("kill").args([signal, &pid]).stderr(Stdio::null()).status();
+        let code = erasing.wait().unwrap().code();
+        assert!(matches!(code, None | Some(0 | 130)), "{code:?}");
+        let pending = home.number("select count(*) from erasures where finished_at is null") > 0;
+        let log = home.path().join("log");
+        let child = home
+            .command(&["serve"])
+            .stdout(Stdio::null())
+            .stderr(fs::File::create(&log).unwrap())
+            .spawn()
+            .unwrap();
+        let serving = crate::support::Serving::wait(child, home.port);
+        eventually("it is finished", || {
+            home.number("select count(*) from erasures where finished_at is null") == 0
+        });
+        assert_eq!(serving.terminate(), Some(0));
+        let log = fs::read_to_string(log).unwrap();
+        assert_eq!(log.contains("an erasure that was begun goes on"), pending, "{log}");
+        assert_eq!(home.number("select count(*) from erasing"), 0);
+        let left = fs::read(home.ledger()).unwrap();
+        let left = String::from_utf8_lossy(&left);
+        let found = left.find(&who).map(|at| &left[at.saturating_sub(300)..at + 100]);
+        assert_eq!(found, None, "{who} after {signal}");
+    }
+    assert_eq!(home.number(erased), 200);
+    assert!(done(&home, &["verify"]).contains("what the deliveries say"));
+}
+
+#[test]
+fn a_program_that_reads_for_long_is_named_and_the_log_emptied_after_it() {
+    let home = Home::new();
+    let serving = home.serve();
+    fill(&home, &serving);
+    let reading = home.open();
+    reading.execute_batch("begin").unwrap();
+    let _: i64 = reading
+        .query_row("select count(*) from deliveries", [], |row| row.get(0))
+        .unwrap();
+    let told = done(&home, &["user", "erase", WHO[0], "--yes"]);
+    assert!(told.contains("another program is reading"), "{told}");
+    drop(reading);
+    for who in &WHO[1..] {
+        done(&home, &["user", "erase", who, "--yes"]);
+    }
+    eventually("nothing is left in the log", || traces(&home).is_empty());
+    assert_eq!(serving.terminate(), Some(0));
+}
+
+/// The bytes of what a failure must not change.
+fn ledger(home: &Home) -> Vec<u8> {
+    fs::read(home.ledger()).unwrap()
+}
+
+#[test]
+fn a_ledger_that_cannot_be_written_is_told_and_left_as_it_is() {
+    let home = Home::new();
+    let serving = home.serve();
+    fill(&home, &serving);
+    assert_eq!(serving.terminate(), Some(0));
+    let erase = ["user", "erase", WHO[0], "--yes"];
+    let other = home.open();
+    other.execute_batch("begin immediate").unwrap();
+    let busy = run(&home, &erase);
+    assert_eq!(busy.status.code(), Some(3), "{busy:?}");
+    assert!(says(&busy).contains("busy"), "{busy:?}");
+    other.execute_batch("rollback").unwrap();
+    assert_eq!(home.number("select count(*) from erasures"), 0);
+    other
+        .execute_batch("pragma wal_checkpoint(truncate)")
+        .unwrap();
+    other
+        .execute_batch("pragma user_version = 99; pragma wal_checkpoint(truncate)")
+        .unwrap();
+    drop(other);
+    let whole = ledger(&home);
+    let newer = run(&home, &erase);
+    assert_eq!(newer.status.code(), Some(1));
+    assert!(says(&newer).contains("newer subledger"), "{newer:?}");
+    assert_eq!(ledger(&home), whole);
+    let mut broken = whole.clone();
+    broken[100..4096].fill(0x5a);
+    broken[60..64].copy_from_slice(&3_u32.to_be_bytes());
+    fs::write(home.ledger(), &broken).unwrap();
+    let damaged = run(&home, &erase);
+    assert_eq!(damaged.status.code(), Some(1), "{damaged:?}");
+    assert!(says(&damaged).contains("damaged"), "{damaged:?}");
+    assert_eq!(ledger(&home), broken);
+}
+
+/// A disk of its own, small, that can be made read-only; `None` where this user may not mount one.
+struct Disk(PathBuf);
+
+impl Disk {
+    fn new(path: &Path) -> Option<Self> {
+        fs::create_dir_all(path).unwrap();
+        let disk = Self(path.to_owned());
+        disk.mount("size=24m").then_some(disk)
+    }
+
+    fn mount(&self, options: &str) -> bool {
+        Command::new("mount")
+            .args(["-t", "tmpfs", "-o", options, "tmpfs"])
+            .arg(&self.0)
+            .stderr(Stdio::null())
+            .status()
+            .is_ok_and(|status| status.success())
+    }
+}
+
+impl Drop for Disk {
+    fn drop(&mut self) {
+        let umount = Command::new("umount")
+            .arg(&self.0)
+            .stderr(Stdio::null())
+            .status();
+        drop(umount);
+    }
+}
+
+#[test]
+fn on_a_full_disk_it_stops_and_is_finished_once_there_is_room() {
+    let home = Home::new();
+    let folder = home.ledger().parent().unwrap().to_owned();
+    let Some(disk) = Disk::new(&folder) else {
+        eprintln!("skipped: this user may mount no disk of its own");
+        return;
+    };
+    let serving = home.serve();
+    fill(&home, &serving);
+    for number in 0..200 {
+        payment(&serving, WHO[0], number);
+    }
+    assert_eq!(serving.terminate(), Some(0));
+    assert!(disk.mount("remount,ro,size=24m"));
+    let whole = ledger(&home);
+    let refused = run(&home, &["user", "erase", WHO[0], "--yes"]);
+    assert_eq!(refused.status.code(), Some(3), "{refused:?}");
+    assert_eq!(ledger(&home), whole);
+    assert!(disk.mount("remount,rw,size=24m"));
+    let filler = folder.join("filler");
+    drop(fs::File::create(&filler).unwrap());
+    // Some room is left, so that it stops on its way.
+    let mut bytes = 24_u64 << 20;
+    while fs::write(&filler, vec![1; usize::try_from(bytes).unwrap()]).is_err() {
+        bytes -= 64 << 10;
+    }
+    fs::write(
+        &filler,
+        vec![1; usize::try_from(bytes - (160 << 10)).unwrap()],
+    )
+    .unwrap();
+    let full = run(&home, &["user", "erase", WHO[0], "--yes"]);
+    assert_eq!(full.status.code(), Some(3), "{full:?}");
+    assert!(says(&full).contains("cannot write"), "{full:?}");
+    fs::remove_file(&filler).unwrap();
+    erase_all(&home);
+    assert_eq!(
+        home.number("select count(*) from erasures where finished_at is null"),
+        0
+    );
+    assert_eq!(traces(&home), Vec::<String>::new());
+    assert!(done(&home, &["verify"]).contains("what the deliveries say"));
+    drop(disk);
+}
+
+#[test]
+fn a_backup_alone_carries_the_memory_of_erasures_to_another_machine() {
+    let home = Home::new();
+    let serving = home.serve();
+    fill(&home, &serving);
+    let elsewhere = tempfile::tempdir().unwrap();
+    let at = |name: &str| elsewhere.path().join(name).to_str().unwrap().to_owned();
+    fs::write(at("all.ndjson"), done(&home, &["export", "--deliveries"])).unwrap();
+    done(&home, &["backup", &at("before.db")]);
+    erase_all(&home);
+    // Somebody who comes back is there again, and stays.
+    let back = body("zotlo", "transaction").replace("can.deneme@example.com", "back@example.org");
+    payment(&serving, "back@example.org", 7);
+    done(&home, &["user", "erase", "back@example.org", "--yes"]);
+    let again = back.replace("dc19h40b7e2-51aa-8e04", "a-later-payment");
+    assert_eq!(
+        serving.post("zotlo", "events", again.as_bytes()).unwrap().0,
+        200
+    );
+    let is_back = "select count(*) from users where email = 'back@example.org'";
+    eventually("they are back", || home.number(is_back) == 1);
+    done(&home, &["backup", &at("after.db")]);
+    assert_eq!(serving.terminate(), Some(0));
+
+    let moved = Home::new();
+    done(&moved, &["restore", &at("after.db")]);
+    assert_eq!(moved.number(is_back), 1);
+    assert!(done(&moved, &["import", &at("all.ndjson")]).is_empty());
+    assert_eq!(traces(&moved), Vec::<String>::new());
+    let beside = moved.ledger().with_file_name("subledger.db.erased");
+    let memory = fs::read_to_string(&beside).unwrap();
+    assert!(CANARIES.iter().all(|canary| !memory.contains(canary)));
+    let told = run(&moved, &["restore", &at("before.db"), "--replace"]);
+    assert!(
+        says(&told).contains("erased since: erased from it too"),
+        "{told:?}"
+    );
+    for entry in fs::read_dir(moved.ledger().parent().unwrap()).unwrap() {
+        let path = entry.unwrap().path();
+        if path.to_string_lossy().contains(".before-restore-") {
+            fs::remove_file(path).unwrap();
+        }
+    }
+    assert_eq!(traces(&moved), Vec::<String>::new());
+    assert!(done(&moved, &["verify"]).contains("what the deliveries say"));
+    // Not even by a file that is put in its place by hand.
+    fs::copy(at("before.db"), moved.ledger()).unwrap();
+    assert!(!traces(&moved).is_empty());
+    done(&moved, &["rebuild", "--check"]);
+    assert_eq!(traces(&moved), Vec::<String>::new());
+}
+
+#[test]
+fn a_rejected_request_of_an_erased_reader_is_not_taken_in() {
+    let home = Home::new();
+    let serving = home.serve();
+    let registration = body("zotlo", "registered-users");
+    let path = "/hooks/zotlo/events/k_forgotten";
+    assert_eq!(
+        serving
+            .request("POST", path, "", registration.as_bytes())
+            .unwrap()
+            .0,
+        401
+    );
+    eventually("it is kept", || {
+        home.number("select count(*) from rejected") == 1
+    });
+    assert_eq!(
+        serving
+            .post("zotlo", "events", registration.as_bytes())
+            .unwrap()
+            .0,
+        200
+    );
+    let elsewhere = tempfile::tempdir().unwrap();
+    let aside = elsewhere.path().join("aside.db");
+    let conn = home.open();
+    conn.execute("attach ?1 as aside", [aside.to_str().unwrap()])
+        .unwrap();
+    conn.execute_batch("create table aside.kept as select * from rejected")
+        .unwrap();
+    done(&home, &["user", "erase", WHO[1], "--yes"]);
+    assert_eq!(home.number("select count(*) from rejected"), 0);
+    conn.execute_batch("insert into rejected select * from aside.kept; detach aside")
+        .unwrap();
+    drop(conn);
+    done(
+        &home,
+        &["config", "set", "providers.zotlo.path_key", "k_forgotten"],
+    );
+    assert_eq!(serving.terminate(), Some(0));
+    let admitted = run(&home, &["rejected", "admit", "1"]);
+    assert!(
+        says(&admitted).contains("erased since: dropped"),
+        "{admitted:?}"
+    );
+    assert_eq!(home.number("select count(*) from rejected"), 0);
+    assert_eq!(
+        home.number("select count(*) from deliveries where body is not null"),
+        0
+    );
+    assert_eq!(traces(&home), Vec::<String>::new());
+}
