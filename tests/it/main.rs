@@ -32,6 +32,7 @@ mod oracle;
 mod queries;
 mod reach;
 mod rebuild;
+mod retention;
 mod screen;
 mod service;
 mod shot;
