@@ -146,7 +146,7 @@ fn page(reader: &Reader, row: &Row, kinds: Kinds) -> Result<Option<ReaderPage>, 
         return Ok(None);
     };
     Ok(Some(ReaderPage {
-        money: reader.money(row.key.id)?,
+        money: reader.money_of(row.key.id)?,
         timeline: reader.timeline(List::Users, row, kinds, PAST_MAX)?,
         kinds,
         user,

@@ -149,7 +149,7 @@ fn what_a_reader_paid_is_the_sum_of_their_payments() {
     let mut found = 0;
     for row in rows(&reader, List::Users) {
         let user = text(List::Users, &row, "user_id").unwrap();
-        for one in reader.money(row.key.id).unwrap() {
+        for one in reader.money_of(row.key.id).unwrap() {
             if one.payments + one.refunds > 0 {
                 let key = (user.to_owned(), one.currency.clone());
                 assert_eq!(paid.get(&key), Some(&(one.paid_minor - one.refunded_minor)));

@@ -217,7 +217,7 @@ impl Reader {
     }
 
     /// What the reader with this id in `users` paid and pays, by currency; of tests only where all are tests.
-    pub fn money(&self, user: i64) -> Result<Vec<Money>, Error> {
+    pub fn money_of(&self, user: i64) -> Result<Vec<Money>, Error> {
         let mut all: BTreeMap<(String, u8), Money> = BTreeMap::new();
         self.each(PAID, &[Sql::from(user)], |row| {
             let one = of_currency(&mut all, row)?;
