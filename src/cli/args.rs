@@ -226,7 +226,7 @@ pub enum Command {
         #[arg(long)]
         check: bool,
     },
-    /// Drop bodies that are older than the settings keep them; a running receiver does it by itself
+    /// Drop at once the bodies that are older than the settings keep them
     Prune {
         /// Say what would go, and drop nothing
         #[arg(long)]
@@ -291,7 +291,8 @@ pub struct ListArgs {
 /// What `today` takes.
 #[derive(Args, Clone, Debug)]
 pub struct TodayArgs {
-    /// From when: last-review, today, yesterday, 7d, 24h, a date
+    /// Which period: last-review, today, yesterday, 7d, 28d, month, last-month; or a time from which on (24h, mon,
+    /// 2026-11-01), or a range of two (mon.., 2026-11-01..2026-11-07)
     #[arg(long, value_name = "WHEN")]
     pub since: Option<String>,
     /// Markdown

@@ -8,26 +8,26 @@ use crate::cli::doctor::disk_low;
 use crate::cli::failure::{FOUND, Failure};
 use crate::cli::out::Out;
 use crate::cli::running;
-use crate::cli::table::{local, tame};
+use crate::cli::table::tame;
 use crate::config::Settings;
 use crate::config::values::{NEVER, span_ms};
-use crate::domain::count::word;
-use crate::domain::money::grouped;
 use crate::domain::printable::Printable;
-use crate::domain::time::{Timestamp, Zone, span};
+use crate::domain::time::Zone;
 use crate::providers::ALL;
 use crate::store::query::Reader;
-use crate::store::today::{Figure, Outside, Since, Sum, Today, backup_words};
+use crate::store::today::{Outside, PERIODS, Since, Today};
+use crate::tui::facts::{self, Bit, FigureLine, Part, TodayLine};
+use crate::tui::today::heading;
+use crate::tui::today::lines::{Told, lines};
+use crate::tui::today::rows::{bars, rows};
 
 /// Writes the review; with `--exit-code`, exit code 4 if something needs the publisher.
 pub fn run(context: &Context, args: &TodayArgs, out: &mut Out) -> Result<()> {
     let reader = Reader::open(&context.database)?;
     let now = context.clock.now();
     let zone = reader.zone()?;
-    let since = match &args.since {
-        Some(text) => Since::parse(text, now, zone)?,
-        None => Since::LastReview,
-    };
+    let word = args.since.as_deref().unwrap_or(PERIODS[0].0);
+    let since = Since::parse(word, now, zone)?;
     let status = reader.status(now)?;
     let demo = status.demo;
     let outside = if demo {
@@ -42,17 +42,24 @@ pub fn run(context: &Context, args: &TodayArgs, out: &mut Out) -> Result<()> {
     if context.global.json {
         out.line(tame(&serde_json::to_string(&today)?))?;
     } else {
-        let mut page = Page {
+        let lines = lines(&Told {
+            review: &today,
             zone,
-            md: args.md,
+            names: &outside.names,
             tests: if demo || status.connected {
                 0
             } else {
                 status.tests
             },
+            empty: "Nothing has arrived yet: `subledger urls` prints the links to paste",
+        });
+        let mut page = Page {
+            zone,
+            md: args.md,
+            word,
             out,
         };
-        page.write(&today)?;
+        page.write(&today, lines)?;
     }
     out.flush()?;
     if args.exit_code && !today.needs_you.is_empty() {
@@ -115,180 +122,106 @@ pub fn names() -> Vec<(String, String)> {
 struct Page<'o> {
     zone: Zone,
     md: bool,
-    /// How many tests arrived, where nothing else did.
-    tests: i64,
+    /// The period, as it was asked for.
+    word: &'o str,
     out: &'o mut Out,
 }
 
 impl Page<'_> {
-    fn write(&mut self, today: &Today) -> Result<()> {
-        self.head(today)?;
-        self.needs(today)?;
-        let figures = [
-            ("New readers", &today.new_readers),
-            ("New subscriptions", &today.new_subscriptions),
-            ("Cancelled", &today.cancelled),
-            ("Ended", &today.ended),
-        ];
-        self.rows(&figures, today.history.as_deref())?;
-        if today.involuntary.count > 0 {
-            let says = format!("{} of the ended", today.involuntary.count);
-            self.pair("Payment failed", &says)?;
-        }
-        self.pair("Payments", &sums(&today.payments))?;
-        if !today.refunds.is_empty() {
-            self.pair("Refunded", &sums(&today.refunds))?;
-        }
-        let priced = format!(
-            "({} of {} priced)",
-            today.priced.count, today.renewing.count
-        );
-        self.pair("Monthly", &format!("{}  {priced}", sums(&today.monthly)))?;
-        if today.ending.count > 0 {
-            let says = format!("{} cancelled, still have access", today.ending.count);
-            self.pair("Ending", &format!("{}  {says}", sums(&today.ending_value)))?;
-        }
-        for consent in &today.consent {
-            let says = format!("+{} -{}", consent.given.count, consent.withdrawn.count);
-            let purpose = Printable::line(&consent.purpose);
-            self.pair("Consent", &format!("{purpose} {says}"))?;
-        }
-        self.pair("Deliveries", &deliveries(today))?;
-        if let Some(late) = today.late.as_ref().filter(|late| late.count > 0) {
-            let says = format!("{} that happened before your last review", late.count);
-            self.pair("Arrived late", &says)?;
-        }
-        let moments = [today.last_backup.as_deref(), Some(&today.now)];
-        if let [Some(at), Some(now)] = moments.map(|at| at.and_then(Timestamp::parse)) {
-            self.pair("Last backup", &backup_words(at, now, self.zone))?;
-        }
-        Ok(())
-    }
-
-    fn head(&mut self, today: &Today) -> Result<()> {
-        let from = today.period.from.as_deref();
-        let shown = from.map_or_else(String::new, |at| format!(" {}", local(at, self.zone)));
-        let word = match today.period.kind {
-            "last-review" => "Since your review",
-            "beginning" => "Since the beginning",
-            _ => "Since",
-        };
-        let length = from
-            .and_then(Timestamp::parse)
-            .zip(Timestamp::parse(&today.period.to))
-            .map_or_else(String::new, |(from, to)| {
-                format!(" ({})", span(to.ms() - from.ms()))
-            });
-        let line = format!("{word}{shown}{length}, {}", today.zone);
+    fn write(&mut self, review: &Today, lines: Vec<TodayLine>) -> Result<()> {
+        let heading = heading(review, self.word, self.zone);
+        let heading = format!("{heading}, {}", review.zone);
         if self.md {
-            self.out.line(format!("# {line}"))?;
-        } else {
-            self.out.heading(line)?;
-        }
-        let behind = today.seq - today.folded_seq;
-        if behind > 0 {
-            self.out.line(format!(
-                "catching up {behind}: the figures are not whole yet"
-            ))?;
-        }
-        Ok(())
-    }
-
-    fn needs(&mut self, today: &Today) -> Result<()> {
-        if self.md {
+            self.out.line(format!("# {heading}"))?;
             self.out.line("")?;
-            if today.needs_you.is_empty() {
-                self.out.line("Nothing needs you.")?;
-            }
+            return self.markdown(&lines);
         }
-        let sign = if self.md { "- **needs you:** " } else { "! " };
-        for need in &today.needs_you {
-            self.out
-                .line(format!("{sign}{}", self.text(&need.sentence)))?;
-        }
-        self.only_tests(today)?;
-        if let Some(upgrade) = &today.upgraded {
-            let sign = if self.md { "- " } else { "" };
-            let says = self.text(&upgrade.sentence());
-            self.out.line(format!("{sign}{says}"))?;
-        }
-        self.out.line("")?;
-        if self.md {
-            self.out.line("| | now | a week before | usual day |")?;
-            self.out.line("| --- | ---: | ---: | ---: |")?;
-        } else {
-            let history = today.history.as_deref().unwrap_or("");
-            self.out.line(
-                format!(
-                    "{:<18} {:>8} {:>16} {:>10}  {history}",
-                    "", "now", "a week before", "usual day"
-                )
-                .trim_end(),
-            )?;
+        self.out.heading(heading)?;
+        // What needs the publisher stands whole on its line; figures are laid out as on a screen.
+        let shown = facts::Today {
+            lines,
+            ..facts::Today::default()
+        };
+        for row in rows(&shown, COLUMNS, false) {
+            let text = row.text();
+            self.out.line(text.strip_prefix(' ').unwrap_or(&text))?;
         }
         Ok(())
     }
 
-    /// Why nothing is shown yet.
-    fn only_tests(&mut self, today: &Today) -> Result<()> {
-        let says = match self.tests {
-            _ if today.seq == 0 => {
-                "Nothing has arrived yet: `subledger urls` prints the links to paste".to_owned()
+    fn markdown(&mut self, lines: &[TodayLine]) -> Result<()> {
+        let mut headed = false;
+        let mut in_list = false;
+        for line in lines {
+            let is_figure = matches!(line, TodayLine::Figure(_));
+            if (headed && !is_figure && !in_list) || (is_figure && !headed && in_list) {
+                self.out.line("")?;
             }
-            0 => return Ok(()),
-            1 => "1 test arrived, and no real webhook yet; tests are in no figure".to_owned(),
-            many => {
-                format!("{many} tests arrived, and no real webhook yet; tests are in no figure")
-            }
-        };
-        if self.md {
-            self.out.line("")?;
-        }
-        Ok(self.out.line(says)?)
-    }
-
-    fn rows(&mut self, figures: &[(&str, &Figure)], history: Option<&str>) -> Result<()> {
-        for (name, figure) in figures {
-            let before = figure.before.map_or_else(String::new, |before| {
-                format!("{before} {}", difference(figure.count, before))
-            });
-            let median = figure
-                .median
-                .map_or_else(String::new, |median| median.to_string());
-            if self.md {
-                self.out.line(format!(
-                    "| {name} | {} | {before} | {median} |",
-                    figure.count
-                ))?;
-            } else {
-                let line = format!("{name:<18} {:>8} {before:>16} {median:>10}", figure.count);
-                self.out.line(line.trim_end())?;
-            }
-        }
-        if self.md {
-            self.out.line("")?;
-            if let Some(history) = history {
-                self.pair("History", history)?;
+            in_list = !is_figure;
+            match line {
+                TodayLine::Need(need) => {
+                    let text = markdown_line(&need.text);
+                    self.out.line(format!("- **needs you:** {text}"))?;
+                }
+                TodayLine::Remark(text, _) => {
+                    self.out.line(format!("- {}", markdown_line(text)))?;
+                }
+                TodayLine::Figure(figure) => {
+                    if !headed {
+                        self.out
+                            .line("| | now | a week before | change | | usual day | 28 days |")?;
+                        self.out
+                            .line("| --- | ---: | ---: | ---: | ---: | ---: | --- |")?;
+                        headed = true;
+                    }
+                    self.out.line(table_line(figure))?;
+                }
+                TodayLine::Fact { title, parts, .. } => {
+                    let parts: Vec<String> = parts.iter().map(part_text).collect();
+                    let text = markdown_line(&parts.join("   "));
+                    self.out.line(format!("- {title}: {text}"))?;
+                }
             }
         }
         Ok(())
     }
+}
 
-    fn pair(&mut self, name: &str, says: &str) -> Result<()> {
-        let says = says.trim();
-        let line = if self.md {
-            format!("- {name}: {}", self.text(says))
-        } else {
-            format!("{name:<18} {says}")
-        };
-        Ok(self.out.line(line)?)
-    }
+/// Cells of the text: what fits a mail and a narrow terminal.
+const COLUMNS: usize = 80;
 
-    /// Foreign words in it are tame; in Markdown they are no markup either.
-    fn text(&self, text: &str) -> String {
-        let text = String::from(Printable::line(text));
-        if self.md { plain_markdown(&text) } else { text }
-    }
+fn table_line(figure: &FigureLine) -> String {
+    let share = match figure.word.as_str() {
+        "same" | "" => figure.share.clone(),
+        word => format!("{} {word}", figure.share).trim_start().to_owned(),
+    };
+    let before = if figure.note.is_empty() {
+        &figure.before
+    } else {
+        &figure.note
+    };
+    format!(
+        "| {} | {} | {before} | {} | {share} | {} | {} |",
+        figure.stop.title,
+        figure.stop.text,
+        figure.difference,
+        figure.usual,
+        bars(&figure.stop.days)
+    )
+}
+
+fn part_text(part: &Part) -> String {
+    let bits = part.0.iter().map(|bit| match bit {
+        Bit::Text(text) => text.clone(),
+        Bit::Stop(stop) if stop.after.is_empty() => stop.text.clone(),
+        Bit::Stop(stop) => format!("{} {}", stop.text, stop.after),
+    });
+    bits.collect()
+}
+
+/// Foreign words in it are tame, and no markup.
+fn markdown_line(text: &str) -> String {
+    plain_markdown(&String::from(Printable::line(text)))
 }
 
 /// `text` as Markdown that shows it as it is: no emphasis, code, HTML, cell, entity, and no link, also where a mail
@@ -309,63 +242,9 @@ fn plain_markdown(text: &str) -> String {
     out
 }
 
-/// `+6 +17 %`, `same`.
-fn difference(now: u64, before: u64) -> String {
-    let (now, before) = (i128::from(now), i128::from(before));
-    match now - before {
-        0 => "same".to_owned(),
-        more if before == 0 => format!("{more:+}"),
-        more => format!(
-            "{more:+} {:+} %",
-            (more * 200 + before * more.signum()) / (before * 2)
-        ),
-    }
-}
-
-fn sums(sums: &[Sum]) -> String {
-    let parts: Vec<String> = sums
-        .iter()
-        .map(|sum| {
-            let currency = Printable::line(&sum.currency);
-            format!("{currency} {}", grouped(sum.minor, sum.exponent))
-        })
-        .collect();
-    if parts.is_empty() {
-        "none".to_owned()
-    } else {
-        parts.join("  ")
-    }
-}
-
-fn deliveries(today: &Today) -> String {
-    let some = [
-        (
-            today.repeats.count,
-            word(today.repeats.count, "repeat", "repeats"),
-        ),
-        (today.not_understood.count, "not understood"),
-        (today.turned_away.count, "turned away"),
-    ];
-    let mut parts = vec![format!("{} kept", today.kept.count)];
-    parts.extend(
-        some.iter()
-            .filter(|(count, _)| *count > 0)
-            .map(|(count, word)| format!("{count} {word}")),
-    );
-    parts.join("   ")
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn differences_are_a_number_and_a_rounded_share() {
-        assert_eq!(difference(41, 35), "+6 +17 %");
-        assert_eq!(difference(9, 11), "-2 -18 %");
-        assert_eq!(difference(3, 3), "same");
-        assert_eq!(difference(3, 0), "+3");
-    }
 
     #[test]
     fn foreign_words_are_no_markdown() {

@@ -2,7 +2,9 @@
 
 use crate::domain::page::List;
 use crate::domain::time::Timestamp;
+use crate::store::today::PERIODS;
 use crate::tui::theme::Meaning;
+use crate::tui::today::terms::Term;
 
 /// The state of the ledger, for the header.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -35,30 +37,13 @@ pub enum Arrived {
     Real,
 }
 
-/// The periods that `p` walks through.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Period {
-    /// Since everything was last marked as reviewed.
-    #[default]
-    LastReview,
-    /// Since midnight.
-    Today,
-    /// 7 days.
-    Week,
-    /// 28 days.
-    FourWeeks,
-}
+/// Which period is reviewed, by its word: `last-review`, `7d`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Period(pub String);
 
-impl Period {
-    /// The next one.
-    #[must_use]
-    pub const fn next(self) -> Self {
-        match self {
-            Self::LastReview => Self::Today,
-            Self::Today => Self::Week,
-            Self::Week => Self::FourWeeks,
-            Self::FourWeeks => Self::LastReview,
-        }
+impl Default for Period {
+    fn default() -> Self {
+        Self(PERIODS[0].0.to_owned())
     }
 }
 
@@ -72,7 +57,7 @@ pub struct Door {
 }
 
 /// The daily review.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Today {
     /// The period in words: `Since your review Tue 09:02 (24 h 12 m)`.
     pub heading: String,
@@ -82,42 +67,112 @@ pub struct Today {
     pub lines: Vec<TodayLine>,
 }
 
-/// One line of the daily review.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct TodayLine {
-    /// What it says.
-    pub say: Say,
-    /// What Enter opens; `None` if there is no list behind it.
-    pub door: Option<Door>,
+impl Today {
+    /// Everything that can be selected, in order.
+    pub fn stops(&self) -> impl Iterator<Item = &Stop> {
+        self.lines.iter().flat_map(TodayLine::stops)
+    }
+
+    /// What the `at`th stop is.
+    pub fn stop(&self, at: usize) -> Option<&Stop> {
+        self.stops().nth(at)
+    }
 }
 
-/// The kinds of lines of the daily review.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Say {
+/// One line of the daily review.
+#[derive(Clone, Debug, PartialEq)]
+pub enum TodayLine {
     /// Something that needs the publisher: a whole sentence.
-    Need(String),
+    Need(Stop),
+    /// A plain remark, which may be selected.
+    Remark(String, Option<Box<Stop>>),
     /// A figure with what it is compared to.
-    Figure {
-        /// Its name.
-        title: String,
-        /// Now.
-        now: String,
-        /// The same span a week before; empty if unknown.
-        before: String,
-        /// The difference in a number, a share, a word.
-        change: String,
-        /// The last days, oldest first.
-        days: Vec<u64>,
-    },
-    /// A name and a phrase.
+    Figure(Box<FigureLine>),
+    /// A name and what belongs under it.
     Fact {
         /// Its name.
         title: String,
-        /// The phrase.
-        text: String,
+        /// Each stays whole where lines are broken.
+        parts: Vec<Part>,
+        /// It may stand on the line before, behind what is there.
+        beside: bool,
     },
-    /// A plain remark.
-    Remark(String),
+}
+
+impl TodayLine {
+    /// Everything in it that can be selected.
+    fn stops(&self) -> Box<dyn Iterator<Item = &Stop> + '_> {
+        match self {
+            Self::Need(stop) => Box::new(std::iter::once(stop)),
+            Self::Remark(_, stop) => Box::new(stop.iter().map(AsRef::as_ref)),
+            Self::Figure(figure) => Box::new(std::iter::once(&figure.stop).chain(&figure.split)),
+            Self::Fact { parts, .. } => Box::new(parts.iter().flat_map(|part| &part.0).filter_map(
+                |bit| match bit {
+                    Bit::Stop(stop) => Some(stop),
+                    Bit::Text(_) => None,
+                },
+            )),
+        }
+    }
+}
+
+/// A piece of a line that is not broken.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Part(pub Vec<Bit>);
+
+/// What a part is made of.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Bit {
+    /// Words around figures.
+    Text(String),
+    /// A figure.
+    Stop(Stop),
+}
+
+/// Something that can be selected, explained, and mostly opened.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Stop {
+    /// What it says.
+    pub text: String,
+    /// What is said of it beside, quietly: `+1.2 %`.
+    pub after: String,
+    /// What it is called: `Payments in TRY`.
+    pub title: String,
+    /// What it means.
+    pub term: Term,
+    /// The list that it counts; `None` if there is none.
+    pub door: Option<Door>,
+    /// Sentences that compare it.
+    pub compared: Vec<String>,
+    /// Whose it is: names and counts.
+    pub split: Vec<(String, u64)>,
+    /// Its days, oldest first; empty if there are none.
+    pub days: Vec<u64>,
+    /// The last of these days: `2026-11-20`.
+    pub last_day: String,
+    /// Of its days.
+    pub usual: Option<f64>,
+}
+
+/// A figure with what it is compared to, each part empty where it is not known.
+#[derive(Clone, Debug, PartialEq)]
+pub struct FigureLine {
+    /// The figure.
+    pub stop: Stop,
+    /// The same span a week before.
+    pub before: String,
+    /// The difference to it: `+6`.
+    pub difference: String,
+    /// The difference as a share, or `same`: `+17 %`.
+    pub share: String,
+    /// The difference in a word: `up`.
+    pub word: String,
+    /// A usual day.
+    pub usual: String,
+    /// Why nothing is compared: `3 of 28 days`.
+    pub note: String,
+    /// By provider and account, where there are several.
+    pub split: Vec<Stop>,
 }
 
 /// What is known of one provider's account.

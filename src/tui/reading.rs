@@ -93,8 +93,8 @@ pub fn answer(
             about_filter(reader, effect, tell)
         }
         Effect::Today(period) => tell(Msg::Today(
-            *period,
-            today::read(reader, path, *period, now, known)?,
+            period.clone(),
+            today::read(reader, path, period, now, known)?,
         )),
         Effect::Connections => {
             let when = When {

@@ -572,7 +572,7 @@ fn the_receiver_makes_a_copy_soon_after_its_start_prunes_its_own_and_today_says_
     eventually("a first copy", || made(&home).is_some());
     let today = fine(&home, &["today"]);
     assert!(
-        today.contains("Last backup        today ") && today.contains(", checked"),
+        today.contains("Last backup  today ") && today.contains(", checked"),
         "{today}"
     );
     assert!(!today.contains("no backup"), "{today}");

@@ -35,6 +35,7 @@ mod retention;
 mod screen;
 mod service;
 mod shot;
+mod today;
 mod traps;
 mod upgrade;
 mod user;

@@ -16,7 +16,9 @@ use subledger::demo::Demo;
 use subledger::domain::delivery::{Delivery, IdentityProof, Origin, Outcome, ProviderId};
 use subledger::domain::time::{Clock, Timestamp, Zone};
 use subledger::providers::{self, door};
+use subledger::store::query::Reader;
 use subledger::store::task::Task;
+use subledger::store::today::Since;
 use subledger::store::upkeep::verify::verify;
 use subledger::store::writer::{Options, Store};
 use subledger::store::{Mode, connect};
@@ -294,4 +296,51 @@ fn the_documented_samples_fold_into_the_totals_of_the_contract() {
             ("zotlo USD", -999),
         ])
     );
+}
+
+/// A ledger of what had arrived by `to`, folded as of then; its monthly value by currency, now and a week before.
+fn monthly(folder: &Path, to: Timestamp) -> BTreeMap<String, (i128, Option<i128>)> {
+    let path = folder.join(format!("{}.db", to.ms()));
+    let options = Options {
+        read: Arc::new(door::read),
+        zone: Zone::UTC,
+        clock: Clock::Fixed(to),
+        listen: String::new(),
+    };
+    let store = Store::open(&path, options).unwrap();
+    let writer = store.writer();
+    let until = Timestamp::parse("2026-06-30T09:00:00Z").unwrap();
+    let year = Demo::new(9, 3_000, until).filter(|posted| posted.rejected().is_none());
+    for webhook in year.take_while(|posted| posted.at <= to) {
+        let delivery = webhook.into_delivery();
+        let reading = door::read(&delivery);
+        while writer.health().queued > 500 {
+            std::thread::yield_now();
+        }
+        let taken = writer.append(delivery, reading, Box::new(|ack| assert!(ack.is_ok())));
+        assert!(taken.is_ok());
+    }
+    let compare = Task::Rebuild { check: true };
+    writer.run(compare, &mut |_| {}).unwrap();
+    store.close().unwrap();
+    let reader = Reader::open(&path).unwrap();
+    let today = reader.today(&Since::LastReview, to).unwrap();
+    let sums = today.monthly.into_iter();
+    sums.map(|sum| (sum.currency, (sum.minor, sum.before)))
+        .collect()
+}
+
+#[test]
+fn the_monthly_value_of_a_week_ago_is_what_it_was_then() {
+    let folder = tempfile::tempdir().unwrap();
+    let now = Timestamp::parse("2026-06-28T09:00:00Z").unwrap();
+    let was = monthly(folder.path(), now.plus_ms(-7 * 86_400_000));
+    let is = monthly(folder.path(), now);
+    let mut moved = 0;
+    for (currency, (worth, before)) in &is {
+        let then = was.get(currency).map_or(0, |(then, _)| *then);
+        assert_eq!(*before, Some(then), "{currency}: {worth} now");
+        moved += usize::from(then != *worth);
+    }
+    assert!(is.len() > 2 && moved > 0, "{is:?}");
 }

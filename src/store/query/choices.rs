@@ -77,7 +77,7 @@ impl Reader {
             ("day", _) => format!("local_day({})", source.sort()),
             _ => format!("r.{column}"),
         };
-        let statement = plan::scan(self, list, query, expr, ROWS_MAX + 1)?;
+        let statement = plan::scan(self, list, query, |source, _| expr(source), ROWS_MAX + 1)?;
         let sql = format!(
             "select value, count(*) from ({}) group by value order by count(*) desc limit 1000",
             statement.sql

@@ -10,6 +10,7 @@ use crate::domain::query::Query;
 use crate::store::Error;
 use crate::store::query::filter::{Bound, Filter};
 use crate::store::query::lists::{Source, columns, plain};
+use crate::store::query::plan::Wanted;
 use crate::store::query::{Reader, bind, cells};
 
 /// So many numbers are looked at in one statement.
@@ -46,6 +47,7 @@ impl Reader {
         let condition = Filter {
             bound: &mut bound,
             plans: &[],
+            wanted: Wanted::All,
         }
         .condition(Source::Deliveries, query.root());
         let to = last.min(after.saturating_add(SEQS_MAX));

@@ -10,6 +10,7 @@ use crate::domain::event::EventType;
 use crate::domain::query::{Bounds, Expr, Is, Key, Span, Term, Test, Value, folded};
 use crate::store::query::functions::digits;
 use crate::store::query::lists::Source;
+use crate::store::query::plan::Wanted;
 
 /// No row.
 pub(super) const NEVER: &str = "0";
@@ -49,6 +50,8 @@ pub(super) struct Filter<'a> {
     pub(super) bound: &'a mut Bound,
     /// Every plan of a subscription or payment: a word finds events by those that hold it.
     pub(super) plans: &'a [String],
+    /// What the rows are wanted for.
+    pub(super) wanted: Wanted,
 }
 
 impl Filter<'_> {
@@ -418,6 +421,14 @@ pub(crate) const ENDED_AT: &str = "case \
     when r.auto_renew = 0 then r.access_until \
     else strftime('%Y-%m-%dT%H:%M:%fZ', r.access_until, '+1 day') end";
 
+/// Paid, with access, and not known to stop.
+pub(super) const RENEWING: &str = "(r.status in ('active', 'grace') and r.has_access = 1 \
+    and r.cancelled_at is null and r.auto_renew is not 0)";
+
+/// What it is worth a month can be told.
+pub(super) const PRICED: &str = "(r.price_minor is not null and r.currency is not null \
+    and r.exponent is not null and r.interval_months > 0)";
+
 /// The time that `key` filters, where the row itself has it.
 pub(super) fn time_column(source: Source, key: Key) -> Option<&'static str> {
     Some(match (key, source) {
@@ -524,14 +535,8 @@ fn is(source: Source, word: Is) -> String {
         (Is::Trial, Subscriptions) => "r.status = 'trialing'",
         (Is::Cancelled, Subscriptions) => "r.cancelled_at is not null",
         (Is::Ending, Subscriptions) => "(r.cancelled_at is not null and r.has_access = 1)",
-        (Is::Renewing, Subscriptions) => {
-            "(r.status in ('active', 'grace') and r.has_access = 1 \
-             and r.cancelled_at is null and r.auto_renew is not 0)"
-        }
-        (Is::Priced, Subscriptions) => {
-            "(r.price_minor is not null and r.currency is not null and r.exponent is not null \
-             and r.interval_months > 0)"
-        }
+        (Is::Renewing, Subscriptions) => RENEWING,
+        (Is::Priced, Subscriptions) => PRICED,
         (Is::Fixed, Subscriptions) => {
             "(r.has_access = 1 and r.auto_renew = 0 and r.cancelled_at is null)"
         }

@@ -7,7 +7,7 @@
 mod choices;
 mod detail;
 mod export;
-mod figures;
+pub(crate) mod figures;
 mod filter;
 mod functions;
 mod lists;
@@ -260,7 +260,13 @@ impl Reader {
 
     /// How many rows meet `query`: exact up to `cap`, else from the roll-ups if they can tell, else more than `cap`.
     pub fn count(&self, list: List, query: &Query, cap: u64) -> Result<Count, Error> {
-        let statement = plan::scan(self, list, query, |_| "1".to_owned(), cap.saturating_add(1))?;
+        let statement = plan::scan(
+            self,
+            list,
+            query,
+            |_, _| "1".to_owned(),
+            cap.saturating_add(1),
+        )?;
         let sql = format!("select count(*) from ({})", statement.sql);
         let counted = self
             .number(&sql, statement.bound.values())?

@@ -20,6 +20,15 @@ const SEQS_MAX: i64 = 50_000;
 /// So few are read before any other index is thought of.
 const SEQS_FEW: i64 = 5_000;
 
+/// What the rows are wanted for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Wanted {
+    /// A page of them, in the order of the list.
+    Page,
+    /// All of them, in any order.
+    All,
+}
+
 /// One way to find rows.
 struct Branch {
     /// What stands before the relation `r`: the readers it is looked up by.
@@ -73,7 +82,7 @@ pub(super) fn page(
     light: bool,
 ) -> Result<Statement, Error> {
     let mut bound = Bound::default();
-    let entries = entries(reader, list, query, &mut bound)?;
+    let entries = entries(reader, list, query, Wanted::Page, &mut bound)?;
     let order = if backward(cursor) { "asc" } else { "desc" };
     let most = bound.add(i64::try_from(limit).unwrap_or(i64::MAX));
     let mut branches = Vec::new();
@@ -178,11 +187,11 @@ pub(super) fn scan(
     reader: &Reader,
     list: List,
     query: &Query,
-    expr: impl Fn(Source) -> String,
+    expr: impl Fn(Source, &mut Bound) -> String,
     limit: u64,
 ) -> Result<Statement, Error> {
     let mut bound = Bound::default();
-    let entries = entries(reader, list, query, &mut bound)?;
+    let entries = entries(reader, list, query, Wanted::All, &mut bound)?;
     let most = bound.add(i64::try_from(limit).unwrap_or(i64::MAX));
     let one = entries.len() == 1;
     let branches: Vec<String> = entries
@@ -200,7 +209,7 @@ pub(super) fn scan(
             };
             format!(
                 "select * from (select {id}{} as value from {} limit {most})",
-                expr(entry.source),
+                expr(entry.source, &mut bound),
                 from_where(entry, "")
             )
         })
@@ -221,6 +230,7 @@ fn entries(
     reader: &Reader,
     list: List,
     query: &Query,
+    wanted: Wanted,
     bound: &mut Bound,
 ) -> Result<Vec<Entry>, Error> {
     let plans = if list == List::Events && words_in(query.root()) {
@@ -233,6 +243,7 @@ fn entries(
         let mut filter = Filter {
             bound: &mut *bound,
             plans: &plans,
+            wanted,
         };
         let condition = filter.condition(*source, query.root());
         if condition == NEVER {
@@ -277,7 +288,31 @@ fn branches(
             best = Some((rank, branches));
         }
     }
-    Ok(best.map_or_else(|| vec![Branch::walk(source)], |(_, branches)| branches))
+    Ok(match best {
+        Some((_, branches)) => branches,
+        // Nearly every row is looked at: in the order of the table each page is read once.
+        None if filter.wanted == Wanted::All
+            && source == Source::Subscriptions
+            && !query.parts().iter().any(is_of_order) =>
+        {
+            vec![Branch {
+                hint: "not indexed".to_owned(),
+                ..Branch::walk(source)
+            }]
+        }
+        None => vec![Branch::walk(source)],
+    })
+}
+
+/// Whether `part` bounds the time that the list is ordered by.
+fn is_of_order(part: &Expr) -> bool {
+    matches!(
+        part,
+        Expr::Term(Term::Field {
+            key: Key::At | Key::Day | Key::Since | Key::Until,
+            ..
+        })
+    )
 }
 
 /// Ways in and how good they are: 0 is best.
@@ -406,6 +441,7 @@ fn by_field(
             (!branches.is_empty()).then_some((6, branches))
         }
         (Key::Outcome | Key::Is, Source::Deliveries) => by_outcome(values),
+        (Key::Is, Source::Events) => by_refund(values).map(|branches| (5, branches)),
         _ => None,
     })
 }
@@ -445,10 +481,16 @@ fn by_stretch(
         .min(reader.last_seq()?)
         .saturating_sub(low.max(1))
         .saturating_add(1);
-    if length > SEQS_MAX {
+    let rank = if length <= SEQS_FEW {
+        0
+    } else if length <= SEQS_MAX {
+        3
+    } else if filter.wanted == Wanted::All {
+        // Still less than the whole list, where no better way is known.
+        7
+    } else {
         return Ok(None);
-    }
-    let rank = if length <= SEQS_FEW { 0 } else { 3 };
+    };
     let by = filter.seqs(source, bounds);
     let by = if by == NEVER {
         "r.test < 0".to_owned()
@@ -545,6 +587,17 @@ fn by_values(
             _ => None,
         })
         .collect()
+}
+
+/// Refunds are few among the events.
+fn by_refund(values: &[Value]) -> Option<Vec<Branch>> {
+    let [Value { test, .. }] = values else {
+        return None;
+    };
+    matches!(test, Test::Is(Is::Refund | Is::Unrevoked)).then(|| {
+        let by = "r.type = 'payment.refunded'".to_owned();
+        vec![Branch::new("indexed by events_type", by)]
+    })
 }
 
 /// Repeats and quarantine are few, and have an index of their own; so have tests.

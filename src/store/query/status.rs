@@ -197,6 +197,9 @@ impl Reader {
             &[up_to],
         )?;
         let number = |sql: &str| Ok::<i64, Error>(self.number(sql, &[])?.unwrap_or_default());
+        let demo = number(
+            "select count(*) from (select 1 from deliveries where seq = 1 and origin = 'demo')",
+        )? > 0;
         Ok(Status {
             last_seq: self.last_seq()?,
             folded_seq: number("select cast(value as integer) from meta where key = 'folded_seq'")?,
@@ -218,13 +221,13 @@ impl Reader {
                     &[Sql::from(now.plus_ms(-RING.age_ms).to_string())],
                 )?
                 .unwrap_or_default(),
-            demo: number(
-                "select count(*) from (select 1 from deliveries where seq = 1 and origin = 'demo')",
-            )? > 0,
-            connected: number(
-                "select count(*) from (select 1 from deliveries \
-                 where test = 0 and origin <> 'demo' limit 1)",
-            )? > 0,
+            demo,
+            // A made-up ledger holds nothing else, and all of it would be looked through to say so.
+            connected: !demo
+                && number(
+                    "select count(*) from (select 1 from deliveries \
+                     where test = 0 and origin <> 'demo' limit 1)",
+                )? > 0,
             last_review: self.last_review()?,
             zone: self.zone.name(),
         })

@@ -12,6 +12,8 @@ use crate::store::today::Review;
 
 /// A backup older than this is none, in milliseconds.
 pub const BACKUP_MS_MAX: i64 = 36 * HOUR_MS;
+/// So many days before its last webhook a provider's gaps are measured.
+const DAYS_HEARD: i64 = 28;
 /// Fewer cancellations in a day are no spike, whatever was usual.
 const SPIKE_MIN: u64 = 5;
 /// A spike can only be told against so many days.
@@ -100,6 +102,24 @@ pub enum Rule {
 }
 
 impl Rule {
+    /// Every rule, in the order in which they are shown.
+    pub const ALL: &'static [Self] = &[
+        Self::NotReceiving,
+        Self::OlderReceiver,
+        Self::DiskLow,
+        Self::Quiet,
+        Self::TurnedAway,
+        Self::Quarantined,
+        Self::Differing,
+        Self::CancelSpike,
+        Self::WithdrawnPaying,
+        Self::MoneyUnannounced,
+        Self::RefundUnrevoked,
+        Self::ExpiringSoon,
+        Self::NoBackup,
+        Self::AlertsFail,
+    ];
+
     /// The word that it is called by in JSON.
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -223,10 +243,13 @@ fn quiet(review: &Review<'_>, outside: &Outside, out: &mut Vec<Need>) -> Result<
         let Some((gap_ms, than, longest_ms)) = silence(review, who, expected.map(|e| e.2))? else {
             continue;
         };
+        // The days that its gaps were measured in: all that it ever sent may be millions.
+        let since = review.now.plus_ms(-gap_ms - DAYS_HEARD * DAY_MS);
         let query = format!(
-            "provider:{} account:{}",
+            "provider:{} account:{} since:{}",
             value_text(&provider),
-            value_text(&account)
+            value_text(&account),
+            since.day(review.zone)
         );
         let name = outside.name(&provider, &account);
         let gap = span(gap_ms);
@@ -387,7 +410,7 @@ fn cancel_spike(review: &Review<'_>) -> Result<Option<Need>, Error> {
     if count < SPIKE_MIN {
         return Ok(None);
     }
-    let days = review.daily(list, "is:asked", Key::At)?;
+    let days = review.past(list, "is:asked", Key::At)?.days;
     // The last 24 hours reach into yesterday, whose own count is no measure for them.
     let before = days.iter().rev().skip(2).max();
     let usual = before.copied().unwrap_or_default();

@@ -112,6 +112,12 @@ pub(super) const FIRST: &[Key] = &[Key::char('g'), Key::plain(KeyCode::Home)];
 /// To the last line.
 pub(super) const LAST: &[Key] = &[Key::char('G'), Key::plain(KeyCode::End)];
 /// Open, apply.
+pub(super) const LEFT: &[Key] = &[Key::char('h'), Key::plain(KeyCode::Left)];
+pub(super) const RIGHT: &[Key] = &[
+    Key::char('l'),
+    Key::plain(KeyCode::Right),
+    Key::plain(KeyCode::Tab),
+];
 pub(super) const ENTER: &[Key] = &[Key::plain(KeyCode::Enter)];
 /// Leave.
 pub(super) const ESC: &[Key] = &[Key::plain(KeyCode::Esc)];

@@ -102,8 +102,14 @@ pub enum Act {
     CopyCurl,
     /// Copy the command that sends a sample.
     CopySend,
-    /// The next period.
+    /// Choose a period.
     Period,
+    /// What the selected figure means.
+    Explain,
+    /// The next figure of the line.
+    StopOn,
+    /// The figure before.
+    StopBack,
     /// Mark all as reviewed.
     Review,
     /// Undo the last review.
@@ -183,6 +189,10 @@ pub enum Scope {
     Help,
     /// The question on leaving.
     Leaving,
+    /// The periods of Today.
+    Periods,
+    /// What a figure of Today means.
+    Explained,
     /// Wherever something can be cancelled or the program stopped, whatever is open.
     Always,
 }
@@ -206,6 +216,8 @@ impl Scope {
             Self::Picker => "Choosing a filter",
             Self::Help => "In this sheet",
             Self::Leaving => "On leaving",
+            Self::Periods => "Choosing a period",
+            Self::Explained => "Reading what a figure means",
             Self::Always => "Always",
         }
     }
@@ -225,6 +237,8 @@ impl Scope {
         Self::Picker,
         Self::Views,
         Self::Export,
+        Self::Periods,
+        Self::Explained,
         Self::Leaving,
         Self::Help,
         Self::Always,

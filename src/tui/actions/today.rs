@@ -1,6 +1,10 @@
 //! Actions on Today.
 
-use crate::tui::actions::key::{DOWN, ENTER, FIRST, Key, LAST, PAGE_DOWN, PAGE_UP, UP};
+use crossterm::event::KeyCode;
+
+use crate::tui::actions::key::{
+    DOWN, ENTER, ESC, FIRST, Key, LAST, LEFT, PAGE_DOWN, PAGE_UP, RIGHT, UP,
+};
 use crate::tui::actions::{Act, Action, Scope, action};
 
 /// In the order of the footer and of the `?` sheet.
@@ -31,7 +35,7 @@ pub(super) static ACTIONS: &[Action] = &[
         Scope::Today,
         &[Key::char('p')],
         "period",
-        "the next period",
+        "choose another period",
     ),
     action(
         Act::Review,
@@ -47,10 +51,66 @@ pub(super) static ACTIONS: &[Action] = &[
         "",
         "undo the last review",
     ),
+    action(
+        Act::Explain,
+        Scope::Today,
+        &[Key::char('i')],
+        "means",
+        "what the selected figure means and compares with",
+    ),
+    action(
+        Act::StopOn,
+        Scope::Today,
+        RIGHT,
+        "",
+        "the next figure of the line",
+    ),
+    action(Act::StopBack, Scope::Today, LEFT, "", "the figure before"),
     action(Act::Down, Scope::Today, DOWN, "", "one line down"),
     action(Act::Up, Scope::Today, UP, "", "one line up"),
     action(Act::PageDown, Scope::Today, PAGE_DOWN, "", "a screen down"),
     action(Act::PageUp, Scope::Today, PAGE_UP, "", "a screen up"),
     action(Act::First, Scope::Today, FIRST, "", "to the first line"),
     action(Act::Last, Scope::Today, LAST, "", "to the last line"),
+    action(
+        Act::Apply,
+        Scope::Periods,
+        ENTER,
+        "take it",
+        "show this period",
+    ),
+    action(
+        Act::Down,
+        Scope::Periods,
+        PERIOD_ON,
+        "next",
+        "the next period",
+    ),
+    action(Act::Up, Scope::Periods, UP, "", "the period before"),
+    action(Act::Back, Scope::Periods, ESC, "leave", "keep the period"),
+    action(Act::Down, Scope::Explained, DOWN, "", "further down"),
+    action(Act::Up, Scope::Explained, UP, "", "further up"),
+    action(
+        Act::PageDown,
+        Scope::Explained,
+        PAGE_DOWN,
+        "",
+        "a screen down",
+    ),
+    action(Act::PageUp, Scope::Explained, PAGE_UP, "", "a screen up"),
+    action(
+        Act::Back,
+        Scope::Explained,
+        CLOSE_EXPLAINED,
+        "close",
+        "close this",
+    ),
+];
+
+const PERIOD_ON: &[Key] = &[Key::char('j'), Key::plain(KeyCode::Down), Key::char('p')];
+const CLOSE_EXPLAINED: &[Key] = &[
+    Key::plain(KeyCode::Esc),
+    Key::char('i'),
+    Key::char('q'),
+    Key::plain(KeyCode::Enter),
 ];

@@ -111,6 +111,10 @@ pub enum Overlay {
     Help(usize),
     /// The question on leaving.
     Leaving,
+    /// The periods of Today, the selected one.
+    Periods(usize),
+    /// What the selected figure of Today means, from this line on.
+    Explained(usize),
 }
 
 /// The receiver, as the screen knows it.
@@ -276,6 +280,8 @@ pub const CHAINS: &[&[Scope]] = &[
     &[Scope::Picker, Scope::Always],
     &[Scope::Help, Scope::Always],
     &[Scope::Leaving, Scope::Always],
+    &[Scope::Periods, Scope::Always],
+    &[Scope::Explained, Scope::Always],
     &[Scope::Pane, Scope::Record, Scope::Anywhere, Scope::Always],
     &[Scope::Today, Scope::Anywhere, Scope::Always],
     &[Scope::Connections, Scope::Anywhere, Scope::Always],
@@ -431,6 +437,8 @@ impl App {
             Some(Overlay::Picker(_)) => CHAINS[2],
             Some(Overlay::Help(_)) => CHAINS[3],
             Some(Overlay::Leaving) => CHAINS[4],
+            Some(Overlay::Periods(_)) => CHAINS[5],
+            Some(Overlay::Explained(_)) => CHAINS[6],
             None => self.place_scopes(),
         }
     }
@@ -438,11 +446,11 @@ impl App {
     /// Where keys are read once nothing stands over the screen.
     pub fn place_scopes(&self) -> &'static [Scope] {
         match self.place().screen {
-            _ if self.place().pane.is_some() => CHAINS[5],
-            Screen::Today => CHAINS[6],
-            Screen::Connections | Screen::Account(_) => CHAINS[7],
-            Screen::CONSENTS | Screen::CHANGES => CHAINS[8],
-            Screen::List(_) => CHAINS[9],
+            _ if self.place().pane.is_some() => CHAINS[7],
+            Screen::Today => CHAINS[8],
+            Screen::Connections | Screen::Account(_) => CHAINS[9],
+            Screen::CONSENTS | Screen::CHANGES => CHAINS[10],
+            Screen::List(_) => CHAINS[11],
         }
     }
 
@@ -542,7 +550,7 @@ pub fn update(app: &mut App, msg: Msg) -> Vec<Effect> {
         Msg::Looking(progress) => app.take_looking(progress),
         Msg::Exporting(rows) => app.take_exporting(rows),
         Msg::Exported(done) => app.take_exported(done),
-        Msg::Today(period, today) => app.take_today(period, today),
+        Msg::Today(period, today) => app.take_today(&period, today),
         Msg::Links(links) => app.take_links(links),
         Msg::Connections(connections) => {
             app.dirty |= app.connections != connections;

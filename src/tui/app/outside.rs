@@ -65,7 +65,7 @@ impl App {
     pub(super) fn refresh(&mut self, effects: &mut Vec<Effect>) {
         effects.push(Effect::Status);
         match self.place().screen {
-            Screen::Today => effects.push(Effect::Today(self.period)),
+            Screen::Today => effects.push(Effect::Today(self.period.clone())),
             Screen::Connections | Screen::Account(_) => effects.push(Effect::Connections),
             Screen::List(_) if self.pending.is_some() => self.stale = true,
             Screen::List(list) => {

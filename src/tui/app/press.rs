@@ -63,7 +63,11 @@ impl App {
             Act::Suspend => effects.push(Effect::Suspend),
             Act::Redraw => effects.push(Effect::Redraw),
             Act::Quit | Act::Keep | Act::Install | Act::Stop => self.leave(act, effects),
-            Act::Period | Act::Review | Act::UndoReview => self.review(act, effects),
+            Act::Period | Act::Explain | Act::Review | Act::UndoReview => {
+                self.review(act, effects);
+            }
+            Act::StopOn => self.step_beside(true),
+            Act::StopBack => self.step_beside(false),
             Act::Face | Act::Pretty => self.turn(act),
             Act::Zone => self.next_zone(),
             Act::Mask => self.turn_mask(),

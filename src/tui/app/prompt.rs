@@ -265,6 +265,10 @@ impl App {
                 self.filter_by(self.bar_list(), &query, effects);
             }
             Some(Overlay::Time { .. }) => self.jump(effects),
+            Some(Overlay::Periods(chosen)) => {
+                let chosen = *chosen;
+                self.take_period(chosen, effects);
+            }
             _ => {}
         }
     }

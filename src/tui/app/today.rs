@@ -1,32 +1,78 @@
 //! The daily review: its period, and marking it done.
 
 use crate::store::task::Task;
+use crate::store::today::PERIODS;
 use crate::tui::actions::Act;
-use crate::tui::app::App;
 use crate::tui::app::message::Effect;
+use crate::tui::app::{App, Overlay};
 use crate::tui::facts::{Period, Today};
+use crate::tui::place::Screen;
 use crate::tui::theme::Meaning;
+use crate::tui::today::place_of;
+use crate::tui::today::rows::{Row, beside, columns, rows, step};
 
 impl App {
-    pub(super) fn take_today(&mut self, period: Period, today: Today) {
-        if period == self.period {
-            self.dirty |= self.today.as_ref() != Some(&today);
-            self.today = Some(today);
-            self.clamp_line();
+    pub(super) fn take_today(&mut self, period: &Period, today: Today) {
+        if *period != self.period {
+            return;
         }
+        self.dirty |= self.today.as_ref() != Some(&today);
+        // The same figure stays selected where lines before it came or went.
+        let line = self.place().line;
+        let was = self.today.as_ref().and_then(|today| today.stop(line));
+        let again = was.and_then(|was| {
+            today
+                .stops()
+                .position(|stop| (stop.term, &stop.title) == (was.term, &was.title))
+        });
+        if let Some(again) = again.filter(|_| self.place().screen == Screen::Today) {
+            self.history.here_mut().line = again;
+        }
+        self.today = Some(today);
+        self.clamp_line();
+    }
+
+    /// The rows of Today as they are on screen.
+    fn today_rows(&self) -> Vec<Row> {
+        self.today.as_ref().map_or_else(Vec::new, |today| {
+            rows(today, columns(self.layout().main), true)
+        })
+    }
+
+    pub(super) fn step_today(&mut self, by: isize) {
+        let line = step(&self.today_rows(), self.place().line, by);
+        self.history.here_mut().line = line;
+    }
+
+    pub(super) fn step_beside(&mut self, on: bool) {
+        let line = beside(&self.today_rows(), self.place().line, on);
+        self.history.here_mut().line = line;
     }
 
     pub(super) fn review(&mut self, act: Act, effects: &mut Vec<Effect>) {
         match act {
-            Act::Period => {
-                self.period = self.period.next();
-                effects.push(Effect::Today(self.period));
+            Act::Period => self.overlay = Some(Overlay::Periods(place_of(&self.period))),
+            Act::Explain => {
+                let line = self.place().line;
+                match self.today.as_ref().and_then(|today| today.stop(line)) {
+                    Some(_) => self.overlay = Some(Overlay::Explained(0)),
+                    None => self.say("nothing is selected", Meaning::Warning),
+                }
             }
             Act::Review => match self.today.as_ref().map(|today| today.seq) {
                 Some(seq) => effects.push(Effect::Task(Task::MarkReviewed { seq })),
                 None => self.say("nothing could be read yet", Meaning::Warning),
             },
             _ => effects.push(Effect::Task(Task::UndoReview)),
+        }
+    }
+
+    /// The period that was chosen.
+    pub(super) fn take_period(&mut self, chosen: usize, effects: &mut Vec<Effect>) {
+        self.overlay = None;
+        if let Some((word, _)) = PERIODS.get(chosen) {
+            self.period = Period((*word).to_owned());
+            effects.push(Effect::Today(self.period.clone()));
         }
     }
 }

@@ -4,6 +4,7 @@ use std::ops::Range;
 
 use crate::domain::page::Cursor;
 use crate::domain::query::value_text;
+use crate::store::today::PERIODS;
 use crate::tui::actions;
 use crate::tui::app::message::Effect;
 use crate::tui::app::message::From;
@@ -14,6 +15,9 @@ use crate::tui::place::{Pane, Place, Screen};
 use crate::tui::theme::Meaning;
 use crate::tui::window::Fill;
 use crate::tui::window::Window;
+
+/// No sheet of a figure is longer.
+const EXPLAINED_LINES_MAX: usize = 200;
 
 impl App {
     pub(super) fn go(&mut self, screen: Screen, effects: &mut Vec<Effect>) {
@@ -35,7 +39,7 @@ impl App {
         self.record = None;
         self.dirty = true;
         match self.place().screen {
-            Screen::Today => effects.push(Effect::Today(self.period)),
+            Screen::Today => effects.push(Effect::Today(self.period.clone())),
             Screen::Connections | Screen::Account(_) => effects.push(Effect::Connections),
             Screen::List(_) => {
                 self.window = Window::default();
@@ -68,7 +72,7 @@ impl App {
                 let door = self
                     .today
                     .as_ref()
-                    .and_then(|today| today.lines.get(line)?.door.clone());
+                    .and_then(|today| today.stop(line)?.door.clone());
                 match door {
                     Some(door) => self.visit(
                         Place::with_query(Screen::List(door.list), door.query),
@@ -143,6 +147,15 @@ impl App {
                 *top = top.saturating_add_signed(lines).min(last);
                 return;
             }
+            Some(Overlay::Periods(chosen)) => {
+                let last = PERIODS.len() - 1;
+                *chosen = chosen.saturating_add_signed(lines).min(last);
+                return;
+            }
+            Some(Overlay::Explained(top)) => {
+                *top = top.saturating_add_signed(lines).min(EXPLAINED_LINES_MAX);
+                return;
+            }
             _ => {}
         }
         if let Some(pane) = &mut self.history.here_mut().pane {
@@ -152,6 +165,8 @@ impl App {
             let height = self.layout().rows();
             self.window.step_by(lines, height);
             self.settle(effects);
+        } else if self.place().screen == Screen::Today {
+            self.step_today(lines);
         } else {
             let place = self.history.here_mut();
             place.line = place.line.saturating_add_signed(lines);
@@ -164,7 +179,7 @@ impl App {
             Screen::Today => self
                 .today
                 .as_ref()
-                .map_or(usize::MAX, |today| today.lines.len()),
+                .map_or(usize::MAX, |today| today.stops().count()),
             Screen::Connections => self.accounts().len(),
             Screen::Account(account) => self.accounts().get(account).map_or(0, Range::len),
             Screen::List(_) => return,

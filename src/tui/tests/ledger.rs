@@ -6,10 +6,12 @@ use crate::domain::page::{Cell, Choice, Column, Count, Cursor, List, Page, Row, 
 use crate::domain::query::{self, Query};
 use crate::domain::time::{MINUTE_MS, Timestamp};
 use crate::store::query::columns;
+use crate::store::today;
 use crate::tui::app::message::{Effect, From, Load, Msg};
 use crate::tui::curl::Curl;
-use crate::tui::facts::{Arrived, Connection, Door, Say, Status, Today, TodayLine};
+use crate::tui::facts::{Arrived, Connection, Status};
 use crate::tui::record::Raw;
+use crate::tui::tests::reviews::{morning, shown};
 use crate::tui::theme::Meaning;
 use crate::tui::window::Newer;
 use crate::tui::{LinkCard, Missing};
@@ -87,6 +89,7 @@ pub(super) fn row(list: List, i: i64) -> Row {
 pub(super) struct Fake {
     pub(super) rows: BTreeMap<List, Vec<Row>>,
     pub(super) status: Status,
+    pub(super) today: today::Today,
     /// Of every webhook.
     pub(super) body: Vec<u8>,
 }
@@ -113,6 +116,7 @@ impl Fake {
                 demo: false,
                 running: true,
             },
+            today: morning(),
         }
     }
 
@@ -238,7 +242,10 @@ impl Fake {
                     choices: choices(key),
                 })
                 .to_vec(),
-            Effect::Today(period) => vec![Msg::Today(period, today())],
+            Effect::Today(period) => {
+                let shown = shown(&self.today, &period);
+                vec![Msg::Today(period, shown)]
+            }
             Effect::Connections => vec![Msg::Connections(connections())],
             Effect::Status => vec![Msg::Status(self.status.clone())],
             Effect::Task(_) => vec![Msg::Done(
@@ -285,58 +292,6 @@ pub(super) fn choices(key: &'static str) -> Vec<Choice> {
         count: Count::Exact(1000 / (i as u64 + 1)),
     };
     words.iter().enumerate().map(choice).collect()
-}
-
-pub(super) fn today() -> Today {
-    let door = |query: &str| {
-        Some(Door {
-            list: List::Events,
-            query: query.to_owned(),
-        })
-    };
-    let figure = |title: &str, now: &str, before: &str, change: &str, of: &str| TodayLine {
-        say: Say::Figure {
-            title: title.to_owned(),
-            now: now.to_owned(),
-            before: before.to_owned(),
-            change: change.to_owned(),
-            days: (0..28).map(|day| (day * 7) % 11).collect(),
-        },
-        door: door(of),
-    };
-    Today {
-        heading: "Since your review Tue 09:02 (24 h 12 m)".to_owned(),
-        seq: 100_000,
-        lines: vec![
-            TodayLine {
-                say: Say::Need(
-                    "Zotlo quiet for 3 h 10 m; its longest gap in 28 days was 2 h 05 m".to_owned(),
-                ),
-                door: door("provider:zotlo"),
-            },
-            figure(
-                "New readers",
-                "41",
-                "35",
-                "+6   +17 %",
-                "type:user.registered",
-            ),
-            figure(
-                "New subscriptions",
-                "9",
-                "11",
-                "-2   -18 %",
-                "type:subscription.started",
-            ),
-            TodayLine {
-                say: Say::Fact {
-                    title: "Payments".to_owned(),
-                    text: "TRY 8,120.00  EUR 240.00".to_owned(),
-                },
-                door: None,
-            },
-        ],
-    }
 }
 
 pub(super) fn connections() -> Vec<Connection> {

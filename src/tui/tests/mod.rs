@@ -2,6 +2,8 @@
 
 mod ledger;
 
+mod reviews;
+
 mod screens;
 
 mod rows;

@@ -11,7 +11,7 @@ use crate::tui::tests::Session;
 use crate::tui::theme::{Depth, Theme};
 use crate::tui::{Leave, render};
 
-const SIZES: [(u16, u16); 4] = [(40, 10), (80, 24), (120, 40), (250, 60)];
+pub(super) const SIZES: [(u16, u16); 4] = [(40, 10), (80, 24), (120, 40), (250, 60)];
 
 #[test]
 fn the_main_screens_at_four_sizes() {

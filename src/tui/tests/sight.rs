@@ -134,7 +134,8 @@ fn the_cursor_stands_on_the_selected_line_or_at_the_caret() {
         let at = picture.cursor.unwrap();
         let expected = if keys == "1j" { 4 } else { line };
         assert!([line, expected].contains(&at.y), "{keys}: {at}");
-        assert_eq!(at.x, 0, "{keys}");
+        // On Today one of the figures of a line is selected.
+        assert_eq!(at.x, u16::from(keys == "1j"), "{keys}");
     }
     let mut session = Session::open(60, (80, 24));
     session.keys("2/type:can");

@@ -73,6 +73,12 @@ pub fn draw(frame: &mut Frame<'_>, app: &App) {
     let over = match &app.overlay {
         Some(Overlay::Picker(choices)) => Some(picker::draw(&mut paint, choices, layout.body)),
         Some(Overlay::Help(top)) => Some(sheet::draw(&mut paint, app, *top, layout.body)),
+        Some(Overlay::Periods(chosen)) => {
+            Some(today::draw_periods(&mut paint, app, *chosen, layout.body))
+        }
+        Some(Overlay::Explained(top)) => {
+            Some(today::draw_sheet(&mut paint, app, *top, layout.body))
+        }
         Some(Overlay::Leaving) => Some(sheet::ask_on_leaving(&mut paint, app, layout.body)),
         Some(Overlay::Views(at)) => Some(views::draw(&mut paint, app, *at, layout.body)),
         Some(Overlay::Export(at)) => Some(views::ask_format(&mut paint, app, *at, layout.body)),

@@ -1,137 +1,133 @@
-//! The daily review: what needs the publisher, then the figures.
+//! The daily review: what needs the publisher, then the figures, then what is to know of the selected one.
 
-use ratatui::layout::Rect;
+use ratatui::layout::{Position, Rect};
 
+use crate::store::today::PERIODS;
 use crate::tui::app::App;
-use crate::tui::facts::{Say, TodayLine};
+use crate::tui::facts::{Stop, Today};
 use crate::tui::theme::Meaning;
-use crate::tui::view::paint::{Cursor, Paint, first_line, width};
+use crate::tui::today::about::{self, Line};
+use crate::tui::today::place_of;
+use crate::tui::today::rows::{Row, columns, parts, rows};
+use crate::tui::view::paint::{Cursor, Paint};
 
-/// Cells for the names of figures.
-const TITLE_WIDTH: u16 = 18;
-/// Cells for a figure.
-const FIGURE_WIDTH: u16 = 7;
-/// Cells for the difference.
-const CHANGE_WIDTH: u16 = 15;
-
-const BLOCKS: [char; 8] = ['▁', '▂', '▃', '▄', '▅', '▆', '▇', '█'];
-
-/// Draws the review in `area`; its cursor stands on the selected line.
+/// Draws the review in `area`; its cursor stands on the selected figure.
 pub fn draw(paint: &mut Paint<'_>, app: &App, area: Rect) -> Cursor {
     let Some(today) = &app.today else {
         let why = app.trouble.as_deref().unwrap_or("looking …");
         paint.line_from(area, 1, 2, &[(why, Meaning::Quiet)]);
         return None;
     };
-    let selected = app.place().line;
-    let height = usize::from(area.height);
-    let first_figure = today
-        .lines
-        .iter()
-        .position(|line| matches!(line.say, Say::Figure { .. }));
-    // The heads stand above the first figure, as a line of their own that cannot be selected.
-    let drawn = |line: usize| line + usize::from(first_figure.is_some_and(|first| first <= line));
-    let lines = drawn(today.lines.len().saturating_sub(1)) + 1;
-    let top = first_line(drawn(selected), lines, height);
-    if let Some(y) = first_figure.and_then(|first| in_sight(first, top, height)) {
-        heads(paint, area, y);
+    let rows = rows(today, columns(area), true);
+    let (figures, beside) = parts(area, rows.len());
+    let cursor = draw_rows(paint, &rows, app.place().line, figures);
+    if let Some(stop) = selected(today, app.place().line).filter(|_| !beside.is_empty()) {
+        draw_about(paint, today, stop, beside);
     }
+    cursor
+}
+
+fn selected(today: &Today, at: usize) -> Option<&Stop> {
+    today.stop(at).or_else(|| today.stop(0))
+}
+
+fn draw_rows(paint: &mut Paint<'_>, rows: &[Row], selected: usize, area: Rect) -> Cursor {
+    let height = usize::from(area.height).max(1);
+    let is_selected = |row: &Row| row.pieces.iter().any(|piece| piece.stop == Some(selected));
+    let first = rows.iter().position(is_selected);
+    let last = rows.iter().rposition(is_selected);
+    let last_top = rows.len().saturating_sub(height);
+    // The heads above the first figure stay in sight with it, and so does what the selected one goes on with.
+    let top = match (first, last) {
+        (Some(first), Some(last)) => (last + 2).saturating_sub(height).min(first).min(last_top),
+        _ => 0,
+    };
     let mut cursor = None;
-    for (index, line) in today.lines.iter().enumerate() {
-        let Some(y) = in_sight(drawn(index), top, height) else {
-            continue;
-        };
-        draw_line(paint, area, y, line);
-        if index == selected {
-            cursor = paint.select(area, y);
+    for (y, row) in (0..area.height).zip(rows.iter().skip(top)) {
+        for piece in &row.pieces {
+            let Ok(x) = u16::try_from(piece.x) else {
+                continue;
+            };
+            if x >= area.width {
+                continue;
+            }
+            let here = piece.stop == Some(selected);
+            let meaning = if here {
+                Meaning::Selected
+            } else {
+                piece.meaning
+            };
+            paint.text(area.x + x, area.y + y, area.width - x, &piece.text, meaning);
+            if here && cursor.is_none() {
+                cursor = Some(Position::new(area.x + x, area.y + y));
+            }
         }
     }
     cursor
 }
 
-fn in_sight(line: usize, top: usize, height: usize) -> Option<u16> {
-    let y = line.checked_sub(top)?;
-    (y < height).then(|| u16::try_from(y).ok())?
-}
-
-fn heads(paint: &mut Paint<'_>, area: Rect, y: u16) {
-    let now_x = area.x + 1 + TITLE_WIDTH;
-    paint.text_right(now_x, area.y + y, FIGURE_WIDTH, "now", Meaning::Quiet);
-    let before_x = 1 + TITLE_WIDTH + FIGURE_WIDTH + 2;
-    paint.line_from(area, y, before_x, &[("a week before", Meaning::Quiet)]);
-    let days_x = before_x + FIGURE_WIDTH + CHANGE_WIDTH;
-    paint.line_from(area, y, days_x, &[("28 days", Meaning::Quiet)]);
-}
-
-fn draw_line(paint: &mut Paint<'_>, area: Rect, y: u16, line: &TodayLine) {
-    match &line.say {
-        Say::Need(text) => {
-            let door = if line.door.is_some() { "Enter" } else { "" };
-            let room = Rect {
-                width: area.width.saturating_sub(width(door) + 2),
-                ..area
-            };
-            paint.line_from(
-                room,
-                y,
-                1,
-                &[("! ", Meaning::Warning), (text, Meaning::Warning)],
-            );
-            paint.text_right(
-                area.x,
-                area.y + y,
-                area.width.saturating_sub(1),
-                door,
-                Meaning::Quiet,
-            );
-        }
-        Say::Figure {
-            title,
-            now,
-            before,
-            change,
-            days,
-        } => {
-            paint.text(area.x + 1, area.y + y, TITLE_WIDTH, title, Meaning::Plain);
-            let x = area.x + 1 + TITLE_WIDTH;
-            paint.text_right(x, area.y + y, FIGURE_WIDTH, now, Meaning::Strong);
-            paint.text_right(
-                x + FIGURE_WIDTH,
-                area.y + y,
-                FIGURE_WIDTH,
-                before,
-                Meaning::Quiet,
-            );
-            let change_x = 1 + TITLE_WIDTH + 2 * FIGURE_WIDTH + 2;
-            paint.text(
-                area.x + change_x,
-                area.y + y,
-                CHANGE_WIDTH - 1,
-                change,
-                Meaning::Plain,
-            );
-            let days_x = change_x + CHANGE_WIDTH;
-            paint.line_from(area, y, days_x, &[(&bars(days), Meaning::Quiet)]);
-        }
-        Say::Fact { title, text } => {
-            let title_width =
-                paint.text(area.x + 1, area.y + y, TITLE_WIDTH, title, Meaning::Plain);
-            let x = (1 + title_width + 2).max(14);
-            paint.line_from(area, y, x, &[(text, Meaning::Plain)]);
-        }
-        Say::Remark(text) => {
-            paint.line_from(area, y, 1, &[(text, Meaning::Quiet)]);
-        }
+fn draw_lines(paint: &mut Paint<'_>, lines: &[Line], area: Rect) {
+    for (y, (text, meaning)) in (0..area.height).zip(lines) {
+        paint.line_from(area, y, 1, &[(text, *meaning)]);
     }
 }
 
-/// A block per day, as high as its share of the highest.
-fn bars(days: &[u64]) -> String {
-    let most = days.iter().copied().max().unwrap_or(0).max(1);
-    days.iter()
-        .map(|day| {
-            let step = day.saturating_mul(7).div_ceil(most);
-            BLOCKS[usize::try_from(step).unwrap_or(7).min(7)]
-        })
-        .collect()
+/// What is to know of `stop`, and below it a chart where there is room for one: of the first figure with days if the
+/// stop itself has none.
+fn draw_about(paint: &mut Paint<'_>, today: &Today, stop: &Stop, area: Rect) {
+    let columns = usize::from(area.width);
+    let mut lines = about::about(stop, columns);
+    let has_days = |stop: &&Stop| !stop.days.is_empty();
+    if let Some(charted) = Some(stop)
+        .filter(has_days)
+        .or_else(|| today.stops().find(has_days))
+    {
+        let left = usize::from(area.height).saturating_sub(lines.len() + 2);
+        let chart = about::chart(charted, columns.saturating_sub(2), left);
+        if !chart.is_empty() {
+            lines.push((String::new(), Meaning::Plain));
+            lines.push((format!("{}, day by day", charted.title), Meaning::Strong));
+            lines.extend(chart);
+        }
+    }
+    draw_lines(paint, &lines, area);
+}
+
+/// Draws the sheet of the selected figure over `area`, from line `top` on.
+pub fn draw_sheet(paint: &mut Paint<'_>, app: &App, top: usize, area: Rect) -> Cursor {
+    paint.clear(area);
+    let stop = app
+        .today
+        .as_ref()
+        .and_then(|today| selected(today, app.place().line));
+    if let Some(stop) = stop {
+        let lines = about::sheet(stop, usize::from(area.width));
+        let last_top = lines.len().saturating_sub(usize::from(area.height));
+        draw_lines(paint, &lines[top.min(last_top)..], area);
+    }
+    Some(area.as_position())
+}
+
+/// Draws the periods over `area`, the `chosen` one selected.
+pub fn draw_periods(paint: &mut Paint<'_>, app: &App, chosen: usize, area: Rect) -> Cursor {
+    paint.clear(area);
+    paint.line_from(area, 0, 1, &[("Which period", Meaning::Strong)]);
+    let height = usize::from(area.height).saturating_sub(1).max(1);
+    let top = (chosen + 1).saturating_sub(height);
+    let mut cursor = None;
+    let here = place_of(&app.period);
+    for (y, (at, (word, help))) in (1..area.height).zip(PERIODS.iter().enumerate().skip(top)) {
+        let mark = if at == here { "*" } else { " " };
+        let word = format!("{mark} {word:<12}");
+        paint.line_from(
+            area,
+            y,
+            1,
+            &[(&word, Meaning::Link), (help, Meaning::Plain)],
+        );
+        if at == chosen {
+            cursor = paint.select(area, y);
+        }
+    }
+    cursor
 }

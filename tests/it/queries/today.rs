@@ -8,7 +8,9 @@ use rust_decimal::{Decimal, RoundingStrategy};
 use subledger::domain::page::{Count, Cursor, List};
 use subledger::domain::time::{DAY_MS, HOUR_MS, MINUTE_MS, Timestamp};
 use subledger::store::query::Reader;
-use subledger::store::today::{Backup, Figure, Outside, Rule, Since, Sum, Today};
+use subledger::store::today::{Backup, Figure, Outside, PERIODS, Rule, Since, Sum, Today};
+use subledger::tui::today::lines::{Told, lines};
+use subledger::tui::today::terms::Term;
 use tempfile::TempDir;
 
 use crate::queries::generated::{Dice, empty, now, query, zone};
@@ -243,21 +245,31 @@ fn sums(today: &Today) -> impl Iterator<Item = &Sum> {
     .flatten()
 }
 
-fn periods() -> [Since; 3] {
-    let span = |from: &str| Since::parse(from, now(), zone()).unwrap();
-    [
-        Since::LastReview,
-        span("7d"),
-        span("2026-10-20..2026-10-25"),
-    ]
+/// The last review, some periods that the screen offers, and a span of any length and place; in some zone.
+fn periods(dice: &mut Dice) -> Vec<Since> {
+    let zones = ["Europe/Istanbul", "Asia/Kolkata", "America/St_Johns", "UTC"];
+    let zone = dice.pick(&zones).parse().unwrap();
+    let word = |place: usize| Since::parse(PERIODS[place].0, now(), zone).unwrap();
+    let mut periods = vec![Since::LastReview];
+    for _ in 0..2 {
+        periods.push(word(1 + dice.below(PERIODS.len() - 1)));
+    }
+    let from = now().plus_ms(-HOUR_MS * i64::try_from(1 + dice.below(900)).unwrap());
+    let to = from.plus_ms(MINUTE_MS * i64::try_from(1 + dice.below(20_000)).unwrap());
+    periods.push(Since::Span {
+        from,
+        to: to.min(now()),
+    });
+    periods
 }
 
 #[test]
 fn every_figure_has_as_many_rows_as_it_says() {
     let mut seen = 0;
-    for seed in 0..8 {
-        let life = life(seed, 150, 40, seed % 4 != 3);
-        for since in periods() {
+    for seed in 0..9 {
+        let life = life(seed, 120, 40, seed % 4 != 3);
+        let mut dice = Dice::new(seed + 1_000);
+        for since in periods(&mut dice) {
             let today = life.reader().today(&since, now()).unwrap();
             for figure in figures(&today) {
                 assert_eq!(
@@ -266,6 +278,7 @@ fn every_figure_has_as_many_rows_as_it_says() {
                     "seed {seed}: {figure:?}"
                 );
                 seen += figure.count;
+                check_shares(&life, figure);
             }
             for sum in sums(&today) {
                 assert_eq!(
@@ -284,6 +297,59 @@ fn every_figure_has_as_many_rows_as_it_says() {
         }
     }
     assert!(seen > 2_000, "{seen}");
+}
+
+/// What each account has in a figure is as many rows as that account has under the figure's filter.
+fn check_shares(life: &Life, figure: &Figure) {
+    let all: u64 = figure.by.iter().map(|share| share.count).sum();
+    assert_eq!(all, figure.count, "{figure:?}");
+    for share in &figure.by {
+        let mut text = format!("{} provider:{}", figure.query, share.provider);
+        if !share.account.is_empty() {
+            text.extend([" account:", &share.account]);
+        }
+        assert_eq!(life.rows(figure.list, &text), share.count, "{text}");
+    }
+}
+
+#[test]
+fn every_stop_of_the_screen_opens_as_many_rows_as_it_says() {
+    let names = [("conscent".to_owned(), "Conscent".to_owned())];
+    let mut seen = 0;
+    for seed in 70..74 {
+        let life = life(seed, 120, 40, true);
+        for since in periods(&mut Dice::new(seed)) {
+            let review = life.reader().today(&since, now()).unwrap();
+            let shown = subledger::tui::facts::Today {
+                lines: lines(&Told {
+                    review: &review,
+                    zone: zone(),
+                    names: &names,
+                    tests: 0,
+                    empty: "",
+                }),
+                ..subledger::tui::facts::Today::default()
+            };
+            for stop in shown.stops() {
+                let Some(door) = &stop.door else { continue };
+                // A figure is the only number in it; a sum is money, whose rows are counted elsewhere.
+                let is_sum = matches!(stop.term, Term::Payments | Term::Refunded | Term::Monthly)
+                    || stop.title.starts_with("Ending, ");
+                let first = stop
+                    .text
+                    .split(' ')
+                    .rev()
+                    .chain([stop.text.trim_start_matches(['+', '-'])])
+                    .find_map(|word| word.replace(',', "").parse::<u64>().ok());
+                let rows = life.rows(door.list, &door.query);
+                if !is_sum && !matches!(stop.term, Term::Need(_)) {
+                    assert_eq!(first, Some(rows), "{stop:?}");
+                    seen += 1;
+                }
+            }
+        }
+    }
+    assert!(seen > 200, "{seen}");
 }
 
 #[test]
