@@ -226,7 +226,7 @@ pub enum Command {
         #[arg(long)]
         check: bool,
     },
-    /// Drop bodies that are older than the settings keep them; a running receiver does it by itself
+    /// Drop at once the bodies that are older than the settings keep them
     Prune {
         /// Say what would go, and drop nothing
         #[arg(long)]

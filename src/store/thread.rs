@@ -770,7 +770,8 @@ impl Core {
             }
         }
         if held(&self.shared.failing).is_none() {
-            self.transact(|core| core.watch.keep(&core.conn))?;
+            let (now, hurry) = (self.now(), self.shared.hurry.load(Atomic::Relaxed));
+            while self.transact(|core| core.tick_rows(now))? > 0 && !hurry {}
         }
         self.checkpoint("truncate", BUSY_TIMEOUT.min(Duration::from_secs(1)));
         let failing = held(&self.shared.failing).clone();

@@ -219,7 +219,7 @@ impl Store {
         self.shared.hands().reload = Some(Arc::new(reload));
     }
 
-    /// Commits and answers what waits, folds everything, empties the write-ahead log and lets go of the lock.
+    /// Commits and answers what waits, folds everything and what the clock changes, empties the write-ahead log and lets go of the lock.
     pub fn close(mut self) -> Result<(), Error> {
         self.end()
     }

@@ -111,7 +111,7 @@ fn says_so(home: &Home) {
         .open()
         .query_row(
             "select user_id from users where id / 10000 = ?1",
-            [&seq],
+            [seq.parse::<i64>().unwrap()],
             |row| row.get::<_, String>(0),
         )
         .unwrap();
