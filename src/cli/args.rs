@@ -559,7 +559,7 @@ pub enum ExportFormat {
 pub enum UserCommand {
     /// Everything, to read
     Show {
-        /// An e-mail, a phone, a provider's id, or provider:id
+        /// An e-mail, a phone, a provider's id, or provider[/account]:id
         who: String,
         /// At most so many rows of each list; 0: all
         #[arg(long, default_value_t = 20, value_name = "N")]
@@ -567,7 +567,7 @@ pub enum UserCommand {
     },
     /// Everything in one zip: a page to read, JSON, and the bodies as received
     Export {
-        /// An e-mail, a phone, a provider's id, or provider:id
+        /// An e-mail, a phone, a provider's id, or provider[/account]:id
         who: String,
         /// Into this file; nothing: subledger-export-<day>-<reader>.zip here
         #[arg(long, value_name = "FILE")]
@@ -583,7 +583,7 @@ pub enum UserCommand {
 /// What `prove` takes.
 #[derive(Args, Clone, Debug)]
 pub struct ProveArgs {
-    /// An e-mail, a phone, a provider's id, or provider:id
+    /// An e-mail, a phone, a provider's id, or provider[/account]:id
     pub who: String,
     /// For what they were asked
     pub purpose: String,

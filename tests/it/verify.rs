@@ -330,7 +330,11 @@ fn the_end_of_the_chain_can_be_noted_and_looked_for() {
         .unwrap();
     let noted = ["verify", "--deliveries", "--noted", end];
     assert_eq!(says(&home, &noted).0, Some(0));
-    assert_eq!(says(&home, &["verify", "--noted", "12"]).0, Some(2));
+    let line = format!("its end: {end}");
+    assert_eq!(says(&home, &["verify", "--noted", &line]).0, Some(0));
+    let (code, _, stderr) = says(&home, &["verify", "--noted", "12"]);
+    assert_eq!(code, Some(2));
+    assert!(stderr.contains("`12` is no end of a chain"), "{stderr}");
     // The newest one, taken away with everything that tells of it, is missed only by whoever noted it.
     let (seq, _) = end.split_once(':').unwrap();
     home.open()

@@ -397,17 +397,9 @@ impl Needles {
     pub(crate) fn of(conn: &Connection, who: &Who, matches: &[Match]) -> Result<Self, Error> {
         let mut needles = Self::default();
         needles.add(&who.text);
-        let mut aliases = conn.prepare_cached(
-            "select alias from user_aliases where provider = ?1 and account = ?2 and user_id = ?3",
-        )?;
         for one in matches {
-            let own = [&one.email, &one.phone].into_iter().flatten();
-            for text in own.chain([&one.user_id]) {
-                needles.add(text);
-            }
-            let mut rows = aliases.query([&one.provider, &one.account, &one.user_id])?;
-            while let Some(row) = rows.next()? {
-                needles.add(text(row, 0)?);
+            for text in told_by(conn, one)? {
+                needles.add(&text);
             }
         }
         Ok(needles)
@@ -487,6 +479,25 @@ fn tokens(text: &str) -> impl Iterator<Item = Vec<u8>> {
     };
     text.split(|c: char| !(c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.')))
         .flat_map(parts)
+}
+
+/// All that `one` is or ever was told by: ids, aliases, and every e-mail and phone that an event gave.
+pub(crate) fn told_by(conn: &Connection, one: &Match) -> Result<BTreeSet<String>, Error> {
+    let own = [&one.email, &one.phone, &one.client_user_id];
+    let mut told: BTreeSet<String> = own.into_iter().flatten().cloned().collect();
+    told.insert(one.user_id.clone());
+    let mut more = conn.prepare_cached(
+        "select alias from user_aliases where provider = ?1 and account = ?2 and user_id = ?3
+         union select email from events indexed by events_user
+           where provider = ?1 and account = ?2 and user_id = ?3 and email is not null
+         union select phone from events indexed by events_user
+           where provider = ?1 and account = ?2 and user_id = ?3 and phone is not null",
+    )?;
+    let mut rows = more.query([&one.provider, &one.account, &one.user_id])?;
+    while let Some(row) = rows.next()? {
+        told.insert(text(row, 0)?.to_owned());
+    }
+    Ok(told)
 }
 
 /// Whether `word` stands in `text` and is no part of a longer one: `mary.ada@example.org` is not `ada@example.org`, and

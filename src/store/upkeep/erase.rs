@@ -16,6 +16,7 @@ use rusqlite::limits::Limit;
 use rusqlite::{Connection, OptionalExtension as _, params};
 use serde::{Deserialize, Serialize};
 
+use crate::domain::count::{in_words, word};
 use crate::domain::delivery::KeyRule;
 use crate::domain::time::Timestamp;
 use crate::store::Error;
@@ -24,7 +25,7 @@ use crate::store::fold::Trouble;
 use crate::store::project::residue::Why;
 use crate::store::query::Reader;
 use crate::store::query::who::{
-    Match, Needles, Who, deliveries_of, matches, naming_deliveries, naming_rejected,
+    Match, Needles, Who, deliveries_of, matches, naming_deliveries, naming_rejected, told_by,
 };
 use crate::store::schema::meta;
 use crate::store::seal;
@@ -64,22 +65,7 @@ impl Sought {
     fn of(conn: &Connection, who: &Who, found: &[Match]) -> Result<Self, Error> {
         let mut words = BTreeSet::from([who.text.clone()]);
         for one in found {
-            let own = [&one.email, &one.phone, &one.client_user_id];
-            words.extend(own.into_iter().flatten().cloned());
-            words.insert(one.user_id.clone());
-            let mut more = conn.prepare_cached(
-                "select alias from user_aliases where provider = ?1 and account = ?2 and user_id = ?3
-                 union select email from events indexed by events_user
-                   where provider = ?1 and account = ?2 and user_id = ?3 and email is not null
-                 union select phone from events indexed by events_user
-                   where provider = ?1 and account = ?2 and user_id = ?3 and phone is not null",
-            )?;
-            let more = more
-                .query_map([&one.provider, &one.account, &one.user_id], |row| {
-                    row.get::<_, String>(0)
-                })?
-                .collect::<rusqlite::Result<Vec<_>>>()?;
-            words.extend(more);
+            words.extend(told_by(conn, one)?);
         }
         Ok(Self {
             provider: who.provider.clone(),
@@ -419,8 +405,13 @@ fn tell(report: &mut TaskReport, erasure: &Erasure) {
     if erasure.others_count > 0 {
         let named: Vec<_> = erasure.others.iter().map(ToString::to_string).collect();
         report.find(format!(
-            "{} deliveries about other readers name this one and stay: {}",
-            erasure.others_count,
+            "{} and {}: {}",
+            in_words(
+                erasure.others_count,
+                "delivery about another reader names this one",
+                "deliveries about other readers name this one"
+            ),
+            word(erasure.others_count, "stays", "stay"),
             named.join(", ")
         ));
     }
