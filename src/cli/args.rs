@@ -226,6 +226,12 @@ pub enum Command {
         #[arg(long)]
         check: bool,
     },
+    /// Drop at once the bodies that are older than the settings keep them
+    Prune {
+        /// Say what would go, and drop nothing
+        #[arg(long)]
+        dry_run: bool,
+    },
     /// Check the file, the chain of deliveries, and the lists made from them
     Verify(VerifyArgs),
     /// A verified copy of the database, at any time
@@ -557,7 +563,7 @@ pub enum ExportFormat {
 pub enum UserCommand {
     /// Everything, to read
     Show {
-        /// An e-mail, a phone, a provider's id, or provider:id
+        /// An e-mail, a phone, a provider's id, or provider[/account]:id
         who: String,
         /// At most so many rows of each list; 0: all
         #[arg(long, default_value_t = 20, value_name = "N")]
@@ -565,7 +571,7 @@ pub enum UserCommand {
     },
     /// Everything in one zip: a page to read, JSON, and the bodies as received
     Export {
-        /// An e-mail, a phone, a provider's id, or provider:id
+        /// An e-mail, a phone, a provider's id, or provider[/account]:id
         who: String,
         /// Into this file; nothing: subledger-export-<day>-<reader>.zip here
         #[arg(long, value_name = "FILE")]
@@ -581,7 +587,7 @@ pub enum UserCommand {
 /// What `prove` takes.
 #[derive(Args, Clone, Debug)]
 pub struct ProveArgs {
-    /// An e-mail, a phone, a provider's id, or provider:id
+    /// An e-mail, a phone, a provider's id, or provider[/account]:id
     pub who: String,
     /// For what they were asked
     pub purpose: String,

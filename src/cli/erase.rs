@@ -13,8 +13,9 @@ use crate::cli::failure::Failure;
 use crate::cli::out::Out;
 use crate::cli::table::{json_text, tame};
 use crate::cli::tasks;
+use crate::cli::user::{looked_at, whom};
+use crate::domain::count::in_words;
 use crate::domain::printable::Printable;
-use crate::providers::ALL;
 use crate::store::query::Reader;
 use crate::store::query::who::{Match, Who};
 use crate::store::task::{Task, TaskReport};
@@ -28,7 +29,7 @@ const NAMED_MAX: usize = 20;
 
 /// Tells what goes and what stays, and does it with `--yes`.
 pub fn run(context: &Context, args: &EraseArgs, out: &mut Out) -> Result<()> {
-    let who = named(context, &args.who)?;
+    let who = whom(context, &args.who)?;
     let reach = look(context, &who)?;
     let Some(reach) = reach else {
         return nobody(context, &who, args, out);
@@ -54,19 +55,19 @@ pub fn run(context: &Context, args: &EraseArgs, out: &mut Out) -> Result<()> {
             out.line("")?;
             return tasks::report(context, report, out);
         }
-        None => out.line("\nNothing was erased: add --yes to do it.")?,
+        None => {
+            out.line("\nNothing was erased: add --yes to do it.")?;
+            if let [_, .., last] = reach.readers.as_slice() {
+                let place = last.place();
+                out.line(format!(
+                    "It takes all {} readers; one alone is named as they are above, such as {}",
+                    reach.readers.len(),
+                    Printable::line(&place)
+                ))?;
+            }
+        }
     }
     Ok(out.flush()?)
-}
-
-fn named(context: &Context, text: &str) -> Result<Who> {
-    let providers: Vec<&str> = ALL.iter().map(|provider| provider.id()).collect();
-    let mut who =
-        Who::parse(text, &providers).map_err(|error| Failure::usage(error.to_string()))?;
-    if who.account.is_none() {
-        who.account.clone_from(&context.global.account);
-    }
-    Ok(who)
 }
 
 /// What it takes; `None` if nobody and nothing is meant.
@@ -94,8 +95,9 @@ fn nobody(context: &Context, who: &Who, args: &EraseArgs, out: &mut Out) -> Resu
     let erased = Reader::open(&context.database)?.erased_until(who)?;
     let Some(erased) = erased else {
         return Err(Failure::failed(format!(
-            "nobody here is told by \"{shown}\", and no webhook names it: WHO is an e-mail, a phone, a provider's id, or \
-             provider:id"
+            "nobody is known as `{shown}`{}, and no webhook names them: WHO is an e-mail, a phone, a provider's id, or \
+             provider:id",
+            looked_at(who)
         ))
         .into());
     };
@@ -103,9 +105,7 @@ fn nobody(context: &Context, who: &Who, args: &EraseArgs, out: &mut Out) -> Resu
         let erased = json_text(&erased)?;
         out.line(format!("[{{\"readers\":[],\"erased_at\":{erased}}}]"))?;
     } else {
-        out.line(format!(
-            "\"{shown}\" was erased at {erased}: nothing is left"
-        ))?;
+        out.line(format!("`{shown}` was erased at {erased}: nothing is left"))?;
     }
     Ok(out.flush()?)
 }
@@ -132,7 +132,8 @@ fn copies(context: &Context) -> Vec<PathBuf> {
         .map_or_else(String::new, |name| name.to_string_lossy().into_owned());
     let mut found = Vec::new();
     let folder = database.parent().unwrap_or(Path::new("."));
-    let beside = [".before-upgrade-", ".before-restore-"].map(|ending| format!("{name}{ending}"));
+    let beside =
+        [".before-upgrade-", ".before-restore-", ".part"].map(|ending| format!("{name}{ending}"));
     gather(folder, &mut found, |file| {
         beside
             .iter()
@@ -140,6 +141,8 @@ fn copies(context: &Context) -> Vec<PathBuf> {
     });
     if let Some(dir) = &context.config.backup.dir {
         gather(dir, &mut found, |file| {
+            // One that a crash left unfinished holds as much.
+            let file = file.strip_suffix(".part").unwrap_or(file);
             Path::new(file)
                 .extension()
                 .is_some_and(|ending| ending == "db")
@@ -183,33 +186,35 @@ impl Telling<'_> {
         } = self.reach;
         let shown = Printable::line(&self.who.text);
         out.line(format!(
-            "{} told by \"{shown}\"",
-            count(readers.len(), "reader", "readers")
+            "{} known as `{shown}`",
+            in_words(readers.len(), "reader", "readers")
         ))?;
         for (one, (deliveries, events)) in readers.iter().zip(counts) {
             let line = format!(
-                "  {}: {deliveries} deliveries, {events} events",
-                person(one)
+                "  {}: {}, {}",
+                person(one),
+                in_words(*deliveries, "delivery", "deliveries"),
+                in_words(*events, "event", "events")
             );
             out.line(Printable::line(&line))?;
         }
-        out.line("\nErased:")?;
+        out.line("\nWhat goes:")?;
         let seqs = deliveries.iter().copied().collect::<Vec<_>>();
         out.line(format!(
             "  {}: body, salt, headers and keys, and all that was read out of them{}",
-            count(deliveries.len(), "delivery", "deliveries"),
+            in_words(deliveries.len(), "delivery", "deliveries"),
             numbers(&seqs)
         ))?;
         if !shared.is_empty() {
             out.line(format!(
-                "    {} of them hold other readers too, whose events in them go as well{}",
-                shared.len(),
+                "    {} other readers too, whose events in them go as well{}",
+                in_words(shared.len(), "of them holds", "of them hold"),
                 numbers(shared)
             ))?;
         }
         out.line(format!(
             "  {}{}",
-            count(rejected.len(), "rejected request", "rejected requests"),
+            in_words(rejected.len(), "rejected request", "rejected requests"),
             numbers(rejected)
         ))?;
         if !views.is_empty() {
@@ -226,7 +231,7 @@ impl Telling<'_> {
             too_short,
             ..
         } = self.reach;
-        out.line("\nKept:")?;
+        out.line("\nWhat stays:")?;
         out.line(
             "  of every delivery its number, arrival, provider, account, hook, kind, caller, length and place in the \
              chain, so that the chain verifies",
@@ -235,14 +240,18 @@ impl Telling<'_> {
             out.line(format!(
                 "  of {} type, day, plan and amount, without anybody and without a time of day, so that past figures \
                  do not change; --residue none drops that too",
-                count(usize::try_from(*events).unwrap_or(0), "event", "events")
+                in_words(*events, "event", "events")
             ))?;
         }
         out.line("  a hash, so that neither an older backup nor a file brings them back")?;
         if !others.is_empty() {
             out.line(format!(
-                "  {} that name them and are about other readers{}",
-                count(others.len(), "delivery", "deliveries"),
+                "  {} about other readers{}",
+                in_words(
+                    others.len(),
+                    "delivery that names them and is",
+                    "deliveries that name them and are"
+                ),
                 numbers(others)
             ))?;
         }
@@ -305,15 +314,8 @@ fn person(one: &Match) -> String {
     text
 }
 
-fn count(count: usize, one: &str, more: &str) -> String {
-    match count {
-        1 => format!("1 {one}"),
-        _ => format!("{count} {more}"),
-    }
-}
-
 /// `: 1, 2, 3`, and how many more there are.
-fn numbers(all: &[i64]) -> String {
+pub fn numbers(all: &[i64]) -> String {
     if all.is_empty() {
         return String::new();
     }

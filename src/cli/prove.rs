@@ -13,7 +13,7 @@ use crate::cli::interrupt;
 use crate::cli::out::Out;
 use crate::cli::show::heads;
 use crate::cli::table::{shown, tame};
-use crate::cli::user::whom;
+use crate::cli::user::{looked_at, whom};
 use crate::config::read;
 use crate::domain::count::in_words;
 use crate::domain::event::ConsentState;
@@ -29,8 +29,8 @@ use crate::store::query::{AtTime, Consent, Detail, Reader, Standing, columns};
 /// How to check it without subledger.
 const BY_HAND: &str = "\
 By hand: SHA-256 of the salt's bytes and the body (`subledger show SEQ --body`) is the commitment. SHA-256 of previous link,
-number (8 bytes, big-endian), time received, provider, account, hook and commitment, each with its length in front as 8
-bytes, big-endian, is the link. `subledger verify` follows the whole chain.";
+number (8 bytes, big-endian), the text after `As hashed`, provider, account, hook and commitment, each with its length in
+front as 8 bytes, big-endian, is the link. `subledger verify` follows the whole chain.";
 
 /// Writes how every consent that is meant stood; exit code 1 where a message is not the one that was acknowledged.
 pub fn run(context: &Context, args: &ProveArgs, out: &mut Out) -> Result<()> {
@@ -40,9 +40,10 @@ pub fn run(context: &Context, args: &ProveArgs, out: &mut Out) -> Result<()> {
     let at = time(context, &reader, args.at.as_deref())?;
     let matches = reader.readers(&who)?;
     if matches.is_empty() {
+        let place = looked_at(&who);
         let who = Printable::line(&who.text);
         return Err(Failure::failed(format!(
-            "no reader is known as `{who}`: an e-mail, a phone, a provider's id, or provider:id"
+            "no reader is known as `{who}`{place}: WHO is an e-mail, a phone, a provider's id, or provider:id"
         ))
         .into());
     }
@@ -137,7 +138,7 @@ fn chosen(all: Vec<Consent>, purpose: &str, matches: &[Match]) -> Result<Vec<Con
     let places = Printable::line(&places.join(", "));
     if names.is_empty() {
         return Err(
-            Failure::failed(format!("no consent of {places} is known, for no purpose")).into(),
+            Failure::failed(format!("no consent of {places} is known, for any purpose")).into(),
         );
     }
     let quoted = Printable::line(purpose);
@@ -278,6 +279,16 @@ fn evidence((detail, link): &(Detail, Link)) -> Value {
     told
 }
 
+/// Whether `detail` is a delivery that was made to try things.
+fn is_test(detail: &Detail) -> bool {
+    let place = columns(List::Deliveries)
+        .iter()
+        .position(|column| column.name == "test");
+    place
+        .and_then(|place| detail.row.cells.get(place)?.as_int())
+        .is_some_and(|test| test != 0)
+}
+
 /// With the distance from UTC: when clocks go back, one hour is shown twice.
 fn instant(at: Timestamp, zone: Zone) -> String {
     at.utc()
@@ -327,9 +338,12 @@ fn tell(proof: &Proof, at: Timestamp, zone: Zone, out: &mut Out) -> Result<()> {
     out.line("Changes up to then")?;
     for turn in &proof.found.turns {
         let before = turn.before.map_or("not known", ConsentState::as_str);
-        let version = turn.version.as_deref().unwrap_or_default();
+        let version = match &turn.version {
+            Some(version) => format!("  {version}"),
+            None => String::new(),
+        };
         out.line(Printable::line(&format!(
-            "  {}  {before} -> {}  delivery {}  {version}",
+            "  {}  {before} -> {}  delivery {}{version}",
             instant(turn.at, zone),
             turn.after.as_str(),
             turn.seq
@@ -377,9 +391,15 @@ fn late(proof: &Proof, zone: Zone, out: &mut Out) -> Result<()> {
 
 fn place((detail, link): &(Detail, Link), zone: Zone, out: &mut Out) -> Result<()> {
     out.line("")?;
-    out.line(format!("Delivery {}", link.seq))?;
+    let test = if is_test(detail) {
+        "  TEST: made to try things, and nobody's word"
+    } else {
+        ""
+    };
+    out.line(format!("Delivery {}{test}", link.seq))?;
     let received = Timestamp::parse(&link.received_at).map(|at| instant(at, zone));
     field("  Received", &received.unwrap_or_default(), out)?;
+    field("  As hashed", &link.received_at, out)?;
     let from = format!("{}/{}, hook {}", link.provider, link.account, link.hook);
     field("  From", &from, out)?;
     let heads = heads(List::Deliveries);

@@ -61,6 +61,7 @@ pub fn rebuild(context: &Context, check: bool, out: &mut Out) -> Result<()> {
     let report = tasks::submit_until(context, Task::Rebuild { check }, UNTOUCHED)?;
     tasks::report(context, &report, out)?;
     if check && report.changed > 0 {
+        out.say(PUTS_RIGHT)?;
         return Err(Failure::silent(FAILED).into());
     }
     Ok(())
@@ -92,6 +93,7 @@ pub fn verify(context: &Context, args: &VerifyArgs, out: &mut Out) -> Result<()>
         None
     };
     let known = drift.as_ref().and_then(|drift| drift.as_ref().ok());
+    let known_drift = known.is_some_and(|known| known.changed > 0);
     if context.global.json {
         let known = known.map(serde_json::to_string).transpose()?;
         out.line(json(&verified, known.as_deref().unwrap_or("null"))?)?;
@@ -100,6 +102,11 @@ pub fn verify(context: &Context, args: &VerifyArgs, out: &mut Out) -> Result<()>
         if let Some(known) = known {
             tasks::report(context, known, out)?;
         }
+    }
+    if !verified.is_sound() {
+        out.say(DAMAGED)?;
+    } else if known_drift {
+        out.say(PUTS_RIGHT)?;
     }
     out.flush()?;
     let drift = drift
@@ -112,9 +119,18 @@ pub fn verify(context: &Context, args: &VerifyArgs, out: &mut Out) -> Result<()>
     }
 }
 
+/// What to do where the lists differ from the deliveries.
+const PUTS_RIGHT: &str = "`subledger rebuild` makes the lists anew from the deliveries";
+
+/// What to do where the deliveries themselves are damaged.
+const DAMAGED: &str = "keep this file as it is; `subledger restore BACKUP --replace` puts a backup in its place and keeps it beside";
+
 /// The two halves of an end of the chain.
 fn noted(text: &str) -> Result<(i64, String)> {
-    let halves = text.split_once(':').and_then(|(seq, link)| {
+    // The whole line may have been noted.
+    let text = text.trim();
+    let end = text.strip_prefix("its end:").unwrap_or(text).trim();
+    let halves = end.split_once(':').and_then(|(seq, link)| {
         let whole = link.len() == 64 && link.bytes().all(|one| one.is_ascii_hexdigit());
         let seq = seq.parse().ok().filter(|seq| *seq > 0 && whole)?;
         Some((seq, link.to_ascii_lowercase()))
@@ -122,7 +138,7 @@ fn noted(text: &str) -> Result<(i64, String)> {
     halves.ok_or_else(|| {
         let text = Printable::line(text);
         Failure::usage(format!(
-            "{text:?} is no end of a chain: give --noted what `verify` printed after \"its end:\", such as 12:4f0c..."
+            "`{text}` is no end of a chain: give --noted what `verify` printed after \"its end:\", such as 12:4f0c..."
         ))
         .into()
     })
@@ -133,14 +149,19 @@ pub fn tell(verified: &Verified, out: &mut Out) -> Result<()> {
     let Verified {
         deliveries,
         erased,
+        pruned,
         last_seq,
         damaged,
         ..
     } = verified;
     if verified.is_sound() {
         out.line(format!(
-            "the chain holds: {}, {erased} of them erased",
-            in_words(*deliveries, "delivery", "deliveries")
+            "the chain holds: {}, {erased} of them erased{}",
+            in_words(*deliveries, "delivery", "deliveries"),
+            match pruned {
+                0 => String::new(),
+                pruned => format!(", {pruned} without their body, which was dropped for its age"),
+            }
         ))?;
         if *last_seq > 0 {
             out.line(format!("its end: {}", verified.end()))?;
@@ -173,11 +194,12 @@ pub fn json(verified: &Verified, drift: &str) -> Result<String> {
         })
         .collect::<Result<_>>()?;
     Ok(tame(&format!(
-        "[{{\"sound\":{},\"deliveries\":{},\"erased\":{},\"last_seq\":{},\"head\":{},\"damaged\":{},\"damage\":[{}],\
+        "[{{\"sound\":{},\"deliveries\":{},\"erased\":{},\"pruned\":{},\"last_seq\":{},\"head\":{},\"damaged\":{},\"damage\":[{}],\
          \"folded\":{drift}}}]",
         verified.is_sound(),
         verified.deliveries,
         verified.erased,
+        verified.pruned,
         verified.last_seq,
         json_text(&verified.head)?,
         verified.damaged,

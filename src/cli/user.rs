@@ -114,9 +114,24 @@ fn nothing(held: &Held) -> Failure {
     } else {
         ""
     };
+    let place = looked_at(&held.who);
     Failure::failed(format!(
-        "nothing is held about `{who}`: no reader, webhook or turned-away request names them{unread}"
+        "nothing is held about `{who}`{place}: no reader, webhook or turned-away request names them{unread}"
     ))
+}
+
+/// ` at zotlo/weekly`, where not every provider and account is meant.
+pub fn looked_at(who: &Who) -> String {
+    let place = match (&who.provider, &who.account) {
+        (None, None) => return String::new(),
+        (Some(provider), None) => provider.clone(),
+        (Some(provider), Some(account)) => format!("{provider}/{account}"),
+        (None, Some(account)) => format!("account {account}"),
+    };
+    format!(
+        " at {}, and nowhere else was looked",
+        Printable::line(&place)
+    )
 }
 
 /// Numbers of the deliveries up to `last` whose bytes name them.

@@ -5,6 +5,7 @@ use std::path::Path;
 use std::process::Output;
 
 use serde_json::{Value, json};
+use sha2::{Digest as _, Sha256};
 use zip::ZipArchive;
 
 use crate::support::{Home, PATIENCE, Serving};
@@ -130,6 +131,35 @@ fn a_consent_is_proved_as_it_stood_at_several_times() {
     drop(serving);
 }
 
+/// The link that is printed follows from what else is printed, as the page says.
+fn follows_by_hand(told: &str, from: [&str; 3]) {
+    let value = |title: &str| {
+        let line = told
+            .lines()
+            .find_map(|line| line.trim().strip_prefix(title));
+        line.unwrap_or_else(|| panic!("{title}: {told}")).trim()
+    };
+    let bytes = |title: &str| -> Vec<u8> {
+        let hex = value(title);
+        let at = |place| u8::from_str_radix(&hex[place..place + 2], 16).unwrap();
+        (0..hex.len()).step_by(2).map(at).collect()
+    };
+    let seq: u64 = value("Delivery").parse().unwrap();
+    let mut hash = Sha256::new();
+    let mut add = |field: &[u8]| {
+        hash.update((field.len() as u64).to_be_bytes());
+        hash.update(field);
+    };
+    add(&bytes("Previous link"));
+    add(&seq.to_be_bytes());
+    add(value("As hashed").as_bytes());
+    for field in from {
+        add(field.as_bytes());
+    }
+    add(&bytes("Commitment"));
+    assert_eq!(hash.finalize().to_vec(), bytes("Link"), "{told}");
+}
+
 #[test]
 fn the_wording_and_the_zone_of_a_time_are_told() {
     let home = Home::new();
@@ -163,6 +193,12 @@ fn the_wording_and_the_zone_of_a_time_are_told() {
         told.contains("Yes, write to me.") && told.contains("verified: "),
         "{told}"
     );
+    follows_by_hand(&told, ["expressconsent", "main", "events"]);
+    assert!(!told.contains("TEST"), "{told}");
+    assert_eq!(code(&home, &["tests", "mark", "1"]), Some(0));
+    let test = run(&home, &["prove", "ada@example.org", "newsletter"]);
+    let test = String::from_utf8(test.stdout).unwrap();
+    assert!(test.contains("Delivery 1  TEST: "), "{test}");
 
     for (args, wanted, words) in [
         (
@@ -174,6 +210,11 @@ fn the_wording_and_the_zone_of_a_time_are_told() {
             &["prove", "bob@example.org", "newsletter"],
             1,
             "no reader is known",
+        ),
+        (
+            &["prove", "zotlo/weekly:ada@example.org", "newsletter"],
+            1,
+            "no reader is known as `ada@example.org` at zotlo/weekly, and nowhere else was looked",
         ),
         (
             &["prove", "ada@example.org", "newsletter", "--at", "soon"],
@@ -466,6 +507,11 @@ fn a_reader_is_found_by_mail_phone_and_id_and_cut_lists_say_so() {
     assert!(shown.contains("1 more: --limit 0 shows all"), "{shown}");
     let whole = run(&home, &["user", "show", "ada@example.org", "--limit", "0"]);
     assert!(!String::from_utf8(whole.stdout).unwrap().contains("more: "));
+    let elsewhere = run(
+        &home,
+        &["user", "show", "ada@example.org", "--account", "b"],
+    );
+    assert!(said(&elsewhere).contains("at account b, and nowhere else was looked"));
     for (who, wanted) in [
         ("bob@example.org", 1),
         ("", 2),
@@ -477,5 +523,40 @@ fn a_reader_is_found_by_mail_phone_and_id_and_cut_lists_say_so() {
         assert_eq!(output.status.code(), Some(wanted), "{who}");
         assert!(output.stdout.is_empty() && !said(&output).is_empty());
     }
+    drop(serving);
+}
+
+#[test]
+fn a_body_with_an_address_of_earlier_or_an_id_of_ones_own_is_found_by_the_one_of_today() {
+    let home = Home::new();
+    let serving = home.serve();
+    let mut registered = registered("ada.old@example.org", "Ada");
+    registered["userId"] = json!("rdr-77120031");
+    post(&serving, "conscent", "sign-up", &registered);
+    registered["email"] = json!("ada.new@example.org");
+    post(&serving, "conscent", "login", &registered);
+    // Nothing is read out of these two.
+    for names in ["ada.old@example.org", "40017755999"] {
+        let body = json!({"note": "not understood", "about": names});
+        post(&serving, "conscent", "events", &body);
+    }
+    wait_until_folded(&home);
+    let file = home.path().join("ada.zip");
+    let args = ["user", "export", "ada.new@example.org", "--out", "ada.zip"];
+    let output = run(&home, &args);
+    assert_eq!(output.status.code(), Some(0), "{}", said(&output));
+    let held = unzipped(&file);
+    for seq in 1..=4 {
+        let named = format!("deliveries/{seq:06}.");
+        assert!(
+            held.keys().any(|name| name.starts_with(&named)),
+            "{seq}: {:?}",
+            held.keys()
+        );
+    }
+    // The erasure takes the same.
+    let output = run(&home, &["user", "erase", "ada.new@example.org", "--json"]);
+    let all: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(all[0]["deliveries"], json!([1, 2, 3, 4]));
     drop(serving);
 }

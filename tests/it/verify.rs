@@ -330,7 +330,11 @@ fn the_end_of_the_chain_can_be_noted_and_looked_for() {
         .unwrap();
     let noted = ["verify", "--deliveries", "--noted", end];
     assert_eq!(says(&home, &noted).0, Some(0));
-    assert_eq!(says(&home, &["verify", "--noted", "12"]).0, Some(2));
+    let line = format!("its end: {end}");
+    assert_eq!(says(&home, &["verify", "--noted", &line]).0, Some(0));
+    let (code, _, stderr) = says(&home, &["verify", "--noted", "12"]);
+    assert_eq!(code, Some(2));
+    assert!(stderr.contains("`12` is no end of a chain"), "{stderr}");
     // The newest one, taken away with everything that tells of it, is missed only by whoever noted it.
     let (seq, _) = end.split_once(':').unwrap();
     home.open()
@@ -447,6 +451,18 @@ fn what_is_left_of_the_erased_must_not_contradict_itself() {
         assert!(stdout.contains("what is left of it"), "{stdout}");
         fs::write(home.ledger(), whole).unwrap();
     }
+    let whole = fs::read(home.ledger()).unwrap();
+    let beside = "insert into residue (seq, n, what, why, provider, account, type, day)
+        select min(seq), 9, 'event', 'erased', provider, account, 'user.registered', '2026-01-01'
+        from deliveries where erased_at is null";
+    assert_eq!(home.open().execute(beside, []).unwrap(), 1);
+    let (code, stdout, _) = says(&home, &["verify", "--deliveries"]);
+    assert_eq!(code, Some(1), "{stdout}");
+    assert!(
+        stdout.contains("something is left in its place"),
+        "{stdout}"
+    );
+    fs::write(home.ledger(), whole).unwrap();
     assert_eq!(says(&home, &["verify"]).0, Some(0));
 }
 

@@ -13,6 +13,7 @@ use zip::write::SimpleFileOptions;
 use zip::{CompressionMethod, ZipWriter};
 
 use crate::cli::context::Context;
+use crate::cli::erase::numbers;
 use crate::cli::export::{begin, cannot_write, put};
 use crate::cli::failure::Failure;
 use crate::cli::interrupt;
@@ -92,11 +93,13 @@ fn tell(held: &Held, path: &Path, out: &mut Out) -> Result<()> {
         let place = crate::domain::printable::Printable::line(&one.place());
         out.say(format!("{place} (found by {})", super::by(one)))?;
     }
-    let left_out = held.deliveries.iter().filter(|kept| kept.others).count();
-    if left_out > 0 {
+    let left_out = held.deliveries.iter().filter(|kept| kept.others);
+    let left_out: Vec<i64> = left_out.map(|kept| kept.seq).collect();
+    if !left_out.is_empty() {
         out.say(format!(
-            "{} left out, for naming other readers too: `subledger show SEQ` shows what it holds",
-            in_words(left_out, "body is", "bodies are")
+            "{} left out, for naming other readers too (`subledger show SEQ` shows one){}",
+            in_words(left_out.len(), "body is", "bodies are"),
+            numbers(&left_out)
         ))?;
     }
     if !held.too_short.is_empty() {

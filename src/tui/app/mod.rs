@@ -11,7 +11,7 @@ mod travel;
 
 mod list;
 
-mod record;
+pub mod record;
 
 mod prompt;
 
@@ -39,19 +39,20 @@ use crate::domain::mask::Mask;
 use crate::domain::page::{List, Row, RowKey};
 use crate::domain::query::{self, Query, QueryError, Vocabulary, Words};
 use crate::domain::time::{Timestamp, Zone};
-use crate::store::query::{Progress, View};
+use crate::store::query::{Kinds, Progress, View};
 use crate::tui::actions::Scope;
 use crate::tui::app::connections::with_links;
 use crate::tui::app::message::{Effect, Msg};
 use crate::tui::cell::{Sight, When};
 use crate::tui::complete::Offers;
+use crate::tui::copy::Menu;
 use crate::tui::edit::Line;
 use crate::tui::export::Export;
 use crate::tui::facts::{Arrived, Connection, Period, Status, Today};
 use crate::tui::layout::Layout;
 use crate::tui::palette::Palette;
 use crate::tui::picker::Picker;
-use crate::tui::place::{History, Place, Screen};
+use crate::tui::place::{Face, History, Place, Screen};
 use crate::tui::record::Record;
 use crate::tui::search::Search;
 use crate::tui::theme::{Meaning, Theme};
@@ -110,6 +111,13 @@ pub enum Overlay {
     },
     /// The choices of a filter.
     Picker(Picker),
+    /// What is sought in the opened row, as it is typed.
+    Find {
+        /// The text.
+        line: Line,
+    },
+    /// What can be copied.
+    Copy(Menu),
     /// The keys, or all that can be found by name.
     Help(Palette),
     /// The question on leaving.
@@ -210,6 +218,12 @@ pub struct App {
     pub masked: bool,
     /// Something changed that can be seen.
     pub dirty: bool,
+    /// Percent of the screen that an opened row has; `None`: as the size suggests.
+    pub percent: Option<u16>,
+    /// What a reader's timeline is narrowed to.
+    pub kinds: Kinds,
+    /// What was last sought in an opened row.
+    sought: String,
     mask: Mask,
     /// The machine's zone, where it is known.
     machine_zone: Option<Zone>,
@@ -285,7 +299,13 @@ const EXPORT: &[Scope] = &[Scope::Export, Scope::Always];
 const LEAVING: &[Scope] = &[Scope::Leaving, Scope::Always];
 const PERIODS: &[Scope] = &[Scope::Periods, Scope::Always];
 const EXPLAINED: &[Scope] = &[Scope::Explained, Scope::Always];
-const PANE: &[Scope] = &[Scope::Pane, Scope::Record, Scope::Anywhere, Scope::Always];
+const PANE: &[Scope] = &[
+    Scope::Lines,
+    Scope::Pane,
+    Scope::Record,
+    Scope::Anywhere,
+    Scope::Always,
+];
 const TODAY: &[Scope] = &[Scope::Today, Scope::Anywhere, Scope::Always];
 const CONNECTIONS: &[Scope] = &[Scope::Connections, Scope::Anywhere, Scope::Always];
 const ROWS: &[Scope] = &[Scope::Rows, Scope::Record, Scope::Anywhere, Scope::Always];
@@ -313,7 +333,29 @@ pub const CHAINS: &[&[Scope]] = &[
     CONNECTIONS,
     ROWS,
     CONSENT,
+    TREE,
+    READER,
+    FIND,
+    COPY,
 ];
+
+const TREE: &[Scope] = &[
+    Scope::Tree,
+    Scope::Pane,
+    Scope::Record,
+    Scope::Anywhere,
+    Scope::Always,
+];
+const READER: &[Scope] = &[
+    Scope::Reader,
+    Scope::Lines,
+    Scope::Pane,
+    Scope::Record,
+    Scope::Anywhere,
+    Scope::Always,
+];
+const FIND: &[Scope] = &[Scope::Find, Scope::Typing, Scope::Always];
+const COPY: &[Scope] = &[Scope::Copy, Scope::Always];
 
 impl App {
     /// The screen before anything is known of the ledger.
@@ -351,6 +393,9 @@ impl App {
             export: None,
             masked: start.masked,
             dirty: true,
+            percent: None,
+            kinds: Kinds::All,
+            sought: String::new(),
             mask: Mask::default(),
             machine_zone: start.machine_zone,
             other_zone: None,
@@ -440,7 +485,7 @@ impl App {
             ) => 2,
             _ => 1,
         };
-        Layout::of(width, height, self.place().pane.is_some(), foot_lines)
+        Layout::of(width, height, self.share(), foot_lines)
     }
 
     /// Where keys are read at the moment.
@@ -455,6 +500,8 @@ impl App {
             Some(Overlay::Leaving) => LEAVING,
             Some(Overlay::Periods(_)) => PERIODS,
             Some(Overlay::Explained(_)) => EXPLAINED,
+            Some(Overlay::Find { .. }) => FIND,
+            Some(Overlay::Copy(_)) => COPY,
             None => self.place_scopes(),
         }
     }
@@ -462,6 +509,8 @@ impl App {
     /// Where keys are read once nothing stands over the screen.
     pub fn place_scopes(&self) -> &'static [Scope] {
         match self.place().screen {
+            _ if self.tree().is_some() => TREE,
+            _ if self.face() == Some(Face::Reader) => READER,
             _ if self.place().pane.is_some() => PANE,
             Screen::Today => TODAY,
             Screen::Connections | Screen::Account(_) => CONNECTIONS,
@@ -572,12 +621,13 @@ pub fn update(app: &mut App, msg: Msg) -> Vec<Effect> {
             app.dirty |= app.connections != connections;
             app.connections = connections;
         }
+        Msg::Kept(Ok(said)) => app.say(said, Meaning::Good),
         Msg::Done(Ok(said)) => {
             app.say(said, Meaning::Good);
             effects.push(Effect::Status);
             app.load(&mut effects);
         }
-        Msg::Done(Err(why)) => app.say(why, Meaning::Bad),
+        Msg::Done(Err(why)) | Msg::Kept(Err(why)) => app.say(why, Meaning::Bad),
     }
     effects
 }
