@@ -32,6 +32,7 @@ use crate::store::task::{Progress, Step, Steps, TaskReport};
 use crate::store::thread::Core;
 use crate::store::today::alerts::ALERTS;
 use crate::store::upkeep::erasures::{self, Line, Sealer, body_hash};
+use crate::store::upkeep::notes::unpin;
 use crate::store::upkeep::reapply;
 use crate::store::upkeep::tests::erase_some;
 use crate::store::upkeep::{Reason, guard};
@@ -845,7 +846,8 @@ fn forget(core: &mut Core, erasure: &Erasure) -> Result<(), Error> {
     let mut lines = Vec::new();
     for (name, query) in views(conn, &erasure.needles)? {
         conn.prepare_cached("delete from views where name = ?1")?
-            .execute([name])?;
+            .execute([&name])?;
+        unpin(conn, &name)?;
         lines.push(Line::known(&sealer.view(&query), None));
     }
     let alerts = meta(conn, ALERTS)?;
