@@ -308,7 +308,10 @@ enum Stage {
     /// The requests that were turned away after this one.
     Ring(i64),
     Notes,
+    /// The file is written anew, once.
     Pages,
+    /// Where that could not be done, free pages are given back.
+    Free,
     /// Tries so far.
     Log(u32),
     /// All that is left is to say so.
@@ -607,8 +610,15 @@ fn advance(core: &mut Core, erasure: &mut Erasure) -> Result<Advance, Error> {
             erasure.stage = Stage::Pages;
         }
         Stage::Pages => {
-            erasure.pages_are_old = !write_anew(&core.conn)?;
-            if !erasure.pages_are_old || !give_back(&core.conn)? {
+            if write_anew(&core.conn)? {
+                erasure.stage = Stage::Log(0);
+            } else {
+                erasure.pages_are_old = true;
+                erasure.stage = Stage::Free;
+            }
+        }
+        Stage::Free => {
+            if !give_back(&core.conn)? {
                 erasure.stage = Stage::Log(0);
             }
         }
@@ -876,7 +886,7 @@ fn write_anew(conn: &Connection) -> Result<bool, Error> {
     }
     match vacuum(conn) {
         Ok(()) => Ok(true),
-        Err(Error::Unwritable(_) | Error::Busy) => Ok(false),
+        Err(Error::Full(_) | Error::Unwritable(_) | Error::Busy) => Ok(false),
         Err(error) => Err(error),
     }
 }
@@ -900,7 +910,44 @@ fn give_back(conn: &Connection) -> Result<bool, Error> {
     if before == 0 {
         return Ok(false);
     }
-    conn.execute_batch(&format!("pragma incremental_vacuum({PAGES})"))?;
+    let mut statement = conn.prepare(&format!("pragma incremental_vacuum({PAGES})"))?;
+    // Each row that is asked for is a page given back.
+    let mut rows = statement.query([])?;
+    while rows.next()?.is_some() {}
     let after = free()?;
     Ok(after > 0 && after < before)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::*;
+    use crate::store::{Mode, connect};
+
+    #[test]
+    fn free_pages_are_given_back_many_at_a_time() {
+        let conn = connect(Path::new(":memory:"), Mode::Fill).unwrap();
+        conn.execute_batch(
+            "pragma auto_vacuum = incremental;
+             create table large (i, text);
+             insert into large with recursive n(i) as (select 1 union all select i + 1 from n limit 3000)
+             select i, hex(randomblob(500)) from n;
+             drop table large",
+        )
+        .unwrap();
+        let free = || -> u32 {
+            conn.query_row("pragma freelist_count", [], |row| row.get(0))
+                .unwrap()
+        };
+        let before = free();
+        assert!(before > 2 * PAGES, "{before}");
+        assert!(give_back(&conn).unwrap());
+        // A page that only points at others may go with them.
+        assert!(
+            (PAGES..=PAGES + 2).contains(&(before - free())),
+            "{before} {}",
+            free()
+        );
+    }
 }
