@@ -286,6 +286,29 @@ fn without_room_to_write_the_file_anew_it_is_finished_all_the_same_and_says_so()
 }
 
 #[test]
+fn an_erasure_that_no_longer_says_whom_it_meant_is_damage_and_never_called_done() {
+    let home = Home::new();
+    let serving = home.serve();
+    fill(&home, &serving);
+    assert_eq!(serving.terminate(), Some(0));
+    home.open()
+        .execute_batch(
+            "insert into erasures (begun_at, last_seq, looked_seq, keeps, sought)
+             values ('2026-03-03T10:00:00.000Z', 1, 0, 1, '{\"readers\":\"heron')",
+        )
+        .unwrap();
+    let told = run(&home, &["user", "erase", WHO[0], "--yes"]);
+    assert_eq!(told.status.code(), Some(1), "{told:?}");
+    let said = says(&told);
+    assert!(
+        said.contains("whom erasure 1 is about cannot be read"),
+        "{said}"
+    );
+    assert!(!said.contains("heron"), "{said}");
+    assert!(home.number("select count(*) from erasures where finished_at is null") > 0);
+}
+
+#[test]
 fn a_backup_alone_carries_the_memory_of_erasures_to_another_machine() {
     let home = Home::new();
     let serving = home.serve();

@@ -10,6 +10,7 @@
 //! reader and is about nobody else. One that names them and is about another reader stays, and is told of.
 
 use std::collections::BTreeSet;
+use std::path::Path;
 use std::time::Duration;
 
 use rusqlite::limits::Limit;
@@ -348,7 +349,13 @@ pub(crate) fn resumed(conn: &Connection) -> Result<Option<Steps>, Error> {
         let told: Steps = Box::new(move |core| {
             let done = steps(core);
             match &done {
-                Ok(Step::Done(report)) => tracing::info!("it is finished: {}", report.summary),
+                Ok(Step::Done(report)) => {
+                    tracing::info!("it is finished: {}", report.summary);
+                    report
+                        .findings
+                        .iter()
+                        .for_each(|one| tracing::warn!("{one}"));
+                }
                 Ok(_) => {}
                 Err(error) => {
                     tracing::error!("an erasure that was begun is not finished: {error}");
@@ -375,7 +382,7 @@ fn run(request: Option<(Who, bool)>) -> Steps {
             begin(core, &who, keeps)?;
         }
         let pending = match under_way.take() {
-            None => next(&core.conn)?,
+            None => next(&core.conn, &core.path)?,
             known => known,
         };
         let Some(mut erasure) = pending else {
@@ -513,8 +520,8 @@ fn find(conn: &Connection, seq: i64) -> Result<bool, Error> {
     Ok(rows > 0)
 }
 
-/// The oldest that is not finished.
-fn next(conn: &Connection) -> Result<Option<Erasure>, Error> {
+/// The oldest that is not finished; one of which nobody can tell any more whom it meant is damage, and not done.
+fn next(conn: &Connection, path: &Path) -> Result<Option<Erasure>, Error> {
     let found: Option<(i64, i64, i64, bool, Option<String>)> = conn
         .prepare_cached(
             "select id, last_seq, looked_seq, keeps, sought from erasures
@@ -530,29 +537,35 @@ fn next(conn: &Connection) -> Result<Option<Erasure>, Error> {
             ))
         })
         .optional()?;
-    Ok(found.map(|(id, last_seq, looked_seq, keeps, sought)| {
-        // Who it was is forgotten once everything is done but for what the disk still holds.
-        let stage = match &sought {
-            Some(_) => Stage::Look(looked_seq),
-            None => Stage::Pages,
-        };
-        let sought: Sought = sought
-            .and_then(|text| serde_json::from_str(&text).ok())
-            .unwrap_or_default();
-        Erasure {
-            id,
-            last_seq,
-            keeps,
-            needles: sought.needles(),
-            sought,
-            stage,
-            of: None,
-            others: Vec::new(),
-            others_count: 0,
-            pages_are_old: false,
-            log_is_held: false,
-        }
+    let Some((id, last_seq, looked_seq, keeps, sought)) = found else {
+        return Ok(None);
+    };
+    // Who it was is forgotten once everything is done but for what the disk still holds.
+    let (stage, sought) = match sought {
+        Some(text) => (Stage::Look(looked_seq), read_sought(&text, id, path)?),
+        None => (Stage::Pages, Sought::default()),
+    };
+    Ok(Some(Erasure {
+        id,
+        last_seq,
+        keeps,
+        needles: sought.needles(),
+        sought,
+        stage,
+        of: None,
+        others: Vec::new(),
+        others_count: 0,
+        pages_are_old: false,
+        log_is_held: false,
     }))
+}
+
+/// What `serde_json` says of it may hold the reader's data.
+fn read_sought(text: &str, id: i64, path: &Path) -> Result<Sought, Error> {
+    serde_json::from_str(text).map_err(|_| Error::Damaged {
+        path: path.to_owned(),
+        what: format!("whom erasure {id} is about cannot be read"),
+    })
 }
 
 fn counts(conn: &Connection, id: i64) -> Result<(u64, u64), Error> {
@@ -920,8 +933,6 @@ fn give_back(conn: &Connection) -> Result<bool, Error> {
 
 #[cfg(test)]
 mod tests {
-    use std::path::Path;
-
     use super::*;
     use crate::store::{Mode, connect};
 
