@@ -13,6 +13,7 @@ use crate::cli::failure::Failure;
 use crate::cli::out::Out;
 use crate::cli::table::{json_text, tame};
 use crate::cli::tasks;
+use crate::domain::count::in_words;
 use crate::domain::printable::Printable;
 use crate::providers::ALL;
 use crate::store::query::Reader;
@@ -184,12 +185,14 @@ impl Telling<'_> {
         let shown = Printable::line(&self.who.text);
         out.line(format!(
             "{} told by \"{shown}\"",
-            count(readers.len(), "reader", "readers")
+            in_words(readers.len(), "reader", "readers")
         ))?;
         for (one, (deliveries, events)) in readers.iter().zip(counts) {
             let line = format!(
-                "  {}: {deliveries} deliveries, {events} events",
-                person(one)
+                "  {}: {}, {}",
+                person(one),
+                in_words(*deliveries, "delivery", "deliveries"),
+                in_words(*events, "event", "events")
             );
             out.line(Printable::line(&line))?;
         }
@@ -197,19 +200,19 @@ impl Telling<'_> {
         let seqs = deliveries.iter().copied().collect::<Vec<_>>();
         out.line(format!(
             "  {}: body, salt, headers and keys, and all that was read out of them{}",
-            count(deliveries.len(), "delivery", "deliveries"),
+            in_words(deliveries.len(), "delivery", "deliveries"),
             numbers(&seqs)
         ))?;
         if !shared.is_empty() {
             out.line(format!(
-                "    {} of them hold other readers too, whose events in them go as well{}",
-                shared.len(),
+                "    {} other readers too, whose events go as well{}",
+                in_words(shared.len(), "of them holds", "of them hold"),
                 numbers(shared)
             ))?;
         }
         out.line(format!(
             "  {}{}",
-            count(rejected.len(), "rejected request", "rejected requests"),
+            in_words(rejected.len(), "rejected request", "rejected requests"),
             numbers(rejected)
         ))?;
         if !views.is_empty() {
@@ -235,14 +238,18 @@ impl Telling<'_> {
             out.line(format!(
                 "  of {} type, day, plan and amount, without anybody and without a time of day, so that past figures \
                  do not change; --residue none drops that too",
-                count(usize::try_from(*events).unwrap_or(0), "event", "events")
+                in_words(*events, "event", "events")
             ))?;
         }
         out.line("  a hash, so that neither an older backup nor a file brings them back")?;
         if !others.is_empty() {
             out.line(format!(
-                "  {} that name them and are about other readers{}",
-                count(others.len(), "delivery", "deliveries"),
+                "  {}{}",
+                in_words(
+                    others.len(),
+                    "delivery that names them and is about another reader",
+                    "deliveries that name them and are about other readers"
+                ),
                 numbers(others)
             ))?;
         }
@@ -303,13 +310,6 @@ fn person(one: &Match) -> String {
     let by: Vec<_> = one.by.iter().map(|by| by.as_str()).collect();
     let _ = write!(text, "  (by {})", by.join(", "));
     text
-}
-
-fn count(count: usize, one: &str, more: &str) -> String {
-    match count {
-        1 => format!("1 {one}"),
-        _ => format!("{count} {more}"),
-    }
 }
 
 /// `: 1, 2, 3`, and how many more there are.

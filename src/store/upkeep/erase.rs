@@ -17,6 +17,7 @@ use rusqlite::limits::Limit;
 use rusqlite::{Connection, OptionalExtension as _, params};
 use serde::{Deserialize, Serialize};
 
+use crate::domain::count::in_words;
 use crate::domain::delivery::KeyRule;
 use crate::domain::time::Timestamp;
 use crate::store::Error;
@@ -412,17 +413,10 @@ fn run(request: Option<(Who, bool)>) -> Steps {
 }
 
 fn summary(deliveries: u64, rejected: u64) -> String {
-    let plural = |count: u64, one: &str, more: &str| {
-        if count == 1 {
-            format!("1 {one}")
-        } else {
-            format!("{count} {more}")
-        }
-    };
     format!(
         "{} and {} erased; the chain still verifies",
-        plural(deliveries, "delivery", "deliveries"),
-        plural(rejected, "rejected request", "rejected requests"),
+        in_words(deliveries, "delivery", "deliveries"),
+        in_words(rejected, "rejected request", "rejected requests"),
     )
 }
 
@@ -430,8 +424,13 @@ fn tell(report: &mut TaskReport, erasure: &Erasure) {
     if erasure.others_count > 0 {
         let named: Vec<_> = erasure.others.iter().map(ToString::to_string).collect();
         report.find(format!(
-            "{} deliveries about other readers name this one and stay: {}",
-            erasure.others_count,
+            "{} this one and stay{}: {}",
+            in_words(
+                erasure.others_count,
+                "delivery about another reader names",
+                "deliveries about other readers name",
+            ),
+            if erasure.others_count == 1 { "s" } else { "" },
             named.join(", ")
         ));
     }

@@ -247,8 +247,7 @@ fn in_place(mut zone: Option<Zone>) -> Steps {
             return Ok(Step::More(progress(core.folder.seq, end)));
         }
         let count = u64::try_from(end).unwrap_or(0);
-        let noun = if count == 1 { "delivery" } else { "deliveries" };
-        let summary = format!("{count} {noun} folded again");
+        let summary = format!("{} folded again", in_words(count, "delivery", "deliveries"));
         Ok(Step::Done(TaskReport::of(summary, count)))
     })
 }
