@@ -623,3 +623,25 @@ impl<'a> Cursor<'a> {
         Ok(values.transpose()?)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+    use std::path::Path;
+
+    use super::*;
+    use crate::store::project::CLEAR;
+    use crate::store::schema;
+
+    #[test]
+    fn every_table_is_kept_or_emptied_and_folded_again() {
+        let mut conn = connect(Path::new(":memory:"), Mode::Fill).unwrap();
+        schema::create(&mut conn, Zone::UTC, Timestamp::from_ms(0)).unwrap();
+        let folded: BTreeSet<_> = projections(&conn).unwrap().into_iter().collect();
+        let emptied = CLEAR.iter().map(|(table, _)| (*table).to_owned());
+        assert_eq!(folded, emptied.collect());
+        for table in KEPT {
+            assert!(!shape(&conn, table).unwrap().0.is_empty(), "{table}");
+        }
+    }
+}
