@@ -2,6 +2,7 @@
 //! might come back.
 
 use std::fs;
+use std::path::Path;
 use std::process::{Command, Output, Stdio};
 
 use serde_json::Value;
@@ -208,11 +209,17 @@ fn a_ledger_that_cannot_be_written_is_told_and_left_as_it_is() {
     assert_eq!(ledger(&home), broken);
 }
 
+/// Bytes that are free on the disk of `folder`.
+fn free(folder: &Path) -> usize {
+    let disk = rustix::fs::statvfs(folder).unwrap();
+    usize::try_from(disk.f_bavail * disk.f_frsize).unwrap()
+}
+
 #[test]
 fn on_a_full_disk_it_stops_and_is_finished_once_there_is_room() {
     let home = Home::new();
     let folder = home.ledger().parent().unwrap().to_owned();
-    let Some(disk) = Disk::of(&folder, 24 << 10) else {
+    let Some(disk) = Disk::of(&folder, 88 << 10) else {
         return;
     };
     let serving = home.serve();
@@ -228,17 +235,8 @@ fn on_a_full_disk_it_stops_and_is_finished_once_there_is_room() {
     assert_eq!(ledger(&home), whole);
     disk.reopen();
     let filler = folder.join("filler");
-    drop(fs::File::create(&filler).unwrap());
     // Some room is left, so that it stops on its way.
-    let mut bytes = 24_u64 << 20;
-    while fs::write(&filler, vec![1; usize::try_from(bytes).unwrap()]).is_err() {
-        bytes -= 64 << 10;
-    }
-    fs::write(
-        &filler,
-        vec![1; usize::try_from(bytes - (160 << 10)).unwrap()],
-    )
-    .unwrap();
+    fs::write(&filler, vec![1; free(&folder) - (160 << 10)]).unwrap();
     let full = run(&home, &["user", "erase", WHO[0], "--yes"]);
     assert_eq!(full.status.code(), Some(1), "{full:?}");
     assert!(says(&full).contains("cannot write"), "{full:?}");
@@ -272,10 +270,8 @@ fn without_room_to_write_the_file_anew_it_is_finished_all_the_same_and_says_so()
         )
         .unwrap();
     // Less than the file itself is free, and enough for every other step.
-    let stat = rustix::fs::statvfs(&folder).unwrap();
-    let free = usize::try_from(stat.f_bavail * stat.f_frsize).unwrap();
     let room = ledger(&home).len() / 2;
-    fs::write(folder.join("filler"), vec![1; free - room]).unwrap();
+    fs::write(folder.join("filler"), vec![1; free(&folder) - room]).unwrap();
     let told = done(&home, &["user", "erase", &who, "--yes"]);
     assert!(told.contains("disk too full"), "{told}");
     assert_eq!(
