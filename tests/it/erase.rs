@@ -104,7 +104,14 @@ pub(crate) fn fill(home: &Home, serving: &Serving) {
         .unwrap();
     home.open()
         .execute(
-            "insert into views values ('my reader', 'users', 'kestrel.canary@example.org', '2026-01-05T09:00:00.000Z')",
+            "insert into views
+             values ('my reader kestrel.canary@example.org', 'users', 'kestrel.canary@example.org', '2026-01-05T09:00:00.000Z')",
+            [],
+        )
+        .unwrap();
+    home.open()
+        .execute(
+            "insert into meta values ('pin.3', 'my reader kestrel.canary@example.org')",
             [],
         )
         .unwrap();
