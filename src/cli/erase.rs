@@ -132,7 +132,8 @@ fn copies(context: &Context) -> Vec<PathBuf> {
         .map_or_else(String::new, |name| name.to_string_lossy().into_owned());
     let mut found = Vec::new();
     let folder = database.parent().unwrap_or(Path::new("."));
-    let beside = [".before-upgrade-", ".before-restore-"].map(|ending| format!("{name}{ending}"));
+    let beside =
+        [".before-upgrade-", ".before-restore-", ".part"].map(|ending| format!("{name}{ending}"));
     gather(folder, &mut found, |file| {
         beside
             .iter()
@@ -140,6 +141,8 @@ fn copies(context: &Context) -> Vec<PathBuf> {
     });
     if let Some(dir) = &context.config.backup.dir {
         gather(dir, &mut found, |file| {
+            // One that a crash left unfinished holds as much.
+            let file = file.strip_suffix(".part").unwrap_or(file);
             Path::new(file)
                 .extension()
                 .is_some_and(|ending| ending == "db")

@@ -389,3 +389,75 @@ fn a_rejected_request_of_an_erased_reader_is_not_taken_in() {
     );
     assert_eq!(traces(&home), Vec::<String>::new());
 }
+
+#[test]
+fn a_memory_of_erasures_that_was_tampered_with_is_found_and_damage_stops_nothing() {
+    let home = Home::new();
+    let serving = home.serve();
+    fill(&home, &serving);
+    erase_all(&home);
+    assert_eq!(serving.terminate(), Some(0));
+    done(&home, &["verify"]);
+    let beside = home.ledger().with_file_name("subledger.db.erased");
+    let memory = fs::read_to_string(&beside).unwrap();
+    for (sql, told) in [
+        (
+            "delete from meta where key = 'erasure_key'",
+            "the key of the hashes is missing",
+        ),
+        ("delete from erased_readers", "the next start erases again"),
+        (
+            "update meta set value = substr(value, 2) where key = 'erasure_key'",
+            "the key of the hashes is missing",
+        ),
+    ] {
+        assert!(home.open().execute(sql, []).unwrap() > 0, "{sql}");
+        let verified = run(&home, &["verify", "--deliveries"]);
+        let said = String::from_utf8(verified.stdout).unwrap();
+        assert_eq!(verified.status.code(), Some(1), "{sql}: {said}");
+        assert!(said.contains(told), "{sql}: {said}");
+        if sql.starts_with("delete") {
+            done(&home, &["rebuild", "--check"]);
+            done(&home, &["verify"]);
+        }
+    }
+    home.open()
+        .execute("delete from meta where key = 'erasure_key'", [])
+        .unwrap();
+    done(&home, &["rebuild", "--check"]);
+    // Every line of the file damaged: the ledger knows them all, goes on, and writes them again.
+    let damaged = memory
+        .replace("\"hash\":\"", "\"hash\":\"z")
+        .replace("\"until\":\"", "\"until\":\"never ")
+        .replace("\"link\":\"", "\"link\":\"z");
+    fs::write(&beside, damaged).unwrap();
+    done(&home, &["rebuild", "--check"]);
+    done(&home, &["verify"]);
+    let again = fs::read_to_string(&beside).unwrap();
+    assert!(memory.lines().all(|line| again.contains(line)));
+}
+
+#[test]
+fn a_body_that_others_share_is_not_erased_with_a_request_that_names_the_reader() {
+    let home = Home::new();
+    let serving = home.serve();
+    payment(&serving, "ada@example.org", 3);
+    let path = "/hooks/zotlo/events/k_notthekeynotthekeynotthekey";
+    let answer = serving.request("POST", path, "X-Note: ada@example.org\r\n", b"{}");
+    assert_eq!(answer.unwrap().0, 401);
+    eventually("the rejected request is kept", || {
+        home.number("select count(*) from rejected") == 1
+    });
+    done(&home, &["user", "erase", "ada@example.org", "--yes"]);
+    assert_eq!(home.number("select count(*) from rejected"), 0);
+    let elsewhere = tempfile::tempdir().unwrap();
+    let file = elsewhere.path().join("one.ndjson");
+    let line = r#"{"provider": "zotlo", "hook": "events", "received_at": "2026-01-01T09:00:00Z", "body": {}}"#;
+    fs::write(&file, line).unwrap();
+    let imported = run(&home, &["import", file.to_str().unwrap()]);
+    assert!(!says(&imported).contains("erased"), "{imported:?}");
+    assert_eq!(
+        home.number("select count(*) from deliveries where origin = 'import' and body = '{}'"),
+        1
+    );
+}

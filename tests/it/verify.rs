@@ -451,6 +451,18 @@ fn what_is_left_of_the_erased_must_not_contradict_itself() {
         assert!(stdout.contains("what is left of it"), "{stdout}");
         fs::write(home.ledger(), whole).unwrap();
     }
+    let whole = fs::read(home.ledger()).unwrap();
+    let beside = "insert into residue (seq, n, what, why, provider, account, type, day)
+        select min(seq), 9, 'event', 'erased', provider, account, 'user.registered', '2026-01-01'
+        from deliveries where erased_at is null";
+    assert_eq!(home.open().execute(beside, []).unwrap(), 1);
+    let (code, stdout, _) = says(&home, &["verify", "--deliveries"]);
+    assert_eq!(code, Some(1), "{stdout}");
+    assert!(
+        stdout.contains("something is left in its place"),
+        "{stdout}"
+    );
+    fs::write(home.ledger(), whole).unwrap();
     assert_eq!(says(&home, &["verify"]).0, Some(0));
 }
 

@@ -10,6 +10,8 @@
 
 use std::collections::{BTreeSet, HashSet};
 
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use rusqlite::types::ValueRef;
 use rusqlite::{Connection, params};
 
@@ -18,6 +20,7 @@ use crate::store::Error;
 use crate::store::append::body_bytes;
 use crate::store::query::Reader;
 use crate::store::query::functions::digits;
+use crate::store::upkeep::retention;
 
 /// So many rows are read in one statement.
 const CHUNK: i64 = 10_000;
@@ -431,13 +434,17 @@ impl Needles {
         self.words.is_empty() && self.phones.is_empty()
     }
 
-    /// Whether any of them stands in `bytes`, as it is or as JSON or a form escapes it.
+    /// Whether any of them stands in `bytes`, as it is, as JSON or a form escapes it, or as a signed token carries it.
     pub(crate) fn are_in(&self, bytes: &[u8]) -> bool {
-        let text = folded(&String::from_utf8_lossy(bytes));
+        let raw = String::from_utf8_lossy(bytes);
+        let text = folded(&raw);
         self.stand_in(&text)
-            || (text.contains("\\u") || text.contains("\\/"))
-                && self.stand_in(&folded(&without_json_escapes(&text)))
+            || text.contains('\\') && self.stand_in(&folded(&without_json_escapes(&text)))
             || text.contains('%') && self.stand_in(&folded(&without_form_escapes(&text)))
+            || tokens(&raw).any(|told| {
+                let told = folded(&String::from_utf8_lossy(&told));
+                self.stand_in(&told) || self.stand_in(&folded(&without_json_escapes(&told)))
+            })
     }
 
     fn stand_in(&self, text: &str) -> bool {
@@ -479,15 +486,39 @@ pub(crate) fn told_by(conn: &Connection, one: &Match) -> Result<BTreeSet<String>
     Ok(told)
 }
 
-/// Whether `word` stands in `text` and is no part of a longer one.
+/// What the signed tokens in `text` say: the part in base64 behind one that holds a JSON object. Every character is
+/// looked at a few times only, whatever a body holds.
+fn tokens(text: &str) -> impl Iterator<Item = Vec<u8>> {
+    let parts = |run: &'_ str| -> Vec<Vec<u8>> {
+        let heads = run.split('.').zip(run.split('.').skip(1));
+        heads
+            .filter(|(head, _)| head.contains("eyJ"))
+            .filter_map(|(_, told)| URL_SAFE_NO_PAD.decode(told).ok())
+            .collect()
+    };
+    text.split(|c: char| !(c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.')))
+        .flat_map(parts)
+}
+
+/// Whether `word` stands in `text` and is no part of a longer one: `mary.ada@example.org` is not `ada@example.org`, and
+/// neither is `ada@example.org.uk`.
 fn stands_alone(text: &str, word: &str) -> bool {
-    let part = |c: Option<char>| c.is_some_and(char::is_alphanumeric);
+    let address = word.contains('@');
     text.match_indices(word).any(|(at, _)| {
-        !part(text[..at].chars().next_back()) && !part(text[at + word.len()..].chars().next())
+        let before = text[..at].chars().next_back();
+        let mut after = text[at + word.len()..].chars();
+        let (next, further) = (after.next(), after.next());
+        let part = |c: Option<char>| c.is_some_and(char::is_alphanumeric);
+        let joins =
+            |c: Option<char>, joints: &[char]| address && c.is_some_and(|c| joints.contains(&c));
+        !(part(before)
+            || part(next)
+            || joins(before, &['.', '_', '+', '-'])
+            || joins(next, &['.', '-']) && part(further))
     })
 }
 
-/// `\u0040` and `\/` as the characters they stand for; surrogates as they are.
+/// `\u0040` and `\/` as the characters they stand for, the end of a line as one; surrogates as they are.
 fn without_json_escapes(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     let mut rest = text;
@@ -499,6 +530,9 @@ fn without_json_escapes(text: &str) -> String {
         {
             out.push(c);
             rest = &rest[5..];
+        } else if rest.starts_with(['n', 'r', 't', 'b', 'f']) {
+            out.push('\n');
+            rest = &rest[1..];
         } else if !rest.starts_with('/') {
             out.push('\\');
         }
@@ -540,13 +574,17 @@ pub(crate) fn naming_deliveries(
     needles: &Needles,
     after: i64,
 ) -> Result<Named, Error> {
-    naming(
-        conn,
-        needles,
-        after,
-        "select seq, headers, coalesce(dedupe_key, ''), body from deliveries \
-         where seq > ?1 order by seq limit ?2",
-    )
+    // A ledger of an older schema has dropped no body.
+    let kept = if retention::is_known(conn)? {
+        "case when body is null then (select reading from pruned p where p.seq = deliveries.seq) end"
+    } else {
+        "null"
+    };
+    let sql = format!(
+        "select seq, headers, coalesce(dedupe_key, ''), body, {kept} from deliveries \
+         where seq > ?1 order by seq limit ?2"
+    );
+    naming(conn, needles, after, &sql)
 }
 
 /// The same of requests that were turned away.
@@ -559,7 +597,7 @@ pub(crate) fn naming_rejected(
         conn,
         needles,
         after,
-        "select id, headers, path, body from rejected where id > ?1 order by id limit ?2",
+        "select id, headers, path, body, null from rejected where id > ?1 order by id limit ?2",
     )
 }
 
@@ -572,6 +610,8 @@ fn naming(conn: &Connection, needles: &Needles, after: i64, sql: &str) -> Result
         let id = row.get(0)?;
         let body = body_bytes(row.get_ref(3)?);
         let texts = [row.get_ref(1)?, row.get_ref(2)?];
+        let kept = body_bytes(row.get_ref(4)?).and_then(retention::unpack);
+        let body = body.or(kept.as_deref());
         let holds = |value: ValueRef<'_>| body_bytes(value).is_some_and(|b| needles.are_in(b));
         if body.is_some_and(|body| needles.are_in(body)) || texts.into_iter().any(holds) {
             named.found.push(id);
@@ -718,7 +758,28 @@ mod tests {
             (r#"{"email":"ADA@example.org"}"#, true),
             (r#"{"email":"ada\u0040example.org"}"#, true),
             ("email=ada%40example.org&x=1", true),
+            (r#"{"note":"of\nada@example.org\nand"}"#, true),
+            (r#"{"note":"of\tADA@example.org"}"#, true),
+            (r#"{"phone":"call\n0532 000 00 01"}"#, true),
+            (
+                r#"{"token":"eyJhbGciOiJIUzI1NiJ9.QURBQGV4YW1wbGUub3Jn.c2ln"}"#,
+                true,
+            ),
+            (
+                r#"{"token":"eyJhbGciOiJIUzI1NiJ9.bWFyeUBleGFtcGxlLm9yZw.c2ln"}"#,
+                false,
+            ),
+            ("write to ada@example.org.", true),
+            ("write to ada@example.org. Or not", true),
+            ("<mailto:ada@example.org>", true),
             (r#"{"email":"xada@example.org"}"#, false),
+            (r#"{"email":"mary.ada@example.org"}"#, false),
+            (r#"{"email":"mary+ada@example.org"}"#, false),
+            ("email=mary%2Bada%40example.org", false),
+            (r#"{"email":"mary-ada@example.org"}"#, false),
+            (r#"{"email":"mary_ada@example.org"}"#, false),
+            (r#"{"email":"ada@example.org.uk"}"#, false),
+            (r#"{"email":"ada@example.org-shop.example"}"#, false),
             (r#"{"email":"ada@example.orgs"}"#, false),
             (r#"{"phone":"0532-000-00-01"}"#, true),
             (r#"{"phone":905320000001}"#, true),

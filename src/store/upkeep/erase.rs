@@ -20,7 +20,7 @@ use crate::domain::count::{in_words, word};
 use crate::domain::delivery::KeyRule;
 use crate::domain::time::Timestamp;
 use crate::store::Error;
-use crate::store::append::{key_hash, stored_at};
+use crate::store::append::{body_bytes, key_hash, stored_at};
 use crate::store::fold::Trouble;
 use crate::store::project::residue::Why;
 use crate::store::query::Reader;
@@ -763,10 +763,20 @@ pub(crate) fn erase(core: &mut Core, seqs: &[i64]) -> Result<(), Error> {
 }
 
 fn recognised_by(core: &Core, sealer: &Sealer, seq: i64) -> Result<Vec<Line>, Error> {
-    let Some(delivery) = stored_at(&core.conn, seq)?.and_then(|row| row.delivery) else {
+    let Some(stored) = stored_at(&core.conn, seq)? else {
         return Ok(Vec::new());
     };
-    let reading = core.folder.read(&delivery);
+    let has_body = stored.delivery.is_some();
+    let read = match stored.delivery {
+        Some(delivery) => {
+            let reading = core.folder.read(&delivery);
+            Some((delivery, reading))
+        }
+        None => stored.pruned,
+    };
+    let Some((delivery, reading)) = read else {
+        return Ok(Vec::new());
+    };
     let sure = reading
         .keys
         .iter()
@@ -777,7 +787,9 @@ fn recognised_by(core: &Core, sealer: &Sealer, seq: i64) -> Result<Vec<Line>, Er
             Line::known(&sealer.key(&hash), Some(seq))
         })
         .collect();
-    lines.push(Line::known(&sealer.body(&body_hash(&delivery.body)), None));
+    if has_body {
+        lines.push(Line::known(&sealer.body(&body_hash(&delivery.body)), None));
+    }
     Ok(lines)
 }
 
@@ -803,12 +815,10 @@ fn clear_ring(core: &mut Core, erasure: &Erasure, after: i64) -> Result<Option<i
     let sealer = Sealer::obtain(conn)?;
     let mut lines = Vec::new();
     for id in &ids {
-        let sha256: Option<String> = conn
-            .prepare_cached("select sha256 from rejected where id = ?1")?
-            .query_row([id], |row| row.get(0))
-            .optional()?
-            .flatten();
-        lines.extend(sha256.map(|sha256| Line::known(&sealer.body(&sha256), None)));
+        lines.extend(
+            hash_of_request(conn, &erasure.needles, *id)?
+                .map(|sha256| Line::known(&sealer.body(&sha256), None)),
+        );
         conn.prepare_cached("delete from rejected where id = ?1")?
             .execute([id])?;
     }
@@ -819,6 +829,21 @@ fn clear_ring(core: &mut Core, erasure: &Erasure, after: i64) -> Result<Option<i
             i64::try_from(ids.len()).unwrap_or(i64::MAX)
         ])?;
     Ok(to)
+}
+
+/// The hash of what came with request `id`, where that names the reader or was taken in. Anybody may send a body that
+/// many deliveries share under a path that names the reader: that body is not theirs, and comes back.
+fn hash_of_request(conn: &Connection, needles: &Needles, id: i64) -> Result<Option<String>, Error> {
+    let mut statement = conn.prepare_cached(
+        "select sha256, admitted_seq is not null, body from rejected where id = ?1",
+    )?;
+    let mut rows = statement.query([id])?;
+    let Some(row) = rows.next()? else {
+        return Ok(None);
+    };
+    let theirs =
+        row.get(1)? || body_bytes(row.get_ref(2)?).is_some_and(|body| needles.are_in(body));
+    Ok(if theirs { row.get(0)? } else { None })
 }
 
 fn finish(core: &mut Core, id: i64) -> Result<(), Error> {
@@ -883,7 +908,7 @@ pub(crate) fn vacuum(conn: &Connection) -> Result<(), Error> {
 }
 
 /// Gives some free pages back to the disk; whether there are more.
-fn give_back(conn: &Connection) -> Result<bool, Error> {
+pub(crate) fn give_back(conn: &Connection) -> Result<bool, Error> {
     let free = || conn.query_row("pragma freelist_count", [], |row| row.get::<_, u32>(0));
     let before = free()?;
     if before == 0 {

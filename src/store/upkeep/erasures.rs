@@ -293,6 +293,16 @@ impl Line {
         }
     }
 
+    /// Whether it can be written down in a ledger: a file may be damaged.
+    fn is_whole(&self) -> bool {
+        let is_hash = |hash: &str| unhex::<32>(hash).is_some();
+        match self {
+            Self::Key(key) => is_hash(key),
+            Self::Reader { hash, until } => is_hash(hash) && Timestamp::parse(until).is_some(),
+            Self::Known { hash, .. } | Self::Delivery { link: hash, .. } => is_hash(hash),
+        }
+    }
+
     /// Whether the ledger has it.
     pub(crate) fn is_known(&self, conn: &Connection) -> Result<bool, Error> {
         Ok(match self {
@@ -359,6 +369,25 @@ fn add_key(conn: &Connection, key: &str) -> Result<(), Error> {
 fn seal_row(hash: Option<&[u8; 32]>, more: ValueRef<'_>) -> i64 {
     let hash = hash.map_or(ValueRef::Null, |hash| ValueRef::Blob(hash));
     seal_of([hash, more].into_iter())
+}
+
+/// Whether there are hashes and not one whole key that they were made with: nobody would be recognised.
+pub(crate) fn lacks_key(conn: &Connection) -> Result<bool, Error> {
+    let text = meta(conn, KEY)?.unwrap_or_default();
+    let whole = !text.is_empty() && text.split(',').all(|key| unhex::<32>(key).is_some());
+    let hashes = "select 1 from erased_readers union all select 1 from erased_keys";
+    Ok(!whole && (!text.is_empty() || conn.prepare(hashes)?.exists([])?))
+}
+
+/// How many lines of the file beside the ledger at `path` that ledger does not have.
+pub(crate) fn unknown(conn: &Connection, path: &Path) -> Result<u64, Error> {
+    let mut unknown = 0;
+    for line in lines(path)? {
+        if !line.is_known(conn)? {
+            unknown += 1;
+        }
+    }
+    Ok(unknown)
 }
 
 /// How many rows of the memory are not what was written.
@@ -440,9 +469,10 @@ pub(crate) fn lines(path: &Path) -> Result<Vec<Line>, Error> {
         }
     };
     let lines = text.split(|byte| *byte == b'\n');
-    // The ledger remembers what a line said that was cut short.
+    // The ledger remembers what a line said that was cut short or damaged, and writes it again.
     Ok(lines
         .filter_map(|line| serde_json::from_slice(line).ok())
+        .filter(Line::is_whole)
         .collect())
 }
 

@@ -16,7 +16,7 @@ use crate::store::schema::{self, Found, meta};
 use crate::store::today::alerts::ALERTS;
 use crate::store::upkeep::erase::vacuum;
 use crate::store::upkeep::erasures::{self, Line, Place, Sealer, body_hash};
-use crate::store::upkeep::{Reason, guard};
+use crate::store::upkeep::{Reason, guard, retention};
 use crate::store::{Error, Mode, connect, fold, seal, upgrade};
 
 /// The first schema that remembers erasures.
@@ -120,7 +120,12 @@ fn erased_before(conn: &Connection, lines: &[Line], now: Timestamp) -> Result<us
             continue;
         }
         take_out(conn, *seq, now)?;
-        residue.iter().try_for_each(|left| left.store(conn, *seq))?;
+        for left in residue {
+            // A file may be damaged: that nothing comes back goes before past figures.
+            if let Err(error) = left.store(conn, *seq) {
+                tracing::warn!("what was left of delivery {seq} cannot be taken over: {error}");
+            }
+        }
         gone += 1;
     }
     Ok(gone)
@@ -133,6 +138,7 @@ fn take_out(conn: &Connection, seq: i64, now: Timestamp) -> Result<(), Error> {
                reason = iif(outcome = 'quarantined', null, reason) where seq = ?1",
         )?
         .execute(params![seq, now.to_string()])?;
+        retention::forget(conn, seq)?;
         Ok(())
     })
 }
