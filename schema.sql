@@ -6,7 +6,7 @@
 
 create table deliveries ( -- one authenticated request each, kept as received; UPDATE and DELETE are refused
   seq             integer primary key,  -- 1, 2, 3 ... without gaps: the order of record
-  received_at     text not null,        -- when it had arrived, by our clock; never decreases with seq, imports aside, which keep their own
+  received_at     text not null,        -- when it had arrived, as our clock said, which may have been set since: the order is seq. Imports keep their own
   provider        text not null,        -- conscent, klustr, expressconsent, zotlo
   account         text not null,        -- whose credential matched; main unless named
   hook            text not null,        -- last word of the URL that the provider was given
@@ -24,12 +24,12 @@ create table deliveries ( -- one authenticated request each, kept as received; U
   provider_type   text not null,        -- the provider's own name of what it is; empty if untold
   reader_version  integer not null,     -- version of the reading code that decided the outcome
   body_bytes      integer not null,     -- length of the body as received
-  salt            blob,                 -- 16 random bytes; null when erased
+  salt            blob,                 -- 16 random bytes; null when erased or dropped for its age
   commitment      blob not null,        -- SHA-256(salt || body)
   link            blob not null,        -- SHA-256(previous link || seq || received_at || provider || account || hook || commitment)
-  erased_at       text,                 -- when body and salt were erased or pruned
+  erased_at       text,                 -- when body and salt were erased; `pruned` knows those dropped for their age
   headers         text not null,        -- JSON array of [name, value]; credentials replaced by a fingerprint
-  body            any                   -- TEXT if valid UTF-8 without NUL, else BLOB; exact bytes; null when erased. Last: lists stay fast
+  body            any                   -- TEXT if valid UTF-8 without NUL, else BLOB; exact bytes; null when erased, or in `pruned`. Last: lists stay fast
 ) strict;
 
 create index deliveries_received on deliveries (received_at, seq);                        -- lists by arrival
@@ -66,6 +66,12 @@ create table delivery_keys ( -- what a delivery that was here before is recognis
 create table seals ( -- a checksum over every column of a delivery that its link does not cover: finds damage, not forgery
   seq  integer primary key,             -- the delivery
   seal integer not null                 -- first 8 bytes of SHA-256 over those columns, each behind its kind and length
+) strict;
+
+create table pruned ( -- deliveries whose body was dropped for its age: what was read out of them is folded in its place
+  seq     integer primary key references deliveries (seq),
+  seal    integer not null,             -- first 8 bytes of SHA-256 over seq and reading: finds damage
+  reading blob                          -- JSON of keys and events, as a zlib stream; null: a repeat, or not understood, which gives none
 ) strict;
 
 create table unconfirmed ( -- deliveries whose 200 is not known to have been written out
@@ -318,7 +324,7 @@ create table rejected ( -- requests that failed authentication or a limit: a bou
 create index rejected_at on rejected (received_at, id);
 create index rejected_provider on rejected (provider, id);
 
-create table rejected_lost ( -- what the ring could not hold, counted
+create table rejected_lost ( -- what the ring could not hold or held for long enough, counted
   hour     text not null,                   -- YYYY-MM-DDTHH:00:00.000Z
   provider text not null,
   reason   text not null,
@@ -432,7 +438,7 @@ create table erased_keys ( -- the same of what erased deliveries were recognised
   seal integer not null
 ) strict, without rowid;
 
-create table meta ( -- schema_version, ledger_id, zone, created_at, folded_seq, reader_version, fingerprint_key, erasure_key, clearing
+create table meta ( -- schema_version, ledger_id, zone, created_at, folded_seq, reader_version, fingerprint_key, erasure_key, clearing, as_of, pruned_to
   key   text primary key,
   value text not null
 ) strict, without rowid;

@@ -89,6 +89,8 @@ pub struct Config {
     pub receiver: ReceiverSettings,
     /// Where the database is, if the file says so; absolute.
     pub store_path: Option<PathBuf>,
+    /// What is kept how long.
+    pub keep: KeepSettings,
     /// The screen.
     pub display: Display,
     /// The copies of each night.
@@ -136,6 +138,19 @@ pub struct ReceiverSettings {
     pub body_bytes_max: usize,
     /// Whether `/metrics` answers.
     pub metrics: bool,
+}
+
+/// `[store]`: what is kept how long. `None`: for ever, whatever the size.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct KeepSettings {
+    /// Bodies of webhooks, milliseconds since arrival; at least a day.
+    pub bodies_ms: Option<i64>,
+    /// Bytes of the database in use, above which the oldest bodies go.
+    pub file_bytes: Option<i64>,
+    /// Bodies of webhooks that were not understood, milliseconds since arrival; at least a day.
+    pub quarantine_ms: Option<i64>,
+    /// Bytes of such bodies, above which the oldest go.
+    pub quarantine_bytes: Option<i64>,
 }
 
 /// `[display]`.

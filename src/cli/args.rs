@@ -226,6 +226,12 @@ pub enum Command {
         #[arg(long)]
         check: bool,
     },
+    /// Drop at once the bodies that are older than the settings keep them
+    Prune {
+        /// Say what would go, and drop nothing
+        #[arg(long)]
+        dry_run: bool,
+    },
     /// Check the file, the chain of deliveries, and the lists made from them
     Verify(VerifyArgs),
     /// A verified copy of the database, at any time

@@ -110,7 +110,10 @@ pub fn make(context: &Context, args: &DemoArgs) -> Result<()> {
     if interrupt::is_asked() {
         return Err(Failure::interrupted().into());
     }
-    review(context, seq, reviewed_at)
+    review(context, seq, reviewed_at)?;
+    // What the clock changes is as of the end of the year again.
+    open_store(context, String::new())?.close()?;
+    Ok(())
 }
 
 /// The day before, everything up to `seq` was reviewed: Today then shows a morning.

@@ -26,12 +26,12 @@ use crate::cli::failure::{FAILED, Failure};
 use crate::cli::links::{links, near_url};
 use crate::cli::out::Out;
 use crate::cli::table::{local, tame};
-use crate::cli::{alerts, keys, running, service, settings};
+use crate::cli::{alerts, keys, running, service, settings, tasks};
 use crate::config::Settings;
 use crate::domain::delivery::MAIN_ACCOUNT;
 use crate::domain::printable::Printable;
 use crate::domain::size;
-use crate::domain::time::{DAY_MS, HOUR_MS, MINUTE_MS, Timestamp, Zone};
+use crate::domain::time::{HOUR_MS, MINUTE_MS, Timestamp, Zone};
 use crate::store::query::Reader;
 use crate::store::today::{BACKUP_MS_MAX, backup_words};
 use crate::store::upkeep::room;
@@ -263,7 +263,7 @@ fn look_at_ledger(context: &Context, reader: &Reader, findings: &mut Findings) {
                 context.database.display()
             );
             findings.add("database", Level::Ok, says);
-            look_at_last(status.last_received_at, now, findings);
+            look_at_ahead(status.ahead, status.is_ahead, findings);
             if status.lost > 0 {
                 let says = format!(
                     "{} turned away in the last 14 days could not be kept, only counted: \
@@ -273,6 +273,8 @@ fn look_at_ledger(context: &Context, reader: &Reader, findings: &mut Findings) {
                 findings.add("turned away", Level::Note, says);
             }
             growth::look(&context.database, reader, now, findings);
+            let retention = tasks::retention(&context.config);
+            growth::look_at_kept(retention, reader, now, findings);
         }
         Err(error) => findings.add("database", Level::Bad, error.to_string()),
     }
@@ -433,11 +435,17 @@ fn look_at_backup(
     }
 }
 
-fn look_at_last(last: Option<Timestamp>, now: Timestamp, findings: &mut Findings) {
-    if last.is_some_and(|last| last.ms() > now.plus_ms(DAY_MS).ms()) {
+/// Webhooks dated in the future: a finding as long as the newest is one of them, later a note.
+fn look_at_ahead(ahead: i64, is_ahead: bool, findings: &mut Findings) {
+    if is_ahead {
         let says =
             "the newest webhook lies more than a day in the future: the clock was or is wrong";
         findings.add("clock", Level::Bad, says);
+    } else if ahead > 0 {
+        let says = format!(
+            "{ahead} webhooks are dated in the future: the clock was wrong when they came; the newest is right"
+        );
+        findings.add("clock", Level::Note, says);
     }
 }
 

@@ -66,6 +66,8 @@ pub mod rejected;
 
 pub mod upkeep;
 
+pub mod prune;
+
 pub mod backup;
 
 pub mod restore;
@@ -148,6 +150,7 @@ pub fn run(cli: &Cli) -> Result<()> {
         Command::Demo(args) => demo::run(global, args, out),
         Command::Shot(args) => shot::run(global, args, out),
         Command::Rebuild { check } => upkeep::rebuild(&context()?, *check, out),
+        Command::Prune { dry_run } => prune::run(&context()?, *dry_run, out),
         Command::Verify(args) => upkeep::verify(&look(out)?, args, out),
         Command::Backup(args) => backup::run(&context()?, args, out),
         Command::Restore(args) => restore::run(global, args, out),

@@ -30,7 +30,7 @@ use crate::receiver::peer::Proxies;
 use crate::receiver::{self, Live, ReloadHandle, Setup};
 use crate::store::ring::RejectedRow;
 use crate::store::task::Task;
-use crate::store::writer::Store;
+use crate::store::writer::{Store, Writer};
 
 /// Who passes sockets starts a receiver that ended with the next connection at once: one that cannot start takes its time.
 const PAUSE: Duration = Duration::from_secs(3);
@@ -155,9 +155,11 @@ fn receive(global: &Global, context: &Context, sockets: Sockets, store: &Store) 
         alerts: alerting.handle(),
         notice: notice.clone(),
         backup: Arc::clone(&backup),
+        writer: store.writer(),
     });
     let stop = Arc::new(Notify::new());
     let (stopping, reloading) = (Arc::clone(&stop), Arc::clone(&reloader));
+    store.writer().retain(tasks::retention(&context.config));
     store.on_stop(move || stopping.notify_one());
     store.on_reload(move || reloading.take());
     store.serve_tasks(Arc::new({
@@ -274,6 +276,7 @@ struct Reloader {
     alerts: alerts::Handle,
     notice: Notice,
     backup: Asked,
+    writer: Writer,
 }
 
 impl Reloader {
@@ -318,6 +321,7 @@ impl Reloader {
             ..fresh.clone()
         });
         *asked(&self.backup) = fresh.config.backup.clone();
+        self.writer.retain(tasks::retention(&fresh.config));
         Ok(fresh)
     }
 }

@@ -39,7 +39,13 @@ pub fn run(
     }
     if body_only {
         let Some(body) = &detail.body else {
-            return Err(Failure::failed(format!("the body of delivery {seq} is erased")).into());
+            let says = match detail.gone {
+                "erased" => format!("the body of delivery {seq} is erased"),
+                gone => format!(
+                    "the body of delivery {seq} was {gone}: `subledger prune` tells what is kept how long"
+                ),
+            };
+            return Err(Failure::failed(says).into());
         };
         return body_out(body, out);
     }
@@ -62,7 +68,7 @@ pub fn run(
     if sheet.end()? == 0 {
         out.line("none")?;
     }
-    headers_and_body(&detail.headers, detail.body.as_deref(), "erased", out)
+    headers_and_body(&detail.headers, detail.body.as_deref(), detail.gone, out)
 }
 
 /// Masks what is personal in a delivery and its events.

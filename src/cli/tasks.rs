@@ -11,6 +11,7 @@ use crate::cli::interrupt;
 use crate::cli::out::Out;
 use crate::cli::serve::admit_again;
 use crate::cli::settings;
+use crate::config::Config;
 use crate::domain::printable::Printable;
 use crate::providers::door::{self, Doors};
 use crate::store;
@@ -18,6 +19,7 @@ use crate::store::query::Reader;
 use crate::store::task::{Task, TaskReport, submit_with};
 use crate::store::upgrade::Upgraded;
 use crate::store::upkeep::again::clean_beside;
+use crate::store::upkeep::retention::Retention;
 use crate::store::writer::{Options, Store};
 
 /// Does `task` on the ledger of `context`, showing how far it has come where somebody watches.
@@ -94,6 +96,17 @@ pub fn open_store(context: &Context, listen: String) -> Result<Store, store::Err
         listen,
     };
     Store::open(&context.database, options)
+}
+
+/// What the settings keep how long.
+pub fn retention(config: &Config) -> Retention {
+    let keep = config.keep;
+    Retention {
+        bodies_ms: keep.bodies_ms,
+        file_bytes: keep.file_bytes,
+        quarantine_ms: keep.quarantine_ms,
+        quarantine_bytes: keep.quarantine_bytes,
+    }
 }
 
 /// Writes what a task reports: data on stdout only as JSON.

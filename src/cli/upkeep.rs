@@ -133,14 +133,19 @@ pub fn tell(verified: &Verified, out: &mut Out) -> Result<()> {
     let Verified {
         deliveries,
         erased,
+        pruned,
         last_seq,
         damaged,
         ..
     } = verified;
     if verified.is_sound() {
         out.line(format!(
-            "the chain holds: {}, {erased} of them erased",
-            in_words(*deliveries, "delivery", "deliveries")
+            "the chain holds: {}, {erased} of them erased{}",
+            in_words(*deliveries, "delivery", "deliveries"),
+            match pruned {
+                0 => String::new(),
+                pruned => format!(", {pruned} without their body, which was dropped for its age"),
+            }
         ))?;
         if *last_seq > 0 {
             out.line(format!("its end: {}", verified.end()))?;
@@ -173,11 +178,12 @@ pub fn json(verified: &Verified, drift: &str) -> Result<String> {
         })
         .collect::<Result<_>>()?;
     Ok(tame(&format!(
-        "[{{\"sound\":{},\"deliveries\":{},\"erased\":{},\"last_seq\":{},\"head\":{},\"damaged\":{},\"damage\":[{}],\
+        "[{{\"sound\":{},\"deliveries\":{},\"erased\":{},\"pruned\":{},\"last_seq\":{},\"head\":{},\"damaged\":{},\"damage\":[{}],\
          \"folded\":{drift}}}]",
         verified.is_sound(),
         verified.deliveries,
         verified.erased,
+        verified.pruned,
         verified.last_seq,
         json_text(&verified.head)?,
         verified.damaged,

@@ -12,11 +12,12 @@ use toml_edit::{Document, Item, TableLike, Value};
 
 use crate::config::alerts::{self, AlertCommand, AlertSettings};
 use crate::config::{
-    BackupSettings, COMMON_KEYS, Config, Display, KeyShape, Known, KnownKey, OnQuit,
+    BackupSettings, COMMON_KEYS, Config, Display, KeepSettings, KeyShape, Known, KnownKey, OnQuit,
     ReceiverSettings, Secret, Settings, SettingsError, Shown, values,
 };
 use crate::domain::delivery::MAIN_ACCOUNT;
 use crate::domain::printable::Printable;
+use crate::domain::time::DAY_MS;
 
 /// The commented template: what the first start writes, and the default of every key.
 pub const TEMPLATE: &str = include_str!("../../assets/subledger.toml");
@@ -59,6 +60,10 @@ const PLAIN: &[Plain] = &[
     plain("receiver", "body_limit", KeyShape::Text, r#""1MiB""#),
     plain("receiver", "metrics", KeyShape::Flag, "false"),
     plain("store", "path", KeyShape::Text, r#""""#),
+    plain("store", "keep_bodies", KeyShape::Text, r#""""#),
+    plain("store", "size_max", KeyShape::Text, r#""""#),
+    plain("store", "keep_quarantine", KeyShape::Text, r#""""#),
+    plain("store", "quarantine_max", KeyShape::Text, r#""""#),
     plain("display", "timezone", KeyShape::Text, r#""""#),
     plain("display", "theme", KeyShape::Text, r#""terminal""#),
     plain("display", "on_quit", KeyShape::Text, r#""ask""#),
@@ -640,6 +645,7 @@ impl Found {
         let display = read.display()?;
         let alerts = read.alerts(&mut warnings)?;
         let backup = read.backup()?;
+        let keep = read.keep()?;
         let store_path = match read.text("store.path") {
             "" => None,
             text => Some(crate::config::places::absolute(&file.beside(text))),
@@ -666,6 +672,7 @@ impl Found {
         Ok(Config {
             receiver,
             store_path,
+            keep,
             display,
             alerts,
             backup,
@@ -857,6 +864,46 @@ impl PlainValues<'_> {
             .filter(|keep| (1..=BACKUPS_KEPT_MAX).contains(keep))
             .ok_or_else(|| self.wrong("backup.keep", "a number of backups from 1 to 10000"))?;
         Ok(BackupSettings { dir, keep })
+    }
+
+    fn keep(&self) -> Result<KeepSettings, SettingsError> {
+        Ok(KeepSettings {
+            bodies_ms: self.kept_ms("store.keep_bodies")?,
+            file_bytes: self.bytes_max("store.size_max")?,
+            quarantine_ms: self.kept_ms("store.keep_quarantine")?,
+            quarantine_bytes: self.bytes_max("store.quarantine_max")?,
+        })
+    }
+
+    fn kept_ms(&self, key: &str) -> Result<Option<i64>, SettingsError> {
+        match self.text(key) {
+            "" => Ok(None),
+            text => values::span_ms(text)
+                .filter(|ms| *ms >= DAY_MS)
+                .map(Some)
+                .ok_or_else(|| {
+                    self.wrong(
+                        key,
+                        "a time of at least a day such as \"400d\", or \"\" for ever",
+                    )
+                }),
+        }
+    }
+
+    fn bytes_max(&self, key: &str) -> Result<Option<i64>, SettingsError> {
+        match self.text(key) {
+            "" => Ok(None),
+            text => values::size(text)
+                .filter(|bytes| *bytes >= values::STORE_BYTES_FLOOR)
+                .and_then(|bytes| i64::try_from(bytes).ok())
+                .map(Some)
+                .ok_or_else(|| {
+                    self.wrong(
+                        key,
+                        "a size of at least \"1MiB\" such as \"20GiB\", or \"\" for any",
+                    )
+                }),
+        }
     }
 
     fn shown(&self) -> Vec<Shown> {

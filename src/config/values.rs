@@ -12,6 +12,9 @@ pub const BODY_BYTES_CEILING: usize = 64 << 20;
 /// The smallest body limit that leaves room for a webhook, bytes.
 pub const BODY_BYTES_FLOOR: usize = 1 << 10;
 
+/// The smallest size that what is stored may be held to, bytes.
+pub const STORE_BYTES_FLOOR: usize = 1 << 20;
+
 /// What `expect_every` says of a provider that is never called quiet.
 pub const NEVER: &str = "never";
 

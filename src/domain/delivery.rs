@@ -3,6 +3,8 @@
 use std::borrow::Cow;
 use std::fmt;
 
+use serde::{Deserialize, Serialize};
+
 use crate::domain::event::Event;
 use crate::domain::time::Timestamp;
 
@@ -171,7 +173,7 @@ words! {
 }
 
 /// One way to recognise a delivery that was here before (MAPPING.md section 9).
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct DeliveryKey {
     /// What is looked up, within provider and account: `purchase:65d4…`, `sign-up:sha256:…`.
     pub key: String,
@@ -180,7 +182,8 @@ pub struct DeliveryKey {
 }
 
 /// When an equal key means a duplicate.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum KeyRule {
     /// Policy 1: the provider's own delivery or event id. Always.
     Id,
@@ -216,8 +219,9 @@ impl KeyRule {
     }
 }
 
-/// What was read out of a delivery. Reading is pure: body, hook and kept headers decide, never the store.
-#[derive(Clone, Debug)]
+/// What was read out of a delivery. Reading is pure: body, hook and kept headers decide, never the store. As JSON it is
+/// kept for deliveries whose body was dropped for its age.
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Reading {
     /// The provider's own name of what this is (`provider_type`), as DESIGN.md section 8 says; empty if untold.
     pub label: String,
@@ -228,7 +232,8 @@ pub struct Reading {
 }
 
 /// What a delivery says.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Content {
     /// One event or more, in the order of `n`.
     Events(Vec<Event>),

@@ -121,7 +121,7 @@ words! {
 }
 
 /// When something happened, as far as the provider tells.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Occurred {
     /// The instant; `None` where none or nothing plausible is told.
     pub at: Option<Timestamp>,
@@ -158,25 +158,31 @@ impl Occurred {
 }
 
 /// One normalised fact read out of a delivery.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Event {
     /// What happened.
     pub kind: EventType,
     /// What the body calls the app, client or domain; empty if it does not say.
+    #[serde(default, skip_serializing_if = "is_default")]
     pub app: String,
     /// When.
     pub occurred: Occurred,
     /// Who.
     pub subject: Subject,
     /// Which subscription (rule 8.7, 8.14).
+    #[serde(default, skip_serializing_if = "is_default")]
     pub subscription_id: Option<String>,
     /// The plan, as the publisher named it.
+    #[serde(default, skip_serializing_if = "is_default")]
     pub plan: Option<String>,
     /// The amount: of `payment.*` events only (rule 8.3). Refunds are negative.
+    #[serde(default, skip_serializing_if = "is_default")]
     pub money: Option<Money>,
     /// What folding needs beyond the columns.
+    #[serde(default, skip_serializing_if = "is_default")]
     pub facts: Facts,
     /// What else of the body is worth having at hand, under the provider's own keys.
+    #[serde(default, skip_serializing_if = "is_default")]
     pub extra: Map<String, Value>,
 }
 
@@ -198,25 +204,35 @@ impl Event {
 }
 
 /// Who an event is about, as one provider's account knows them.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct Subject {
     /// The provider's id of the reader, or the one MAPPING.md section 8 builds.
+    #[serde(skip_serializing_if = "is_default")]
     pub user_id: Option<String>,
     /// E-mail, as sent.
+    #[serde(skip_serializing_if = "is_default")]
     pub email: Option<String>,
     /// Phone, as sent.
+    #[serde(skip_serializing_if = "is_default")]
     pub phone: Option<String>,
     /// Name, as sent.
+    #[serde(skip_serializing_if = "is_default")]
     pub name: Option<String>,
     /// Country, as sent.
+    #[serde(skip_serializing_if = "is_default")]
     pub country: Option<String>,
     /// City, as sent.
+    #[serde(skip_serializing_if = "is_default")]
     pub city: Option<String>,
     /// The publisher's own id of the reader.
+    #[serde(skip_serializing_if = "is_default")]
     pub client_user_id: Option<String>,
     /// Other ids of the same body: `(alias, source)`, the source naming the field. Never merged on.
+    #[serde(skip_serializing_if = "is_default")]
     pub aliases: Vec<(String, String)>,
     /// The id names a session or a record, not a person: no `users` row (rule 8.12).
+    #[serde(skip_serializing_if = "is_default")]
     pub anonymous: bool,
 }
 

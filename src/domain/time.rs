@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::str::FromStr;
+use std::sync::atomic::{AtomicI64, Ordering};
 
 use chrono::{DateTime, NaiveDate, NaiveDateTime, TimeZone, Utc};
 use serde::{Deserialize, Serialize};
@@ -169,6 +170,17 @@ pub enum Clock {
     Machine,
     /// Always this instant.
     Fixed(Timestamp),
+    /// What somebody else sets.
+    Dial(&'static Dial),
+}
+
+/// A clock that can be set, beside one that cannot.
+#[derive(Debug)]
+pub struct Dial {
+    /// What the wall clock says, milliseconds since 1970.
+    pub wall_ms: AtomicI64,
+    /// What the other one says, milliseconds.
+    pub steady_ms: AtomicI64,
 }
 
 impl Clock {
@@ -181,8 +193,28 @@ impl Clock {
         match self {
             Self::Machine => Timestamp(Utc::now().timestamp_millis()),
             Self::Fixed(at) => at,
+            Self::Dial(dial) => Timestamp(dial.wall_ms.load(Ordering::Relaxed)),
         }
     }
+
+    /// Milliseconds since some moment before this program started, by a clock that nobody sets: it goes on while the
+    /// machine sleeps, where the system has such a one, and begins anew when the machine does.
+    pub fn steady_ms(self) -> i64 {
+        match self {
+            Self::Machine => steady_ms(),
+            Self::Fixed(at) => at.ms(),
+            Self::Dial(dial) => dial.steady_ms.load(Ordering::Relaxed),
+        }
+    }
+}
+
+fn steady_ms() -> i64 {
+    #[cfg(any(target_os = "linux", target_os = "android"))]
+    let id = rustix::time::ClockId::Boottime;
+    #[cfg(not(any(target_os = "linux", target_os = "android")))]
+    let id = rustix::time::ClockId::Monotonic;
+    let at = rustix::time::clock_gettime(id);
+    at.tv_sec * SECOND_MS + at.tv_nsec / 1_000_000
 }
 
 #[cfg(test)]

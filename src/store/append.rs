@@ -17,8 +17,9 @@ use crate::domain::delivery::{
 use crate::domain::time::{DAY_MS, MINUTE_MS, SECOND_MS, Timestamp};
 use crate::store::Error;
 use crate::store::inbox::Job;
+use crate::store::leaps::Leaps;
 use crate::store::schema::{READER_VERSION, hex, random};
-use crate::store::upkeep::erasures;
+use crate::store::upkeep::{erasures, retention};
 
 /// The reason of a duplicate whose bytes are not those of the first.
 pub const OTHER_CONTENT: &str = "same id, other content";
@@ -31,6 +32,8 @@ const OTHER_GENERATION: &str = "the same fact in the provider's other format";
 /// Retries of a body with neither id nor time come this soon after it, or within a day if its 200 was lost.
 const BYTES_WINDOW_MS: i64 = 2 * SECOND_MS;
 const UNCONFIRMED_WINDOW_MS: i64 = DAY_MS;
+/// 2026-01-01T00:00:00Z: this program is younger, so a clock that says less has not been set since the machine started.
+const CLOCKS_SINCE: Timestamp = Timestamp::from_ms(1_767_225_600_000);
 /// The generations that `KeyRule::OtherGeneration` can name.
 const GENERATIONS: [u8; 2] = [0, 1];
 
@@ -50,6 +53,7 @@ pub struct Ack {
 pub(crate) struct Head {
     pub(crate) seq: i64,
     pub(crate) link: [u8; 32],
+    /// Of the newest one that keeps the clock's time.
     pub(crate) received_at: Timestamp,
 }
 
@@ -63,19 +67,20 @@ impl Head {
 
     pub(crate) fn load(conn: &Connection) -> Result<Self, Error> {
         let last = conn
-            .prepare_cached("select seq, link from deliveries order by seq desc limit 1")?
-            .query_row([], |row| Ok((row.get(0)?, row.get(1)?)))
+            .prepare_cached(
+                "select seq, link, received_at from deliveries order by seq desc limit 1",
+            )?
+            .query_row([], |row| {
+                Ok((row.get(0)?, row.get(1)?, row.get::<_, String>(2)?))
+            })
             .optional()?;
-        let Some((seq, link)) = last else {
+        let Some((seq, link, received_at)) = last else {
             return Ok(Self::START);
         };
-        let latest: String = conn
-            .prepare_cached("select max(received_at) from deliveries")?
-            .query_row([], |row| row.get(0))?;
         Ok(Self {
             seq,
             link,
-            received_at: Timestamp::parse(&latest).unwrap_or(Self::START.received_at),
+            received_at: Timestamp::parse(&received_at).unwrap_or(Self::START.received_at),
         })
     }
 }
@@ -164,34 +169,42 @@ pub(crate) fn without_nul(text: &str) -> String {
     text.replace('\0', "\u{fffd}")
 }
 
-/// Appends the delivery of `job`, which had arrived at its `received_at`; returns its place and the time it was given:
-/// never before an earlier delivery's, except for imports, which keep their own and are cut to `now`. On an error the
-/// caller rolls back what was half done; `head` has not moved then.
+/// Appends the delivery of `job`, which had arrived at its `received_at`; returns its place and the time it was given.
+/// That is what the clock said, so it may be before an earlier delivery's if the clock was set back: the order of
+/// record is seq. Imports keep their own time, cut to `now`; what is taken in after all has that of being taken in. On
+/// an error the caller rolls back what was half done; `head` has not moved then.
 pub(crate) fn append(
     conn: &Connection,
     head: &mut Head,
     job: &Job,
     now: Timestamp,
+    leaps: &Leaps,
 ) -> Result<(Ack, Timestamp), Error> {
     let Job {
         delivery, reading, ..
     } = job;
     let received_at = match delivery.origin {
         Origin::Import => delivery.received_at.min(now),
-        _ => delivery.received_at.max(head.received_at),
+        Origin::Admitted => now,
+        Origin::Live if delivery.received_at >= CLOCKS_SINCE => delivery.received_at,
+        Origin::Live | Origin::Demo => delivery.received_at.max(head.received_at),
     };
-    let judged_at = match delivery.origin {
-        Origin::Admitted => delivery.received_at,
-        _ => received_at,
+    let (judged_at, leaps) = match delivery.origin {
+        Origin::Admitted => (delivery.received_at, &Leaps::NONE),
+        Origin::Live => (received_at, leaps),
+        _ => (received_at, &Leaps::NONE),
     };
     let seq = head.seq + 1;
-    let mut twin = find_twin(conn, delivery, reading, judged_at, None)?;
+    let mut twin = find_twin(conn, delivery, reading, judged_at, leaps, None)?;
     if let (None, Some(first_at)) = (&twin, job.repeats_at) {
         twin = find_told(conn, delivery, reading, first_at)?;
     }
     let verdict = Verdict::of(reading, twin.as_ref());
     let link = insert(conn, head, seq, received_at, delivery, reading, &verdict)?;
     remember_keys(conn, seq, delivery, reading, twin.as_ref())?;
+    if delivery.origin == Origin::Import {
+        retention::look_again(conn)?;
+    }
     if twin.is_none() && delivery.origin == Origin::Live {
         conn.prepare_cached("insert into unconfirmed (seq) values (?1)")?
             .execute([seq])?;
@@ -199,7 +212,10 @@ pub(crate) fn append(
     *head = Head {
         seq,
         link,
-        received_at: head.received_at.max(received_at),
+        received_at: match delivery.origin {
+            Origin::Import => head.received_at,
+            _ => received_at,
+        },
     };
     let ack = Ack {
         outcome: verdict.outcome,
@@ -329,6 +345,8 @@ enum Bytes {
     Same,
     Other,
     Erased,
+    /// The first one's were dropped for their age, and cannot be compared.
+    Dropped,
 }
 
 struct Known {
@@ -338,14 +356,14 @@ struct Known {
     test: bool,
     salt: Option<Vec<u8>>,
     commitment: Vec<u8>,
+    is_erased: bool,
 }
 
 const KNOWN: &str =
-    "select d.seq, d.received_at, d.outcome, d.test, d.salt, d.commitment from delivery_keys k
+    "select d.seq, d.received_at, d.outcome, d.test, d.salt, d.commitment, d.erased_at is not null from delivery_keys k
     join deliveries d on d.seq = k.seq where k.hash = ?1";
 
-const ERASED: &str =
-    "select seq, received_at, outcome, test, salt, commitment from deliveries where seq = ?1";
+const ERASED: &str = "select seq, received_at, outcome, test, salt, commitment, erased_at is not null from deliveries where seq = ?1";
 
 impl Known {
     fn from_row(row: &Row<'_>) -> rusqlite::Result<Self> {
@@ -358,12 +376,14 @@ impl Known {
             test: row.get(3)?,
             salt: row.get(4)?,
             commitment: row.get(5)?,
+            is_erased: row.get(6)?,
         })
     }
 
     fn bytes(&self, body: &[u8]) -> Bytes {
         match &self.salt {
-            None => Bytes::Erased,
+            None if self.is_erased => Bytes::Erased,
+            None => Bytes::Dropped,
             Some(salt) if commit_to(salt, body)[..] == self.commitment => Bytes::Same,
             Some(_) => Bytes::Other,
         }
@@ -383,6 +403,7 @@ pub(crate) fn find_twin(
     delivery: &Delivery,
     reading: &Reading,
     judged_at: Timestamp,
+    leaps: &Leaps,
     except: Option<i64>,
 ) -> Result<Option<Twin>, Error> {
     let mut keys: Vec<_> = reading.keys.iter().enumerate().collect();
@@ -392,6 +413,7 @@ pub(crate) fn find_twin(
             conn,
             delivery,
             judged_at,
+            leaps,
             except,
         };
         let mut known = seen.by_key(&key.key, key.rule)?;
@@ -424,6 +446,7 @@ fn find_told(
         conn,
         delivery,
         judged_at: first_at,
+        leaps: &Leaps::NONE,
         except: None,
     };
     let known = seen.by_time(&key.key, key.rule)?;
@@ -444,6 +467,8 @@ struct Seen<'a> {
     conn: &'a Connection,
     delivery: &'a Delivery,
     judged_at: Timestamp,
+    /// What the clock leapt since.
+    leaps: &'a Leaps,
     except: Option<i64>,
 }
 
@@ -491,10 +516,12 @@ impl Seen<'_> {
         Ok(known.filter(|known| Some(known.seq) != self.except))
     }
 
-    const fn apart_ms(&self, known: &Known) -> i64 {
+    /// How much time passed between the two, whatever the clock was set to meanwhile.
+    fn apart_ms(&self, known: &Known) -> i64 {
         self.judged_at
             .ms()
             .saturating_sub(known.received_at.ms())
+            .saturating_sub(self.leaps.since(known.seq))
             .saturating_abs()
     }
 
@@ -538,7 +565,8 @@ impl Seen<'_> {
         let known = self
             .conn
             .prepare_cached(
-                "select d.seq, d.received_at, d.outcome, d.test, d.salt, d.commitment from deliveries d
+                "select d.seq, d.received_at, d.outcome, d.test, d.salt, d.commitment, d.erased_at is not null
+                 from deliveries d
                  where d.provider = ?1 and d.account = ?2 and d.received_at between ?3 and ?4
                  and d.dedupe_key = ?5 and d.outcome <> 'duplicate' and d.seq is not ?6 order by d.seq limit 1",
             )?
@@ -647,13 +675,14 @@ pub(crate) fn confirm(conn: &Connection, seq: i64) -> Result<(), Error> {
     Ok(())
 }
 
-/// What has been unconfirmed for longer than it matters.
+/// What has been unconfirmed for longer than it matters; what is that far ahead came while the clock was wrong.
 pub(crate) fn forget_unconfirmed(conn: &Connection, now: Timestamp) -> Result<(), Error> {
-    let before = now.plus_ms(-UNCONFIRMED_WINDOW_MS - MINUTE_MS).to_string();
+    let window_ms = UNCONFIRMED_WINDOW_MS + MINUTE_MS;
     conn.prepare_cached(
-        "delete from unconfirmed where (select received_at from deliveries d where d.seq = unconfirmed.seq) < ?1",
+        "delete from unconfirmed where (select received_at not between ?1 and ?2 from deliveries d
+         where d.seq = unconfirmed.seq)",
     )?
-    .execute([before])?;
+    .execute([-window_ms, window_ms].map(|ms| now.plus_ms(ms).to_string()))?;
     Ok(())
 }
 
@@ -662,13 +691,16 @@ pub(crate) struct Stored {
     pub(crate) seq: i64,
     pub(crate) outcome: Outcome,
     pub(crate) dedupe_key: Option<String>,
-    /// `None` if the body was erased.
+    /// `None` if the body was erased, or dropped for its age.
     pub(crate) delivery: Option<Delivery>,
+    /// The delivery without body and headers, and what was read out of it, where the body was dropped for its age.
+    pub(crate) pruned: Option<(Delivery, Reading)>,
 }
 
 const STORED: &str =
     "select seq, outcome, dedupe_key, received_at, provider, account, hook, headers, credential,
-    identity_proof, remote_ip, origin, test, body from deliveries";
+    identity_proof, remote_ip, origin, test, body,
+    case when body is null then (select reading from pruned p where p.seq = deliveries.seq) end from deliveries";
 
 /// The deliveries after `seq`, so many at most.
 pub(crate) fn stored_after(conn: &Connection, seq: i64, limit: i64) -> Result<Vec<Stored>, Error> {
@@ -714,27 +746,33 @@ fn stored(row: &Row<'_>) -> rusqlite::Result<Stored> {
     let headers: String = row.get(7)?;
     let proof: Option<String> = row.get(9)?;
     let body = body_bytes(row.get_ref(13)?).map(<[u8]>::to_vec);
-    let delivery = match body {
-        None => None,
-        Some(body) => Some(Delivery {
-            provider: ProviderId::stored(word(4)?),
-            account: word(5)?,
-            hook: word(6)?,
-            received_at: Timestamp::parse(&word(3)?).unwrap_or(Timestamp::from_ms(0)),
-            headers: serde_json::from_str(&headers).unwrap_or_default(),
-            body,
-            credential: word(8)?,
-            identity_proof: proof.as_deref().and_then(IdentityProof::from_word),
-            remote_ip: word(10)?,
-            origin: Origin::from_word(&word(11)?).unwrap_or(Origin::Live),
-            test: row.get(12)?,
-        }),
+    let kept = row.get_ref(14)?.as_blob_or_null()?;
+    let kept = kept.and_then(retention::kept);
+    let has_body = body.is_some();
+    let delivery = Delivery {
+        provider: ProviderId::stored(word(4)?),
+        account: word(5)?,
+        hook: word(6)?,
+        received_at: Timestamp::parse(&word(3)?).unwrap_or(Timestamp::from_ms(0)),
+        headers: serde_json::from_str(&headers).unwrap_or_default(),
+        body: body.unwrap_or_default(),
+        credential: word(8)?,
+        identity_proof: proof.as_deref().and_then(IdentityProof::from_word),
+        remote_ip: word(10)?,
+        origin: Origin::from_word(&word(11)?).unwrap_or(Origin::Live),
+        test: row.get(12)?,
+    };
+    let (delivery, pruned) = match kept {
+        _ if has_body => (Some(delivery), None),
+        Some(reading) => (None, Some((delivery, reading))),
+        None => (None, None),
     };
     Ok(Stored {
         seq: row.get(0)?,
         outcome: Outcome::from_word(&word(1)?).unwrap_or(Outcome::Stored),
         dedupe_key: row.get(2)?,
         delivery,
+        pruned,
     })
 }
 

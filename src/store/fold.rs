@@ -29,6 +29,8 @@ const CLEAR_ROWS: u32 = 500;
 
 /// The key in `meta` that stands there while the projections are being emptied.
 const CLEARING: &str = "clearing";
+/// The key in `meta` that says, after the clock was set back, up to which subscription its work was looked at again.
+const CLOCK_AGAIN: &str = "clock_again";
 
 /// A stored delivery and what was read out of it.
 pub(crate) struct Unfolded {
@@ -269,6 +271,30 @@ impl Folder {
         Err(trouble)
     }
 
+    /// Lets the clock change what it changes by `now`, in the caller's transaction, at most `limit` subscriptions;
+    /// nothing is left to do when it gives 0. Of a failure nothing has happened.
+    pub(crate) fn tick(
+        &mut self,
+        conn: &Connection,
+        now: Timestamp,
+        limit: usize,
+    ) -> Result<usize, Trouble> {
+        let again = meta(conn, CLOCK_AGAIN)?;
+        self.guarded(conn, |projector| {
+            let Some(after) = again.and_then(|after| after.parse().ok()) else {
+                return projector.tick(conn, now, limit);
+            };
+            match projector.tick_again(conn, now, after, limit)? {
+                Some(last) => set_meta(conn, CLOCK_AGAIN, &last.to_string())?,
+                None => {
+                    conn.prepare_cached("delete from meta where key = ?1")?
+                        .execute([CLOCK_AGAIN])?;
+                }
+            }
+            Ok(limit.max(1))
+        })
+    }
+
     /// Folds what follows the position, up to `limit` deliveries or until `pause` says so, in a transaction of its
     /// own. What cannot be folded is set aside.
     pub(crate) fn catch_up(
@@ -451,7 +477,7 @@ impl Folder {
     }
 
     /// A stored row as something to fold; `None` if it gives no events.
-    fn unfolded(&self, row: Stored) -> Option<Unfolded> {
+    pub(crate) fn unfolded(&self, row: Stored) -> Option<Unfolded> {
         unfolded(&self.read, row)
     }
 
@@ -501,8 +527,16 @@ impl Folder {
 
 /// A stored row, read again by `read`; `None` if it gives no events.
 pub(crate) fn unfolded(read: &ReadFn, row: Stored) -> Option<Unfolded> {
-    let delivery = row.delivery.filter(|_| row.outcome == Outcome::Stored)?;
-    let mut reading = reading(read, &delivery);
+    if row.outcome != Outcome::Stored {
+        return None;
+    }
+    let (delivery, mut reading) = match row.delivery {
+        Some(delivery) => {
+            let reading = reading(read, &delivery);
+            (delivery, reading)
+        }
+        None => row.pruned?,
+    };
     // A rebuild keeps the stored decision, and so the key that folding orders by.
     match (row.dedupe_key, reading.keys.first_mut()) {
         (Some(stored), Some(first)) => first.key = stored,
@@ -523,6 +557,12 @@ fn reading(read: &ReadFn, delivery: &Delivery) -> Reading {
             "the program failed while reading it: please report this",
         )
     })
+}
+
+/// Notes that the clock was set back, so that what it changed is to be looked at again, inside the caller's
+/// transaction. `Folder::tick` takes it up.
+pub(crate) fn start_again_by_the_clock(conn: &Connection) -> Result<(), Error> {
+    set_meta(conn, CLOCK_AGAIN, "0")
 }
 
 /// Notes that everything is to be folded again by this version, inside the caller's transaction. `Folder::reload` takes

@@ -13,6 +13,8 @@ pub mod append;
 
 mod seal;
 
+mod leaps;
+
 pub mod project;
 
 mod fold;

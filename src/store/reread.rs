@@ -16,9 +16,10 @@ use crate::store::Error;
 use crate::store::append::{
     Stored, Verdict, find_twin, forget_key, remember_keys, stored_at, without_nul,
 };
+use crate::store::leaps::Leaps;
 use crate::store::schema::READER_VERSION;
 use crate::store::upgrade::PROGRAM;
-use crate::store::upkeep::{Reason, erasures, guard};
+use crate::store::upkeep::{Reason, erasures, guard, retention};
 
 /// So many deliveries per step.
 const STEP: usize = 16;
@@ -257,7 +258,14 @@ pub(crate) fn settle(
     if let Some(key) = &stored.dedupe_key {
         forget_key(conn, seq, delivery, key)?;
     }
-    let twin = find_twin(conn, delivery, reading, delivery.received_at, Some(seq))?;
+    let twin = find_twin(
+        conn,
+        delivery,
+        reading,
+        delivery.received_at,
+        &Leaps::NONE,
+        Some(seq),
+    )?;
     let verdict = Verdict::of(reading, twin.as_ref());
     guard(conn, Reason::Quarantine, || {
         conn.prepare_cached(
@@ -279,6 +287,7 @@ pub(crate) fn settle(
         take_out(conn, seq)?;
     }
     remember_keys(conn, seq, delivery, reading, twin.as_ref())?;
+    retention::look_again(conn)?;
     Ok(verdict.outcome)
 }
 

@@ -206,7 +206,7 @@ impl Ring {
         Ok(())
     }
 
-    /// Takes out what is too old, so many rows at most; how many it was.
+    /// Takes out what is too old, so many rows at most, and counts it; how many it was.
     pub(crate) fn expire(
         &mut self,
         conn: &Connection,
@@ -214,9 +214,18 @@ impl Ring {
         limit: i64,
     ) -> Result<usize, Error> {
         let before = now.plus_ms(-self.bounds.age_ms).to_string();
+        conn.prepare_cached(
+            "insert into rejected_lost (hour, provider, reason, requests)
+             select substr(received_at, 1, 13) || ':00:00.000Z', provider, reason, count(*)
+             from (select * from rejected where received_at < ?1 order by received_at, id limit ?2)
+             where admitted_seq is null group by 1, 2, 3
+             on conflict (hour, provider, reason) do update set requests = requests + excluded.requests",
+        )?
+        .execute(params![before, limit])?;
         let rows = conn
             .prepare_cached(
-                "delete from rejected where id in (select id from rejected where received_at < ?1 order by received_at limit ?2)",
+                "delete from rejected where id in
+                 (select id from rejected where received_at < ?1 order by received_at, id limit ?2)",
             )?
             .execute(params![before, limit])?;
         conn.prepare_cached("delete from rejected_lost where hour < ?1")?

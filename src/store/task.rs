@@ -16,6 +16,7 @@ use crate::store::ring::RejectedRow;
 use crate::store::thread::Core;
 use crate::store::upkeep::backup;
 use crate::store::upkeep::import::{Imported, Parcel};
+use crate::store::upkeep::retention::Retention;
 use crate::store::writer::{Shared, Store};
 use crate::store::{Error, lock, socket, upkeep};
 
@@ -93,6 +94,11 @@ pub enum Task {
     SetZone {
         /// IANA name.
         zone: String,
+    },
+    /// Drops bodies that are older than they are to be kept.
+    Prune {
+        /// What is kept how long.
+        retention: Retention,
     },
     /// Takes deliveries in from a file, at most 4 MiB at a time.
     Import {
@@ -292,6 +298,7 @@ pub(crate) fn run(
             upkeep::import::check_size(&parcels)?;
             upkeep::import::steps(parcels, before)
         }
+        Task::Prune { retention } => upkeep::retention::prune(retention),
         Task::Rebuild { check: false } => upkeep::rebuild::rebuild(None),
         Task::Rebuild { check: true } => upkeep::rebuild::check(),
         Task::SetZone { zone } => {

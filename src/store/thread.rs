@@ -15,14 +15,15 @@ use rusqlite::{Connection, ErrorCode, params};
 
 use crate::domain::delivery::{Delivery, Outcome, Reading};
 use crate::domain::printable::Printable;
-use crate::domain::time::{Clock, DAY_MS, Timestamp, Zone};
+use crate::domain::time::{Clock, Timestamp, Zone};
 use crate::store::append::{self, Ack, Head};
 use crate::store::fold::{self, Folder, Trouble, Unfolded};
 use crate::store::inbox::{Job, Notes, Taken};
+use crate::store::leaps::Watch;
 use crate::store::project::Read;
 use crate::store::reread;
 use crate::store::ring::{RING, Ring, count_lost};
-use crate::store::schema::{READER_VERSION, meta, set_meta};
+use crate::store::schema::{READER_VERSION, set_meta};
 use crate::store::task::Running;
 use crate::store::upgrade::Upgrade;
 use crate::store::writer::{Options, Shared, held};
@@ -63,9 +64,9 @@ const EXPIRE_ROWS: i64 = 500;
 const FREE_PAGES_MIN: i64 = 1_024;
 const SHRINK_PAGES: i64 = 64;
 const SHRINK_AGAIN: Duration = Duration::from_millis(100);
-/// A clock that leaps ahead by more than this is doubted so long.
-const LEAP_MS: i64 = 3 * DAY_MS;
-const DOUBT: Duration = Duration::from_secs(24 * 60 * 60);
+/// Bodies are dropped for their age from this long after the start, and again after so long while there are more.
+const PRUNE_FIRST: Duration = Duration::from_secs(1);
+const PRUNE_AGAIN: Duration = Duration::from_millis(20);
 
 /// What the writer's thread owns.
 pub(crate) struct Core {
@@ -91,10 +92,8 @@ pub(crate) struct Core {
     next_tick: Instant,
     next_probe: Instant,
     next_shrink: Instant,
-    /// The clock when it was last looked at.
-    clock_seen: (Timestamp, Instant),
-    /// Nothing is thrown away for its age before this.
-    doubted_until: Option<Instant>,
+    next_prune: Instant,
+    watch: Watch,
 }
 
 impl Core {
@@ -110,19 +109,15 @@ impl Core {
             tracing::error!("what was erased may not be known here: {error}");
         }
         let now = Instant::now();
-        let probed = meta(&conn, "probe_at")?;
-        // A new ledger has nothing to throw away.
-        let clock_seen = probed
-            .as_deref()
-            .and_then(Timestamp::parse)
-            .unwrap_or_else(|| options.clock.now());
+        let (head, clock) = (Head::load(&conn)?, options.clock);
         let mut core = Self {
-            head: Head::load(&conn)?,
+            watch: Watch::load(&conn, head.seq, clock.now(), clock.steady_ms())?,
+            head,
             folder: Folder::load(&conn, options.read, zone)?,
             ring: Ring::load(&conn, RING)?,
             conn,
             path,
-            clock: options.clock,
+            clock,
             shared,
             pending: Notes::default(),
             task: None,
@@ -137,8 +132,7 @@ impl Core {
             next_tick: now,
             next_probe: now,
             next_shrink: now + TICK_EVERY,
-            clock_seen: (clock_seen, now),
-            doubted_until: None,
+            next_prune: now + PRUNE_FIRST,
         };
         core.take_over()?;
         core.task = upkeep::erase::resumed(&core.conn)?.map(Running::unasked);
@@ -170,8 +164,17 @@ impl Core {
         }
     }
 
+    /// The present moment, which does not go back a little.
     pub(crate) fn now(&self) -> Timestamp {
-        self.clock.now()
+        self.watch.now(self.clock.now())
+    }
+
+    /// Notes whether the clock was set.
+    fn look_at_clock(&mut self) {
+        let (wall, steady_ms) = (self.clock.now(), self.clock.steady_ms());
+        if self.watch.look(wall, steady_ms, self.head.seq) {
+            self.next_tick = Instant::now();
+        }
     }
 
     pub(crate) fn shared(&self) -> &Shared {
@@ -231,6 +234,9 @@ impl Core {
         if now >= self.next_shrink && !self.behind() && self.task.is_none() {
             self.shrink();
         }
+        if now >= self.next_prune && !self.behind() && self.task.is_none() {
+            self.prune();
+        }
         if self.truncate_at.is_some_and(|at| now >= at) && !self.behind() {
             let emptied = self.checkpoint("truncate", Duration::ZERO);
             self.truncate_at = (!emptied).then(|| now + EMPTY_AGAIN);
@@ -240,7 +246,7 @@ impl Core {
     fn deadline(&self) -> Instant {
         let mut at = self.next_probe.min(self.next_tick);
         if !self.behind() && self.task.is_none() {
-            at = at.min(self.next_shrink);
+            at = at.min(self.next_shrink).min(self.next_prune);
         }
         if let Some(running) = &self.task {
             at = at.min(running.at);
@@ -287,6 +293,7 @@ impl Core {
 
     /// Appends `jobs` in one transaction, folded along if they are few and nothing is left unfolded.
     pub(crate) fn append(&mut self, jobs: &mut [Job]) -> Result<Vec<Result<Ack, Error>>, Error> {
+        self.look_at_clock();
         let arrived: Vec<_> = jobs.iter().map(|job| job.delivery.received_at).collect();
         let short = jobs.len() <= SHORT_BATCH && Instant::now() >= self.fold_along_not_before;
         let fold = short && !self.behind();
@@ -349,15 +356,16 @@ impl Core {
         let now = self.now();
         self.conn.prepare_cached("savepoint one")?.execute([])?;
         let mut head = self.head;
-        let done =
-            append::append(&self.conn, &mut head, job, now).and_then(|(ack, received_at)| {
+        let done = append::append(&self.conn, &mut head, job, now, &self.watch.leaps).and_then(
+            |(ack, received_at)| {
                 if let Some(id) = job.admits {
                     self.conn
                         .prepare_cached("update rejected set admitted_seq = ?2 where id = ?1")?
                         .execute(params![id, ack.seq])?;
                 }
                 Ok((ack, received_at))
-            });
+            },
+        );
         match done {
             Ok((ack, received_at)) => {
                 self.conn.prepare_cached("release one")?.execute([])?;
@@ -453,6 +461,7 @@ impl Core {
         self.head = Head::load(&self.conn)?;
         self.folder.reload(&self.conn)?;
         self.ring = Ring::load(&self.conn, RING)?;
+        self.watch.reload(&self.conn)?;
         self.stale = false;
         Ok(())
     }
@@ -640,8 +649,9 @@ impl Core {
     }
 
     fn tick(&mut self) {
+        self.look_at_clock();
         let now = self.now();
-        let believed = self.believes(now);
+        let believed = self.watch.is_believed();
         let ticked = self.transact(|core| {
             let rows = core.tick_rows(now)?;
             if believed {
@@ -657,37 +667,18 @@ impl Core {
         self.next_tick = Instant::now() + if more { TICK_AGAIN } else { TICK_EVERY };
     }
 
-    /// Whether what is old by `now` may be thrown away: not for a day after the clock leapt ahead, in this life or since
-    /// the last one, for it may be set right.
-    fn believes(&mut self, now: Timestamp) -> bool {
-        let (then, seen) = self.clock_seen;
-        let passed = i64::try_from(seen.elapsed().as_millis()).unwrap_or(i64::MAX);
-        if now > then.plus_ms(passed).plus_ms(LEAP_MS) {
-            tracing::warn!(
-                "the clock leapt ahead to {now}: nothing is thrown away for its age for a day"
-            );
-            self.doubted_until = Some(Instant::now() + DOUBT);
-        }
-        self.clock_seen = (now, Instant::now());
-        if self
-            .doubted_until
-            .is_some_and(|until| Instant::now() >= until)
-        {
-            self.doubted_until = None;
-        }
-        self.doubted_until.is_none()
-    }
-
     /// Lets the clock change what it changes, a bounded number of rows; how many it was.
     pub(crate) fn tick_rows(&mut self, now: Timestamp) -> Result<usize, Error> {
+        let went_back = self.watch.went_back(now);
+        let conn = &self.conn;
+        self.watch.keep(conn)?;
         if self.folder.is_clearing() {
             return Ok(0);
         }
-        let conn = &self.conn;
-        match self
-            .folder
-            .guarded(conn, |projector| projector.tick(conn, now, TICK_ROWS))
-        {
+        if went_back {
+            fold::start_again_by_the_clock(conn)?;
+        }
+        match self.folder.tick(conn, now, TICK_ROWS) {
             Ok(rows) => Ok(rows),
             Err(Trouble::Passing(error)) => Err(error),
             Err(Trouble::Lasting(why)) => {
@@ -724,6 +715,29 @@ impl Core {
         self.next_shrink = Instant::now() + pause;
     }
 
+    /// Drops a few bodies that are older than they are to be kept, while nothing else is to be done.
+    fn prune(&mut self) {
+        let retention = *held(&self.shared.retention);
+        let is_idle = self.shared.inbox.waiting() == 0;
+        if retention.is_none() || !self.watch.is_believed() || !is_idle {
+            let pause = if is_idle { PROBE_EVERY } else { PRUNE_AGAIN };
+            self.next_prune = Instant::now() + pause;
+            return;
+        }
+        let gone = self.transact(|core| upkeep::retention::step(core, retention));
+        let more = gone.is_ok_and(|gone| gone.looked > 0);
+        if more {
+            self.after_commit();
+            self.next_shrink = self.next_shrink.min(Instant::now() + SHRINK_AGAIN);
+        }
+        self.next_prune = Instant::now() + if more { PRUNE_AGAIN } else { TICK_EVERY };
+    }
+
+    /// Whether the clock may be gone by where something is thrown away for its age.
+    pub(crate) const fn is_clock_believed(&self) -> bool {
+        self.watch.is_believed()
+    }
+
     /// A commit that says that there can be one.
     fn probe(&mut self) {
         let now = self.now().to_string();
@@ -754,6 +768,10 @@ impl Core {
             if self.catch_up(FOLD_MAX, &|| false)? == 0 {
                 break;
             }
+        }
+        if held(&self.shared.failing).is_none() {
+            let (now, hurry) = (self.now(), self.shared.hurry.load(Atomic::Relaxed));
+            while self.transact(|core| core.tick_rows(now))? > 0 && !hurry {}
         }
         self.checkpoint("truncate", BUSY_TIMEOUT.min(Duration::from_secs(1)));
         let failing = held(&self.shared.failing).clone();
@@ -818,6 +836,7 @@ mod tests {
     use std::sync::mpsc::channel;
 
     use super::*;
+    use crate::domain::time::{DAY_MS, Dial};
     use crate::store::tests::{Ledger, MORNING, delivery};
     use crate::store::{Mode, connect, schema};
 
@@ -904,13 +923,96 @@ mod tests {
             let sql = "select count(*) from rejected";
             core.conn.query_row(sql, [], |row| row.get(0)).unwrap()
         };
-        core.clock = Clock::Fixed(MORNING.plus_ms(365 * DAY_MS));
+        let dial = dial();
+        core.clock = Clock::Dial(dial);
+        core.tick();
+        dial.wall_ms.fetch_add(365 * DAY_MS, Atomic::Relaxed);
+        core.tick();
+        assert_eq!(kept(&core), 1);
+        // A restart does not make it right.
+        core.finish().unwrap();
+        let mut core = core_on(&ledger, "");
+        core.clock = Clock::Dial(dial);
         core.tick();
         assert_eq!(kept(&core), 1);
         // Still so after a day, it is believed.
-        core.doubted_until = Some(Instant::now());
+        dial.wall_ms.fetch_add(DAY_MS, Atomic::Relaxed);
+        dial.steady_ms.fetch_add(DAY_MS, Atomic::Relaxed);
         core.tick();
         assert_eq!(kept(&core), 0);
+    }
+
+    #[test]
+    fn after_the_clock_was_set_back_its_work_is_looked_at_again_also_by_the_next_start() {
+        let ledger = unfolded(1);
+        let dial = dial();
+        let mut core = core(&ledger);
+        core.clock = Clock::Dial(dial);
+        let look = |core: &mut Core| core.tick_rows(core.now()).unwrap() > 0;
+        dial.wall_ms.fetch_add(365 * DAY_MS, Atomic::Relaxed);
+        assert!(!look(&mut core));
+        dial.wall_ms.fetch_sub(365 * DAY_MS, Atomic::Relaxed);
+        assert!(look(&mut core));
+        assert!(!look(&mut core));
+        dial.wall_ms.fetch_add(DAY_MS, Atomic::Relaxed);
+        core.tick();
+        core.finish().unwrap();
+        // This one starts with the clock a day back.
+        let mut core = core_on(&ledger, "");
+        assert!(look(&mut core));
+        assert!(!look(&mut core));
+    }
+
+    #[test]
+    fn a_delivery_of_a_wrong_clock_pins_nobody_elses_time() {
+        let mut ledger = Ledger::new();
+        ledger.close();
+        let mut core = core(&ledger);
+        let dial = dial();
+        core.clock = Clock::Dial(dial);
+        let mut send = |body: &str, passes_ms: i64, leaps_ms: i64| {
+            dial.steady_ms.fetch_add(passes_ms, Atomic::Relaxed);
+            dial.wall_ms
+                .fetch_add(passes_ms + leaps_ms, Atomic::Relaxed);
+            let mut delivery = delivery(body, 0);
+            delivery.received_at = core.clock.now();
+            let reading = (ledger.options().read)(&delivery);
+            let job = Job {
+                delivery,
+                reading,
+                admits: None,
+                repeats_at: None,
+                reply: None,
+            };
+            let ack = core.append(&mut [job]).unwrap().remove(0).unwrap();
+            core.pending.confirms.push(ack.seq);
+            (ack.outcome, ack.seq)
+        };
+        let (year, hour) = (365 * DAY_MS, 60 * 60_000);
+        for (passes_ms, leaps_ms, outcome) in [
+            (0, 0, Outcome::Stored),
+            // Ahead by a year: a retry one second later is one all the same.
+            (1_000, year, Outcome::Duplicate),
+            (hour, 0, Outcome::Stored),
+            // Set right: a retry, then two honest sign-ins.
+            (1_000, -year, Outcome::Duplicate),
+            (hour, 0, Outcome::Stored),
+            (hour, 0, Outcome::Stored),
+            // Back by just as much as has passed: that is no retry.
+            (hour, -hour, Outcome::Stored),
+        ] {
+            assert_eq!(send("bytes: login", passes_ms, leaps_ms).0, outcome);
+        }
+        let last = "select received_at from deliveries order by seq desc limit 1";
+        let says: String = core.conn.query_row(last, [], |row| row.get(0)).unwrap();
+        assert_eq!(says, MORNING.plus_ms(3 * hour + 2_000).to_string());
+    }
+
+    fn dial() -> &'static Dial {
+        Box::leak(Box::new(Dial {
+            wall_ms: MORNING.ms().into(),
+            steady_ms: MORNING.ms().into(),
+        }))
     }
 
     #[test]

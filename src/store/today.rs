@@ -5,7 +5,7 @@
 
 pub mod alerts;
 
-mod monthly;
+pub(crate) mod monthly;
 mod needs;
 mod periods;
 

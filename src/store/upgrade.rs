@@ -181,7 +181,12 @@ fn keep_upgrades(conn: &Connection) -> Result<(), Error> {
 /// Schema 3: a place for what was erased, and for what is left of it.
 fn third(conn: &Connection) -> Result<(), Error> {
     conn.execute_batch(
-        "create table erasures (
+        "create table pruned (
+          seq     integer primary key references deliveries (seq),
+          seal    integer not null,
+          reading blob
+        ) strict;
+        create table erasures (
           id          integer primary key,
           begun_at    text not null,
           finished_at text,

@@ -20,6 +20,7 @@ use crate::store::task::{AdmitFn, Hands, Progress, Task, TaskReport};
 use crate::store::thread::Core;
 use crate::store::today::alerts::{ALERTS, Alerts, HEARTBEAT, Heartbeat};
 use crate::store::upgrade::Upgraded;
+use crate::store::upkeep::retention::Retention;
 use crate::store::vitals::{Figures, Vitals};
 use crate::store::{Error, ReadFn};
 
@@ -76,6 +77,8 @@ pub(crate) struct Shared {
     hands: Mutex<Hands>,
     /// Closing need not wait until everything is folded.
     pub(crate) hurry: AtomicBool,
+    /// What is kept how long.
+    pub(crate) retention: Mutex<Retention>,
 }
 
 pub(crate) fn held<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -100,6 +103,7 @@ impl Shared {
             is_receiving,
             hands: Mutex::new(Hands::default()),
             hurry: AtomicBool::new(false),
+            retention: Mutex::new(Retention::default()),
         }
     }
 
@@ -215,7 +219,7 @@ impl Store {
         self.shared.hands().reload = Some(Arc::new(reload));
     }
 
-    /// Commits and answers what waits, folds everything, empties the write-ahead log and lets go of the lock.
+    /// Commits and answers what waits, folds everything and what the clock changes, empties the write-ahead log and lets go of the lock.
     pub fn close(mut self) -> Result<(), Error> {
         self.end()
     }
@@ -322,6 +326,11 @@ impl Writer {
             Ok(value) => self.shared.inbox.keep(key, value),
             Err(error) => tracing::error!("{key} cannot be kept: {error}"),
         }
+    }
+
+    /// What is dropped for its age from now on, when nothing else is to be done.
+    pub fn retain(&self, retention: Retention) {
+        *held(&self.shared.retention) = retention;
     }
 
     /// Does upkeep in bounded steps between deliveries, and waits for it. `progress` is called now and then, at

@@ -4,7 +4,7 @@
 
 use chrono::Datelike;
 
-use crate::domain::count::in_words;
+use crate::domain::count::{in_words, word as word_for};
 use crate::domain::mask::Mask;
 use crate::domain::money::grouped;
 use crate::domain::page::{Cell, Column, Count, List, Row, Shape};
@@ -84,6 +84,11 @@ pub fn number(value: u64) -> String {
     grouped(i64::try_from(value).unwrap_or(i64::MAX), 0)
 }
 
+/// `1,204 payments`, `1 payment`.
+pub fn counted(count: u64, one: &str, many: &str) -> String {
+    format!("{} {}", number(count), word_for(count, one, many))
+}
+
 /// `1,204` counted, `>10,000` counting stopped, `~5.1 M` from the daily sums.
 pub fn count(count: Count) -> String {
     match count {
@@ -94,6 +99,28 @@ pub fn count(count: Count) -> String {
             format!("~{}.{} M", number(tenths / 10), tenths % 10)
         }
         Count::About(rows) => format!("~{}", number(rows)),
+    }
+}
+
+/// A value as stored, for copying; bytes as their number.
+pub fn plain(cell: &Cell) -> String {
+    match cell {
+        Cell::Null => String::new(),
+        Cell::Int(value) => value.to_string(),
+        Cell::Real(value) => value.to_string(),
+        Cell::Text(text) => text.clone(),
+        Cell::Blob(bytes) => in_words(bytes.len(), "byte", "bytes"),
+    }
+}
+
+/// A row as a mask shows it.
+pub fn masked(list: List, row: &Row, mask: Mask) -> Row {
+    let cells = columns(list).iter().zip(&row.cells);
+    Row {
+        key: row.key.clone(),
+        cells: cells
+            .map(|(column, cell)| mask.cell(column.name, cell))
+            .collect(),
     }
 }
 

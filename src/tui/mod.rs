@@ -28,7 +28,27 @@ pub mod cell;
 
 pub mod facts;
 
+pub mod tree;
+
+pub mod hex;
+
+pub mod diff;
+
+pub mod rows;
+
+pub mod ways;
+
+pub mod lookup;
+
+pub mod timeline;
+
+pub mod consent;
+
+pub mod reader;
+
 pub mod record;
+
+pub mod copy;
 
 pub mod picker;
 
@@ -81,6 +101,7 @@ use crate::store::task::{Task, TaskReport};
 use crate::store::today::Outside;
 use crate::tui::app::message::{Effect, Msg};
 use crate::tui::app::{App, Start, update};
+use crate::tui::copy::Kept;
 use crate::tui::curl::Curl;
 use crate::tui::export::{Exports, Job};
 use crate::tui::input::{Gone, Incoming, Input};
@@ -512,6 +533,10 @@ impl Loop {
                 self.start(task);
                 Ok(())
             }
+            Effect::Keep(kept) => {
+                self.keep(kept);
+                Ok(())
+            }
             Effect::Export(job) => {
                 self.export(job);
                 Ok(())
@@ -529,6 +554,16 @@ impl Loop {
         self.term.retake().map_err(|_| End::TerminalGone)?;
         let (width, height) = crossterm::terminal::size().map_err(|_| End::TerminalGone)?;
         self.tell(Msg::Resize(width, height))
+    }
+
+    /// Keeps bytes in a file, without the screen waiting for the disk.
+    fn keep(&self, kept: Kept) {
+        let sender = self.sender.clone();
+        std::thread::spawn(move || {
+            let told = Msg::Kept(kept.keep());
+            // The screen may be closed by now.
+            sender.send(Incoming::Worker(Box::new(told))).ok();
+        });
     }
 
     /// Has a list written into a file, without the screen waiting for it.

@@ -84,24 +84,49 @@ impl Screen {
 }
 
 /// Which side of an opened row is shown.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Face {
     /// What was read out of it.
-    #[default]
     Fields,
+    /// The body as a tree.
+    Body,
     /// Headers and body as they came.
     Raw,
+    /// The events that made it.
+    History,
+    /// What it did to consents.
+    Consent,
+    /// Everything of a reader.
+    Reader,
+}
+
+impl Face {
+    /// Its name on screen.
+    pub const fn title(self) -> &'static str {
+        match self {
+            Self::Fields => "Fields",
+            Self::Body => "Body",
+            Self::Raw => "As it came",
+            Self::History => "History",
+            Self::Consent => "Before and after",
+            Self::Reader => "Reader",
+        }
+    }
 }
 
 /// An opened row.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Pane {
-    /// The side shown.
-    pub face: Face,
-    /// JSON as received instead of indented.
-    pub verbatim: bool,
+    /// The side that was asked for; `None`: the one that the row shows by itself.
+    pub face: Option<Face>,
+    /// The body in hex, text or not.
+    pub hex: bool,
+    /// The line that keys act on.
+    pub line: usize,
     /// The first line shown.
-    pub scroll: usize,
+    pub top: usize,
+    /// On the whole screen, or beside its list; `None`: as there is room.
+    pub whole: Option<bool>,
 }
 
 /// One place: enough to come back to it.
@@ -117,6 +142,8 @@ pub struct Place {
     pub top: Option<RowKey>,
     /// Of a list of deliveries: the one to select once it is found.
     pub seek: Option<i64>,
+    /// Of a list of readers: the id of the one to select once it is found.
+    pub reader: Option<String>,
     /// The selected line of a screen that is no list.
     pub line: usize,
     /// The opened row.
@@ -139,6 +166,7 @@ impl Place {
             selected: None,
             top: None,
             seek: None,
+            reader: None,
             line: 0,
             pane: None,
             opened_from: None,

@@ -2,18 +2,20 @@
 //! what the screens show.
 
 use std::path::Path;
+use std::sync::Arc;
 
 use crate::domain::page::{Cell, Cursor, List, Page, Row};
 use crate::domain::time::{Timestamp, span};
-use crate::store::query::{Connected, Reader};
+use crate::store::query::{Connected, Kinds, Reader};
 use crate::store::today::backup_words;
 use crate::store::{Error, lock};
 use crate::tui::LinkCard;
 use crate::tui::app::message::{COUNT_MAX, Effect, From, Load, Msg, Opened};
 use crate::tui::cell::{self, When};
 use crate::tui::facts::{Arrived, Connection, Status};
+use crate::tui::lookup;
 use crate::tui::picker::KEYS;
-use crate::tui::record::Raw;
+use crate::tui::record::{Gone, Raw};
 use crate::tui::theme::Meaning;
 use crate::tui::window::Newer;
 use crate::tui::{Known, today};
@@ -85,9 +87,9 @@ pub fn answer(
             ticket: *ticket,
             count: reader.count(*list, query, COUNT_MAX)?,
         }),
-        Effect::Raw { list, row } => tell(Msg::Raw {
+        Effect::Raw { list, row, kinds } => tell(Msg::Raw {
             of: (*list, row.key.clone()),
-            raw: raw(reader, *list, row, now)?.map(Box::new),
+            raw: belongings(reader, *list, row, *kinds)?.map(Box::new),
         }),
         Effect::Choices { .. } | Effect::Find { .. } | Effect::Hiding { .. } => {
             about_filter(reader, effect, tell)
@@ -116,6 +118,7 @@ pub fn answer(
         Effect::Export(_)
         | Effect::Task(_)
         | Effect::Copy(_)
+        | Effect::Keep(_)
         | Effect::Suspend
         | Effect::Redraw
         | Effect::Leave(_) => Ok(()),
@@ -205,11 +208,13 @@ fn rows(reader: &Reader, load: &Load) -> Result<(Page, Newer), Error> {
     Ok((found, newer))
 }
 
-/// The webhook behind a row, or what else is known of a reader.
-fn raw(reader: &Reader, list: List, row: &Row, now: Timestamp) -> Result<Option<Raw>, Error> {
-    if list == List::Users {
-        return user(reader, row, now);
-    }
+/// All that belongs to a row.
+fn belongings(reader: &Reader, list: List, row: &Row, kinds: Kinds) -> Result<Option<Raw>, Error> {
+    lookup::complete(reader, list, row, kinds, raw(reader, list, row)?)
+}
+
+/// The webhook behind a row, if it is one alone.
+fn raw(reader: &Reader, list: List, row: &Row) -> Result<Option<Raw>, Error> {
     let seq = match list {
         List::Deliveries => Some(row.key.id),
         _ => cell::field(list, row, "seq").and_then(Cell::as_int),
@@ -234,8 +239,14 @@ fn raw(reader: &Reader, list: List, row: &Row, now: Timestamp) -> Result<Option<
                     .then(|| hint(reason.unwrap_or_default(), -id)),
                 notes,
                 headers: rejected.headers,
-                body: rejected.body,
-                events: Vec::new(),
+                gone: match cell::field(List::Deliveries, &rejected.row, "body_bytes") {
+                    Some(Cell::Int(bytes)) if rejected.body.is_none() => {
+                        Some(Gone::NotKept(*bytes))
+                    }
+                    _ => None,
+                },
+                body: rejected.body.map(Arc::from),
+                ..Raw::default()
             }
         })),
         Some(seq) => Ok(reader.delivery(seq)?.map(|delivery| {
@@ -247,10 +258,14 @@ fn raw(reader: &Reader, list: List, row: &Row, now: Timestamp) -> Result<Option<
                 ),
                 _ => None,
             },
-            notes: Vec::new(),
             headers: delivery.headers,
-            body: delivery.body,
+            gone: delivery.body.is_none().then(|| {
+                let at = cell::text_field(List::Deliveries, &delivery.row, "erased_at");
+                Gone::Erased(at.and_then(Timestamp::parse))
+            }),
+            body: delivery.body.map(Arc::from),
             events: delivery.events,
+            ..Raw::default()
         }
         })),
         None => Ok(None),
@@ -275,53 +290,6 @@ fn hint(reason: &str, id: i64) -> String {
         "compare the secret in the provider's dashboard with your settings"
     };
     format!("{first}; if it is genuine, `subledger rejected admit {id}` takes it in")
-}
-
-fn user(reader: &Reader, row: &Row, now: Timestamp) -> Result<Option<Raw>, Error> {
-    let Some(user) = reader.user(row.key.id)? else {
-        return Ok(None);
-    };
-    let when = When {
-        now,
-        zone: reader.zone()?,
-    };
-    let mut notes = Vec::new();
-    for alias in &user.aliases {
-        notes.push((
-            "other id".to_owned(),
-            format!("{} ({})", alias.alias, alias.source),
-        ));
-    }
-    let mut list_rows = |label: &str, list: List, rows: &[Row], names: &[&str]| {
-        for row in rows {
-            notes.push((
-                label.to_owned(),
-                cell::summary(list, row, names, when.into()),
-            ));
-        }
-    };
-    let readers = ["provider", "account", "user_id", "email"];
-    list_rows("also seen as", List::Users, &user.also_seen_as, &readers);
-    let subscriptions = ["plan", "state", "price_minor"];
-    list_rows(
-        "subscription",
-        List::Subscriptions,
-        &user.subscriptions,
-        &subscriptions,
-    );
-    let consents = ["purpose", "state", "since"];
-    list_rows("consent", List::Consents, &user.consents, &consents);
-    let changes = ["at", "purpose", "before_state", "after_state"];
-    list_rows("consent change", List::Changes, &user.changes, &changes);
-    let payments = ["at", "kind", "amount_minor", "plan"];
-    list_rows("payment", List::Payments, &user.payments, &payments);
-    Ok(Some(Raw {
-        hint: None,
-        notes,
-        headers: Vec::new(),
-        body: None,
-        events: user.events,
-    }))
 }
 
 /// What still comes on the old secrets of an account whose secrets are being changed.

@@ -1,24 +1,29 @@
-//! An opened row: all its fields, and the webhook behind it as it came.
+//! An opened row and its faces: fields, body, the webhook as it came, history, consent before and after, the reader.
 //!
-//! Lines are laid out once, when the row, the face or the width changes, so that a long body costs nothing while
-//! scrolling. Everything in a line has passed `Printable`.
+//! Lines of text are laid out once, when the row, the face or the width changes; a body's lines are made as they are
+//! drawn. Everything in a line has passed `Printable`.
 
-use unicode_segmentation::UnicodeSegmentation;
-use unicode_width::UnicodeWidthStr;
+use std::sync::Arc;
 
 use crate::domain::mask::Mask;
 use crate::domain::page::{Cell, List, Row};
 use crate::domain::printable::Printable;
-use crate::store::query::columns;
-use crate::tui::cell::{self, Sight};
-use crate::tui::place::{Face, Pane};
+use crate::domain::time::Timestamp;
+use crate::store::query::{Around, Kinds, Past, columns};
+use crate::tui::cell::{self, Sight, When};
+use crate::tui::consent;
+use crate::tui::hex::Dump;
+use crate::tui::lookup::{self, ReaderPage};
+use crate::tui::place::Face;
+use crate::tui::reader;
+use crate::tui::rows::{Piece, RecordLine, Rows};
 use crate::tui::theme::Meaning;
+use crate::tui::timeline::{self, Turns};
+use crate::tui::tree::{Fault, Tree};
+use crate::tui::ways;
 
-/// So many lines of a body are laid out at most; the rest is announced.
-const LINES_MAX: usize = 100_000;
-
-/// A webhook as it came, stored or turned away.
-#[derive(Clone, Debug, Default, PartialEq)]
+/// A webhook as it came, stored or turned away, and what belongs to the row that it is behind.
+#[derive(Clone, Debug, Default)]
 pub struct Raw {
     /// What to do about it.
     pub hint: Option<String>,
@@ -27,20 +32,41 @@ pub struct Raw {
     /// Names and values; credentials are fingerprints.
     pub headers: Vec<(String, String)>,
     /// The exact bytes; `None` where they are not kept.
-    pub body: Option<Vec<u8>>,
+    pub body: Option<Arc<[u8]>>,
+    /// Why there are none.
+    pub gone: Option<Gone>,
     /// The rows of `events` that came with it.
     pub events: Vec<Row>,
+    /// The events that made the row.
+    pub past: Past,
+    /// What those events did to the consent that the row is about.
+    pub turns: Turns,
+    /// What the row did to consents.
+    pub around: Option<Around>,
+    /// Of a reader: everything.
+    pub reader: Option<Box<ReaderPage>>,
 }
 
-/// One line of an opened row.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct RecordLine {
-    /// What it is; empty on the further lines of a long value.
-    pub label: String,
-    /// The value.
-    pub text: String,
-    /// How the value looks.
-    pub meaning: Meaning,
+/// Why a body is not there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Gone {
+    /// Erased or dropped, when.
+    Erased(Option<Timestamp>),
+    /// It was turned away and so many bytes were not kept.
+    NotKept(i64),
+}
+
+/// How a face is laid out.
+#[derive(Clone, Copy, Debug)]
+pub struct Frame {
+    /// Which face.
+    pub face: Face,
+    /// Cells across.
+    pub width: usize,
+    /// The body in hex, text or not.
+    pub hex: bool,
+    /// Moment, zone and mask.
+    pub sight: Sight,
 }
 
 /// An opened row.
@@ -50,12 +76,20 @@ pub struct Record {
     pub list: List,
     /// The row.
     pub row: Row,
-    /// The webhook behind it; `None` while it is looked up, or where there is none.
+    /// What belongs to it; `None` while it is looked up, or where nothing does.
     pub raw: Option<Raw>,
     /// It has been looked up.
     pub loaded: bool,
-    /// The lines of the face that is shown.
-    pub lines: Vec<RecordLine>,
+    /// The lines of the face that is shown; of the webhook as it came, those before the body.
+    pub rows: Rows,
+    /// The body as a tree, once it was asked for.
+    pub tree: Option<Result<Tree, Fault>>,
+    /// The body in lines, where it is shown as it came.
+    pub dump: Option<Dump>,
+    /// The body as it is shown: masked where a mask is on.
+    pub shown_body: Option<Arc<[u8]>>,
+    /// The mask that the tree was made under.
+    mask: Option<Mask>,
 }
 
 impl Record {
@@ -66,32 +100,180 @@ impl Record {
             row,
             raw: None,
             loaded: false,
-            lines: Vec::new(),
+            rows: Rows::default(),
+            tree: None,
+            dump: None,
+            shown_body: None,
+            mask: None,
         }
     }
 
-    /// The body is JSON, so that it can be shown indented.
-    pub fn is_json(&self) -> bool {
-        let body = self.raw.as_ref().and_then(|raw| raw.body.as_deref());
-        body.is_some_and(|body| serde_json::from_slice::<serde::de::IgnoredAny>(body).is_ok())
+    /// What was looked up has come.
+    pub fn take(&mut self, raw: Option<Raw>) {
+        self.raw = raw;
+        self.loaded = true;
+        self.tree = None;
     }
 
-    /// Lays the lines out for a pane of `width` cells.
-    pub fn lay_out(&mut self, pane: Pane, width: usize, sight: Sight) {
-        let mut sheet = Sheet::new(width);
-        match pane.face {
-            Face::Fields => self.fields(&mut sheet, sight),
-            Face::Raw => self.as_it_came(&mut sheet, pane.verbatim, sight.mask),
+    /// The faces that it has, the one shown by itself first.
+    pub fn faces(&self) -> &'static [Face] {
+        match self.list {
+            List::Users => &[Face::Reader, Face::Fields],
+            List::Subscriptions => &[Face::Fields, Face::History],
+            List::Deliveries => &[Face::Fields, Face::Body, Face::Raw],
+            _ if self.is_of_consent() => &[
+                Face::Consent,
+                Face::Fields,
+                Face::Body,
+                Face::Raw,
+                Face::History,
+            ],
+            _ => &[Face::Fields, Face::Body, Face::Raw, Face::History],
         }
-        self.lines = sheet.lines;
     }
 
-    fn fields(&self, sheet: &mut Sheet, sight: Sight) {
+    fn is_of_consent(&self) -> bool {
+        const FAMILIES: [&str; 5] = [
+            "consent.",
+            "agreement.",
+            "experiment.",
+            "identity.",
+            "consent_evidence.",
+        ];
+        match self.list {
+            List::Consents | List::Changes => true,
+            List::Events => cell::text_field(self.list, &self.row, "type")
+                .is_some_and(|kind| FAMILIES.iter().any(|family| kind.starts_with(family))),
+            _ => false,
+        }
+    }
+
+    /// The face that is shown where `wanted` was asked for.
+    pub fn face(&self, wanted: Option<Face>) -> Face {
+        let faces = self.faces();
+        wanted
+            .filter(|face| faces.contains(face))
+            .unwrap_or(faces[0])
+    }
+
+    /// The body, if it is there.
+    pub fn body(&self) -> Option<&Arc<[u8]>> {
+        self.raw.as_ref()?.body.as_ref()
+    }
+
+    /// How many lines the face has.
+    pub fn len(&self, face: Face) -> usize {
+        match (face, &self.tree) {
+            (Face::Body, Some(Ok(tree))) => tree.len(),
+            (Face::Raw, _) => self.rows.lines.len() + self.dump.as_ref().map_or(0, Dump::len),
+            _ => self.rows.lines.len(),
+        }
+    }
+
+    /// The tree, where the face shows it.
+    pub fn tree(&self, face: Face) -> Option<&Tree> {
+        match (face, &self.tree) {
+            (Face::Body, Some(Ok(tree))) => Some(tree),
+            _ => None,
+        }
+    }
+
+    /// The tree, to fold it.
+    pub fn tree_mut(&mut self) -> Option<&mut Tree> {
+        self.tree.as_mut()?.as_mut().ok()
+    }
+
+    /// The line of text that stands at `line` of a face that is no tree; `None` where the body stands.
+    pub fn line(&self, line: usize) -> Option<&RecordLine> {
+        self.rows.lines.get(line)
+    }
+
+    /// Lays the lines out.
+    pub fn lay_out(&mut self, frame: Frame) {
+        let mask = frame.sight.mask;
+        if self.mask != mask {
+            self.mask = mask;
+            self.tree = None;
+        }
+        let mut tree = self.tree.take();
+        let masked = mask.map(|mask| self.masked(mask));
+        let shown = masked.as_ref().unwrap_or(self);
+        let body = shown.body().cloned();
+        if let (None, Some(body)) = (&tree, &body) {
+            tree = Some(Tree::of(body));
+        }
+        let when = frame.sight.when;
+        let mut rows = Rows::new(frame.width);
+        let mut dump = None;
+        match frame.face {
+            Face::Fields => shown.fields(&mut rows, &self.row, when),
+            Face::Body => shown.body_lines(&mut rows, tree.as_ref(), when),
+            Face::Raw => dump = shown.as_it_came(&mut rows, frame),
+            Face::History => shown.history(&mut rows, when),
+            Face::Consent => shown.consent(&mut rows, &self.row, when),
+            Face::Reader => shown.reader(&mut rows, when),
+        }
+        (self.rows, self.tree, self.dump) = (rows, tree, dump);
+        self.shown_body = body;
+    }
+
+    /// It as a mask shows it.
+    fn masked(&self, mask: Mask) -> Self {
+        Self {
+            raw: self.raw.as_ref().map(|raw| raw.masked(mask)),
+            loaded: self.loaded,
+            ..Self::new(self.list, cell::masked(self.list, &self.row, mask))
+        }
+    }
+}
+
+impl Raw {
+    /// It as a mask shows it.
+    fn masked(&self, mask: Mask) -> Self {
+        let note = |(label, text): &(String, String)| {
+            let text = match label.as_str() {
+                "taken in" => text.clone(),
+                "asked for" => mask.words(text),
+                _ => mask.tag(text),
+            };
+            (label.clone(), text)
+        };
+        let header = |(name, value): &(String, String)| (name.clone(), mask.header(name, value));
+        let body = self.body.as_ref();
+        let event = |row: &Row| cell::masked(List::Events, row, mask);
+        let mut around = self.around.clone();
+        for one in around.iter_mut().flat_map(|around| &mut around.purposes) {
+            for standing in one.before.iter_mut().chain(one.after.as_mut()) {
+                standing.evidence = standing.evidence.as_ref().map(|id| mask.tag(id));
+            }
+        }
+        Self {
+            notes: self.notes.iter().map(note).collect(),
+            headers: self.headers.iter().map(header).collect(),
+            body: body.map(|body| Arc::from(mask.body(body).into_bytes())),
+            events: self.events.iter().map(event).collect(),
+            past: lookup::masked(&self.past, mask),
+            around,
+            reader: self.reader.as_ref().map(|page| Box::new(page.masked(mask))),
+            ..self.clone()
+        }
+    }
+}
+
+/// The faces.
+impl Record {
+    /// `own` is the row without a mask, for the ways on from it.
+    fn fields(&self, rows: &mut Rows, own: &Row, when: When) {
         if cell::is_test(self.list, &self.row) {
-            sheet.put("TEST", "made to try things; in no figure", Meaning::Test);
+            rows.put("TEST", "made to try things; in no figure", Meaning::Test);
         }
-        if let Some(raw) = &self.raw {
-            sheet.put_some("what to do", raw.hint.as_deref(), Meaning::Strong);
+        let raw = self.raw.as_ref();
+        if let Some(hint) = raw.and_then(|raw| raw.hint.as_deref()) {
+            rows.put(
+                "what to do",
+                Printable::line(hint).as_str(),
+                Meaning::Strong,
+            );
         }
         for (column, value) in columns(self.list).iter().zip(&self.row.cells) {
             let hidden = matches!(
@@ -101,258 +283,194 @@ impl Record {
             if hidden || *value == Cell::Null {
                 continue;
             }
-            let text = cell::long(self.list, &self.row, column, value, sight);
-            if !text.as_str().is_empty() {
-                let label = Printable::line(column.title);
-                sheet.put(label.as_str(), text.as_str(), cell::meaning(column, value));
+            let text = cell::long(self.list, &self.row, column, value, when.into());
+            if text.as_str().is_empty() {
+                continue;
             }
-        }
-        if let Some(raw) = &self.raw {
-            for (label, text) in &raw.notes {
-                let masked = sight.mask.map(|mask| masked_note(mask, label, text));
-                let text = Printable::line(masked.as_ref().unwrap_or(text));
-                sheet.put(label, text.as_str(), Meaning::Plain);
-            }
-            if matches!(self.list, List::Deliveries | List::Users) {
-                list_events(sheet, raw, sight);
-            }
-        }
-    }
-}
-
-/// Notes that name no reader stay as they are.
-fn masked_note(mask: Mask, label: &str, text: &str) -> String {
-    match label {
-        "subscription" | "consent" | "consent change" | "payment" | "taken in" => text.to_owned(),
-        "asked for" => mask.words(text),
-        _ => mask.tag(text),
-    }
-}
-
-fn list_events(sheet: &mut Sheet, raw: &Raw, sight: Sight) {
-    sheet.gap();
-    if raw.events.is_empty() {
-        sheet.put("events", "none", Meaning::Quiet);
-    }
-    for row in &raw.events {
-        let names = ["at", "type", "plan", "amount_minor"];
-        let text = cell::summary(List::Events, row, &names, sight);
-        sheet.put("event", &text, Meaning::Plain);
-    }
-}
-
-impl Record {
-    fn as_it_came(&self, sheet: &mut Sheet, verbatim: bool, mask: Option<Mask>) {
-        let Some(raw) = self.raw.as_ref().filter(|_| self.list != List::Users) else {
-            let text = if self.loaded {
-                "no webhook stands behind this row alone: `e` lists the events"
-            } else {
-                "looking …"
+            let source = rows.source(column.name, &cell::plain(value));
+            let opens = match column.name {
+                "seq" if self.list != List::Deliveries => {
+                    ways::seq_of(self.list, &self.row).map(ways::delivery)
+                }
+                "duplicate_of" => value.as_int().map(ways::delivery),
+                "user_id" => ways::reader_of(self.list, own),
+                "subscription_id" => ways::subscription_of(self.list, own),
+                _ => None,
             };
-            sheet.put("", text, Meaning::Quiet);
+            let label = Printable::line(column.title);
+            let line = RecordLine::new(label.as_str()).from(source).opening(opens);
+            let meaning = match cell::meaning(column, value) {
+                Meaning::Plain if line.opens.is_some() => Meaning::Link,
+                meaning => meaning,
+            };
+            rows.put_line(line, &[Piece::new(text.as_str(), meaning)]);
+        }
+        let Some(raw) = raw else { return };
+        for (label, text) in &raw.notes {
+            rows.put(label, Printable::line(text).as_str(), Meaning::Plain);
+        }
+        if self.list == List::Deliveries {
+            rows.gap();
+            if raw.events.is_empty() {
+                rows.put("events", "none", Meaning::Quiet);
+            }
+            for row in &raw.events {
+                timeline::event(rows, "event", row, when, &[]);
+            }
+        }
+    }
+
+    /// No webhook is known, or none of its bytes: says why. True if it was said.
+    fn why_no_body(&self, rows: &mut Rows, when: When) -> bool {
+        let raw = match &self.raw {
+            Some(raw) => raw,
+            None if self.loaded => {
+                rows.say("this row is not there any more", Meaning::Quiet);
+                return true;
+            }
+            None => {
+                rows.say("looking …", Meaning::Quiet);
+                return true;
+            }
+        };
+        if raw.body.is_some() {
+            return false;
+        }
+        match raw.gone {
+            Some(Gone::Erased(at)) => {
+                let at = at.map_or_else(String::new, |at| format!(" {}", when.long(at)));
+                rows.say(
+                    &format!("The body was erased or dropped{at}."),
+                    Meaning::Warning,
+                );
+                rows.say(
+                    "Its bytes are gone from this ledger; that it came, and when, stays proven.",
+                    Meaning::Quiet,
+                );
+            }
+            Some(Gone::NotKept(bytes)) => {
+                let bytes = cell::number(bytes.unsigned_abs());
+                rows.say(
+                    &format!("The body was not kept: {bytes} bytes were turned away."),
+                    Meaning::Warning,
+                );
+            }
+            None => rows.say("no single webhook stands behind this row", Meaning::Quiet),
+        }
+        true
+    }
+
+    fn body_lines(&self, rows: &mut Rows, tree: Option<&Result<Tree, Fault>>, when: When) {
+        if self.why_no_body(rows, when) {
+            return;
+        }
+        if let Some(Err(fault)) = tree {
+            rows.say(&format!("{fault}."), Meaning::Warning);
+            rows.say("Tab shows it as it came.", Meaning::Quiet);
+        }
+    }
+
+    fn as_it_came(&self, rows: &mut Rows, frame: Frame) -> Option<Dump> {
+        if let Some(raw) = &self.raw {
+            for (name, value) in &raw.headers {
+                let source = rows.source(name, value);
+                let label = Printable::line(name);
+                let line = RecordLine::new(label.as_str()).from(source);
+                let value = Printable::line(value);
+                rows.put_line(line, &[Piece::new(value.as_str(), Meaning::Plain)]);
+            }
+            if !raw.headers.is_empty() {
+                rows.gap();
+            }
+        }
+        if self.why_no_body(rows, frame.sight.when) {
+            return None;
+        }
+        let body = self.body()?.clone();
+        let is_empty = body.is_empty();
+        let bytes = cell::counted(body.len() as u64, "byte", "bytes");
+        let dump = Dump::new(body, frame.width, frame.hex);
+        let shown = match (dump.is_hex(), frame.hex) {
+            (false, _) => "text",
+            (true, true) => "in hex",
+            (true, false) => "no text, so in hex",
+        };
+        rows.put("body", &format!("{bytes}, {shown}"), Meaning::Quiet);
+        (!is_empty).then_some(dump)
+    }
+
+    fn history(&self, rows: &mut Rows, when: When) {
+        let Some(raw) = &self.raw else {
+            rows.say("looking …", Meaning::Quiet);
             return;
         };
-        for (name, value) in &raw.headers {
-            let masked = mask.map(|mask| mask.header(name, value));
-            let value = Printable::line(masked.as_ref().unwrap_or(value));
-            let name = Printable::line(name);
-            sheet.put(name.as_str(), value.as_str(), Meaning::Plain);
+        let own = (self.list == List::Events).then_some(self.row.key.id);
+        timeline::history(rows, &raw.past, own, &raw.turns, when);
+    }
+
+    fn consent(&self, rows: &mut Rows, own: &Row, when: When) {
+        match self.raw.as_ref().map(|raw| &raw.around) {
+            None if !self.loaded => rows.say("looking …", Meaning::Quiet),
+            Some(Some(around)) => consent::lay_out(rows, self.list, [&self.row, own], around, when),
+            _ if cell::is_test(self.list, &self.row) => rows.say(
+                "Made to try things: no consent of this reader changed by it.",
+                Meaning::Test,
+            ),
+            _ => rows.say(
+                "This names no reader, so no consent changed by it. Tab shows its fields.",
+                Meaning::Quiet,
+            ),
         }
-        sheet.gap();
-        let masked = match (mask, &raw.body) {
-            (Some(mask), Some(body)) => Some(mask.body(body).into_bytes()),
-            _ => None,
+    }
+
+    fn reader(&self, rows: &mut Rows, when: When) {
+        match self.raw.as_ref().map(|raw| &raw.reader) {
+            Some(Some(page)) => reader::lay_out(rows, page, when),
+            None if !self.loaded => rows.say("looking …", Meaning::Quiet),
+            _ => rows.say("this reader is not known any more", Meaning::Quiet),
+        }
+    }
+
+    /// What the timeline is narrowed to.
+    pub fn kinds(&self) -> Option<Kinds> {
+        Some(self.raw.as_ref()?.reader.as_ref()?.kinds)
+    }
+}
+
+/// Searching.
+impl Record {
+    /// The next line after `line` that holds `text`, in any case, from the other end again after the last, and whether
+    /// it began again. What hides it in a tree is opened.
+    pub fn find(
+        &mut self,
+        face: Face,
+        text: &str,
+        line: usize,
+        forward: bool,
+    ) -> Option<(usize, bool)> {
+        if face == Face::Body
+            && let Some(tree) = self.tree_mut()
+        {
+            return tree.find(text, line, forward);
+        }
+        let wanted = text.to_lowercase();
+        let above = self.rows.lines.len();
+        let count = self.len(face);
+        let holds = |at: usize| match self.rows.lines.get(at) {
+            Some(line) => line.text().to_lowercase().contains(&wanted),
+            None => self
+                .dump
+                .as_ref()
+                .is_some_and(|dump| dump.begins(text, at - above)),
         };
-        match masked.as_ref().or(raw.body.as_ref()) {
-            None => sheet.put("body", "not kept", Meaning::Quiet),
-            Some(body) if body.is_empty() => sheet.put("body", "empty", Meaning::Quiet),
-            Some(body) => match std::str::from_utf8(body) {
-                Ok(text) if !verbatim && self.is_json() => sheet.put_text(&indented(text)),
-                Ok(text) => sheet.put_text(text),
-                Err(_) => sheet.put_hex(body),
-            },
-        }
-    }
-}
-
-/// Lines being laid out for a width.
-struct Sheet {
-    width: usize,
-    lines: Vec<RecordLine>,
-}
-
-/// The cells that labels take.
-pub const LABEL_WIDTH: usize = 16;
-
-impl Sheet {
-    fn new(width: usize) -> Self {
-        Self {
-            width: width.max(8),
-            lines: Vec::new(),
-        }
-    }
-
-    fn value_width(&self) -> usize {
-        self.width.saturating_sub(LABEL_WIDTH + 1).max(8)
-    }
-
-    fn gap(&mut self) {
-        self.line("", "", Meaning::Plain);
-    }
-
-    fn line(&mut self, label: &str, text: &str, meaning: Meaning) {
-        if self.lines.len() < LINES_MAX {
-            self.lines.push(RecordLine {
-                label: label.to_owned(),
-                text: text.to_owned(),
-                meaning,
-            });
-        } else if self.lines.len() == LINES_MAX {
-            self.lines.push(RecordLine {
-                label: String::new(),
-                text: "… cut here: `subledger show` prints all of it".to_owned(),
-                meaning: Meaning::Warning,
-            });
-        }
-    }
-
-    fn put_some(&mut self, label: &str, text: Option<&str>, meaning: Meaning) {
-        if let Some(text) = text.filter(|text| !text.is_empty()) {
-            self.put(label, Printable::line(text).as_str(), meaning);
-        }
-    }
-
-    fn put(&mut self, label: &str, text: &str, meaning: Meaning) {
-        let mut label = label;
-        for part in wrapped(text, self.value_width()) {
-            self.line(label, part, meaning);
-            label = "";
-        }
-    }
-
-    fn put_text(&mut self, text: &str) {
-        let clean = Printable::lines(text);
-        for line in clean.as_str().lines() {
-            for part in wrapped(line, self.width) {
-                self.line("", part, Meaning::Plain);
-            }
-        }
-    }
-
-    fn put_hex(&mut self, body: &[u8]) {
-        let per_line = if self.width >= 76 { 16 } else { 8 };
-        for (i, chunk) in body.chunks(per_line).enumerate() {
-            let hex: Vec<_> = chunk.iter().map(|byte| format!("{byte:02x}")).collect();
-            let text: String = chunk
-                .iter()
-                .map(|byte| match byte {
-                    b' '..=b'~' => char::from(*byte),
-                    _ => '.',
-                })
-                .collect();
-            let hex = hex.join(" ");
-            let line = format!(
-                "{:08x}  {hex:<pad$}  {text}",
-                i * per_line,
-                pad = per_line * 3 - 1
-            );
-            self.line("", &line, Meaning::Plain);
-        }
-    }
-}
-
-/// `text` in pieces of at most `cells` cells, cut on grapheme borders; one empty piece of an empty text.
-fn wrapped(text: &str, cells: usize) -> Vec<&str> {
-    let mut pieces = Vec::new();
-    let (mut from, mut used) = (0, 0);
-    for (at, grapheme) in text.grapheme_indices(true) {
-        let width = grapheme.width();
-        if used + width > cells && at > from {
-            pieces.push(&text[from..at]);
-            (from, used) = (at, 0);
-        }
-        used += width;
-    }
-    pieces.push(&text[from..]);
-    pieces
-}
-
-/// JSON with a line per value, every token as it was sent: no number is read, no key is moved.
-fn indented(json: &str) -> String {
-    let mut out = String::with_capacity(json.len() * 2);
-    let (mut depth, mut in_string, mut escaped) = (0_usize, false, false);
-    let mut tokens = json.chars().peekable();
-    let new_line = |out: &mut String, depth: usize| {
-        out.push('\n');
-        out.push_str(&"  ".repeat(depth.min(40)));
-    };
-    while let Some(c) = tokens.next() {
-        if in_string {
-            out.push(c);
-            in_string = escaped || c != '"';
-            escaped = !escaped && c == '\\';
-            continue;
-        }
-        match c {
-            ' ' | '\t' | '\r' | '\n' => {}
-            '"' => {
-                in_string = true;
-                out.push(c);
-            }
-            '{' | '[' => {
-                out.push(c);
-                while tokens.next_if(char::is_ascii_whitespace).is_some() {}
-                if let Some(end) = tokens.next_if(|next| matches!(next, '}' | ']')) {
-                    out.push(end);
-                } else {
-                    depth += 1;
-                    new_line(&mut out, depth);
-                }
-            }
-            '}' | ']' => {
-                depth = depth.saturating_sub(1);
-                new_line(&mut out, depth);
-                out.push(c);
-            }
-            ',' => {
-                out.push(c);
-                new_line(&mut out, depth);
-            }
-            ':' => out.push_str(": "),
-            other => out.push(other),
-        }
-    }
-    out
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn indented_json_keeps_every_token() {
-        let json = r#"{"a":1.50,"b":[],"c":[1e400,"x\"}, {"],"d":{"e":null}}"#;
-        let shown = indented(json);
-        assert_eq!(
-            shown,
-            "{\n  \"a\": 1.50,\n  \"b\": [],\n  \"c\": [\n    1e400,\n    \"x\\\"}, {\"\n  ],\n  \"d\": {\n    \"e\": null\n  }\n}"
-        );
-    }
-
-    #[test]
-    fn long_values_wrap_on_grapheme_borders() {
-        assert_eq!(wrapped("日本語", 4), ["日本", "語"]);
-        assert_eq!(wrapped("", 4), [""]);
-        assert_eq!(wrapped("日", 1), ["日"]);
-    }
-
-    #[test]
-    fn bytes_that_are_no_text_are_shown_as_hex() {
-        let mut sheet = Sheet::new(40);
-        sheet.put_hex(b"ab\xff\x1b[31m");
-        assert_eq!(
-            sheet.lines[0].text,
-            "00000000  61 62 ff 1b 5b 33 31 6d  ab..[31m"
-        );
+        (1..=count).find_map(|step| {
+            let at = if forward {
+                (line + step) % count
+            } else {
+                (line + count - step % count) % count
+            };
+            let again = if forward { at <= line } else { at >= line };
+            holds(at).then_some((at, again))
+        })
     }
 }

@@ -57,6 +57,7 @@ fn kind(effect: &Effect) -> Option<Kind> {
         Effect::Export(_)
         | Effect::Task(_)
         | Effect::Copy(_)
+        | Effect::Keep(_)
         | Effect::Suspend
         | Effect::Redraw
         | Effect::Leave(_) => None,

@@ -1277,8 +1277,10 @@ fn what_was_turned_away_and_not_kept_is_counted_and_said() {
     assert!(!quiet.err.contains("could not be kept"), "{}", quiet.err);
     home.open()
         .execute_batch(
-            "insert into rejected_lost values ('2026-01-05T09:00:00.000Z', 'zotlo', 'wrong path key', 300),
-               ('2026-01-05T10:00:00.000Z', '', 'no such path', 12)",
+            "insert into rejected_lost values
+               (strftime('%Y-%m-%dT%H:00:00.000Z', 'now', '-1 day'), 'zotlo', 'wrong path key', 300),
+               (strftime('%Y-%m-%dT%H:00:00.000Z', 'now'), '', 'no such path', 12),
+               (strftime('%Y-%m-%dT%H:00:00.000Z', 'now', '-15 days'), '', 'no such path', 7)",
         )
         .unwrap();
     let said = succeeds(&home, &["rejected"]);

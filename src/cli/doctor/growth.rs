@@ -5,8 +5,9 @@ use std::path::{Path, PathBuf};
 use crate::cli::doctor::{Findings, Level};
 use crate::domain::count::in_words;
 use crate::domain::size;
-use crate::domain::time::Timestamp;
+use crate::domain::time::{Timestamp, span};
 use crate::store::query::{Growth, Reader};
+use crate::store::upkeep::retention::{Pruned, Retention};
 use crate::store::upkeep::room;
 
 /// With fewer days left the disk must be seen to now.
@@ -45,6 +46,49 @@ pub(super) fn look(database: &Path, reader: &Reader, now: Timestamp, findings: &
         let (level, says) = lasts(free, a_day);
         findings.add("disk lasts", level, says);
     }
+}
+
+/// Adds a finding for what is kept how long, what has gone for it, and how large it is what was not understood.
+pub(super) fn look_at_kept(
+    retention: Retention,
+    reader: &Reader,
+    now: Timestamp,
+    findings: &mut Findings,
+) {
+    let (due, pruned) = match (reader.due(retention, now), reader.pruned()) {
+        (Ok(due), Ok(pruned)) => (due, pruned),
+        (Err(error), _) | (_, Err(error)) => {
+            return findings.add("kept", Level::Bad, error.to_string());
+        }
+    };
+    let words = |bytes: i64| size::in_words(u64::try_from(bytes).unwrap_or(0));
+    if due.quarantine_bytes > 0 {
+        let says = format!("{} are kept", words(due.quarantine_bytes));
+        findings.add("not understood", Level::Ok, says);
+    }
+    let mut says = match retention.bodies_ms {
+        None => "bodies: for ever".to_owned(),
+        Some(ms) => format!("bodies: {}", span(ms)),
+    };
+    if let Some(bytes) = retention.file_bytes {
+        says = format!("{says}, or until {} are in use", words(bytes));
+    }
+    if due.deliveries + due.quarantined > 0 {
+        says = format!(
+            "{says}; {} are due: the receiver drops them when it has nothing else to do, or `subledger prune` does",
+            due.deliveries + due.quarantined
+        );
+    }
+    if let Some(Pruned {
+        at,
+        deliveries,
+        bytes,
+    }) = pruned
+    {
+        let gone = size::in_words(bytes);
+        says = format!("{says}; {deliveries} have gone, {gone}, the last {at}");
+    }
+    findings.add("kept", Level::Ok, says);
 }
 
 /// How long `free` bytes last at `a_day` bytes a day.

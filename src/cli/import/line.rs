@@ -283,7 +283,7 @@ fn meant<'a>(word: &str, words: impl Iterator<Item = &'a str> + Clone) -> String
     }
 }
 
-/// The exact bytes; `None` if they were erased.
+/// The exact bytes; `None` if they were erased, or dropped for their age.
 fn body_of(fields: &Fields<'_>) -> Result<Option<Vec<u8>>, String> {
     let is_there = |key: &str| fields.get(key).filter(|raw| raw.get() != "null");
     if let Some(raw) = is_there("body_base64") {
@@ -294,7 +294,7 @@ fn body_of(fields: &Fields<'_>) -> Result<Option<Vec<u8>>, String> {
     }
     match is_there("body") {
         Some(raw) => body(raw).map(Some),
-        None if is_there("erased_at").is_some() => Ok(None),
+        None if is_there("erased_at").or(is_there("pruned")).is_some() => Ok(None),
         None => Err(missing(fields, "body")),
     }
 }

@@ -204,7 +204,8 @@ fn messages(
                 " <span class=\"note\">Left out: it holds data of other people too.</span>"
             )?;
         } else if detail.body.is_none() {
-            write!(out, " <span class=\"note\">Its content is erased.</span>")?;
+            let gone = detail.gone;
+            write!(out, " <span class=\"note\">Its content is {gone}.</span>")?;
         }
         write!(out, "</li>")?;
     }

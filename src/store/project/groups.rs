@@ -417,6 +417,30 @@ pub(super) fn due(conn: &Connection, now: Timestamp, limit: usize) -> Result<See
     Ok(rows.collect::<Result<_, _>>()?)
 }
 
+pub(super) const AFTER: &str = "\
+select provider, account, subscription_id, id from subscriptions where id > ?1 order by id limit ?2";
+
+/// The subscriptions behind the row `after`, at most `limit`, and the id of the last.
+pub(super) fn after(
+    conn: &Connection,
+    after: i64,
+    limit: usize,
+) -> Result<(Seeds, Option<i64>), Error> {
+    let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+    let mut statement = conn.prepare_cached(AFTER)?;
+    let mut rows = statement.query([after, limit])?;
+    let (mut seeds, mut last) = (Seeds::default(), None);
+    while let Some(row) = rows.next()? {
+        let scope = Scope {
+            provider: row.get(0)?,
+            account: row.get(1)?,
+        };
+        seeds.insert((scope, Seed::Id(row.get(2)?)), BTreeSet::new());
+        last = Some(row.get(3)?);
+    }
+    Ok((seeds, last))
+}
+
 /// One row of `subscriptions`, in the order of its columns.
 fn row_of(
     scope: &Scope,

@@ -135,6 +135,24 @@ impl Projector {
         self.settle(conn, &mut touched, &mut Readers::default(), now)
     }
 
+    /// Looks at `limit` subscriptions behind the row `after` by the clock as it is now, which may say less than when they
+    /// were folded: the last one's id, `None` behind the last.
+    pub fn tick_again(
+        &mut self,
+        conn: &Connection,
+        now: Timestamp,
+        after: i64,
+        limit: usize,
+    ) -> Result<Option<i64>, Error> {
+        let (seeds, last) = groups::after(conn, after, limit)?;
+        let mut touched = Touched {
+            seeds,
+            ..Touched::default()
+        };
+        self.settle(conn, &mut touched, &mut Readers::default(), now)?;
+        Ok(last)
+    }
+
     /// Writes down what will be left of these deliveries when they are erased.
     pub(crate) fn note_residue(
         &self,

@@ -2,14 +2,14 @@
 //!
 //! Imports domain. Reads only. Two answers: what holds today of that time, and what had arrived by then.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-use rusqlite::{Connection, params};
+use rusqlite::{Connection, OptionalExtension, params};
 
 use crate::domain::event::{ConsentKind, ConsentState};
 use crate::domain::time::Timestamp;
 use crate::store::Error;
-use crate::store::project::consents::{State, TOLD, Told, family, told};
+use crate::store::project::consents::{Purpose, State, TOLD, Told, facts_of, family, told};
 use crate::store::project::order::{EVENTS_MAX, counted};
 
 /// Which consent of which reader.
@@ -78,6 +78,28 @@ pub struct AtTime {
     pub later: usize,
 }
 
+/// One purpose before an event and after it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Difference {
+    /// For what.
+    pub purpose: String,
+    /// How it stood; `None`: nothing was known.
+    pub before: Option<Standing>,
+    /// How it stands.
+    pub after: Option<Standing>,
+}
+
+/// What one event did to the consents of a reader.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Around {
+    /// Which of the five.
+    pub kind: ConsentKind,
+    /// The app; the agreement; else empty.
+    pub app: String,
+    /// Every purpose that was known before it or is after, by name.
+    pub purposes: Vec<Difference>,
+}
+
 /// One event and when it had arrived.
 struct Arrived {
     told: Told,
@@ -106,6 +128,120 @@ pub(crate) fn at_time(
         later: count - turns.len(),
         turns,
     })
+}
+
+/// What event `id` did; `None` where it is no event of consents, names no reader, or counts nowhere: a test among real
+/// ones.
+pub(crate) fn around(conn: &Connection, id: i64) -> Result<Option<Around>, Error> {
+    const ONE: &str = "select provider, account, user_id, data from events \
+                       where id = ?1 and user_id is not null";
+    let mut statement = conn.prepare_cached(ONE)?;
+    let found = statement
+        .query_row([id], |row| {
+            let Some(facts) = facts_of(3, row.get_ref(3)?.as_str()?)? else {
+                return Ok(None);
+            };
+            Ok(Some(Consent {
+                provider: row.get(0)?,
+                account: row.get(1)?,
+                user_id: row.get(2)?,
+                kind: facts.kind,
+                app: facts.app,
+                purpose: String::new(),
+            }))
+        })
+        .optional()?
+        .flatten();
+    let Some(consent) = found else {
+        return Ok(None);
+    };
+    let mut told = Wordings::default();
+    for event in events(conn, &consent)? {
+        let before = told.standings();
+        told.add(&event.told);
+        if event.told.place.id() == id {
+            return Ok(Some(Around {
+                kind: consent.kind,
+                app: consent.app,
+                purposes: differences(before, told.standings()),
+            }));
+        }
+    }
+    Ok(None)
+}
+
+/// The ids of the events that tell of `consent`, oldest first.
+pub(crate) fn events_of(conn: &Connection, consent: &Consent) -> Result<Vec<i64>, Error> {
+    let mut ids = Vec::new();
+    for event in events(conn, consent)? {
+        let facts = &event.told.facts;
+        let named = facts
+            .scopes
+            .iter()
+            .any(|one| one.purpose == consent.purpose);
+        if named || facts.whole_set || facts.withdraws_all {
+            ids.push(event.told.place.id());
+        }
+    }
+    Ok(ids)
+}
+
+fn differences(
+    mut before: BTreeMap<String, Standing>,
+    mut after: BTreeMap<String, Standing>,
+) -> Vec<Difference> {
+    let purposes: BTreeSet<String> = before.keys().chain(after.keys()).cloned().collect();
+    let one = |purpose: String| Difference {
+        before: before.remove(&purpose),
+        after: after.remove(&purpose),
+        purpose,
+    };
+    purposes.into_iter().map(one).collect()
+}
+
+/// A state with the wordings that came along, which the fold does not keep.
+#[derive(Default)]
+struct Wordings {
+    state: State,
+    by_purpose: HashMap<String, String>,
+    version_seqs: HashMap<String, i64>,
+}
+
+impl Wordings {
+    fn add(&mut self, told: &Told) {
+        self.state.add(told);
+        for stated in &told.facts.scopes {
+            if stated.version.is_some() {
+                self.version_seqs
+                    .insert(stated.purpose.clone(), told.place.seq);
+            }
+            if let Some(wording) = &stated.wording {
+                self.by_purpose
+                    .insert(stated.purpose.clone(), wording.clone());
+            }
+        }
+    }
+
+    fn standings(&self) -> BTreeMap<String, Standing> {
+        let standing = |(purpose, known): (&String, &Purpose)| {
+            let told = Standing {
+                state: known.state,
+                since: known.since,
+                method: known.method.clone(),
+                version: known.version.clone(),
+                evidence: known.evidence.clone(),
+                wording: self.by_purpose.get(purpose).cloned(),
+                seq: known.seq,
+                version_seq: self
+                    .version_seqs
+                    .get(purpose)
+                    .copied()
+                    .filter(|seq| *seq != known.seq),
+            };
+            (purpose.clone(), told)
+        };
+        self.state.purposes.iter().map(standing).collect()
+    }
 }
 
 fn events(conn: &Connection, consent: &Consent) -> Result<Vec<Arrived>, Error> {

@@ -21,8 +21,10 @@ pub struct Detail {
     pub row: Row,
     /// Names and values, in the order sent; credentials are fingerprints.
     pub headers: Vec<(String, String)>,
-    /// The exact bytes; `None` when erased.
+    /// The exact bytes; `None` when erased, or dropped for its age.
     pub body: Option<Vec<u8>>,
+    /// Why there are no bytes; empty where there are.
+    pub gone: &'static str,
     /// What was read out of it: rows of `List::Events`, in order.
     pub events: Vec<Row>,
 }
@@ -88,13 +90,18 @@ impl Reader {
             return Ok(None);
         };
         let mut headers = Vec::new();
-        let mut body = None;
+        let (mut body, mut gone) = (None, "");
         self.each(
-            "select headers, body from deliveries where seq = ?1",
+            "select headers, body, erased_at is not null from deliveries where seq = ?1",
             &[Sql::from(seq)],
             |found| {
                 headers = pairs(&found.get::<_, String>(0)?);
                 body = bytes(found.get_ref(1)?);
+                gone = match (&body, found.get(2)?) {
+                    (Some(_), _) => "",
+                    (None, true) => "erased",
+                    (None, false) => "dropped for its age",
+                };
                 Ok(())
             },
         )?;
@@ -112,6 +119,7 @@ impl Reader {
             row,
             headers,
             body,
+            gone,
             events,
         }))
     }
@@ -233,7 +241,7 @@ impl Reader {
     }
 
     /// The row whose place in `list` the statement `key` tells of `id`.
-    fn one(&self, list: List, key: &str, id: i64) -> Result<Option<Row>, Error> {
+    pub(super) fn one(&self, list: List, key: &str, id: i64) -> Result<Option<Row>, Error> {
         let sql = format!("with k(sort, id) as ({key}) {}", projection(list, true));
         let mut row = None;
         self.each(&sql, &[Sql::from(id)], |found| {

@@ -22,11 +22,14 @@ const BYTES_MAX: i64 = 4 << 20;
 /// When the delivery had arrived that a duplicate repeats: its number means nothing elsewhere.
 const REPEATS_AT: Column = plain("repeats_at", "First one's arrival", Shape::Time);
 
+/// Whether its body was dropped for its age.
+const PRUNED: Column = plain("pruned", "Body dropped", Shape::Flag);
+
 /// The columns of an exported delivery.
 pub fn exported() -> Vec<Column> {
     let own = columns(List::Deliveries).iter();
     let own = own.filter(|column| column.name != "id").copied();
-    own.chain([REPEATS_AT]).collect()
+    own.chain([REPEATS_AT, PRUNED]).collect()
 }
 
 /// Some deliveries in line.
@@ -79,6 +82,9 @@ impl Reader {
 fn expr(column: &Column) -> String {
     if column.name == REPEATS_AT.name {
         return "(select f.received_at from deliveries f where f.seq = r.duplicate_of)".to_owned();
+    }
+    if column.name == PRUNED.name {
+        return "iif(r.body is null and r.erased_at is null, 1, null)".to_owned();
     }
     format!("r.{}", column.name)
 }

@@ -18,6 +18,7 @@ pub mod reader;
 mod search;
 mod sql;
 mod status;
+mod timeline;
 pub(crate) mod views;
 mod vocabulary;
 pub mod who;
@@ -45,9 +46,10 @@ pub use search::Found;
 pub use sql::{EachRow, SqlOutcome};
 pub use status::{Checked, Connection as Connected, Growth, Lost, Quiet, Refusals, Status};
 
+pub use timeline::{Kinds, Money, Past};
 pub use views::View;
 
-pub use crate::store::project::standing::{AtTime, Consent, Standing, Turn};
+pub use crate::store::project::standing::{Around, AtTime, Consent, Difference, Standing, Turn};
 
 use lists::Source;
 use looked::SharedLooked;

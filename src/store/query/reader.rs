@@ -17,6 +17,7 @@ use crate::store::query::detail::{exactly, text_of};
 use crate::store::query::who::Match;
 use crate::store::query::{Reader, Sql};
 use crate::store::schema::hex;
+use crate::store::upkeep::retention;
 
 /// Links that are followed under one snapshot.
 const LINKS: i64 = 10_000;
@@ -44,7 +45,7 @@ pub struct Link {
     pub account: String,
     /// The hook.
     pub hook: String,
-    /// Hex; `None` when erased.
+    /// Hex; `None` when erased, or dropped for its age.
     pub salt: Option<String>,
     /// Hex.
     pub commitment: String,
@@ -131,7 +132,7 @@ impl Reader {
                 if link
                     .wrong
                     .as_ref()
-                    .is_none_or(|known| known.ends_with(ERASED))
+                    .is_none_or(|known| known.ends_with(ERASED) || known.ends_with(PRUNED))
                 {
                     link.wrong = Some(wrong);
                 }
@@ -147,6 +148,9 @@ impl Reader {
 
 /// What can be said of a delivery without a body, as long as no link is broken.
 const ERASED: &str = "its body was erased and cannot be compared any more; its commitment and every link since then hold";
+
+const PRUNED: &str = "its body was dropped for its age and cannot be compared any more; its commitment and every link since \
+    then hold";
 
 /// The delivery itself: its commitment recomputed, its link not yet.
 fn own_link(conn: &Connection, seq: i64) -> Result<Option<Link>, Error> {
@@ -168,6 +172,7 @@ fn own_link(conn: &Connection, seq: i64) -> Result<Option<Link>, Error> {
                 let wrong = match (body_bytes(row.get_ref(8)?), &salt) {
                     (Some(body), Some(salt)) if commit_to(salt, body)[..] == commitment[..] => None,
                     (Some(_), Some(_)) => Some("its body is not the one that was acknowledged"),
+                    _ if retention::is_pruned(conn, seq) => Some(PRUNED),
                     _ if row.get_ref(7)? == rusqlite::types::ValueRef::Null => {
                         Some("its body is gone, and nothing says that it was erased")
                     }

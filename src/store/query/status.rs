@@ -9,6 +9,7 @@ use crate::domain::mask::Mask;
 use crate::domain::time::{DAY_MS, MINUTE_MS, SECOND_MS, Timestamp};
 use crate::store::Error;
 use crate::store::query::Reader;
+use crate::store::ring::RING;
 use crate::store::schema::{meta, unhex};
 
 /// So many of an account's last deliveries tell which proofs are in force.
@@ -36,8 +37,12 @@ pub struct Status {
     pub last_seq: i64,
     /// The last delivery that everything shown is folded from.
     pub folded_seq: i64,
-    /// When the last delivery arrived.
+    /// When the last delivery arrived; one dated more than a day ahead is left out.
     pub last_received_at: Option<Timestamp>,
+    /// Deliveries dated more than a day ahead, counted to ten thousand: the clock was wrong when they came, or is now.
+    pub ahead: i64,
+    /// The newest delivery is one of those.
+    pub is_ahead: bool,
     /// How long ago that was, in milliseconds.
     pub quiet_ms: Option<i64>,
     /// Deliveries marked as tests.
@@ -46,7 +51,7 @@ pub struct Status {
     pub quarantined: i64,
     /// Requests in the ring of rejected ones.
     pub rejected: i64,
-    /// Requests that were turned away and that the ring could not hold.
+    /// Requests that were turned away in the last 14 days and that the ring could not hold.
     pub lost: i64,
     /// Made by `subledger demo`.
     pub demo: bool,
@@ -177,10 +182,19 @@ impl Reader {
 
     /// The header line.
     pub fn status(&self, now: Timestamp) -> Result<Status, Error> {
-        // Not the last in line: imports keep their own times.
+        // Not the last in line: imports keep their own times. Nor what came while the clock was ahead.
+        let up_to = Sql::from(now.plus_ms(DAY_MS).to_string());
         let last_received_at = self.time(
-            "select received_at from deliveries order by received_at desc limit 1",
-            &[],
+            "select received_at from deliveries where received_at <= ?1 order by received_at desc limit 1",
+            std::slice::from_ref(&up_to),
+        )?;
+        let ahead = self.number(
+            "select count(*) from (select 1 from deliveries where received_at > ?1 limit 10000)",
+            std::slice::from_ref(&up_to),
+        )?;
+        let is_ahead = self.number(
+            "select received_at > ?1 from deliveries order by seq desc limit 1",
+            &[up_to],
         )?;
         let number = |sql: &str| Ok::<i64, Error>(self.number(sql, &[])?.unwrap_or_default());
         let demo = number(
@@ -189,6 +203,8 @@ impl Reader {
         Ok(Status {
             last_seq: self.last_seq()?,
             folded_seq: number("select cast(value as integer) from meta where key = 'folded_seq'")?,
+            ahead: ahead.unwrap_or_default(),
+            is_ahead: is_ahead == Some(1),
             quiet_ms: last_received_at.map(|at| now.ms() - at.ms()),
             last_received_at,
             tests: number(
@@ -199,7 +215,12 @@ impl Reader {
                  where outcome <> 'stored' and outcome = 'quarantined' and erased_at is null",
             )?,
             rejected: number("select count(*) from rejected")?,
-            lost: number("select ifnull(sum(requests), 0) from rejected_lost")?,
+            lost: self
+                .number(
+                    "select ifnull(sum(requests), 0) from rejected_lost where hour >= ?1",
+                    &[Sql::from(now.plus_ms(-RING.age_ms).to_string())],
+                )?
+                .unwrap_or_default(),
             demo,
             // A made-up ledger holds nothing else, and all of it would be looked through to say so.
             connected: !demo
@@ -284,14 +305,14 @@ impl Reader {
         let month = now.plus_ms(-GAP_DAYS * DAY_MS).to_string();
         Ok(Connection {
             last,
-            heard: self.heard((&provider, &account))?,
+            heard: self.heard((&provider, &account), now)?,
             quiet: self.quiet((&provider, &account), now)?,
             day: self.number(COUNT, &since(&day))?.unwrap_or_default(),
             month: self.number(COUNT, &since(&month))?.unwrap_or_default(),
             deliveries: self.number(ALL, &who)?.unwrap_or_default(),
             proofs: self.proofs(&who)?,
             refusals: self.refusals(&who[..1])?,
-            lost: self.lost(&who[..1])?,
+            lost: self.lost(&provider, now)?,
             checks: self.checks(&who)?,
             provider,
             account,
@@ -380,12 +401,13 @@ impl Reader {
         Ok(out)
     }
 
-    fn lost(&self, who: &[Sql]) -> Result<Vec<Lost>, Error> {
+    fn lost(&self, provider: &str, now: Timestamp) -> Result<Vec<Lost>, Error> {
+        let since = now.plus_ms(-RING.age_ms).to_string();
         let mut out = Vec::new();
         self.each(
-            "select reason, sum(requests) from rejected_lost where provider = ?1 \
+            "select reason, sum(requests) from rejected_lost where provider = ?1 and hour >= ?2 \
              group by reason order by sum(requests) desc",
-            who,
+            &[provider, &since].map(|word| Sql::from(word.to_owned())),
             |row| {
                 out.push(Lost {
                     reason: row.get(0)?,
@@ -416,15 +438,38 @@ impl Reader {
         Ok(out)
     }
 
-    /// When the provider itself was last heard.
-    pub(crate) fn heard(&self, who: (&str, &str)) -> Result<Option<Timestamp>, Error> {
+    /// When the provider itself was last heard, as of `now`. What came while the clock was ahead counts only as long as
+    /// nothing has come since: when it truly came is not known.
+    pub(crate) fn heard(
+        &self,
+        who: (&str, &str),
+        now: Timestamp,
+    ) -> Result<Option<Timestamp>, Error> {
+        let last = self.last_heard(who, "9999")?;
+        let Some((ahead, at)) = last.filter(|(_, at)| *at > now) else {
+            return Ok(last.map(|(_, at)| at));
+        };
+        let right = self.last_heard(who, &now.to_string())?;
+        Ok(right
+            .filter(|(seq, _)| *seq > ahead)
+            .map_or(Some(at), |(_, at)| Some(at)))
+    }
+
+    /// The last delivery of the provider itself up to `to`: its seq and time.
+    fn last_heard(&self, who: (&str, &str), to: &str) -> Result<Option<(i64, Timestamp)>, Error> {
         let sql = format!(
-            "select received_at from (select received_at, origin, test from deliveries \
-             indexed by deliveries_provider where provider = ?1 and account = ?2 \
+            "select seq, received_at from (select seq, received_at, origin, test from deliveries \
+             indexed by deliveries_provider where provider = ?1 and account = ?2 and received_at <= ?3 \
              order by received_at desc limit {PASSED_MAX}) \
              where origin <> 'import' and test = 0 limit 1"
         );
-        self.time(&sql, &[who.0, who.1].map(|word| Sql::from(word.to_owned())))
+        let values = [who.0, who.1, to].map(|word| Sql::from(word.to_owned()));
+        let mut found = None;
+        self.each(&sql, &values, |row| {
+            found = Some((row.get(0)?, row.get::<_, String>(1)?));
+            Ok(())
+        })?;
+        Ok(found.and_then(|(seq, at)| Some((seq, Timestamp::parse(&at)?))))
     }
 
     /// The gap since the provider was last `heard`, where it is longer than every one of the 28 days before and these
@@ -435,7 +480,7 @@ impl Reader {
     /// longest gap known to the oldest within, between which no longer one has room, and where there is none within,
     /// a longer one is found.
     pub(crate) fn quiet(&self, who: (&str, &str), now: Timestamp) -> Result<Option<Quiet>, Error> {
-        let Some(heard) = self.heard(who)? else {
+        let Some(heard) = self.heard(who, now)? else {
             return Ok(None);
         };
         let gap_ms = now.ms() - heard.ms();

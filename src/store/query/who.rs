@@ -18,6 +18,7 @@ use crate::store::Error;
 use crate::store::append::body_bytes;
 use crate::store::query::Reader;
 use crate::store::query::functions::digits;
+use crate::store::upkeep::retention;
 
 /// So many rows are read in one statement.
 const CHUNK: i64 = 10_000;
@@ -529,13 +530,17 @@ pub(crate) fn naming_deliveries(
     needles: &Needles,
     after: i64,
 ) -> Result<Named, Error> {
-    naming(
-        conn,
-        needles,
-        after,
-        "select seq, headers, coalesce(dedupe_key, ''), body from deliveries \
-         where seq > ?1 order by seq limit ?2",
-    )
+    // A ledger of an older schema has dropped no body.
+    let kept = if retention::is_known(conn)? {
+        "case when body is null then (select reading from pruned p where p.seq = deliveries.seq) end"
+    } else {
+        "null"
+    };
+    let sql = format!(
+        "select seq, headers, coalesce(dedupe_key, ''), body, {kept} from deliveries \
+         where seq > ?1 order by seq limit ?2"
+    );
+    naming(conn, needles, after, &sql)
 }
 
 /// The same of requests that were turned away.
@@ -548,7 +553,7 @@ pub(crate) fn naming_rejected(
         conn,
         needles,
         after,
-        "select id, headers, path, body from rejected where id > ?1 order by id limit ?2",
+        "select id, headers, path, body, null from rejected where id > ?1 order by id limit ?2",
     )
 }
 
@@ -561,6 +566,8 @@ fn naming(conn: &Connection, needles: &Needles, after: i64, sql: &str) -> Result
         let id = row.get(0)?;
         let body = body_bytes(row.get_ref(3)?);
         let texts = [row.get_ref(1)?, row.get_ref(2)?];
+        let kept = body_bytes(row.get_ref(4)?).and_then(retention::unpack);
+        let body = body.or(kept.as_deref());
         let holds = |value: ValueRef<'_>| body_bytes(value).is_some_and(|b| needles.are_in(b));
         if body.is_some_and(|body| needles.are_in(body)) || texts.into_iter().any(holds) {
             named.found.push(id);

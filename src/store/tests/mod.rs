@@ -3,6 +3,7 @@
 mod copies;
 mod duplicates;
 mod durability;
+mod retention;
 mod upgrades;
 mod upkeep;
 

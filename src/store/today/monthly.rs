@@ -18,7 +18,7 @@ pub(crate) struct PeriodPrice {
 }
 
 /// Minor units a month, half to even.
-pub(super) fn value(periods: &[PeriodPrice]) -> i128 {
+pub(crate) fn value(periods: &[PeriodPrice]) -> i128 {
     let sum = periods.iter().try_fold(Fraction::ZERO, |sum, period| {
         let (months, per) = months(period)?;
         let paid = i128::from(period.price_minor).checked_mul(period.subscriptions.into())?;

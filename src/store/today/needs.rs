@@ -277,7 +277,7 @@ fn silence(
         let than = "its longest gap in 28 days was";
         return Ok(quiet.map(|quiet| (quiet.gap_ms, than, quiet.longest_ms)));
     };
-    let heard = review.reader.heard(who)?;
+    let heard = review.reader.heard(who, review.now)?;
     let gap_ms = heard.map(|heard| review.now.ms() - heard.ms());
     Ok(gap_ms
         .filter(|gap_ms| *gap_ms > expected_ms)

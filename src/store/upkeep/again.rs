@@ -16,7 +16,7 @@ use rusqlite::types::Value;
 
 use crate::domain::time::{Timestamp, Zone};
 use crate::store::append::stored_some;
-use crate::store::fold::{Folder, Trouble, Unfolded, unfolded};
+use crate::store::fold::{Folder, Trouble, Unfolded, start_again_by_the_clock, unfolded};
 use crate::store::project::residue;
 use crate::store::schema::{self, COMPARED, beside, folder, remove};
 use crate::store::task::TaskReport;
@@ -92,6 +92,8 @@ pub(crate) fn drop_lists(conn: &Connection) -> Result<(), Error> {
 pub(super) struct Again {
     pub(super) conn: Connection,
     folder: Folder,
+    /// The latest moment that it was folded as of.
+    as_of: Timestamp,
     /// Whether what fails can be taken back.
     is_journaled: bool,
     file: Beside,
@@ -194,6 +196,7 @@ impl Again {
         Ok(Self {
             conn,
             folder,
+            as_of: now,
             is_journaled: false,
             file,
         })
@@ -301,6 +304,7 @@ impl Again {
         now: Timestamp,
         report: &mut TaskReport,
     ) -> Result<usize, Error> {
+        self.as_of = self.as_of.max(now);
         self.conn.execute_batch("begin")?;
         for ((table, columns), rows) in COPIED.iter().zip(lot.copied) {
             let marks = vec!["?"; columns.len()].join(", ");
@@ -351,12 +355,12 @@ impl Again {
     pub(super) fn tick(&mut self, now: Timestamp) -> Result<(), Error> {
         let conn = &self.conn;
         conn.execute_batch("begin")?;
-        while self
-            .folder
-            .guarded(conn, |projector| projector.tick(conn, now, TICK_ROWS))
-            .map_err(Trouble::into_error)?
-            > 0
-        {}
+        if now < self.as_of {
+            start_again_by_the_clock(conn)?;
+        }
+        self.as_of = now;
+        let tick = |folder: &mut Folder| folder.tick(conn, now, TICK_ROWS);
+        while tick(&mut self.folder).map_err(Trouble::into_error)? > 0 {}
         Ok(conn.execute_batch("commit")?)
     }
 }

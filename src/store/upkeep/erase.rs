@@ -772,10 +772,20 @@ pub(crate) fn erase(core: &mut Core, seqs: &[i64]) -> Result<(), Error> {
 }
 
 fn recognised_by(core: &Core, sealer: &Sealer, seq: i64) -> Result<Vec<Line>, Error> {
-    let Some(delivery) = stored_at(&core.conn, seq)?.and_then(|row| row.delivery) else {
+    let Some(stored) = stored_at(&core.conn, seq)? else {
         return Ok(Vec::new());
     };
-    let reading = core.folder.read(&delivery);
+    let has_body = stored.delivery.is_some();
+    let read = match stored.delivery {
+        Some(delivery) => {
+            let reading = core.folder.read(&delivery);
+            Some((delivery, reading))
+        }
+        None => stored.pruned,
+    };
+    let Some((delivery, reading)) = read else {
+        return Ok(Vec::new());
+    };
     let sure = reading
         .keys
         .iter()
@@ -786,7 +796,9 @@ fn recognised_by(core: &Core, sealer: &Sealer, seq: i64) -> Result<Vec<Line>, Er
             Line::known(&sealer.key(&hash), Some(seq))
         })
         .collect();
-    lines.push(Line::known(&sealer.body(&body_hash(&delivery.body)), None));
+    if has_body {
+        lines.push(Line::known(&sealer.body(&body_hash(&delivery.body)), None));
+    }
     Ok(lines)
 }
 
@@ -892,7 +904,7 @@ pub(crate) fn vacuum(conn: &Connection) -> Result<(), Error> {
 }
 
 /// Gives some free pages back to the disk; whether there are more.
-fn give_back(conn: &Connection) -> Result<bool, Error> {
+pub(crate) fn give_back(conn: &Connection) -> Result<bool, Error> {
     let free = || conn.query_row("pragma freelist_count", [], |row| row.get::<_, u32>(0));
     let before = free()?;
     if before == 0 {

@@ -20,6 +20,7 @@ use crate::domain::delivery::{
 use crate::domain::time::Timestamp;
 use crate::store::append::{Head, commit_to, find_twin, import_hash};
 use crate::store::inbox::Job;
+use crate::store::leaps::Leaps;
 use crate::store::task::{Progress, Step, Steps, TaskReport};
 use crate::store::thread::Core;
 use crate::store::upkeep::erasures;
@@ -377,7 +378,16 @@ impl Preview {
                     imported.erased += 1;
                     return Ok(());
                 }
-                None => twin = find_twin(conn, delivery, reading, delivery.received_at, None)?,
+                None => {
+                    twin = find_twin(
+                        conn,
+                        delivery,
+                        reading,
+                        delivery.received_at,
+                        &Leaps::NONE,
+                        None,
+                    )?;
+                }
             }
         }
         match (twin, &reading.content) {

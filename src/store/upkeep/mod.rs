@@ -10,6 +10,8 @@ pub mod quarantine;
 
 pub mod rebuild;
 
+pub mod retention;
+
 pub mod tests;
 
 pub mod verify;
@@ -40,6 +42,8 @@ use crate::store::Error;
 pub(crate) enum Reason {
     /// Body, salt and identifiers are taken out.
     Erasure,
+    /// Body, salt and headers are dropped for their age.
+    Retention,
     /// It could not be read or folded, or now it can.
     Quarantine,
     /// Its test mark.
@@ -50,6 +54,7 @@ impl Reason {
     const fn as_str(self) -> &'static str {
         match self {
             Self::Erasure => "erasure",
+            Self::Retention => "retention",
             Self::Quarantine => "quarantine",
             Self::Test => "test",
         }

@@ -16,7 +16,7 @@ use crate::store::schema::{self, Found, meta};
 use crate::store::today::alerts::ALERTS;
 use crate::store::upkeep::erase::vacuum;
 use crate::store::upkeep::erasures::{self, Line, Place, Sealer, body_hash};
-use crate::store::upkeep::{Reason, guard};
+use crate::store::upkeep::{Reason, guard, retention};
 use crate::store::{Error, Mode, connect, fold, seal, upgrade};
 
 /// The first schema that remembers erasures.
@@ -133,6 +133,7 @@ fn take_out(conn: &Connection, seq: i64, now: Timestamp) -> Result<(), Error> {
                reason = iif(outcome = 'quarantined', null, reason) where seq = ?1",
         )?
         .execute(params![seq, now.to_string()])?;
+        retention::forget(conn, seq)?;
         Ok(())
     })
 }

@@ -40,6 +40,7 @@ const LOOK_EVERY: u64 = 4_096;
 const KEPT: &[&str] = &[
     "deliveries",
     "seals",
+    "pruned",
     "upkeep",
     "delivery_keys",
     "unconfirmed",

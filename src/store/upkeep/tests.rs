@@ -4,11 +4,11 @@ use rusqlite::{OptionalExtension, params};
 
 use crate::domain::delivery::Outcome;
 use crate::store::Error;
-use crate::store::append::{forget_keys, stored_at};
+use crate::store::append::forget_keys;
 use crate::store::fold::Trouble;
 use crate::store::task::{Progress, Step, Steps, TaskReport, Which};
 use crate::store::thread::Core;
-use crate::store::upkeep::{Reason, guard};
+use crate::store::upkeep::{Reason, guard, retention};
 
 /// So many deliveries per step.
 const STEP: u16 = 50;
@@ -135,8 +135,15 @@ fn tests_after(core: &Core, last: i64) -> Result<Vec<i64>, Error> {
 pub(crate) fn erase_some(core: &mut Core, seqs: &[i64]) -> Result<(), Error> {
     let now = core.now();
     for seq in seqs {
-        if let Some(delivery) = stored_at(&core.conn, *seq)?.and_then(|row| row.delivery) {
-            let reading = core.folder.read(&delivery);
+        let stored = retention::forget(&core.conn, *seq)?;
+        let read = stored.and_then(|row| match row.delivery {
+            Some(delivery) => {
+                let reading = core.folder.read(&delivery);
+                Some((delivery, reading))
+            }
+            None => row.pruned,
+        });
+        if let Some((delivery, reading)) = read {
             forget_keys(&core.conn, *seq, &delivery, &reading)?;
         }
         core.conn

@@ -18,8 +18,8 @@ use crate::domain::time::Zone;
 use crate::store::append::{Body, body_bytes, commit_to, link_of};
 use crate::store::schema::{self, Found, hex};
 use crate::store::seal::{self, seal_of, sealed};
-use crate::store::upkeep::erasures;
 use crate::store::upkeep::made::Made;
+use crate::store::upkeep::{erasures, retention};
 use crate::store::{Error, Mode, connect};
 
 /// So many rows are read under one snapshot.
@@ -40,6 +40,8 @@ pub struct Verified {
     pub deliveries: u64,
     /// Of them, erased: their commitment stands, their body is gone.
     pub erased: u64,
+    /// Deliveries whose body was dropped for its age, with what was read out of them.
+    pub pruned: u64,
     /// The newest delivery; 0 if there is none.
     pub last_seq: i64,
     /// The newest link, hex: whoever wrote it down can tell later that nothing before it was changed.
@@ -143,6 +145,9 @@ pub fn verify_until(
         check_erasures(&conn, &mut verified);
         check_residue(&conn, &mut verified);
     }
+    if found >= retention::SINCE {
+        check_pruned(&conn, &mut verified);
+    }
     if found == schema::SCHEMA_VERSION {
         check_schema(&conn, &mut verified);
     }
@@ -217,9 +222,11 @@ struct Walk {
     stride: i64,
 }
 
-/// The columns before the sealed ones.
-const FIRST: &str = "d.seq, d.received_at, d.provider, d.account, d.hook, d.commitment, d.link, d.salt, d.body_bytes,
-    d.erased_at is not null, d.body";
+/// The columns before the sealed ones, but whether the body is meant to be gone, and the body.
+const FIRST: &str = "d.seq, d.received_at, d.provider, d.account, d.hook, d.commitment, d.link, d.salt, d.body_bytes";
+const GONE: &str = "d.erased_at is not null";
+const GONE_OR_PRUNED: &str = "d.erased_at is not null
+    or (d.body is null and exists (select 1 from pruned p where p.seq = d.seq))";
 const FIRST_WIDTH: usize = 11;
 
 impl Walk {
@@ -231,9 +238,14 @@ impl Walk {
         } else {
             (String::new(), "deliveries d")
         };
+        let gone = if found >= retention::SINCE {
+            GONE_OR_PRUNED
+        } else {
+            GONE
+        };
         Self {
             sql: format!(
-                "select {FIRST}{more} from {from} where d.seq > ?1 order by d.seq limit {CHUNK}"
+                "select {FIRST}, {gone}, d.body{more} from {from} where d.seq > ?1 order by d.seq limit {CHUNK}"
             ),
             has_seals,
             seq: 0,
@@ -438,6 +450,49 @@ fn check_erasures(conn: &Connection, verified: &mut Verified) {
             format!("the hashes of erased readers cannot be read: {error}"),
         ),
     }
+}
+
+/// What is kept of deliveries without a body: of each that is not erased, and as it was noted.
+fn check_pruned(conn: &Connection, verified: &mut Verified) {
+    let looked = conn
+        .prepare(
+            "select p.seq, p.seal, p.reading, d.body is null and d.erased_at is null, d.outcome from pruned p
+             left join deliveries d on d.seq = p.seq order by p.seq",
+        )
+        .and_then(|mut statement| {
+            let mut rows = statement.query([])?;
+            while let Some(row) = rows.next()? {
+                let seq: i64 = row.get(0)?;
+                let reading: Option<Vec<u8>> = row.get(2)?;
+                let is_whole = reading.as_deref().is_none_or(|packed| retention::kept(packed).is_some());
+                if !is_whole || retention::seal(seq, reading.as_deref()) != row.get::<_, i64>(1)? {
+                    verified.note(
+                        Some(seq),
+                        "what is kept of it is not what was read out of it",
+                    );
+                }
+                if row.get::<_, Option<bool>>(3)? != Some(true) {
+                    verified.note(Some(seq), "is noted as one whose body was dropped for its age, and is none");
+                }
+                if reading.is_none()
+                    && row.get::<_, Option<String>>(4)?.as_deref() == Some("stored")
+                {
+                    verified.note(
+                        Some(seq),
+                        "has no body, and nothing is kept of what was read out of it",
+                    );
+                }
+                verified.pruned += 1;
+            }
+            Ok(())
+        });
+    if let Err(error) = looked {
+        verified.note(
+            None,
+            format!("what is kept of dropped bodies cannot be read: {error}"),
+        );
+    }
+    verified.erased = verified.erased.saturating_sub(verified.pruned);
 }
 
 /// Of what is left of an event in several rows, only one is counted: the others say the same.

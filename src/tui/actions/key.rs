@@ -46,7 +46,7 @@ impl Key {
             "Enter" => KeyCode::Enter,
             "Esc" => KeyCode::Esc,
             "Tab" => KeyCode::Tab,
-            "BackTab" => KeyCode::BackTab,
+            "BackTab" | "Shift-Tab" => KeyCode::BackTab,
             "Home" => KeyCode::Home,
             "End" => KeyCode::End,
             "Up" => KeyCode::Up,
@@ -72,6 +72,7 @@ impl Key {
             KeyCode::Char(c) => c.to_string(),
             KeyCode::PageDown => "PgDn".to_owned(),
             KeyCode::PageUp => "PgUp".to_owned(),
+            KeyCode::BackTab => "Shift-Tab".to_owned(),
             KeyCode::Backspace => "Backspace".to_owned(),
             KeyCode::Delete => "Del".to_owned(),
             other => format!("{other:?}"),
@@ -121,6 +122,8 @@ pub(super) const RIGHT: &[Key] = &[
 pub(super) const ENTER: &[Key] = &[Key::plain(KeyCode::Enter)];
 /// Leave.
 pub(super) const ESC: &[Key] = &[Key::plain(KeyCode::Esc)];
+/// The other part, backwards.
+pub(super) const BACK_TAB: &[Key] = &[Key::plain(KeyCode::BackTab)];
 /// The other part.
 pub(super) const TAB: &[Key] = &[Key::plain(KeyCode::Tab)];
 

@@ -9,6 +9,8 @@ mod rows;
 
 mod record;
 
+mod copy;
+
 mod today;
 
 mod connections;
@@ -19,6 +21,7 @@ mod everywhere;
 
 use crate::tui::actions::key::Key;
 use crate::tui::app::App;
+use crate::tui::copy::What;
 use crate::tui::place::Screen;
 
 /// What a publisher can do.
@@ -82,10 +85,36 @@ pub enum Act {
     DropView,
     /// Present state or history of consents.
     Switch,
-    /// The other face of an open record.
+    /// The next face of an open record.
     Face,
-    /// JSON as received or indented.
-    Pretty,
+    /// The face before.
+    FaceBack,
+    /// The body in hex or as text.
+    Hex,
+    /// The whole screen, or list and record.
+    Whole,
+    /// More room for the record.
+    Wider,
+    /// Less room for the record.
+    Narrower,
+    /// Other kinds of events on a timeline.
+    Kinds,
+    /// Open what stands behind a line of a record.
+    OpenLine,
+    /// Type what is sought in a record.
+    Find,
+    /// Open or fold a value.
+    Fold,
+    /// Into a value.
+    GoIn,
+    /// Out of a value.
+    GoOut,
+    /// Open every value.
+    OpenAll,
+    /// Fold every value.
+    CloseAll,
+    /// Open all within a value.
+    OpenBelow,
     /// The next record, left open.
     NextRecord,
     /// The record before, left open.
@@ -96,8 +125,12 @@ pub enum Act {
     Events,
     /// The reader of this.
     Who,
-    /// Copy what is selected.
+    /// Copy the link.
     Copy,
+    /// Choose what to copy.
+    CopyMenu,
+    /// Copy this.
+    CopyThis(What),
     /// Copy the example command.
     CopyCurl,
     /// Copy the command that sends a sample.
@@ -156,6 +189,30 @@ pub enum Act {
     EraseLine,
 }
 
+impl Act {
+    /// It is done to an opened record.
+    pub const fn is_of_record(self) -> bool {
+        matches!(
+            self,
+            Self::Face
+                | Self::FaceBack
+                | Self::Hex
+                | Self::Whole
+                | Self::Wider
+                | Self::Narrower
+                | Self::Kinds
+                | Self::OpenLine
+                | Self::Find
+                | Self::Fold
+                | Self::GoIn
+                | Self::GoOut
+                | Self::OpenAll
+                | Self::CloseAll
+                | Self::OpenBelow
+        )
+    }
+}
+
 /// Where keys are read, from the most special to the most general.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Scope {
@@ -169,6 +226,16 @@ pub enum Scope {
     Record,
     /// An opened record.
     Pane,
+    /// An opened record in lines of text.
+    Lines,
+    /// A body as a tree.
+    Tree,
+    /// The page of a reader.
+    Reader,
+    /// What is sought in a record.
+    Find,
+    /// The menu of what can be copied.
+    Copy,
     /// Today.
     Today,
     /// Connections.
@@ -206,6 +273,11 @@ impl Scope {
             Self::Consent => "On Consent",
             Self::Record => "On a row",
             Self::Pane => "In an opened row",
+            Self::Lines => "In an opened row, but for a body as a tree",
+            Self::Tree => "In a body as a tree",
+            Self::Reader => "On the page of a reader",
+            Self::Find => "Seeking in an opened row",
+            Self::Copy => "Choosing what to copy",
             Self::Today => "On Today",
             Self::Connections => "On Connections",
             Self::Bar => "Typing a filter, a search or a command",
@@ -228,13 +300,18 @@ impl Scope {
         Self::Rows,
         Self::Record,
         Self::Pane,
+        Self::Lines,
+        Self::Tree,
+        Self::Reader,
         Self::Consent,
         Self::Today,
         Self::Connections,
         Self::Bar,
         Self::Time,
+        Self::Find,
         Self::Typing,
         Self::Picker,
+        Self::Copy,
         Self::Views,
         Self::Export,
         Self::Periods,
@@ -289,9 +366,10 @@ impl Action {
 }
 
 /// Every table. Within a scope the order is that of the footer and of the `?` sheet.
-static TABLES: [&[Action]; 6] = [
+static TABLES: [&[Action]; 7] = [
     rows::ACTIONS,
     record::ACTIONS,
+    copy::ACTIONS,
     today::ACTIONS,
     connections::ACTIONS,
     typing::ACTIONS,

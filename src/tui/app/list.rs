@@ -89,6 +89,7 @@ impl App {
             .map_or_else(|| Some(self.window.clone()), |()| None);
         self.window
             .fill(pending.fill, page, pending.keep.as_ref(), height);
+        self.select_reader();
         if self.window.head().is_some() && pending.counts_newer {
             self.window.newer = newer;
         }
@@ -175,7 +176,7 @@ impl App {
         let height = self.layout().rows().max(1);
         self.window.step_by(rows, height);
         if let Some(pane) = &mut self.history.here_mut().pane {
-            pane.scroll = 0;
+            (pane.line, pane.top) = (0, 0);
         }
         self.settle(effects);
         self.keep_record(effects);

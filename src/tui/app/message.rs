@@ -4,9 +4,10 @@ use crate::domain::mask::Mask;
 use crate::domain::page::{Choice, Count, Cursor, List, Page, Row, RowKey};
 use crate::domain::query::{Query, Vocabulary};
 use crate::domain::time::{Timestamp, Zone};
-use crate::store::query::{Progress, View};
+use crate::store::query::{Kinds, Progress, View};
 use crate::store::task::Task;
 use crate::tui::actions::key::Key;
+use crate::tui::copy::Kept;
 use crate::tui::export::{Job, Written};
 use crate::tui::facts::{Connection, Period, Status, Today};
 use crate::tui::record::Raw;
@@ -99,6 +100,8 @@ pub enum Msg {
     Links(Result<Vec<LinkCard>, String>),
     /// A task is done: what to say of it.
     Done(Result<String, String>),
+    /// Bytes are in a file, or not: what to say of it.
+    Kept(Result<String, String>),
 }
 
 /// What the worker found when it opened the ledger.
@@ -162,6 +165,8 @@ pub enum Effect {
         list: List,
         /// The row.
         row: Row,
+        /// Of a reader: what the timeline is narrowed to.
+        kinds: Kinds,
     },
     /// Count the choices of every part of the picker.
     Choices {
@@ -206,6 +211,8 @@ pub enum Effect {
     Task(Task),
     /// Hand text to the terminal's clipboard.
     Copy(String),
+    /// Keep bytes in a file.
+    Keep(Kept),
     /// Hand the terminal back to the shell.
     Suspend,
     /// Write the whole screen anew.

@@ -11,7 +11,7 @@ mod travel;
 
 mod list;
 
-mod record;
+pub mod record;
 
 mod prompt;
 
@@ -37,18 +37,19 @@ use crate::domain::mask::Mask;
 use crate::domain::page::{List, Row, RowKey};
 use crate::domain::query::{self, Query, QueryError, Vocabulary, Words};
 use crate::domain::time::{Timestamp, Zone};
-use crate::store::query::{Progress, View};
+use crate::store::query::{Kinds, Progress, View};
 use crate::tui::actions::Scope;
 use crate::tui::app::connections::with_links;
 use crate::tui::app::message::{Effect, Msg};
 use crate::tui::cell::{Sight, When};
 use crate::tui::complete::Offers;
+use crate::tui::copy::Menu;
 use crate::tui::edit::Line;
 use crate::tui::export::Export;
 use crate::tui::facts::{Arrived, Connection, Period, Status, Today};
 use crate::tui::layout::Layout;
 use crate::tui::picker::Picker;
-use crate::tui::place::{History, Place, Screen};
+use crate::tui::place::{Face, History, Place, Screen};
 use crate::tui::record::Record;
 use crate::tui::search::Search;
 use crate::tui::theme::{Meaning, Theme};
@@ -107,6 +108,13 @@ pub enum Overlay {
     },
     /// The choices of a filter.
     Picker(Picker),
+    /// What is sought in the opened row, as it is typed.
+    Find {
+        /// The text.
+        line: Line,
+    },
+    /// What can be copied.
+    Copy(Menu),
     /// The keys, from this line on.
     Help(usize),
     /// The question on leaving.
@@ -207,6 +215,12 @@ pub struct App {
     pub masked: bool,
     /// Something changed that can be seen.
     pub dirty: bool,
+    /// Percent of the screen that an opened row has; `None`: as the size suggests.
+    pub percent: Option<u16>,
+    /// What a reader's timeline is narrowed to.
+    pub kinds: Kinds,
+    /// What was last sought in an opened row.
+    sought: String,
     mask: Mask,
     /// The machine's zone, where it is known.
     machine_zone: Option<Zone>,
@@ -282,7 +296,13 @@ pub const CHAINS: &[&[Scope]] = &[
     &[Scope::Leaving, Scope::Always],
     &[Scope::Periods, Scope::Always],
     &[Scope::Explained, Scope::Always],
-    &[Scope::Pane, Scope::Record, Scope::Anywhere, Scope::Always],
+    &[
+        Scope::Lines,
+        Scope::Pane,
+        Scope::Record,
+        Scope::Anywhere,
+        Scope::Always,
+    ],
     &[Scope::Today, Scope::Anywhere, Scope::Always],
     &[Scope::Connections, Scope::Anywhere, Scope::Always],
     &[
@@ -293,9 +313,33 @@ pub const CHAINS: &[&[Scope]] = &[
         Scope::Always,
     ],
     &[Scope::Rows, Scope::Record, Scope::Anywhere, Scope::Always],
-    &[Scope::Views, Scope::Always],
-    &[Scope::Export, Scope::Always],
+    VIEWS,
+    EXPORT,
+    TREE,
+    READER,
+    FIND,
+    COPY,
 ];
+
+const VIEWS: &[Scope] = &[Scope::Views, Scope::Always];
+const EXPORT: &[Scope] = &[Scope::Export, Scope::Always];
+const TREE: &[Scope] = &[
+    Scope::Tree,
+    Scope::Pane,
+    Scope::Record,
+    Scope::Anywhere,
+    Scope::Always,
+];
+const READER: &[Scope] = &[
+    Scope::Reader,
+    Scope::Lines,
+    Scope::Pane,
+    Scope::Record,
+    Scope::Anywhere,
+    Scope::Always,
+];
+const FIND: &[Scope] = &[Scope::Find, Scope::Typing, Scope::Always];
+const COPY: &[Scope] = &[Scope::Copy, Scope::Always];
 
 impl App {
     /// The screen before anything is known of the ledger.
@@ -333,6 +377,9 @@ impl App {
             export: None,
             masked: start.masked,
             dirty: true,
+            percent: None,
+            kinds: Kinds::All,
+            sought: String::new(),
             mask: Mask::default(),
             machine_zone: start.machine_zone,
             other_zone: None,
@@ -422,7 +469,7 @@ impl App {
             ) => 2,
             _ => 1,
         };
-        Layout::of(width, height, self.place().pane.is_some(), foot_lines)
+        Layout::of(width, height, self.share(), foot_lines)
     }
 
     /// Where keys are read at the moment.
@@ -431,10 +478,12 @@ impl App {
             Some(Overlay::Bar { .. } | Overlay::Search { .. } | Overlay::Command { .. }) => {
                 CHAINS[0]
             }
-            Some(Overlay::Views(_)) => CHAINS[10],
-            Some(Overlay::Export(_)) => CHAINS[11],
+            Some(Overlay::Views(_)) => VIEWS,
+            Some(Overlay::Export(_)) => EXPORT,
             Some(Overlay::Time { .. }) => CHAINS[1],
             Some(Overlay::Picker(_)) => CHAINS[2],
+            Some(Overlay::Find { .. }) => FIND,
+            Some(Overlay::Copy(_)) => COPY,
             Some(Overlay::Help(_)) => CHAINS[3],
             Some(Overlay::Leaving) => CHAINS[4],
             Some(Overlay::Periods(_)) => CHAINS[5],
@@ -446,6 +495,8 @@ impl App {
     /// Where keys are read once nothing stands over the screen.
     pub fn place_scopes(&self) -> &'static [Scope] {
         match self.place().screen {
+            _ if self.tree().is_some() => TREE,
+            _ if self.face() == Some(Face::Reader) => READER,
             _ if self.place().pane.is_some() => CHAINS[7],
             Screen::Today => CHAINS[8],
             Screen::Connections | Screen::Account(_) => CHAINS[9],
@@ -556,12 +607,13 @@ pub fn update(app: &mut App, msg: Msg) -> Vec<Effect> {
             app.dirty |= app.connections != connections;
             app.connections = connections;
         }
+        Msg::Kept(Ok(said)) => app.say(said, Meaning::Good),
         Msg::Done(Ok(said)) => {
             app.say(said, Meaning::Good);
             effects.push(Effect::Status);
             app.load(&mut effects);
         }
-        Msg::Done(Err(why)) => app.say(why, Meaning::Bad),
+        Msg::Done(Err(why)) | Msg::Kept(Err(why)) => app.say(why, Meaning::Bad),
     }
     effects
 }

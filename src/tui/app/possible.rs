@@ -1,9 +1,9 @@
 //! Why actions are impossible at the moment, for the table of actions.
 
 use crate::tui::app::App;
-use crate::tui::app::record::{events_of, first_event, reader_of, seq_of};
+use crate::tui::app::record::first_event;
 use crate::tui::place::{Face, Screen};
-use crate::tui::record::Record;
+use crate::tui::ways::{events_of, reader_of, seq_of};
 
 impl App {
     /// There is no filter to drop.
@@ -11,11 +11,39 @@ impl App {
         self.place().query.is_empty().then_some("no filter is set")
     }
 
-    /// The body is not shown, or is no JSON.
-    pub fn why_no_pretty(&self) -> Option<&'static str> {
-        let raw = self.place().pane.is_some_and(|pane| pane.face == Face::Raw);
-        let json = self.record.as_ref().is_some_and(Record::is_json);
-        (!raw || !json).then_some("only the body of a webhook in JSON can be indented")
+    /// The body is not shown as it came.
+    pub fn why_no_hex(&self) -> Option<&'static str> {
+        let body = self.record.as_ref().and_then(|record| record.body());
+        let shown = self.face() == Some(Face::Raw) && body.is_some();
+        (!shown).then_some("only a body as it came is shown in hex: Tab turns to it")
+    }
+
+    /// Nothing is behind the line that keys act on.
+    pub fn why_no_line(&self) -> Option<&'static str> {
+        self.line_opens()
+            .is_none()
+            .then_some("nothing stands behind this line")
+    }
+
+    /// The opened row has the whole screen.
+    pub fn why_no_share(&self) -> Option<&'static str> {
+        let (width, height) = self.size;
+        let whole = self
+            .share()
+            .is_none_or(|share| share.is_whole(width, height));
+        whole.then_some("the opened row has the whole screen: z shows its list too")
+    }
+
+    /// The terminal is too small for two parts.
+    pub fn why_no_whole(&self) -> Option<&'static str> {
+        let (width, height) = self.size;
+        let share = crate::tui::layout::Share {
+            percent: None,
+            whole: Some(false),
+        };
+        share
+            .is_whole(width, height)
+            .then_some("the terminal is too small for list and row together")
     }
 
     /// Times here are by the ledger's days.
@@ -59,9 +87,8 @@ impl App {
 
     /// Nothing was sought yet.
     pub fn why_no_search(&self) -> Option<&'static str> {
-        self.search
-            .is_none()
-            .then_some("nothing is sought yet: s begins")
+        let none = self.search.is_none() && !self.seeks_in_record();
+        none.then_some("nothing is sought yet: s begins, / in an opened row")
     }
 
     /// This screen is no list.

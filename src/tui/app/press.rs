@@ -57,7 +57,9 @@ impl App {
             Act::PreviousRecord => self.step_rows(-1, effects),
             Act::Switch => self.switch(effects),
             Act::Delivery | Act::Events | Act::Who => self.follow(act, effects),
-            Act::Copy | Act::CopyCurl | Act::CopySend => self.copy(act, effects),
+            Act::Copy | Act::CopyCurl | Act::CopySend => self.copy_link(act, effects),
+            Act::CopyMenu => self.offer_copies(),
+            Act::CopyThis(what) => self.copy(what, effects),
             Act::CopyCommand => self.copy_command(effects),
             Act::Follow => self.hold_or_follow(effects),
             Act::Suspend => effects.push(Effect::Suspend),
@@ -68,10 +70,13 @@ impl App {
             }
             Act::StopOn => self.step_beside(true),
             Act::StopBack => self.step_beside(false),
-            Act::Face | Act::Pretty => self.turn(act),
             Act::Zone => self.next_zone(),
             Act::Mask => self.turn_mask(),
             Act::Help => self.overlay = Some(Overlay::Help(0)),
+            Act::SearchOn | Act::SearchBack if self.seeks_in_record() => {
+                self.act_on_record(act, effects);
+            }
+            _ if act.is_of_record() => self.act_on_record(act, effects),
             _ => self.act_on_filter(act, effects),
         }
     }

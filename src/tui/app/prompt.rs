@@ -29,7 +29,8 @@ impl App {
             Overlay::Bar { line, .. }
             | Overlay::Search { line, .. }
             | Overlay::Command { line, .. }
-            | Overlay::Time { line, .. } => Some(line),
+            | Overlay::Time { line, .. }
+            | Overlay::Find { line } => Some(line),
             _ => None,
         }
     }
@@ -265,6 +266,16 @@ impl App {
                 self.filter_by(self.bar_list(), &query, effects);
             }
             Some(Overlay::Time { .. }) => self.jump(effects),
+            Some(Overlay::Find { line }) => {
+                let text = line.text().to_owned();
+                self.overlay = None;
+                self.seek(&text);
+            }
+            Some(Overlay::Copy(_)) => {
+                if let Some(what) = self.chosen_copy() {
+                    self.copy(what, effects);
+                }
+            }
             Some(Overlay::Periods(chosen)) => {
                 let chosen = *chosen;
                 self.take_period(chosen, effects);

@@ -115,7 +115,7 @@ impl App {
     pub(super) fn screenful(&self) -> isize {
         let layout = self.layout();
         let rows = match self.place().pane {
-            Some(_) if self.overlay.is_none() => usize::from(layout.pane.height.saturating_sub(1)),
+            Some(_) if self.overlay.is_none() => self.pane_height(),
             _ => layout.rows(),
         };
         isize::try_from(rows.max(1)).unwrap_or(1)
@@ -124,6 +124,7 @@ impl App {
     pub(super) fn step(&mut self, lines: isize, effects: &mut Vec<Effect>) {
         match &mut self.overlay {
             Some(Overlay::Picker(picker)) => return picker.move_by(lines),
+            Some(Overlay::Copy(menu)) => return menu.move_by(lines),
             Some(Overlay::Views(at)) => {
                 *at = at
                     .saturating_add_signed(lines)
@@ -158,9 +159,8 @@ impl App {
             }
             _ => {}
         }
-        if let Some(pane) = &mut self.history.here_mut().pane {
-            pane.scroll = pane.scroll.saturating_add_signed(lines);
-            self.clamp_scroll();
+        if self.place().pane.is_some() {
+            self.step_pane(lines);
         } else if self.place().screen.list().is_some() {
             let height = self.layout().rows();
             self.window.step_by(lines, height);

@@ -1,15 +1,20 @@
 //! A ledger in memory that answers like the worker.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
+use crate::domain::event::{ConsentKind, ConsentState};
 use crate::domain::page::{Cell, Choice, Column, Count, Cursor, List, Page, Row, RowKey, Shape};
 use crate::domain::query::{self, Query};
-use crate::domain::time::{MINUTE_MS, Timestamp};
-use crate::store::query::columns;
+use crate::domain::time::{DAY_MS, MINUTE_MS, Timestamp};
+use crate::store::query::{
+    Alias, Around, Difference, Kinds, Money, Past, Standing, UserDetail, columns,
+};
 use crate::store::today;
 use crate::tui::app::message::{Effect, From, Load, Msg};
 use crate::tui::curl::Curl;
 use crate::tui::facts::{Arrived, Connection, Status};
+use crate::tui::lookup::ReaderPage;
 use crate::tui::record::Raw;
 use crate::tui::tests::reviews::{morning, shown};
 use crate::tui::theme::Meaning;
@@ -191,13 +196,67 @@ impl Fake {
         }
     }
 
-    fn raw(&self, list: List) -> Raw {
+    fn past(&self, of: &str) -> Past {
+        Past {
+            of: of.to_owned(),
+            events: self.rows[&List::Events]
+                .iter()
+                .step_by(9)
+                .take(8)
+                .cloned()
+                .collect(),
+            more: true,
+        }
+    }
+
+    fn reader(&self, row: &Row, kinds: Kinds) -> ReaderPage {
+        let some = |list: List| self.rows[&list].iter().take(3).cloned().collect();
+        let mut past = self.past("reader");
+        for (place, event) in (0..).zip(&mut past.events) {
+            let at = now().plus_ms(-DAY_MS * place * place);
+            event.cells[8] = Cell::Text(at.to_string());
+        }
+        ReaderPage {
+            user: UserDetail {
+                row: row.clone(),
+                aliases: vec![Alias {
+                    alias: "other\u{1b}[1m".to_owned(),
+                    source: "body.id".to_owned(),
+                    seq: 3,
+                }],
+                also_seen_as: some(List::Users),
+                subscriptions: some(List::Subscriptions),
+                consents: some(List::Consents),
+                changes: some(List::Changes),
+                payments: Vec::new(),
+                events: Vec::new(),
+                more_events: false,
+            },
+            money: vec![Money {
+                currency: "TRY".to_owned(),
+                exponent: 2,
+                paid_minor: 178_800,
+                payments: 12,
+                refunded_minor: 14_900,
+                refunds: 1,
+                monthly_minor: 14_900,
+            }],
+            timeline: past,
+            kinds,
+        }
+    }
+
+    fn raw(&self, list: List, row: &Row, kinds: Kinds) -> Raw {
         Raw {
             hint: (list == List::Deliveries).then(|| "wrong signature \u{1b}[2J".to_owned()),
             notes: vec![("asked for".to_owned(), "POST /hooks/\u{202e}".to_owned())],
             headers: vec![("svix-id".to_owned(), "msg_1\u{7}".to_owned())],
-            body: Some(self.body.clone()),
+            body: Some(Arc::from(&self.body[..])),
             events: self.rows[&List::Events].iter().take(2).cloned().collect(),
+            past: self.past("subscription sub_1\u{202e}"),
+            around: matches!(list, List::Consents | List::Changes).then(around),
+            reader: (list == List::Users).then(|| Box::new(self.reader(row, kinds))),
+            ..Raw::default()
         }
     }
 
@@ -231,8 +290,8 @@ impl Fake {
                 ticket,
                 count: Count::MoreThan(10_000),
             }],
-            Effect::Raw { list, row } => vec![Msg::Raw {
-                raw: Some(Box::new(self.raw(list))),
+            Effect::Raw { list, row, kinds } => vec![Msg::Raw {
+                raw: Some(Box::new(self.raw(list, &row, kinds))),
                 of: (list, row.key),
             }],
             Effect::Choices { ticket, .. } => ["provider", "type"]
@@ -273,10 +332,47 @@ impl Fake {
             }
             Effect::Export(_)
             | Effect::Copy(_)
+            | Effect::Keep(_)
             | Effect::Suspend
             | Effect::Redraw
             | Effect::Leave(_) => Vec::new(),
         }
+    }
+}
+
+fn around() -> Around {
+    let standing = |state: ConsentState, version: &str, wording: &str, seq: i64| Standing {
+        state,
+        since: now().plus_ms(-DAY_MS * seq),
+        method: Some("explicit".to_owned()),
+        version: Some(version.to_owned()),
+        evidence: None,
+        wording: Some(wording.to_owned()),
+        seq,
+        version_seq: None,
+    };
+    let old = "I agree to receive the newsletter by e-mail.";
+    let new = "I agree to receive offers of partners by e-mail.\u{1b}[2J";
+    Around {
+        kind: ConsentKind::Consent,
+        app: "magazine".to_owned(),
+        purposes: vec![
+            Difference {
+                purpose: "analytics".to_owned(),
+                before: Some(standing(ConsentState::Given, "v1", old, 3)),
+                after: Some(standing(ConsentState::Given, "v1", old, 3)),
+            },
+            Difference {
+                purpose: "marketing\u{202e}".to_owned(),
+                before: Some(standing(ConsentState::Given, "v1", old, 3)),
+                after: Some(standing(ConsentState::Withdrawn, "v2", new, 1)),
+            },
+            Difference {
+                purpose: "profiling".to_owned(),
+                before: None,
+                after: Some(standing(ConsentState::Refused, "v2", new, 1)),
+            },
+        ],
     }
 }
 

@@ -8,6 +8,8 @@ mod screens;
 
 mod rows;
 
+mod record;
+
 mod prompt;
 
 mod command;

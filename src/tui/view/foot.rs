@@ -39,6 +39,9 @@ pub fn draw(paint: &mut Paint<'_>, app: &App, area: Rect) -> Option<Cursor> {
             paint.line_from(area, area.height - 1, from, &[(&text, meaning)]);
             return Some(Some(cursor));
         }
+        Some(Overlay::Find { line }) => {
+            return Some(Some(typed(paint, area, "/ ", line, None)));
+        }
         _ => {}
     }
     let last = area.height - 1;

@@ -17,6 +17,8 @@ pub mod list;
 
 pub mod record;
 
+pub mod copy;
+
 pub mod today;
 
 pub mod connections;
@@ -72,6 +74,7 @@ pub fn draw(frame: &mut Frame<'_>, app: &App) {
     }
     let over = match &app.overlay {
         Some(Overlay::Picker(choices)) => Some(picker::draw(&mut paint, choices, layout.body)),
+        Some(Overlay::Copy(menu)) => Some(copy::draw(&mut paint, menu, layout.body)),
         Some(Overlay::Help(top)) => Some(sheet::draw(&mut paint, app, *top, layout.body)),
         Some(Overlay::Periods(chosen)) => {
             Some(today::draw_periods(&mut paint, app, *chosen, layout.body))
@@ -86,7 +89,8 @@ pub fn draw(frame: &mut Frame<'_>, app: &App) {
             Overlay::Bar { .. }
             | Overlay::Search { .. }
             | Overlay::Command { .. }
-            | Overlay::Time { .. },
+            | Overlay::Time { .. }
+            | Overlay::Find { .. },
         )
         | None => None,
     };

@@ -11,6 +11,7 @@ use crate::domain::delivery::{DeliveryKey, KeyRule, Outcome, Reading};
 use crate::domain::time::{DAY_MS, Timestamp};
 use crate::store::append::{Head, append};
 use crate::store::inbox::Job;
+use crate::store::leaps::Leaps;
 use crate::store::project::Read;
 use crate::store::project::tests::generated::{About, same, stream};
 use crate::store::project::tests::{Ledger, START, Sent};
@@ -113,7 +114,7 @@ fn take(ledger: &mut Ledger, head: &mut Head, all: &[Sent], batch: &[usize], fir
     ledger.within(|projector, conn| {
         let mut fresh = Vec::with_capacity(jobs.len());
         for job in &jobs {
-            let (ack, _) = append(conn, head, job, now).unwrap();
+            let (ack, _) = append(conn, head, job, now, &Leaps::NONE).unwrap();
             if ack.outcome == Outcome::Stored {
                 fresh.push(Read {
                     seq: ack.seq,
@@ -149,6 +150,49 @@ fn check(about: About) {
                 &rebuilt,
                 "live and rebuilt",
             )
+        })
+        .unwrap();
+}
+
+/// What stands in the ledger at `now` if all came in and was looked at while the clock said `then`.
+fn rows_after(ledger: &mut Ledger, all: &[Sent], then: Timestamp, now: Timestamp) -> Vec<String> {
+    ledger.and_back(then, |ledger| {
+        ledger.send(all);
+        ledger.tick(then);
+        let mut after = Some(0);
+        while let Some(last) = after {
+            ledger.within(|projector, conn| {
+                after = projector.tick_again(conn, now, last, 2).unwrap();
+            });
+        }
+        ledger.rows(false)
+    })
+}
+
+#[test]
+fn a_clock_set_back_leaves_what_a_right_one_would_have() {
+    let config = ProptestConfig {
+        failure_persistence: None,
+        cases: 2_000,
+        ..ProptestConfig::default()
+    };
+    let ledger = RefCell::new(Ledger::new(START));
+    let cases = (
+        stream(About::Subscriptions, true, SENT_MAX),
+        0_i64..80,
+        0_i64..800,
+    );
+    TestRunner::new(config)
+        .run(&cases, |(all, days, ahead)| {
+            let mut ledger = ledger.borrow_mut();
+            let now = START.plus_ms(days * DAY_MS);
+            let then = now.plus_ms(ahead * DAY_MS);
+            let right = ledger.and_back(now, |ledger| {
+                ledger.send(&all);
+                ledger.rows(false)
+            });
+            let set_back = rows_after(&mut ledger, &all, then, now);
+            same(&set_back, &right, "set back and right")
         })
         .unwrap();
 }

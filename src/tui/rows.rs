@@ -1,0 +1,362 @@
+//! Lines of text laid out for a width: a label, a value wrapped between words, another beside it.
+
+use unicode_segmentation::UnicodeSegmentation;
+use unicode_width::UnicodeWidthStr;
+
+use crate::tui::place::Place;
+use crate::tui::theme::Meaning;
+
+/// So many lines are laid out at most; the rest is announced.
+const LINES_MAX: usize = 20_000;
+
+/// The cells that labels take, and where there is little room.
+const LABEL_WIDTH: usize = 16;
+const LABEL_WIDTH_MIN: usize = 10;
+
+/// Below so many cells two values do not stand side by side.
+const BESIDE_WIDTH_MIN: usize = 14;
+
+/// A part of a line, and how it looks.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Piece {
+    /// What it says.
+    pub text: String,
+    /// How it looks.
+    pub meaning: Meaning,
+}
+
+impl Piece {
+    /// `text` looking like `meaning`.
+    pub fn new(text: impl Into<String>, meaning: Meaning) -> Self {
+        Self {
+            text: text.into(),
+            meaning,
+        }
+    }
+}
+
+/// One line of an opened row.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct RecordLine {
+    /// `+` new, `-` gone, `~` changed.
+    pub mark: Option<char>,
+    /// What it is; empty on the further lines of a long value.
+    pub label: String,
+    /// The value.
+    pub pieces: Vec<Piece>,
+    /// The value beside it.
+    pub beside: Option<Vec<Piece>>,
+    /// What Enter opens.
+    pub opens: Option<Box<Place>>,
+    /// The whole value that it is of, among `Rows::sources`.
+    pub source: Option<usize>,
+}
+
+impl RecordLine {
+    /// A line of this label.
+    pub fn new(label: &str) -> Self {
+        Self {
+            label: label.to_owned(),
+            ..Self::default()
+        }
+    }
+
+    /// Of this whole value.
+    #[must_use]
+    pub fn from(self, source: usize) -> Self {
+        Self {
+            source: Some(source),
+            ..self
+        }
+    }
+
+    /// Enter opens this.
+    #[must_use]
+    pub fn opening(self, place: Option<Place>) -> Self {
+        Self {
+            opens: place.map(Box::new),
+            ..self
+        }
+    }
+
+    /// All that it says, for a search.
+    pub fn text(&self) -> String {
+        let beside = self.beside.iter().flatten();
+        let pieces = self.pieces.iter().chain(beside);
+        let mut text = self.label.clone();
+        for piece in pieces {
+            text.push(' ');
+            text.push_str(&piece.text);
+        }
+        text
+    }
+
+    /// With a mark.
+    #[must_use]
+    pub fn marked(self, mark: char) -> Self {
+        Self {
+            mark: Some(mark),
+            ..self
+        }
+    }
+}
+
+/// A whole value, to copy.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Source {
+    /// The column or header.
+    pub name: String,
+    /// The value as stored.
+    pub value: String,
+}
+
+/// Lines being laid out for a width.
+#[derive(Clone, Debug, Default)]
+pub struct Rows {
+    /// Cells across.
+    width: usize,
+    /// The lines.
+    pub lines: Vec<RecordLine>,
+    /// The values that they are made of.
+    pub sources: Vec<Source>,
+}
+
+impl Rows {
+    /// None yet, for a width.
+    pub fn new(width: usize) -> Self {
+        Self {
+            width: width.max(8),
+            ..Self::default()
+        }
+    }
+
+    /// Cells for labels.
+    pub fn label_width(&self) -> usize {
+        if self.width >= 48 {
+            LABEL_WIDTH
+        } else {
+            LABEL_WIDTH_MIN
+        }
+    }
+
+    /// Where the value beside begins.
+    pub fn beside_at(&self) -> usize {
+        let left = self.label_width() + 2;
+        left + self.half() + 2
+    }
+
+    fn half(&self) -> usize {
+        self.width.saturating_sub(self.label_width() + 4) / 2
+    }
+
+    /// There is room for two values side by side.
+    pub fn has_beside(&self) -> bool {
+        self.half() >= BESIDE_WIDTH_MIN
+    }
+
+    fn value_width(&self) -> usize {
+        self.width.saturating_sub(self.label_width() + 2).max(8)
+    }
+
+    /// Keeps a whole value.
+    pub fn source(&mut self, name: &str, value: &str) -> usize {
+        self.sources.push(Source {
+            name: name.to_owned(),
+            value: value.to_owned(),
+        });
+        self.sources.len() - 1
+    }
+
+    /// The whole value that `line` is of.
+    pub fn source_of(&self, line: usize) -> Option<&Source> {
+        self.sources.get(self.lines.get(line)?.source?)
+    }
+
+    fn push(&mut self, line: RecordLine) {
+        if self.lines.len() < LINES_MAX {
+            self.lines.push(line);
+        } else if self.lines.len() == LINES_MAX {
+            self.lines.push(RecordLine {
+                pieces: vec![Piece::new("… cut here", Meaning::Warning)],
+                ..RecordLine::default()
+            });
+        }
+    }
+
+    /// An empty line.
+    pub fn gap(&mut self) {
+        self.push(RecordLine::default());
+    }
+
+    /// A heading.
+    pub fn heading(&mut self, text: &str) {
+        self.push(RecordLine {
+            label: text.to_owned(),
+            pieces: Vec::new(),
+            ..RecordLine::default()
+        });
+    }
+
+    /// A heading with a mark.
+    pub fn heading_marked(&mut self, mark: char, text: &str) {
+        self.push(RecordLine::new(text).marked(mark));
+    }
+
+    /// A label and a value.
+    pub fn put(&mut self, label: &str, text: &str, meaning: Meaning) {
+        self.put_line(RecordLine::new(label), &[Piece::new(text, meaning)]);
+    }
+
+    /// A sentence over the whole width.
+    pub fn say(&mut self, text: &str, meaning: Meaning) {
+        for pieces in wrapped(&[Piece::new(text, meaning)], self.width) {
+            self.push(RecordLine {
+                pieces,
+                mark: Some(' '),
+                ..RecordLine::default()
+            });
+        }
+    }
+
+    /// A line with its value in pieces, wrapped to further lines that open the same.
+    pub fn put_line(&mut self, line: RecordLine, pieces: &[Piece]) {
+        let mut line = line;
+        for pieces in wrapped(pieces, self.value_width()) {
+            let further = RecordLine {
+                label: String::new(),
+                ..line.clone()
+            };
+            self.push(RecordLine { pieces, ..line });
+            line = further;
+        }
+    }
+
+    /// Two values side by side; where there is no room, one below the other with a mark each.
+    pub fn put_beside(&mut self, line: &RecordLine, left: &[Piece], right: &[Piece]) {
+        let half = self.half();
+        if !self.has_beside() {
+            if left == right {
+                return self.put_line(line.clone(), left);
+            }
+            for (mark, pieces) in [('-', left), ('+', right)] {
+                if !pieces.is_empty() {
+                    self.put_line(line.clone().marked(mark), pieces);
+                }
+            }
+            return;
+        }
+        let (left, right) = (wrapped(left, half), wrapped(right, half));
+        for place in 0..left.len().max(right.len()) {
+            let first = place == 0;
+            self.push(RecordLine {
+                label: if first {
+                    line.label.clone()
+                } else {
+                    String::new()
+                },
+                mark: line.mark.filter(|_| first),
+                pieces: left.get(place).cloned().unwrap_or_default(),
+                beside: Some(right.get(place).cloned().unwrap_or_default()),
+                ..line.clone()
+            });
+        }
+    }
+}
+
+/// Pieces in lines of at most `cells` cells, cut between words, else on grapheme borders; one empty line of nothing.
+fn wrapped(pieces: &[Piece], cells: usize) -> Vec<Vec<Piece>> {
+    let cells = cells.max(1);
+    let mut lines = vec![Vec::new()];
+    let mut used = 0;
+    for piece in pieces {
+        for word in piece.text.split_word_bounds() {
+            let width = word.width();
+            if used + width > cells && used > 0 && width <= cells {
+                lines.push(Vec::new());
+                used = 0;
+                // A blank at the cut is not needed.
+                if word.chars().all(|c| c == ' ') {
+                    continue;
+                }
+            }
+            if width <= cells {
+                add(&mut lines, word, piece.meaning);
+                used += width;
+                continue;
+            }
+            for grapheme in word.graphemes(true) {
+                let width = grapheme.width();
+                if used + width > cells && used > 0 {
+                    lines.push(Vec::new());
+                    used = 0;
+                }
+                add(&mut lines, grapheme, piece.meaning);
+                used += width;
+            }
+        }
+    }
+    lines
+}
+
+fn add(lines: &mut [Vec<Piece>], text: &str, meaning: Meaning) {
+    let Some(line) = lines.last_mut() else { return };
+    match line.last_mut() {
+        Some(last) if last.meaning == meaning => last.text.push_str(text),
+        _ => line.push(Piece::new(text, meaning)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn text(line: &[Piece]) -> String {
+        line.iter().map(|piece| piece.text.as_str()).collect()
+    }
+
+    fn lines(text_in: &str, cells: usize) -> Vec<String> {
+        let pieces = [Piece::new(text_in, Meaning::Plain)];
+        wrapped(&pieces, cells)
+            .iter()
+            .map(|line| text(line))
+            .collect()
+    }
+
+    #[test]
+    fn long_values_wrap_between_words_and_on_grapheme_borders() {
+        assert_eq!(lines("one two three", 8), ["one two ", "three"]);
+        assert_eq!(lines("日本語", 4), ["日本", "語"]);
+        assert_eq!(lines("", 4), [""]);
+        assert_eq!(lines("abcdefgh", 3), ["abc", "def", "gh"]);
+    }
+
+    #[test]
+    fn two_values_stand_side_by_side_where_there_is_room() {
+        let (left, right) = (
+            [Piece::new("given", Meaning::Plain)],
+            [Piece::new("withdrawn", Meaning::Wrong)],
+        );
+        let mut wide = Rows::new(80);
+        wide.put_beside(&RecordLine::new("state").marked('~'), &left, &right);
+        assert_eq!(wide.lines.len(), 1);
+        assert_eq!(wide.lines[0].beside.as_deref(), Some(&right[..]));
+        let mut narrow = Rows::new(38);
+        narrow.put_beside(&RecordLine::new("state").marked('~'), &left, &right);
+        let marks: Vec<_> = narrow.lines.iter().map(|line| line.mark).collect();
+        assert_eq!(marks, [Some('-'), Some('+')]);
+    }
+
+    proptest! {
+        #[test]
+        fn no_line_is_wider_than_its_place_and_only_blanks_are_lost(value in "[\\PC ]{0,60}", cells in 2..30usize) {
+            let lines = lines(&value, cells);
+            for line in &lines {
+                prop_assert!(line.width() <= cells || line.graphemes(true).count() == 1, "{line:?}");
+            }
+            let solid = |text: &str| text.replace(' ', "");
+            prop_assert_eq!(solid(&lines.concat()), solid(&value));
+        }
+    }
+}

@@ -1,0 +1,205 @@
+//! Bodies dropped for their age: no list and no figure changes, and every command says so instead of failing.
+
+use std::fs;
+use std::process::Output;
+use std::time::{Duration, Instant};
+
+use rusqlite::types::Value;
+
+use crate::support::{Home, PATIENCE, Serving};
+
+const LISTS: [&str; 9] = [
+    "events",
+    "users",
+    "user_aliases",
+    "subscriptions",
+    "cancellations",
+    "consents",
+    "consent_changes",
+    "payments",
+    "daily",
+];
+
+fn run(home: &Home, args: &[&str]) -> Output {
+    home.command(args).output().unwrap()
+}
+
+fn says(home: &Home, args: &[&str]) -> String {
+    let output = run(home, args);
+    let told = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(output.status.success(), "{args:?}: {told}");
+    String::from_utf8(output.stdout).unwrap()
+}
+
+/// Every row of every list.
+fn lists(home: &Home) -> Vec<String> {
+    let conn = home.open();
+    let mut all = Vec::new();
+    for list in LISTS {
+        let mut statement = conn.prepare(&format!("select * from {list}")).unwrap();
+        let width = statement.column_count();
+        let rows = statement
+            .query_map([], |row| {
+                let values: Vec<Value> = (0..width).map(|n| row.get(n).unwrap()).collect();
+                Ok(format!("{list} {values:?}"))
+            })
+            .unwrap();
+        all.extend(rows.map(Result::unwrap));
+    }
+    all.sort();
+    all
+}
+
+/// A home with a made-up year in its ledger.
+fn year(settings: &str) -> Home {
+    let home = Home::with_settings(settings);
+    fs::create_dir_all(home.ledger().parent().unwrap()).unwrap();
+    let ledger = home.ledger().display().to_string();
+    says(&home, &["demo", "--events", "1500", "--out", &ledger]);
+    home
+}
+
+fn eventually(what: &str, done: impl Fn() -> bool) {
+    let start = Instant::now();
+    while !done() {
+        assert!(start.elapsed() < PATIENCE, "never: {what}");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+}
+
+const OLD: &str =
+    "select count(*) from deliveries where outcome <> 'quarantined' and body is not null
+    and received_at < strftime('%Y-%m-%dT%H:%M:%S', 'now', '-101 days')";
+
+#[test]
+fn a_year_without_its_old_bodies_says_what_it_said() {
+    let home = year("[store]\nkeep_bodies = \"100d\"\n");
+    let (before, bodies) = (lists(&home), home.number(OLD));
+    assert!(bodies > 100, "{bodies}");
+    assert!(says(&home, &["prune", "--dry-run"]).contains("older than 100 days would go"));
+    assert_eq!(home.number(OLD), bodies);
+    assert!(says(&home, &["prune"]).contains("bodies dropped"));
+    assert_eq!(home.number(OLD), 0);
+    assert!(home.number("select count(*) from deliveries where body is not null") > 100);
+    assert_eq!(lists(&home), before);
+    says(&home, &["rebuild", "--check"]);
+    assert!(says(&home, &["verify"]).contains("without their body, which was dropped for its age"));
+    assert!(says(&home, &["prune"]).starts_with("0 bodies dropped"));
+    says_so(&home);
+}
+
+/// What every command that shows a body says of one that is gone.
+fn says_so(home: &Home) {
+    let seq = home.number("select min(p.seq) from pruned p join users u on u.id / 10000 = p.seq");
+    let seq = seq.to_string();
+    assert!(says(home, &["show", &seq]).contains("dropped for its age"));
+    let body = run(home, &["show", &seq, "--body"]);
+    assert_eq!(body.status.code(), Some(1));
+    assert!(String::from_utf8_lossy(&body.stderr).contains("was dropped for its age"));
+    let doctor = run(home, &["doctor"]);
+    assert!(String::from_utf8_lossy(&doctor.stdout).contains("have gone"));
+    let file = home.path().join("all.ndjson").display().to_string();
+    says(home, &["export", "--deliveries", "--out", &file]);
+    let other = Home::new();
+    says(&other, &["import", &file]);
+    let whole = "select count(*) from deliveries where body is not null";
+    assert_eq!(
+        other.number("select count(*) from deliveries"),
+        home.number(whole)
+    );
+    let who = home
+        .open()
+        .query_row(
+            "select user_id from users where id / 10000 = ?1",
+            [seq.parse::<i64>().unwrap()],
+            |row| row.get::<_, String>(0),
+        )
+        .unwrap();
+    let out = home.path().join("one.zip").display().to_string();
+    says(home, &["user", "export", &who, "--out", &out]);
+    // Erasing takes what was kept of it too.
+    says(home, &["user", "erase", &who, "--yes"]);
+    let left = format!("select count(*) from pruned where seq = {seq}");
+    assert_eq!(home.number(&left), 0);
+    let named = format!("select count(*) from users where user_id = '{who}'");
+    assert_eq!(home.number(&named), 0);
+    says(home, &["verify"]);
+}
+
+#[test]
+fn the_receiver_drops_them_by_itself_and_answers_meanwhile() {
+    let home = year("");
+    assert_eq!(
+        run(&home, &["prune"]).status.code(),
+        Some(2),
+        "nothing is asked for"
+    );
+    let before = lists(&home);
+    let serving = home.serve();
+    let settings = home.path().join("config/subledger/subledger.toml");
+    let text = fs::read_to_string(&settings).unwrap();
+    fs::write(
+        &settings,
+        format!("{text}\n[store]\nkeep_bodies = \"soon\"\n"),
+    )
+    .unwrap();
+    assert!(!run(&home, &["reload"]).status.success());
+    fs::write(
+        &settings,
+        format!("{text}\n[store]\nkeep_bodies = \"100d\"\n"),
+    )
+    .unwrap();
+    let bodies = home.number(OLD);
+    says(&home, &["reload"]);
+    let post = |serving: &Serving, n: i64| {
+        let body = format!("{{\"event\":\"made.up\",\"id\":\"{n}\"}}");
+        let answer = serving.post("conscent", "events", body.as_bytes()).unwrap();
+        assert_eq!(answer.0, 200);
+    };
+    (0..20).for_each(|n| post(&serving, n));
+    eventually("begun", || home.number(OLD) < bodies);
+    serving.kill();
+    let serving = home.serve();
+    (20..40).for_each(|n| post(&serving, n));
+    eventually("done", || home.number(OLD) == 0);
+    assert_eq!(serving.terminate(), Some(0));
+    assert_eq!(
+        home.number("select count(*) from deliveries where origin = 'live' and body is not null"),
+        40
+    );
+    says(&home, &["verify"]);
+    let after = lists(&home);
+    let gone: Vec<_> = before
+        .iter()
+        .filter(|row| after.binary_search(row).is_err())
+        .collect();
+    assert!(gone.is_empty(), "{gone:?}");
+}
+
+#[test]
+fn times_and_sizes_that_make_no_sense_are_told() {
+    for (key, value) in [
+        ("keep_bodies", "soon"),
+        ("keep_bodies", "1h"),
+        ("keep_bodies", "-4d"),
+        ("keep_quarantine", "0d"),
+        ("size_max", "12"),
+        ("quarantine_max", "many"),
+    ] {
+        let home = Home::with_settings(&format!("[store]\n{key} = \"{value}\"\n"));
+        let output = run(&home, &["config", "check"]);
+        let told = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert_eq!(output.status.code(), Some(2), "{key} {value}: {told}");
+        assert!(told.contains(key) && told.contains(value), "{told}");
+    }
+    let home = Home::with_settings(
+        "[store]\nkeep_bodies = \"400d\"\nsize_max = \"20GiB\"\nkeep_quarantine = \"90d\"\nquarantine_max = \"64MiB\"\n",
+    );
+    says(&home, &["config", "check"]);
+    assert_eq!(
+        run(&home, &["prune"]).status.code(),
+        Some(3),
+        "there is no ledger"
+    );
+    assert!(!home.ledger().exists());
+}
