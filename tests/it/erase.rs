@@ -404,3 +404,37 @@ fn a_wrong_request_changes_nothing_and_says_why() {
     );
     assert_eq!(fs::read(&foreign).unwrap(), b"not a database");
 }
+
+#[test]
+fn an_erasure_in_one_account_leaves_the_others_also_after_a_restore() {
+    let home = Home::new();
+    let mut lines = String::new();
+    for (account, at) in [("main", "00"), ("weekly", "01")] {
+        let line = serde_json::json!({
+            "provider": "zotlo", "account": account, "hook": "events",
+            "received_at": format!("2026-11-01T09:00:{at}Z"), "body": body("zotlo", "registered-users"),
+        });
+        lines.push_str(&format!("{line}\n"));
+    }
+    let file = home.path().join("two.ndjson");
+    fs::write(&file, lines).unwrap();
+    let copy = home.path().join("copy.db");
+    done(&home, &["import", file.to_str().unwrap()]);
+    done(&home, &["backup", copy.to_str().unwrap()]);
+    done(
+        &home,
+        &[
+            "user",
+            "erase",
+            "905321112233",
+            "--account",
+            "weekly",
+            "--yes",
+        ],
+    );
+    done(&home, &["restore", copy.to_str().unwrap(), "--replace"]);
+    let left = "select count(*) from users where account = 'main' and user_id = '905321112233'";
+    assert_eq!(home.number(left), 1);
+    let gone = "select count(*) from deliveries where account = 'weekly' and erased_at is not null";
+    assert_eq!(home.number(gone), 1);
+}

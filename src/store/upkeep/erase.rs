@@ -99,12 +99,19 @@ impl Sought {
             account: self.account.clone(),
             text: self.text.clone(),
         };
-        marks.push(Line::reader(
-            &sealer.reader(asked_at(&who), &self.text),
-            until,
-        ));
+        // Of an account without a provider, only the readers' own places are meant, never everywhere.
+        let has_a_place = who.provider.is_some() || who.account.is_none();
+        if has_a_place {
+            marks.push(Line::reader(
+                &sealer.reader(asked_at(&who), &self.text),
+                until,
+            ));
+        }
         for [provider, account, user_id] in &self.readers {
             let place = Some((provider.as_str(), account.as_str()));
+            if !has_a_place {
+                marks.push(Line::reader(&sealer.reader(place, &self.text), until));
+            }
             marks.push(Line::reader(&sealer.reader(place, user_id), until));
             let mut aliases = conn.prepare_cached(
                 "select alias from user_aliases where provider = ?1 and account = ?2 and user_id = ?3",
@@ -200,7 +207,8 @@ impl Reader {
     /// Up to when everything about `who` was erased, by the hash that is kept of what was asked for.
     pub fn erased_until(&self, who: &Who) -> Result<Option<String>, Error> {
         self.with(|conn| {
-            let Some(sealer) = Sealer::load(conn)? else {
+            let has_a_place = who.provider.is_some() || who.account.is_none();
+            let Some(sealer) = Sealer::load(conn)?.filter(|_| has_a_place) else {
                 return Ok(None);
             };
             erasures::erased_until(conn, &sealer.reader(asked_at(who), &who.text))
