@@ -414,7 +414,8 @@ fn an_erasure_in_one_account_leaves_the_others_also_after_a_restore() {
             "provider": "zotlo", "account": account, "hook": "events",
             "received_at": format!("2026-11-01T09:00:{at}Z"), "body": body("zotlo", "registered-users"),
         });
-        lines.push_str(&format!("{line}\n"));
+        lines.push_str(&line.to_string());
+        lines.push('\n');
     }
     let file = home.path().join("two.ndjson");
     fs::write(&file, lines).unwrap();
