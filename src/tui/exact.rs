@@ -20,6 +20,10 @@ pub struct Exact<W: io::Write> {
     doubtful: HashMap<(u16, u16), u16>,
     /// Where the cursor was put last.
     cursor: Position,
+    /// It is still there.
+    is_placed: bool,
+    /// Whether it is shown; `None` until that was said.
+    cursor_shown: Option<bool>,
 }
 
 impl<W: io::Write> Exact<W> {
@@ -30,6 +34,8 @@ impl<W: io::Write> Exact<W> {
             shown: HashMap::new(),
             doubtful: HashMap::new(),
             cursor: Position::ORIGIN,
+            is_placed: false,
+            cursor_shown: None,
         }
     }
 
@@ -77,6 +83,8 @@ impl<W: io::Write> Exact<W> {
     fn forget(&mut self) {
         self.shown.clear();
         self.doubtful.clear();
+        self.is_placed = false;
+        self.cursor_shown = None;
     }
 }
 
@@ -105,6 +113,12 @@ impl<W: io::Write> Backend for Exact<W> {
     {
         let mut run = Vec::new();
         let mut covered = BTreeSet::new();
+        let mut content = content.peekable();
+        // The inner one says colours even where there is nothing to draw.
+        if content.peek().is_none() {
+            return Ok(());
+        }
+        self.is_placed = false;
         for (x, y, cell) in content {
             if let Some(end) = self.doubtful.remove(&(x, y)) {
                 covered.extend((x + 1..end).map(|x| (y, x)));
@@ -128,10 +142,16 @@ impl<W: io::Write> Backend for Exact<W> {
     }
 
     fn hide_cursor(&mut self) -> io::Result<()> {
+        if self.cursor_shown.replace(false) == Some(false) {
+            return Ok(());
+        }
         self.inner.hide_cursor()
     }
 
     fn show_cursor(&mut self) -> io::Result<()> {
+        if self.cursor_shown.replace(true) == Some(true) {
+            return Ok(());
+        }
         self.inner.show_cursor()
     }
 
@@ -141,8 +161,12 @@ impl<W: io::Write> Backend for Exact<W> {
     }
 
     fn set_cursor_position<P: Into<Position>>(&mut self, position: P) -> io::Result<()> {
-        self.cursor = position.into();
-        self.inner.set_cursor_position(self.cursor)
+        let position = position.into();
+        if std::mem::replace(&mut self.is_placed, true) && position == self.cursor {
+            return Ok(());
+        }
+        self.cursor = position;
+        self.inner.set_cursor_position(position)
     }
 
     fn clear(&mut self) -> io::Result<()> {
@@ -192,6 +216,39 @@ mod tests {
         assert_eq!(back_end.get_cursor_position().unwrap(), Position::new(7, 3));
         let text = String::from_utf8(out).unwrap();
         assert!(!text.contains("\u{1b}[6n"), "{text:?}");
+    }
+
+    #[test]
+    fn a_frame_like_the_one_before_is_no_byte() {
+        let mut out = Vec::new();
+        let mut back_end = Exact::new(&mut out);
+        let cell = Cell::new("a");
+        for _ in 0..2 {
+            back_end.show_cursor().unwrap();
+            back_end.draw(iter::once((0, 0, &cell))).unwrap();
+            back_end.set_cursor_position((4, 2)).unwrap();
+        }
+        back_end.draw(iter::empty()).unwrap();
+        back_end.show_cursor().unwrap();
+        back_end.set_cursor_position((4, 2)).unwrap();
+        let text = String::from_utf8(out).unwrap();
+        assert_eq!(text.matches("\u{1b}[3;5H").count(), 2, "{text:?}");
+        assert_eq!(text.matches("\u{1b}[?25h").count(), 1, "{text:?}");
+        assert!(text.ends_with("\u{1b}[3;5H"), "{text:?}");
+    }
+
+    #[test]
+    fn a_terminal_that_was_cleared_is_told_of_its_cursor_again() {
+        let mut out = Vec::new();
+        let mut back_end = Exact::new(&mut out);
+        for _ in 0..2 {
+            back_end.hide_cursor().unwrap();
+            back_end.set_cursor_position((4, 2)).unwrap();
+            back_end.clear_region(ClearType::All).unwrap();
+        }
+        let text = String::from_utf8(out).unwrap();
+        assert_eq!(text.matches("\u{1b}[?25l").count(), 2, "{text:?}");
+        assert_eq!(text.matches("\u{1b}[3;5H").count(), 2, "{text:?}");
     }
 
     #[test]

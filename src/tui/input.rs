@@ -27,8 +27,27 @@ pub enum Incoming {
     Signal(i32),
     /// An answer.
     Worker(Box<Msg>),
-    /// The worker ended; it never does by itself.
+    /// The worker, or another thread of the screen, ended by a panic, which gave the terminal back.
     WorkerGone,
+}
+
+/// Tells the loop if a thread ends by a panic.
+pub struct Gone(Sender<Incoming>);
+
+impl Gone {
+    /// Watches over the thread that holds this.
+    pub const fn new(inbox: Sender<Incoming>) -> Self {
+        Self(inbox)
+    }
+}
+
+impl Drop for Gone {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            // The loop may have ended before.
+            self.0.send(Incoming::WorkerGone).ok();
+        }
+    }
 }
 
 /// The threads that listen.

@@ -106,7 +106,7 @@ use crate::tui::app::{App, Start, update};
 use crate::tui::copy::Kept;
 use crate::tui::curl::Curl;
 use crate::tui::export::{Exports, Job};
-use crate::tui::input::{Incoming, Input};
+use crate::tui::input::{Gone, Incoming, Input};
 use crate::tui::secrets::Several;
 use crate::tui::term::Term;
 use crate::tui::theme::Theme;
@@ -114,6 +114,9 @@ use crate::tui::worker::Worker;
 
 /// At most 30 frames a second.
 const FRAME: Duration = Duration::from_millis(33);
+
+/// So much is taken in at most before a frame.
+const BURST: usize = 256;
 
 /// Time goes on for the screen this often.
 const TICK: Duration = Duration::from_millis(500);
@@ -314,10 +317,8 @@ pub enum Error {
         "the terminal cannot show the screen ({0}): use `subledger today` or `subledger events`"
     )]
     Terminal(io::Error),
-    /// The part that reads the ledger ended.
-    #[error(
-        "the part that reads the ledger ended unexpectedly: this is a bug; start `subledger` again"
-    )]
+    /// A thread of the screen ended by a panic.
+    #[error("a part of the screen ended unexpectedly: this is a bug; start `subledger` again")]
     Worker,
 }
 
@@ -408,19 +409,28 @@ impl Loop {
             self.drawn_at = Some(now);
         }
         match self.inbox.recv_timeout(self.pause(now)) {
-            Ok(incoming) => self.take(incoming)?,
+            Ok(incoming) => self.take_all(incoming)?,
             Err(RecvTimeoutError::Timeout) => self.tell(Msg::Tick(self.clock.now()))?,
             Err(RecvTimeoutError::Disconnected) => return Err(End::WorkerGone),
         }
-        // What came meanwhile, so that a burst of keys or sizes gives one frame.
-        for _ in 0..256 {
-            match self.inbox.try_recv() {
-                Ok(incoming) => self.take(incoming)?,
-                Err(_) => break,
-            }
-        }
         self.worker.nudge();
         self.look()
+    }
+
+    /// Takes in `first` and what came meanwhile, so that a burst of keys gives one frame, and of sizes in a row only the
+    /// last is laid out.
+    fn take_all(&mut self, first: Incoming) -> Result<(), End> {
+        let mut incoming = first;
+        for _ in 0..BURST {
+            let Ok(next) = self.inbox.try_recv() else {
+                break;
+            };
+            let before = std::mem::replace(&mut incoming, next);
+            if !(is_size(&before) && is_size(&incoming)) {
+                self.take(before)?;
+            }
+        }
+        self.take(incoming)
     }
 
     fn is_frame_due(&mut self, now: Instant) -> bool {
@@ -562,6 +572,7 @@ impl Loop {
     fn export(&mut self, job: Job) {
         let (exports, sender) = (Arc::clone(&self.exports), self.sender.clone());
         self.exporting = Some(std::thread::spawn(move || {
+            let _gone = Gone::new(sender.clone());
             let tell = |msg| sender.send(Incoming::Worker(Box::new(msg))).ok();
             let done = exports(&job, &mut |rows| {
                 tell(Msg::Exporting(rows));
@@ -585,6 +596,7 @@ impl Loop {
     fn start(&self, task: Task) {
         let (tasks, sender) = (Arc::clone(&self.tasks), self.sender.clone());
         std::thread::spawn(move || {
+            let _gone = Gone::new(sender.clone());
             let done = tasks(task).map(|report| report.summary);
             // The screen may be closed by now.
             sender
@@ -592,6 +604,10 @@ impl Loop {
                 .ok();
         });
     }
+}
+
+fn is_size(incoming: &Incoming) -> bool {
+    matches!(incoming, Incoming::Terminal(Event::Resize(..)))
 }
 
 /// Lets a test see that a panic gives the terminal back: `SUBLEDGER_PANIC_ON=x` panics on that key. Not in releases.

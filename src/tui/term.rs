@@ -38,6 +38,12 @@ static TAKEN: AtomicBool = AtomicBool::new(false);
 #[derive(Clone, Default)]
 struct Frame(Rc<RefCell<Vec<u8>>>);
 
+impl Frame {
+    fn take(&self) -> Vec<u8> {
+        std::mem::take(&mut *self.0.borrow_mut())
+    }
+}
+
 impl Write for Frame {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         self.0.borrow_mut().extend_from_slice(bytes);
@@ -78,12 +84,17 @@ impl Term {
         })
     }
 
-    /// Draws `app`; only what differs from the last frame is written.
+    /// Draws `app`; only what differs from the last frame is written, and nothing if nothing does.
     pub fn draw(&mut self, app: &App) -> io::Result<()> {
+        self.terminal.draw(|frame| view::draw(frame, app))?;
+        let drawn = self.frame.take();
+        if drawn.is_empty() {
+            return Ok(());
+        }
         if self.synchronised {
             queue!(self.frame, BeginSynchronizedUpdate)?;
         }
-        self.terminal.draw(|frame| view::draw(frame, app))?;
+        self.frame.write_all(&drawn)?;
         if self.synchronised {
             queue!(self.frame, EndSynchronizedUpdate)?;
         }
@@ -102,12 +113,12 @@ impl Term {
         self.send()
     }
 
-    /// Stops this process and those it was started with, as Ctrl-Z does; comes back when they go on.
+    /// Gives the terminal back and stops this process and those it was started with, as Ctrl-Z does; returns when
+    /// they go on. The terminal is then to be taken again.
     pub fn suspend(&mut self) -> io::Result<()> {
         give_back();
         // Where nobody could continue us (no shell with job control) the system ignores this, and we just go on.
-        kill_current_process_group(Signal::TSTP)?;
-        self.retake()
+        Ok(kill_current_process_group(Signal::TSTP)?)
     }
 
     /// Takes the terminal again after something else had it.
@@ -117,7 +128,11 @@ impl Term {
     }
 
     fn send(&mut self) -> io::Result<()> {
-        let bytes = std::mem::take(&mut *self.frame.0.borrow_mut());
+        let bytes = self.frame.take();
+        // After a panic on another thread the terminal is not ours any more.
+        if !TAKEN.load(Ordering::SeqCst) {
+            return Ok(());
+        }
         self.out.write_all(&bytes)
     }
 }
@@ -137,6 +152,8 @@ impl Drop for GiveBack {
 }
 
 fn take(mut out: &File) -> io::Result<()> {
+    // Whoever stopped us from outside may have changed the terminal behind our back: what is believed of it goes first.
+    disable_raw_mode()?;
     enable_raw_mode()?;
     TAKEN.store(true, Ordering::SeqCst);
     execute!(out, EnterAlternateScreen, EnableBracketedPaste)

@@ -11,10 +11,10 @@ use std::time::SystemTime;
 use std::time::{Duration, Instant};
 
 use crate::domain::time::Clock;
-use crate::store::Error;
 use crate::store::query::{Looked, Progress, Reader};
+use crate::store::{Error, schema};
 use crate::tui::app::message::{Effect, Msg};
-use crate::tui::input::Incoming;
+use crate::tui::input::{Gone, Incoming};
 use crate::tui::{Known, reading};
 use crate::tui::{LinkCard, Watched};
 
@@ -111,9 +111,8 @@ impl Worker {
             inbox: inbox.clone(),
         };
         std::thread::spawn(move || {
-            let gone = Gone(inbox);
+            let _gone = Gone::new(inbox);
             job.run();
-            std::mem::forget(gone);
         });
         Self { shared }
     }
@@ -172,15 +171,6 @@ fn interrupt(desk: &Desk) {
     }
 }
 
-/// Tells the loop if the thread ends by a panic.
-struct Gone(Sender<Incoming>);
-
-impl Drop for Gone {
-    fn drop(&mut self) {
-        self.0.send(Incoming::WorkerGone).ok();
-    }
-}
-
 struct Job {
     shared: Shared,
     path: PathBuf,
@@ -196,18 +186,27 @@ struct Job {
 enum Stop {
     /// The screen is closed.
     Closed,
-    /// It was upgraded: it is opened again at once.
-    Upgraded,
+    /// It was upgraded, or another file was put in its place: that is opened at once.
+    Another,
     /// Something is wrong with the ledger: it is opened again.
     Trouble(String),
 }
 
-fn trouble(error: Error) -> Stop {
-    Stop::Trouble(match error {
-        // The path alone would fill the line.
+/// What keeps the ledger at `path` from being read, in a line: the path alone would fill it.
+fn trouble(path: &Path, error: Error) -> Stop {
+    Stop::Trouble(match schema::judge(path, error) {
         Error::Newer { .. } => {
             "a newer subledger has upgraded this file: `q`, then start that one".to_owned()
         }
+        Error::Absent(_) => "the ledger's file is not there any more; looking for it".to_owned(),
+        Error::Foreign(_) => {
+            "the ledger's file is no ledger any more: put a backup back".to_owned()
+        }
+        Error::Damaged { what, .. } => {
+            format!("the ledger is damaged: see `subledger doctor` ({what})")
+        }
+        Error::Busy => "another program keeps the ledger locked; trying again".to_owned(),
+        Error::Io { cause, .. } => format!("the ledger cannot be read: {cause}"),
         other => other.to_string(),
     })
 }
@@ -215,14 +214,16 @@ fn trouble(error: Error) -> Stop {
 impl Job {
     fn run(&self) {
         loop {
+            // Looked at first: a file that takes its place meanwhile is noticed.
+            let file = identity(&self.path);
             let stop = match Reader::open(&self.path) {
-                Ok(reader) => self.serve(&reader),
-                Err(error) => trouble(error),
+                Ok(reader) => self.serve(&reader, file),
+                Err(error) => self.trouble(error),
             };
             self.shared.desk().interrupt = None;
             match stop {
                 Stop::Closed => return,
-                Stop::Upgraded => {}
+                Stop::Another => {}
                 Stop::Trouble(why) => {
                     if self.tell(Msg::Trouble(why)).is_err() || self.rest(RETRY).is_err() {
                         return;
@@ -230,6 +231,10 @@ impl Job {
                 }
             }
         }
+    }
+
+    fn trouble(&self, error: Error) -> Stop {
+        trouble(&self.path, error)
     }
 
     fn tell(&self, msg: Msg) -> Result<(), Stop> {
@@ -254,23 +259,27 @@ impl Job {
     }
 
     /// Answers from one opened ledger.
-    fn serve(&self, reader: &Reader) -> Stop {
+    fn serve(&self, reader: &Reader, file: Option<Identity>) -> Stop {
         let handle = reader.interrupt();
         let mut desk = self.shared.desk();
         desk.interrupt = Some(Box::new(move || handle.interrupt()));
         desk.looked = Some(reader.looked());
         drop(desk);
-        match self.answer_all(reader) {
+        match self.answer_all(reader, file) {
             Ok(never) => match never {},
             Err(stop) => stop,
         }
     }
 
-    fn answer_all(&self, reader: &Reader) -> Result<std::convert::Infallible, Stop> {
+    fn answer_all(
+        &self,
+        reader: &Reader,
+        file: Option<Identity>,
+    ) -> Result<std::convert::Infallible, Stop> {
+        let trouble = |error| self.trouble(error);
         let opened = reading::opened(reader, &self.path, self.clock.now()).map_err(trouble)?;
         self.tell(Msg::Opened(opened))?;
         self.tell(Msg::Views(reader.views().map_err(trouble)?))?;
-        let file = identity(&self.path);
         let mut version = reader.version().map_err(trouble)?;
         let mut looked_at = Instant::now();
         let mut running_looked_at = Instant::now();
@@ -283,8 +292,7 @@ impl Job {
             if looked_at.elapsed() >= POLL {
                 looked_at = Instant::now();
                 if identity(&self.path) != file {
-                    let why = "the ledger's file was moved or replaced".to_owned();
-                    return Err(Stop::Trouble(why));
+                    return Err(Stop::Another);
                 }
                 if running_looked_at.elapsed() >= LOOK {
                     running_looked_at = Instant::now();
@@ -296,7 +304,7 @@ impl Job {
                 if now != version {
                     version = now;
                     if reader.is_outdated().map_err(trouble)? {
-                        return Err(Stop::Upgraded);
+                        return Err(Stop::Another);
                     }
                     self.tell(Msg::Changed)?;
                 }
@@ -316,7 +324,7 @@ impl Job {
         }
         *was = Some(now);
         let key = reader.fingerprint_key();
-        let key = key.map_err(|error| Stop::Trouble(error.to_string()))?;
+        let key = key.map_err(|error| self.trouble(error))?;
         let links = (settings.read)(&key);
         if let Ok(links) = &links {
             self.links.replace(links.clone());
@@ -382,7 +390,8 @@ impl Job {
             }
             Err(error) => {
                 // Whatever was asked is asked again of the ledger that is opened next.
-                Err(Stop::Trouble(error.to_string()))
+                drop(desk);
+                Err(self.trouble(error))
             }
         }
     }
@@ -401,8 +410,11 @@ fn stamp(path: &Path) -> Option<Stamp> {
     Some((meta.ino(), meta.len(), meta.modified().ok()?))
 }
 
-/// What tells a file from another at the same path; `None` if there is none.
-fn identity(path: &Path) -> Option<(u64, u64)> {
+/// What tells a file from another at the same path.
+type Identity = (u64, u64);
+
+/// `None` if there is none.
+fn identity(path: &Path) -> Option<Identity> {
     use std::os::unix::fs::MetadataExt;
     let meta = std::fs::metadata(path).ok()?;
     Some((meta.dev(), meta.ino()))

@@ -104,7 +104,14 @@ pub(crate) fn fill(home: &Home, serving: &Serving) {
         .unwrap();
     home.open()
         .execute(
-            "insert into views values ('my reader', 'users', 'kestrel.canary@example.org', '2026-01-05T09:00:00.000Z')",
+            "insert into views
+             values ('my reader kestrel.canary@example.org', 'users', 'kestrel.canary@example.org', '2026-01-05T09:00:00.000Z')",
+            [],
+        )
+        .unwrap();
+    home.open()
+        .execute(
+            "insert into meta values ('pin.3', 'my reader kestrel.canary@example.org')",
             [],
         )
         .unwrap();
@@ -396,4 +403,39 @@ fn a_wrong_request_changes_nothing_and_says_why() {
         Some(1)
     );
     assert_eq!(fs::read(&foreign).unwrap(), b"not a database");
+}
+
+#[test]
+fn an_erasure_in_one_account_leaves_the_others_also_after_a_restore() {
+    let home = Home::new();
+    let mut lines = String::new();
+    for (account, at) in [("main", "00"), ("weekly", "01")] {
+        let line = serde_json::json!({
+            "provider": "zotlo", "account": account, "hook": "events",
+            "received_at": format!("2026-11-01T09:00:{at}Z"), "body": body("zotlo", "registered-users"),
+        });
+        lines.push_str(&line.to_string());
+        lines.push('\n');
+    }
+    let file = home.path().join("two.ndjson");
+    fs::write(&file, lines).unwrap();
+    let copy = home.path().join("copy.db");
+    done(&home, &["import", file.to_str().unwrap()]);
+    done(&home, &["backup", copy.to_str().unwrap()]);
+    done(
+        &home,
+        &[
+            "user",
+            "erase",
+            "905321112233",
+            "--account",
+            "weekly",
+            "--yes",
+        ],
+    );
+    done(&home, &["restore", copy.to_str().unwrap(), "--replace"]);
+    let left = "select count(*) from deliveries where account = 'main' and erased_at is null";
+    assert_eq!(home.number(left), 1);
+    let gone = "select count(*) from deliveries where account = 'weekly' and erased_at is not null";
+    assert_eq!(home.number(gone), 1);
 }

@@ -2,13 +2,13 @@
 //! might come back.
 
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Command, Output, Stdio};
 
 use serde_json::Value;
 
 use crate::erase::{CANARIES, WHO, body, done, erase_all, eventually, fill, payment, run, traces};
-use crate::support::Home;
+use crate::support::{Disk, Home, PATH_KEY};
 
 fn says(output: &Output) -> String {
     let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
@@ -209,42 +209,17 @@ fn a_ledger_that_cannot_be_written_is_told_and_left_as_it_is() {
     assert_eq!(ledger(&home), broken);
 }
 
-/// A disk of its own, small, that can be made read-only; `None` where this user may not mount one.
-struct Disk(PathBuf);
-
-impl Disk {
-    fn new(path: &Path) -> Option<Self> {
-        fs::create_dir_all(path).unwrap();
-        let disk = Self(path.to_owned());
-        disk.mount("size=24m").then_some(disk)
-    }
-
-    fn mount(&self, options: &str) -> bool {
-        Command::new("mount")
-            .args(["-t", "tmpfs", "-o", options, "tmpfs"])
-            .arg(&self.0)
-            .stderr(Stdio::null())
-            .status()
-            .is_ok_and(|status| status.success())
-    }
-}
-
-impl Drop for Disk {
-    fn drop(&mut self) {
-        let umount = Command::new("umount")
-            .arg(&self.0)
-            .stderr(Stdio::null())
-            .status();
-        drop(umount);
-    }
+/// Bytes that are free on the disk of `folder`.
+fn free(folder: &Path) -> usize {
+    let disk = rustix::fs::statvfs(folder).unwrap();
+    usize::try_from(disk.f_bavail * disk.f_frsize).unwrap()
 }
 
 #[test]
 fn on_a_full_disk_it_stops_and_is_finished_once_there_is_room() {
     let home = Home::new();
     let folder = home.ledger().parent().unwrap().to_owned();
-    let Some(disk) = Disk::new(&folder) else {
-        eprintln!("skipped: this user may mount no disk of its own");
+    let Some(disk) = Disk::of(&folder, 88 << 10) else {
         return;
     };
     let serving = home.serve();
@@ -253,26 +228,17 @@ fn on_a_full_disk_it_stops_and_is_finished_once_there_is_room() {
         payment(&serving, WHO[0], number);
     }
     assert_eq!(serving.terminate(), Some(0));
-    assert!(disk.mount("remount,ro,size=24m"));
+    disk.close();
     let whole = ledger(&home);
     let refused = run(&home, &["user", "erase", WHO[0], "--yes"]);
     assert_eq!(refused.status.code(), Some(3), "{refused:?}");
     assert_eq!(ledger(&home), whole);
-    assert!(disk.mount("remount,rw,size=24m"));
+    disk.reopen();
     let filler = folder.join("filler");
-    drop(fs::File::create(&filler).unwrap());
     // Some room is left, so that it stops on its way.
-    let mut bytes = 24_u64 << 20;
-    while fs::write(&filler, vec![1; usize::try_from(bytes).unwrap()]).is_err() {
-        bytes -= 64 << 10;
-    }
-    fs::write(
-        &filler,
-        vec![1; usize::try_from(bytes - (160 << 10)).unwrap()],
-    )
-    .unwrap();
+    fs::write(&filler, vec![1; free(&folder) - (160 << 10)]).unwrap();
     let full = run(&home, &["user", "erase", WHO[0], "--yes"]);
-    assert_eq!(full.status.code(), Some(3), "{full:?}");
+    assert_eq!(full.status.code(), Some(1), "{full:?}");
     assert!(says(&full).contains("cannot write"), "{full:?}");
     fs::remove_file(&filler).unwrap();
     erase_all(&home);
@@ -283,6 +249,59 @@ fn on_a_full_disk_it_stops_and_is_finished_once_there_is_room() {
     assert_eq!(traces(&home), Vec::<String>::new());
     assert!(done(&home, &["verify"]).contains("what the deliveries say"));
     drop(disk);
+}
+
+#[test]
+fn without_room_to_write_the_file_anew_it_is_finished_all_the_same_and_says_so() {
+    let home = Home::new();
+    let folder = home.ledger().parent().unwrap().to_owned();
+    let Some(disk) = Disk::of(&folder, 24 << 10) else {
+        return;
+    };
+    let year = home.ledger();
+    let year = ["demo", "--events", "2500", "--out", year.to_str().unwrap()];
+    done(&home, &year);
+    let who: String = home
+        .open()
+        .query_row(
+            "select email from users where email is not null",
+            [],
+            |row| row.get(0),
+        )
+        .unwrap();
+    // Less than the file itself is free, and enough for every other step.
+    let room = ledger(&home).len() / 2;
+    fs::write(folder.join("filler"), vec![1; free(&folder) - room]).unwrap();
+    let told = done(&home, &["user", "erase", &who, "--yes"]);
+    assert!(told.contains("disk too full"), "{told}");
+    assert_eq!(
+        home.number("select count(*) from erasures where finished_at is null"),
+        0
+    );
+    drop(disk);
+}
+
+#[test]
+fn an_erasure_that_no_longer_says_whom_it_meant_is_damage_and_never_called_done() {
+    let home = Home::new();
+    let serving = home.serve();
+    fill(&home, &serving);
+    assert_eq!(serving.terminate(), Some(0));
+    home.open()
+        .execute_batch(
+            "insert into erasures (begun_at, last_seq, looked_seq, keeps, sought)
+             values ('2026-03-03T10:00:00.000Z', 1, 0, 1, '{\"readers\":\"heron')",
+        )
+        .unwrap();
+    let told = run(&home, &["user", "erase", WHO[0], "--yes"]);
+    assert_eq!(told.status.code(), Some(1), "{told:?}");
+    let said = says(&told);
+    assert!(
+        said.contains("whom erasure 1 is about cannot be read"),
+        "{said}"
+    );
+    assert!(!said.contains("heron"), "{said}");
+    assert!(home.number("select count(*) from erasures where finished_at is null") > 0);
 }
 
 #[test]
@@ -372,11 +391,12 @@ fn a_rejected_request_of_an_erased_reader_is_not_taken_in() {
     conn.execute_batch("insert into rejected select * from aside.kept; detach aside")
         .unwrap();
     drop(conn);
-    done(
-        &home,
-        &["config", "set", "providers.zotlo.path_key", "k_forgotten"],
-    );
     assert_eq!(serving.terminate(), Some(0));
+    let settings = home.path().join("config/subledger/subledger.toml");
+    let text = fs::read_to_string(&settings).unwrap();
+    let forgotten = text.replace(PATH_KEY, "k_forgotten");
+    assert_ne!(forgotten, text);
+    fs::write(&settings, forgotten).unwrap();
     let admitted = run(&home, &["rejected", "admit", "1"]);
     assert!(
         says(&admitted).contains("erased since: dropped"),

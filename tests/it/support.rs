@@ -26,9 +26,10 @@ pub(crate) fn signal(child: &Child, signal: Signal) {
 pub(crate) struct Disk(PathBuf);
 
 impl Disk {
-    /// One of `kib` at the new folder `path`; `None`, and a word about it, where this user may not mount one.
+    /// One of `kib` at the folder `path`, made where it is not there; `None`, and a word about it, where this user may
+    /// not mount one.
     pub(crate) fn of(path: &Path, kib: usize) -> Option<Self> {
-        std::fs::create_dir(path).unwrap();
+        std::fs::create_dir_all(path).unwrap();
         let mounted = Self::mount(&format!("size={kib}k"), path);
         if !mounted {
             eprintln!("skipped: this user may mount no disk of its own");
@@ -39,6 +40,11 @@ impl Disk {
     /// From here on nothing can be written to it.
     pub(crate) fn close(&self) {
         assert!(Self::mount("remount,ro", &self.0));
+    }
+
+    /// It can be written to again.
+    pub(crate) fn reopen(&self) {
+        assert!(Self::mount("remount,rw", &self.0));
     }
 
     fn mount(options: &str, path: &Path) -> bool {

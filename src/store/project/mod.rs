@@ -303,7 +303,7 @@ impl Projector {
 }
 
 /// Every projection and the statement that takes at most `?1` of its rows away, what points at others first.
-const CLEAR: [(&str, &str); 9] = [
+pub(super) const CLEAR: [(&str, &str); 9] = [
     (
         "daily",
         "(day, provider, account, type) in (select day, provider, account, type from daily limit ?1)",

@@ -10,6 +10,7 @@
 //! reader and is about nobody else. One that names them and is about another reader stays, and is told of.
 
 use std::collections::BTreeSet;
+use std::path::Path;
 use std::time::Duration;
 
 use rusqlite::limits::Limit;
@@ -33,6 +34,7 @@ use crate::store::task::{Progress, Step, Steps, TaskReport};
 use crate::store::thread::Core;
 use crate::store::today::alerts::ALERTS;
 use crate::store::upkeep::erasures::{self, Line, Sealer, body_hash};
+use crate::store::upkeep::notes::unpin;
 use crate::store::upkeep::reapply;
 use crate::store::upkeep::tests::erase_some;
 use crate::store::upkeep::{Reason, guard};
@@ -97,12 +99,19 @@ impl Sought {
             account: self.account.clone(),
             text: self.text.clone(),
         };
-        marks.push(Line::reader(
-            &sealer.reader(asked_at(&who), &self.text),
-            until,
-        ));
+        // Of an account without a provider, only the readers' own places are meant, never everywhere.
+        let has_a_place = who.provider.is_some() || who.account.is_none();
+        if has_a_place {
+            marks.push(Line::reader(
+                &sealer.reader(asked_at(&who), &self.text),
+                until,
+            ));
+        }
         for [provider, account, user_id] in &self.readers {
             let place = Some((provider.as_str(), account.as_str()));
+            if !has_a_place {
+                marks.push(Line::reader(&sealer.reader(place, &self.text), until));
+            }
             marks.push(Line::reader(&sealer.reader(place, user_id), until));
             let mut aliases = conn.prepare_cached(
                 "select alias from user_aliases where provider = ?1 and account = ?2 and user_id = ?3",
@@ -198,7 +207,8 @@ impl Reader {
     /// Up to when everything about `who` was erased, by the hash that is kept of what was asked for.
     pub fn erased_until(&self, who: &Who) -> Result<Option<String>, Error> {
         self.with(|conn| {
-            let Some(sealer) = Sealer::load(conn)? else {
+            let has_a_place = who.provider.is_some() || who.account.is_none();
+            let Some(sealer) = Sealer::load(conn)?.filter(|_| has_a_place) else {
                 return Ok(None);
             };
             erasures::erased_until(conn, &sealer.reader(asked_at(who), &who.text))
@@ -293,7 +303,10 @@ enum Stage {
     /// The requests that were turned away after this one.
     Ring(i64),
     Notes,
+    /// The file is written anew, once.
     Pages,
+    /// Where that could not be done, free pages are given back.
+    Free,
     /// Tries so far.
     Log(u32),
     /// All that is left is to say so.
@@ -330,7 +343,13 @@ pub(crate) fn resumed(conn: &Connection) -> Result<Option<Steps>, Error> {
         let told: Steps = Box::new(move |core| {
             let done = steps(core);
             match &done {
-                Ok(Step::Done(report)) => tracing::info!("it is finished: {}", report.summary),
+                Ok(Step::Done(report)) => {
+                    tracing::info!("it is finished: {}", report.summary);
+                    report
+                        .findings
+                        .iter()
+                        .for_each(|one| tracing::warn!("{one}"));
+                }
                 Ok(_) => {}
                 Err(error) => {
                     tracing::error!("an erasure that was begun is not finished: {error}");
@@ -357,7 +376,7 @@ fn run(request: Option<(Who, bool)>) -> Steps {
             begin(core, &who, keeps)?;
         }
         let pending = match under_way.take() {
-            None => next(&core.conn)?,
+            None => next(&core.conn, &core.path)?,
             known => known,
         };
         let Some(mut erasure) = pending else {
@@ -387,17 +406,10 @@ fn run(request: Option<(Who, bool)>) -> Steps {
 }
 
 fn summary(deliveries: u64, rejected: u64) -> String {
-    let plural = |count: u64, one: &str, more: &str| {
-        if count == 1 {
-            format!("1 {one}")
-        } else {
-            format!("{count} {more}")
-        }
-    };
     format!(
         "{} and {} erased; the chain still verifies",
-        plural(deliveries, "delivery", "deliveries"),
-        plural(rejected, "rejected request", "rejected requests"),
+        in_words(deliveries, "delivery", "deliveries"),
+        in_words(rejected, "rejected request", "rejected requests"),
     )
 }
 
@@ -500,8 +512,8 @@ fn find(conn: &Connection, seq: i64) -> Result<bool, Error> {
     Ok(rows > 0)
 }
 
-/// The oldest that is not finished.
-fn next(conn: &Connection) -> Result<Option<Erasure>, Error> {
+/// The oldest that is not finished; one of which nobody can tell any more whom it meant is damage, and not done.
+fn next(conn: &Connection, path: &Path) -> Result<Option<Erasure>, Error> {
     let found: Option<(i64, i64, i64, bool, Option<String>)> = conn
         .prepare_cached(
             "select id, last_seq, looked_seq, keeps, sought from erasures
@@ -517,29 +529,35 @@ fn next(conn: &Connection) -> Result<Option<Erasure>, Error> {
             ))
         })
         .optional()?;
-    Ok(found.map(|(id, last_seq, looked_seq, keeps, sought)| {
-        // Who it was is forgotten once everything is done but for what the disk still holds.
-        let stage = match &sought {
-            Some(_) => Stage::Look(looked_seq),
-            None => Stage::Pages,
-        };
-        let sought: Sought = sought
-            .and_then(|text| serde_json::from_str(&text).ok())
-            .unwrap_or_default();
-        Erasure {
-            id,
-            last_seq,
-            keeps,
-            needles: sought.needles(),
-            sought,
-            stage,
-            of: None,
-            others: Vec::new(),
-            others_count: 0,
-            pages_are_old: false,
-            log_is_held: false,
-        }
+    let Some((id, last_seq, looked_seq, keeps, sought)) = found else {
+        return Ok(None);
+    };
+    // Who it was is forgotten once everything is done but for what the disk still holds.
+    let (stage, sought) = match sought {
+        Some(text) => (Stage::Look(looked_seq), read_sought(&text, id, path)?),
+        None => (Stage::Pages, Sought::default()),
+    };
+    Ok(Some(Erasure {
+        id,
+        last_seq,
+        keeps,
+        needles: sought.needles(),
+        sought,
+        stage,
+        of: None,
+        others: Vec::new(),
+        others_count: 0,
+        pages_are_old: false,
+        log_is_held: false,
     }))
+}
+
+/// What `serde_json` says of it may hold the reader's data.
+fn read_sought(text: &str, id: i64, path: &Path) -> Result<Sought, Error> {
+    serde_json::from_str(text).map_err(|_| Error::Damaged {
+        path: path.to_owned(),
+        what: format!("whom erasure {id} is about cannot be read"),
+    })
 }
 
 fn counts(conn: &Connection, id: i64) -> Result<(u64, u64), Error> {
@@ -597,8 +615,15 @@ fn advance(core: &mut Core, erasure: &mut Erasure) -> Result<Advance, Error> {
             erasure.stage = Stage::Pages;
         }
         Stage::Pages => {
-            erasure.pages_are_old = !write_anew(&core.conn)?;
-            if !erasure.pages_are_old || !give_back(&core.conn)? {
+            if write_anew(&core.conn)? {
+                erasure.stage = Stage::Log(0);
+            } else {
+                erasure.pages_are_old = true;
+                erasure.stage = Stage::Free;
+            }
+        }
+        Stage::Free => {
+            if !give_back(&core.conn)? {
                 erasure.stage = Stage::Log(0);
             }
         }
@@ -861,7 +886,8 @@ fn forget(core: &mut Core, erasure: &Erasure) -> Result<(), Error> {
     let mut lines = Vec::new();
     for (name, query) in views(conn, &erasure.needles)? {
         conn.prepare_cached("delete from views where name = ?1")?
-            .execute([name])?;
+            .execute([&name])?;
+        unpin(conn, &name)?;
         lines.push(Line::known(&sealer.view(&query), None));
     }
     let alerts = meta(conn, ALERTS)?;
@@ -890,7 +916,7 @@ fn write_anew(conn: &Connection) -> Result<bool, Error> {
     }
     match vacuum(conn) {
         Ok(()) => Ok(true),
-        Err(Error::Unwritable(_) | Error::Busy) => Ok(false),
+        Err(Error::Full(_) | Error::Unwritable(_) | Error::Busy) => Ok(false),
         Err(error) => Err(error),
     }
 }
@@ -914,7 +940,42 @@ pub(crate) fn give_back(conn: &Connection) -> Result<bool, Error> {
     if before == 0 {
         return Ok(false);
     }
-    conn.execute_batch(&format!("pragma incremental_vacuum({PAGES})"))?;
+    let mut statement = conn.prepare(&format!("pragma incremental_vacuum({PAGES})"))?;
+    // Each row that is asked for is a page given back.
+    let mut rows = statement.query([])?;
+    while rows.next()?.is_some() {}
     let after = free()?;
     Ok(after > 0 && after < before)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::{Mode, connect};
+
+    #[test]
+    fn free_pages_are_given_back_many_at_a_time() {
+        let conn = connect(Path::new(":memory:"), Mode::Fill).unwrap();
+        conn.execute_batch(
+            "pragma auto_vacuum = incremental;
+             create table large (i, text);
+             insert into large with recursive n(i) as (select 1 union all select i + 1 from n limit 3000)
+             select i, hex(randomblob(500)) from n;
+             drop table large",
+        )
+        .unwrap();
+        let free = || -> u32 {
+            conn.query_row("pragma freelist_count", [], |row| row.get(0))
+                .unwrap()
+        };
+        let before = free();
+        assert!(before > 2 * PAGES, "{before}");
+        assert!(give_back(&conn).unwrap());
+        // A page that only points at others may go with them.
+        assert!(
+            (PAGES..=PAGES + 2).contains(&(before - free())),
+            "{before} {}",
+            free()
+        );
+    }
 }

@@ -445,9 +445,10 @@ fn add(file: &Path, text: &str) -> Result<(), Error> {
             open.sync_all()
         });
     written.map_err(|source| match source.kind() {
-        ErrorKind::StorageFull | ErrorKind::ReadOnlyFilesystem => {
-            Error::Unwritable(format!("{}: {source}", file.display()))
+        ErrorKind::StorageFull | ErrorKind::QuotaExceeded => {
+            Error::Full(format!("{}: {source}", file.display()))
         }
+        ErrorKind::ReadOnlyFilesystem => Error::Unwritable(format!("{}: {source}", file.display())),
         _ => Error::Io {
             path: file.to_owned(),
             cause: source,

@@ -109,7 +109,8 @@ pub(crate) fn pin_view(name: String, digit: Option<u8>) -> Steps {
     })
 }
 
-fn unpin(conn: &Connection, name: &str) -> Result<(), Error> {
+/// Takes the digits of a saved filter away: each is written down with the name.
+pub(crate) fn unpin(conn: &Connection, name: &str) -> Result<(), Error> {
     conn.execute(
         "delete from meta where key between 'pin.1' and 'pin.9' and value = ?1",
         [name],

@@ -16,6 +16,7 @@ use crate::store::schema::{self, Found, meta};
 use crate::store::today::alerts::ALERTS;
 use crate::store::upkeep::erase::vacuum;
 use crate::store::upkeep::erasures::{self, Line, Place, Sealer, body_hash};
+use crate::store::upkeep::notes::unpin;
 use crate::store::upkeep::{Reason, guard, retention};
 use crate::store::{Error, Mode, connect, fold, seal, upgrade};
 
@@ -257,7 +258,8 @@ fn saved_filters(conn: &Connection) -> Result<usize, Error> {
     let mut gone = 0;
     for (name, query) in rows {
         if erasures::is_known(conn, &sealer.view(&query))? {
-            gone += conn.execute("delete from views where name = ?1", [name])?;
+            gone += conn.execute("delete from views where name = ?1", [&name])?;
+            unpin(conn, &name)?;
         }
     }
     Ok(gone)

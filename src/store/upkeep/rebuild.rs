@@ -248,8 +248,7 @@ fn in_place(mut zone: Option<Zone>) -> Steps {
             return Ok(Step::More(progress(core.folder.seq, end)));
         }
         let count = u64::try_from(end).unwrap_or(0);
-        let noun = if count == 1 { "delivery" } else { "deliveries" };
-        let summary = format!("{count} {noun} folded again");
+        let summary = format!("{} folded again", in_words(count, "delivery", "deliveries"));
         Ok(Step::Done(TaskReport::of(summary, count)))
     })
 }
@@ -623,5 +622,27 @@ impl<'a> Cursor<'a> {
             .row()
             .map(|row| (0..self.width).map(|place| row.get(place)).collect());
         Ok(values.transpose()?)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+    use std::path::Path;
+
+    use super::*;
+    use crate::store::project::CLEAR;
+    use crate::store::schema;
+
+    #[test]
+    fn every_table_is_kept_or_emptied_and_folded_again() {
+        let mut conn = connect(Path::new(":memory:"), Mode::Fill).unwrap();
+        schema::create(&mut conn, Zone::UTC, Timestamp::from_ms(0)).unwrap();
+        let folded: BTreeSet<_> = projections(&conn).unwrap().into_iter().collect();
+        let emptied = CLEAR.iter().map(|(table, _)| (*table).to_owned());
+        assert_eq!(folded, emptied.collect());
+        for table in KEPT {
+            assert!(!shape(&conn, table).unwrap().0.is_empty(), "{table}");
+        }
     }
 }

@@ -2,6 +2,7 @@
 
 use rusqlite::{OptionalExtension, params};
 
+use crate::domain::count::in_words;
 use crate::domain::delivery::Outcome;
 use crate::store::Error;
 use crate::store::append::forget_keys;
@@ -105,12 +106,10 @@ pub(crate) fn clear() -> Steps {
         let seqs = tests_after(core, last)?;
         let Some(end) = seqs.last().copied() else {
             let _ = core.empty_log();
-            let noun = if cleared == 1 {
-                "delivery"
-            } else {
-                "deliveries"
-            };
-            let summary = format!("{cleared} test {noun} erased");
+            let summary = format!(
+                "{} erased",
+                in_words(cleared, "test delivery", "test deliveries")
+            );
             return Ok(Step::Done(TaskReport::of(summary, cleared)));
         };
         core.transact(|core| erase_some(core, &seqs))?;

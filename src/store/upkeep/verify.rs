@@ -19,15 +19,13 @@ use crate::store::append::{Body, body_bytes, commit_to, link_of};
 use crate::store::schema::{self, Found, hex};
 use crate::store::seal::{self, seal_of, sealed};
 use crate::store::upkeep::made::Made;
-use crate::store::upkeep::{erasures, retention};
+use crate::store::upkeep::{erasures, reapply, retention};
 use crate::store::{Error, Mode, connect};
 
 /// So many rows are read under one snapshot.
 const CHUNK: i64 = 1_000;
 /// The first schema with seals.
 const SEALS_SINCE: i64 = 2;
-/// The first schema that remembers erasures.
-const ERASURES_SINCE: i64 = 3;
 /// So many places are named; the rest are counted.
 const NAMED_MAX: usize = 100;
 /// So many of SQLite's own steps are done between two looks whether to stop.
@@ -141,7 +139,7 @@ pub fn verify_until(
     if found >= SEALS_SINCE {
         check_seals(&conn, &mut verified);
     }
-    if found >= ERASURES_SINCE {
+    if found >= reapply::SINCE {
         check_erasures(&conn, path, &mut verified);
         check_residue(&conn, &mut verified);
     }
