@@ -23,7 +23,7 @@ pub fn man(out: &mut Out) -> io::Result<()> {
     out.flush()
 }
 
-/// The keys of the screen as Markdown: what `docs/keys.md` holds.
+/// The keys of the screen as Markdown: what `assets/keys.md` holds.
 pub fn keys(out: &mut Out) -> io::Result<()> {
     io::Write::write_all(out.data(), keys_as_markdown().as_bytes())?;
     out.flush()
@@ -121,11 +121,11 @@ mod tests {
 
     #[test]
     fn the_page_of_keys_is_what_the_table_says() {
-        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/docs/keys.md");
+        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/assets/keys.md");
         assert_eq!(
             std::fs::read_to_string(path).unwrap(),
             keys_as_markdown(),
-            "run `subledger man --keys > docs/keys.md`"
+            "run `subledger man --keys > assets/keys.md`"
         );
     }
 

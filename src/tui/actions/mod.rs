@@ -1,6 +1,6 @@
 //! The one table of actions: keys, words, where they hold, when they are possible.
 //!
-//! Dispatch, the footer, the `?` sheet, the palette, the manual page and `docs/keys.md` all come from here, so no key can
+//! Dispatch, the footer, the `?` sheet, the palette, the manual page and `assets/keys.md` all come from here, so no key can
 //! be described wrongly. One file below for
 //! the actions of each screen. Never holds state.
 

@@ -152,7 +152,7 @@ fn what_stands_over_the_screen_reads_its_own_keys() {
         ("2", "Rows"),
         ("6", "Rows"),
         ("9", "Connections"),
-        ("2\n", "Pane"),
+        ("2\n", "Lines"),
     ] {
         session.app.overlay = None;
         session.keys(keys);
