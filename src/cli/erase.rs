@@ -19,7 +19,7 @@ use crate::domain::printable::Printable;
 use crate::store::query::Reader;
 use crate::store::query::who::{Match, Who};
 use crate::store::task::{Task, TaskReport};
-use crate::store::upkeep::erase::Reach;
+use crate::store::upkeep::reach::Reach;
 
 /// What becomes of an erasure that nobody waits for any more.
 const LEFT: &str = "an erasure that was begun is finished by the receiver that runs, or by the next start of subledger";

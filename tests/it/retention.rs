@@ -1,10 +1,13 @@
 //! Bodies dropped for their age: no list and no figure changes, and every command says so instead of failing.
 
 use std::fs;
+use std::path::Path;
 use std::process::Output;
 use std::time::{Duration, Instant};
 
 use rusqlite::types::Value;
+
+use subledger::domain::time::{Clock, DAY_MS};
 
 use crate::support::{FOLDED, Home, PATIENCE, Serving};
 
@@ -47,7 +50,7 @@ fn year(settings: &str) -> Home {
     home
 }
 
-fn eventually(what: &str, done: impl Fn() -> bool) {
+fn eventually(what: &str, mut done: impl FnMut() -> bool) {
     let start = Instant::now();
     while !done() {
         assert!(start.elapsed() < PATIENCE, "never: {what}");
@@ -190,4 +193,85 @@ fn times_and_sizes_that_make_no_sense_are_told() {
         "there is no ledger"
     );
     assert!(!home.ledger().exists());
+}
+
+/// Webhooks of 1 KB that are between 400 days and a day old, with a word that stands only in their headers.
+fn small_ones(home: &Home, count: i64) {
+    let sample =
+        Path::new(env!("CARGO_MANIFEST_DIR")).join("assets/samples/zotlo/transaction.json");
+    let body = fs::read_to_string(sample).unwrap();
+    let mut lines = String::new();
+    for n in 0..count {
+        let body = body
+            .replace("can.deneme", &format!("reader-{}", n / 3))
+            .replace("7ab1-8c02-d9e01f2a3b4c", &format!("request-{n}"))
+            .replace("dc19h40b7e2-51aa-8e04", &format!("payment-{n}"))
+            .replace("61204", &format!("9{n:05}"));
+        let at = Clock::Machine
+            .now()
+            .plus_ms(-DAY_MS * (400 * (count - n) / count + 1));
+        let line = serde_json::json!({
+            "provider": "zotlo", "account": "main", "hook": "events", "received_at": at.to_string(),
+            "headers": [["content-type", "application/json"], ["x-request-id", format!("sandpiper-{n:030}")]],
+            "body": body,
+        });
+        lines = lines + &line.to_string() + "\n";
+    }
+    let file = home.path().join("small.ndjson");
+    fs::write(&file, lines).unwrap();
+    says(home, &["import", file.to_str().unwrap()]);
+    fs::remove_file(file).unwrap();
+}
+
+/// How often the word of those webhooks stands in the file of the ledger, and its size.
+fn stands(home: &Home) -> (usize, usize) {
+    let bytes = fs::read(home.ledger()).unwrap();
+    let times = bytes.windows(10).filter(|bytes| bytes == b"sandpiper-");
+    (times.count(), bytes.len())
+}
+
+#[test]
+fn a_file_of_small_bodies_shrinks_and_holds_no_copy_of_them() {
+    let home = Home::with_settings("[store]\nkeep_bodies = \"100d\"\n");
+    small_ones(&home, 1_200);
+    let (before, size) = stands(&home);
+    assert!(before >= 1_200, "{before}");
+    let lists_before = lists(&home);
+    says(&home, &["prune"]);
+    let kept = home.number("select count(*) from deliveries where body is not null");
+    assert!((250..350).contains(&kept), "{kept}");
+    let (left, smaller) = stands(&home);
+    assert_eq!(i64::try_from(left).unwrap(), kept);
+    assert!(smaller * 5 < size * 4, "{size} {smaller}");
+    assert_eq!(lists(&home), lists_before);
+    says(&home, &["verify"]);
+}
+
+#[test]
+fn the_receiver_overwrites_what_it_dropped_and_answers_meanwhile() {
+    let home = Home::with_settings("[store]\nkeep_bodies = \"100d\"\n");
+    small_ones(&home, 900);
+    let serving = home.serve();
+    let mut number = 0;
+    let mut post = |serving: &Serving| {
+        let body = format!("{{\"event\":\"made.up\",\"id\":\"{number}\"}}");
+        let answer = serving.post("conscent", "events", body.as_bytes()).unwrap();
+        assert_eq!(answer.0, 200);
+        number += 1;
+    };
+    let due = "select count(*) from meta where key = 'overwrite_since'";
+    eventually("something is dropped", || home.number(due) == 1);
+    post(&serving);
+    // Whatever it was doing, the next one goes on with it.
+    serving.kill();
+    let serving = home.serve();
+    eventually("everything is dropped and overwritten", || {
+        post(&serving);
+        home.number(OLD) == 0 && home.number(due) == 0
+    });
+    assert_eq!(serving.terminate(), Some(0));
+    let kept =
+        home.number("select count(*) from deliveries where body is not null and origin = 'import'");
+    assert_eq!(i64::try_from(stands(&home).0).unwrap(), kept);
+    says(&home, &["verify"]);
 }
