@@ -265,7 +265,7 @@ fn an_erased_reader_is_in_no_file_and_in_every_past_figure() {
     done(&home, &["rebuild"]);
     assert_eq!(figures(&home), before);
     let again = done(&home, &["user", "erase", WHO[0], "--yes"]);
-    assert!(again.contains("was erased at"), "{again}");
+    assert!(again.contains("was erased "), "{again}");
     assert_eq!(serving.terminate(), Some(0));
     assert_eq!(traces(&home), Vec::<String>::new());
 }
@@ -438,4 +438,124 @@ fn an_erasure_in_one_account_leaves_the_others_also_after_a_restore() {
     assert_eq!(home.number(left), 1);
     let gone = "select count(*) from deliveries where account = 'weekly' and erased_at is not null";
     assert_eq!(home.number(gone), 1);
+}
+
+#[test]
+fn a_reader_who_differs_by_the_dots_of_an_i_is_told_of_and_never_taken() {
+    let home = Home::new();
+    let serving = home.serve();
+    payment(&serving, "ilhan@example.org", 1);
+    payment(&serving, "ılhan@example.org", 2);
+    let told = done(&home, &["user", "erase", "ILHAN@example.org"]);
+    assert!(told.contains("1 reader known"), "{told}");
+    assert!(
+        told.contains("not taken: zotlo:ılhan@example.org"),
+        "{told}"
+    );
+    // Only similar ones are nobody: whoever is meant is named.
+    let nobody = run(&home, &["user", "erase", "İLHAN@example.org", "--yes"]);
+    let says = String::from_utf8_lossy(&nobody.stderr).into_owned();
+    assert_eq!(nobody.status.code(), Some(1), "{nobody:?}");
+    for place in ["zotlo:ilhan@example.org", "zotlo:ılhan@example.org"] {
+        assert!(says.contains(place), "{says}");
+    }
+    for args in [
+        vec!["user", "show", "İLHAN@example.org"],
+        vec!["prove", "İLHAN@example.org", "newsletter"],
+    ] {
+        let nobody = run(&home, &args);
+        assert_eq!(nobody.status.code(), Some(1), "{nobody:?}");
+        let says = String::from_utf8_lossy(&nobody.stderr).into_owned();
+        assert!(says.contains("but for the dots of an i"), "{says}");
+    }
+    done(&home, &["user", "erase", "ilhan@example.org", "--yes"]);
+    let left: String = home
+        .open()
+        .query_row(
+            "select group_concat(user_id) from users where user_id not like 'erased%'",
+            [],
+            |row| row.get(0),
+        )
+        .unwrap();
+    assert_eq!(left, "ılhan@example.org");
+    let again = done(&home, &["user", "erase", "ilhan@example.org"]);
+    assert!(
+        again.contains("was erased") && again.contains(" UTC: nothing"),
+        "{again}"
+    );
+    assert_eq!(serving.terminate(), Some(0));
+}
+
+#[test]
+fn an_erasure_at_one_provider_leaves_what_others_sent_and_nobody_could_read() {
+    let home = Home::new();
+    let serving = home.serve();
+    payment(&serving, "heron@example.org", 1);
+    let unread = br#"{"of": "heron@example.org""#;
+    for provider in ["zotlo", "conscent"] {
+        let answer = serving.post(provider, "events", unread).unwrap();
+        assert!(answer.1.contains("quarantined"), "{answer:?}");
+        let path = format!("/hooks/{provider}/events/k_notthekeynotthekeynotthekey");
+        let refused = serving.request("POST", &path, "", unread);
+        assert_eq!(refused.unwrap().0, 401);
+    }
+    eventually("the rejected requests are kept", || {
+        home.number("select count(*) from rejected") == 2
+    });
+    let told = done(&home, &["user", "erase", "zotlo:heron@example.org"]);
+    assert!(told.contains("2 deliveries: body"), "{told}");
+    assert!(told.contains("1 rejected request: 1"), "{told}");
+    assert!(told.contains("1 delivery elsewhere names them"), "{told}");
+    done(
+        &home,
+        &["user", "erase", "zotlo:heron@example.org", "--yes"],
+    );
+    let left = "select count(*) from deliveries where erased_at is null";
+    assert_eq!(home.number(left), 1);
+    assert_eq!(
+        home.number("select count(*) from rejected where provider = 'conscent'"),
+        1
+    );
+    assert_eq!(home.number("select count(*) from rejected"), 1);
+    done(&home, &["user", "erase", "heron@example.org", "--yes"]);
+    assert_eq!(home.number(left), 0);
+    assert_eq!(home.number("select count(*) from rejected"), 0);
+    assert_eq!(serving.terminate(), Some(0));
+}
+
+#[test]
+fn one_damaged_row_of_users_ends_no_question_about_the_others() {
+    let home = Home::new();
+    let serving = home.serve();
+    payment(&serving, "heron@example.org", 1);
+    payment(&serving, "wren@example.org", 2);
+    assert_eq!(serving.terminate(), Some(0));
+    home.open()
+        .execute_batch(
+            "update users set name = cast(x'57ff72656e' as text), country = cast(x'ff' as text),
+               email = cast(x'c3287772656e' as text) where user_id = 'wren@example.org'",
+        )
+        .unwrap();
+    for who in ["heron@example.org", "wren@example.org"] {
+        for args in [
+            vec!["user", "show", who],
+            vec!["user", "show", who, "--json"],
+            vec!["user", "erase", who],
+            vec!["users"],
+        ] {
+            done(&home, &args);
+        }
+        let out = home.path().join("out.zip").display().to_string();
+        done(&home, &["user", "export", who, "--out", &out, "--force"]);
+        let proof = run(&home, &["prove", who, "newsletter"]);
+        assert_eq!(proof.status.code(), Some(1), "{proof:?}");
+        let says = String::from_utf8_lossy(&proof.stderr).into_owned();
+        assert!(says.contains("no consent of"), "{says}");
+    }
+    done(&home, &["user", "erase", "heron@example.org", "--yes"]);
+    done(&home, &["user", "erase", "wren@example.org", "--yes"]);
+    assert_eq!(
+        home.number("select count(*) from deliveries where erased_at is null"),
+        0
+    );
 }

@@ -29,7 +29,7 @@ use crate::store::today::alerts::ALERTS;
 use crate::store::upkeep::erasures::{self, Line, Sealer, body_hash};
 use crate::store::upkeep::notes::unpin;
 use crate::store::upkeep::overwrite::{self, Cleaning, Next};
-use crate::store::upkeep::reach::{Sought, is_erased, views};
+use crate::store::upkeep::reach::{Sought, Stays, is_erased, rejected_at, views};
 use crate::store::upkeep::tests::erase_some;
 use crate::store::upkeep::{Reason, guard};
 
@@ -368,13 +368,17 @@ fn look(conn: &Connection, erasure: &mut Erasure, after: i64) -> Result<i64, Err
         if seq > erasure.last_seq {
             break;
         }
-        if !erasure.sought.is_about_others(conn, seq)? {
-            find(conn, seq)?;
-        } else if !is_erased(conn, seq)? {
-            erasure.others_count += 1;
-            if erasure.others.len() < OTHERS_MAX {
-                erasure.others.push(seq);
+        match erasure.sought.stays(conn, seq)? {
+            None => {
+                find(conn, seq)?;
             }
+            Some(Stays::AboutOthers) if !is_erased(conn, seq)? => {
+                erasure.others_count += 1;
+                if erasure.others.len() < OTHERS_MAX {
+                    erasure.others.push(seq);
+                }
+            }
+            Some(_) => {}
         }
     }
     let to = named.to.unwrap_or(erasure.last_seq);
@@ -542,7 +546,11 @@ fn clear_ring(core: &mut Core, erasure: &Erasure, after: i64) -> Result<Option<i
     let mut to = None;
     if !erasure.needles.is_empty() {
         let named = naming_rejected(conn, &erasure.needles, after)?;
-        ids = named.found;
+        for id in named.found {
+            if erasure.sought.is_at(&rejected_at(conn, id)?) {
+                ids.push(id);
+            }
+        }
         to = named.to;
     }
     if to.is_none() {

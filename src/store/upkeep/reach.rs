@@ -3,6 +3,7 @@
 //! A delivery is erased whole if an event of it is about the reader, if it repeats one that is, or if it names the
 //! reader and is about nobody else. One that names them and is about another reader stays, and is told of.
 
+use std::borrow::Cow;
 use std::collections::BTreeSet;
 
 use rusqlite::Connection;
@@ -11,7 +12,8 @@ use serde::{Deserialize, Serialize};
 use crate::store::Error;
 use crate::store::query::Reader;
 use crate::store::query::who::{
-    Match, Needles, Who, deliveries_of, matches, naming_deliveries, naming_rejected, told_by,
+    Match, Needles, Who, deliveries_of, matches, naming_deliveries, naming_rejected, similar, text,
+    told_by,
 };
 use crate::store::upkeep::erase::is_pending;
 use crate::store::upkeep::erasures::{self, Line, Sealer};
@@ -65,11 +67,7 @@ impl Sought {
         until: &str,
     ) -> Result<Vec<Line>, Error> {
         let mut marks = Vec::new();
-        let who = Who {
-            provider: self.provider.clone(),
-            account: self.account.clone(),
-            text: self.text.clone(),
-        };
+        let who = self.who();
         // Of an account without a provider, only the readers' own places are meant, never everywhere.
         let has_a_place = who.provider.is_some() || who.account.is_none();
         if has_a_place {
@@ -89,7 +87,7 @@ impl Sought {
             )?;
             let mut rows = aliases.query([provider, account, user_id])?;
             while let Some(row) = rows.next()? {
-                let alias: String = row.get(0)?;
+                let alias = text(row, 0)?;
                 marks.push(Line::reader(&sealer.reader(place, &alias), until));
             }
         }
@@ -97,10 +95,44 @@ impl Sought {
     }
 
     /// Whether an event of delivery `seq` is about somebody else.
-    pub(crate) fn is_about_others(&self, conn: &Connection, seq: i64) -> Result<bool, Error> {
+    fn is_about_others(&self, conn: &Connection, seq: i64) -> Result<bool, Error> {
         let people = people(conn, seq)?;
         Ok(!people.is_empty() && people.iter().all(|person| !self.readers.contains(person)))
     }
+
+    /// Why delivery `seq`, which names the reader, stays all the same; `None` if it goes.
+    pub(crate) fn stays(&self, conn: &Connection, seq: i64) -> Result<Option<Stays>, Error> {
+        if self.is_about_others(conn, seq)? {
+            return Ok(Some(Stays::AboutOthers));
+        }
+        let who = self.who();
+        let is_meant = conn
+            .prepare_cached("select provider, account from deliveries where seq = ?1")?
+            .query_row([seq], |row| Ok(who.admits(&text(row, 0)?, &text(row, 1)?)))?;
+        Ok((!is_meant && people(conn, seq)?.is_empty()).then_some(Stays::Elsewhere))
+    }
+
+    /// Whether a request that was turned away at `provider`, in whatever account, is meant.
+    pub(crate) fn is_at(&self, provider: &str) -> bool {
+        self.provider.as_deref().is_none_or(|own| own == provider)
+    }
+
+    fn who(&self) -> Who {
+        Who {
+            provider: self.provider.clone(),
+            account: self.account.clone(),
+            text: self.text.clone(),
+        }
+    }
+}
+
+/// Why a delivery that names the reader stays.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Stays {
+    /// It is about other readers.
+    AboutOthers,
+    /// It came to a provider or account that was not named, and is about nobody known.
+    Elsewhere,
 }
 
 /// Everyone whom an event of delivery `seq` is about, or of the one that it repeats.
@@ -111,7 +143,9 @@ fn people(conn: &Connection, seq: i64) -> Result<Vec<[String; 3]>, Error> {
            and e.id < (coalesce(d.duplicate_of, d.seq) + 1) * 10000
          where d.seq = ?1 and e.users_id is not null",
     )?;
-    let people = statement.query_map([seq], |row| Ok([row.get(0)?, row.get(1)?, row.get(2)?]))?;
+    let people = statement.query_map([seq], |row| {
+        Ok([text(row, 0)?, text(row, 1)?, text(row, 2)?].map(Cow::into_owned))
+    })?;
     Ok(people.collect::<rusqlite::Result<_>>()?)
 }
 
@@ -138,6 +172,10 @@ pub struct Reach {
     pub views: Vec<String>,
     /// Deliveries that name them and are about others: they stay.
     pub others: Vec<i64>,
+    /// Deliveries that name them at providers and accounts that were not named, about nobody known: they stay.
+    pub elsewhere: Vec<i64>,
+    /// Readers who may be meant and were not named: they stay.
+    pub similar: Vec<Match>,
     /// Of the deliveries that are erased, those that are about others too.
     pub shared: Vec<i64>,
     /// Ids too short to be looked for in bodies.
@@ -184,7 +222,10 @@ fn reach(conn: &Connection, who: &Who, told: &mut dyn FnMut(i64)) -> Result<Reac
     let readers = matches(conn, who)?;
     let sought = Sought::of(conn, who, &readers)?;
     let needles = sought.needles();
-    let mut reach = Reach::default();
+    let mut reach = Reach {
+        similar: similar(conn, who)?,
+        ..Reach::default()
+    };
     for one in &readers {
         let own = deliveries_of(conn, one)?;
         let events = conn.query_row(
@@ -205,10 +246,12 @@ fn reach(conn: &Connection, who: &Who, told: &mut dyn FnMut(i64)) -> Result<Reac
             if reach.deliveries.contains(&seq) || is_erased(conn, seq)? {
                 continue;
             }
-            if sought.is_about_others(conn, seq)? {
-                reach.others.push(seq);
-            } else {
-                reach.deliveries.insert(seq);
+            match sought.stays(conn, seq)? {
+                Some(Stays::AboutOthers) => reach.others.push(seq),
+                Some(Stays::Elsewhere) => reach.elsewhere.push(seq),
+                None => {
+                    reach.deliveries.insert(seq);
+                }
             }
         }
         let Some(to) = named.to else { break };
@@ -228,7 +271,11 @@ fn reach(conn: &Connection, who: &Who, told: &mut dyn FnMut(i64)) -> Result<Reac
     let mut after = 0;
     while !needles.is_empty() {
         let named = naming_rejected(conn, &needles, after)?;
-        reach.rejected.extend(named.found);
+        for id in named.found {
+            if sought.is_at(&rejected_at(conn, id)?) {
+                reach.rejected.push(id);
+            }
+        }
         let Some(to) = named.to else { break };
         after = to;
     }
@@ -240,6 +287,14 @@ fn reach(conn: &Connection, who: &Who, told: &mut dyn FnMut(i64)) -> Result<Reac
     Ok(reach)
 }
 
+/// The provider of request `id`, which was turned away.
+pub(crate) fn rejected_at(conn: &Connection, id: i64) -> Result<String, Error> {
+    Ok(conn
+        .prepare_cached("select provider from rejected where id = ?1")?
+        .query_row([id], |row| text(row, 0).map(Cow::into_owned))?)
+}
+
+/// Whether delivery `seq` was erased before.
 pub(crate) fn is_erased(conn: &Connection, seq: i64) -> Result<bool, Error> {
     Ok(conn
         .prepare_cached("select 1 from deliveries where seq = ?1 and erased_at is not null")?
@@ -249,7 +304,9 @@ pub(crate) fn is_erased(conn: &Connection, seq: i64) -> Result<bool, Error> {
 /// Names and texts of the saved filters that name the reader.
 pub(crate) fn views(conn: &Connection, needles: &Needles) -> Result<Vec<(String, String)>, Error> {
     let mut statement = conn.prepare_cached("select name, query from views")?;
-    let all = statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?;
+    let all = statement.query_map([], |row| {
+        Ok((text(row, 0)?.into_owned(), text(row, 1)?.into_owned()))
+    })?;
     let all: Vec<(String, String)> = all.collect::<rusqlite::Result<_>>()?;
     let names = |text: &str| needles.are_in(text.as_bytes());
     Ok(all
