@@ -2,7 +2,7 @@
 
 use anyhow::Result;
 
-use crate::cli::args::{ListArgs, RejectedCommand};
+use crate::cli::args::{Global, ListArgs, RejectedCommand};
 use crate::cli::context::Context;
 use crate::cli::failure::Failure;
 use crate::cli::lists::{self, Shown};
@@ -32,16 +32,17 @@ const COLUMNS: &[&str] = &[
 
 /// Lists, shows or takes in.
 pub fn run(
-    context: &Context,
+    global: &Global,
     command: Option<&RejectedCommand>,
     args: &ListArgs,
     out: &mut Out,
 ) -> Result<()> {
     match command {
-        None => list(context, args, out),
-        Some(RejectedCommand::List(args)) => list(context, args, out),
-        Some(RejectedCommand::Show { id }) => show(context, *id, out),
+        None => list(&Context::look(global, out)?, args, out),
+        Some(RejectedCommand::List(args)) => list(&Context::look(global, out)?, args, out),
+        Some(RejectedCommand::Show { id }) => show(&Context::look(global, out)?, *id, out),
         Some(RejectedCommand::Admit { ids }) => {
+            let context = &Context::read(global)?;
             let report = tasks::submit(context, Task::Admit { ids: ids.clone() })?;
             tasks::report(context, &report, out)?;
             if report.seqs.is_empty() {

@@ -132,6 +132,16 @@ impl Reader {
         })
     }
 
+    /// Bytes of bodies that were not understood and are kept.
+    pub fn quarantine_bytes(&self) -> Result<u64, Error> {
+        self.with(|conn| {
+            if !is_known(conn)? {
+                return Ok(0);
+            }
+            Ok(u64::try_from(number(conn, QUARANTINE_BYTES)?).unwrap_or(0))
+        })
+    }
+
     /// What was dropped lately, if anything ever was.
     pub fn pruned(&self) -> Result<Option<Pruned>, Error> {
         self.with(last)
