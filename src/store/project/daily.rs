@@ -143,6 +143,23 @@ impl Tally {
         self.0.entry(Cell { day, scope, kind }).or_default()
     }
 
+    /// Counts what a table says.
+    pub(super) fn table(&mut self, conn: &Connection) -> Result<(), Error> {
+        let mut statement = conn.prepare_cached(ROWS)?;
+        let mut rows = statement.query([])?;
+        while let Some(row) = rows.next()? {
+            let [day, kind]: [String; 2] = [row.get(0)?, row.get(3)?];
+            let scope = Scope {
+                provider: row.get(1)?,
+                account: row.get(2)?,
+            };
+            let counted = self.at(&day, &scope, &kind);
+            counted.0 += row.get::<_, i64>(4)?;
+            counted.1 += row.get::<_, i64>(5)?;
+        }
+        Ok(())
+    }
+
     /// Adds what was counted elsewhere.
     pub(super) fn join(&mut self, other: Self) {
         for (cell, (events, users)) in other.0 {

@@ -18,6 +18,7 @@ mod consents;
 mod daily;
 mod events;
 mod groups;
+pub(crate) mod left;
 mod order;
 mod payments;
 mod recent;

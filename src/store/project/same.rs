@@ -6,7 +6,8 @@
 
 use std::collections::{BTreeSet, HashSet};
 
-use rusqlite::Connection;
+use rusqlite::fallible_streaming_iterator::FallibleStreamingIterator as _;
+use rusqlite::{Connection, Row, Rows};
 
 use crate::domain::event::EventType;
 use crate::domain::time::{Timestamp, Zone};
@@ -14,6 +15,7 @@ use crate::store::Error;
 use crate::store::project::daily::Tally;
 use crate::store::project::events::{self, Fresh, USERS_ID};
 use crate::store::project::groups::{self, Moment, Seed, Stands};
+use crate::store::project::left::{Left, Names};
 use crate::store::project::order::{Cell, EVENTS_MAX, Scope, is_cell, is_row};
 use crate::store::project::payments::{self, FLAG_PLACE, SUBSCRIPTION_ID};
 use crate::store::project::users::Readers;
@@ -95,10 +97,12 @@ impl Seen {
         self.lone.drain().collect()
     }
 
-    /// Whether nothing stands in the tables but what was looked at.
-    pub(crate) fn is_all(&self, conn: &Connection) -> Result<(), Apart> {
+    /// Whether nothing stands in the tables but what was looked at, and what is `left` of what was erased.
+    pub(crate) fn accounts_for_all(mut self, conn: &Connection, left: &Left) -> Result<(), Apart> {
         ensure(self.personal == self.of_readers)?;
         ensure(self.moved.is_subset(&self.attached))?;
+        left.tally(&mut self.tally)?;
+        let beside = left.stands(conn)?.ok_or(Apart::Differs)?;
         for (table, seen) in [
             ("events", self.events),
             ("users", self.users),
@@ -112,6 +116,8 @@ impl Seen {
             let count = conn.query_row(&format!("select count(*) from {table}"), [], |row| {
                 row.get::<_, i64>(0)
             })?;
+            let of_left = beside.iter().find(|(name, _)| *name == table);
+            let seen = seen + of_left.map_or(0, |(_, rows)| *rows);
             ensure(u64::try_from(count) == Ok(seen))?;
         }
         ensure(self.tally.stands(conn)?)
@@ -121,6 +127,7 @@ impl Seen {
 /// Looks at pieces on one thread, as of one moment.
 pub(crate) struct Look<'a> {
     conn: &'a Connection,
+    left: &'a Names,
     moment: Moment,
     /// Large groups that were met.
     met: HashSet<Entry>,
@@ -129,9 +136,10 @@ pub(crate) struct Look<'a> {
 }
 
 impl<'a> Look<'a> {
-    pub(crate) fn new(conn: &'a Connection, zone: Zone, now: Timestamp) -> Self {
+    pub(crate) fn new(conn: &'a Connection, left: &'a Names, zone: Zone, now: Timestamp) -> Self {
         Self {
             conn,
+            left,
             moment: Moment { now, zone },
             met: HashSet::new(),
             seen: Seen::default(),
@@ -158,7 +166,10 @@ impl<'a> Look<'a> {
         let mut rows = statement.query(ids)?;
         let mut users = Vec::with_capacity(fresh.len());
         for fresh in fresh {
-            let row = rows.next()?.ok_or(Apart::Differs)?;
+            // A name of ours in a webhook is for the whole comparison.
+            let named = fresh.subscription_id.as_deref();
+            ensure(!named.is_some_and(|id| self.left.subscriptions.contains(id)))?;
+            let row = self.next(&mut rows)?.ok_or(Apart::Differs)?;
             let users_id: Option<i64> = row.get(USERS_ID)?;
             ensure(users_id.is_some() == reader_of(fresh).is_some())?;
             ensure(is_row(row, &events::row(fresh, users_id))?)?;
@@ -174,8 +185,21 @@ impl<'a> Look<'a> {
                 self.seen.lone.insert(Entry(fresh.scope.clone(), reader));
             }
         }
-        ensure(rows.next()?.is_none())?;
+        ensure(self.next(&mut rows)?.is_none())?;
         Ok(users)
+    }
+
+    /// The next row that does not stand for something erased.
+    fn next<'r, 's>(&self, rows: &'r mut Rows<'s>) -> Result<Option<&'r Row<'s>>, Apart> {
+        loop {
+            rows.advance()?;
+            match rows.get() {
+                Some(row) if self.left.events.contains(&row.get(0)?) => {}
+                _ => break,
+            }
+        }
+        let rows: &'r Rows<'s> = rows;
+        Ok(rows.get())
     }
 
     fn payments(
@@ -190,21 +214,21 @@ impl<'a> Look<'a> {
             let Some(mut wanted) = payments::row(fresh, *users_id) else {
                 continue;
             };
-            let row = rows.next()?.ok_or(Apart::Differs)?;
+            let row = self.next(&mut rows)?.ok_or(Apart::Differs)?;
             self.seen.payments += 1;
             if fresh.event.kind == EventType::PaymentRefunded {
                 self.refund(fresh, row, &mut wanted)?;
             }
             ensure(is_row(row, &wanted)?)?;
         }
-        ensure(rows.next()?.is_none())
+        ensure(self.next(&mut rows)?.is_none())
     }
 
     /// What is decided of a refund beyond its event: whether it gives back too much, and whose it is.
     fn refund(
         &mut self,
         fresh: &Fresh<'_>,
-        row: &rusqlite::Row<'_>,
+        row: &Row<'_>,
         wanted: &mut [Cell<'_>],
     ) -> Result<(), Apart> {
         let id = fresh.place.id();
@@ -228,6 +252,9 @@ impl<'a> Look<'a> {
         let mut statement = self.conn.prepare_cached(users::ROWS)?;
         let mut rows = statement.query([(after + 1) * EVENTS_MAX, (to + 1) * EVENTS_MAX])?;
         while let Some(row) = rows.next()? {
+            if self.left.users.contains(&row.get(0)?) {
+                continue;
+            }
             let settled = users::stands(self.conn, row)?.ok_or(Apart::Differs)?;
             self.seen.users += 1;
             self.seen.of_readers += settled.events;
@@ -262,6 +289,9 @@ impl<'a> Look<'a> {
                 continue;
             }
             let Entry(scope, seed) = entry;
+            if matches!(seed, Seed::Id(id) if self.left.subscriptions.contains(id)) {
+                continue;
+            }
             match groups::stands(self.conn, self.moment, scope, seed, &mut readers)? {
                 Stands::Otherwise => return Err(Apart::Differs),
                 Stands::Elsewhere(seeds) => self.meet(scope, seeds),

@@ -18,6 +18,7 @@ use crate::domain::delivery::Content;
 use crate::domain::time::{Timestamp, Zone};
 use crate::store::append::stored_some;
 use crate::store::fold::{Unfolded, unfolded};
+use crate::store::project::left::{Left, Names};
 use crate::store::project::same::{Apart, Entry, Look, Reader, Seen, agreeing, entries};
 use crate::store::{Error, Mode, ReadFn, connect};
 
@@ -78,16 +79,29 @@ pub(super) fn is_same(threads: Threads, terms: &Terms<'_>) -> Result<bool, Error
         return Ok(false);
     };
     let mut all = Seen::default();
-    let looked = run(&first, &mut conns, &mut all, terms, |_, _, give| {
-        spans(terms.end).all(|(after, to)| give(Piece::Deliveries(after, to)));
-        Ok(())
-    });
+    let left = Left::of(&first, terms.zone, terms.end)?;
+    let looked = run(
+        &first,
+        &mut conns,
+        &left.names,
+        &mut all,
+        terms,
+        |_, _, give| {
+            spans(terms.end).all(|(after, to)| give(Piece::Deliveries(after, to)));
+            Ok(())
+        },
+    );
     let looked = looked.and_then(|()| {
-        run(&first, &mut conns, &mut all, terms, |conn, seen, give| {
-            people(conn, seen, terms.end, give)
-        })
+        run(
+            &first,
+            &mut conns,
+            &left.names,
+            &mut all,
+            terms,
+            |conn, seen, give| people(conn, seen, terms.end, give),
+        )
     });
-    match looked.and_then(|()| all.is_all(&first)) {
+    match looked.and_then(|()| all.accounts_for_all(&first, &left)) {
         Ok(()) => Ok(true),
         Err(_) if terms.stop.load(Ordering::Relaxed) => Err(Error::Interrupted),
         Err(apart) => {
@@ -123,6 +137,7 @@ fn spans(end: i64) -> impl Iterator<Item = (i64, i64)> {
 fn run(
     first: &Connection,
     conns: &mut [Connection],
+    left: &Names,
     all: &mut Seen,
     terms: &Terms<'_>,
     stage: impl FnOnce(&Connection, &mut Seen, Give<'_>) -> Result<(), Error>,
@@ -134,7 +149,10 @@ fn run(
         let (pieces, over) = (&pieces, &over);
         let started = conns.iter_mut().map(|conn| {
             let thread = Builder::new().name("look".to_owned());
-            thread.spawn_scoped(scope, move || work(conn, pieces, over, terms))
+            thread.spawn_scoped(scope, move || {
+                let look = Look::new(conn, left, terms.zone, terms.now);
+                work(look, conn, pieces, over, terms)
+            })
         });
         let threads: Vec<_> = started.filter_map(Result::ok).collect();
         if threads.is_empty() {
@@ -151,8 +169,9 @@ fn run(
 }
 
 /// Looks at one piece after the other, until there are no more. Once something differs the rest is only taken.
-fn work(
-    conn: &Connection,
+fn work<'a>(
+    mut look: Look<'a>,
+    conn: &'a Connection,
     pieces: &Mutex<Receiver<Piece>>,
     over: &AtomicBool,
     terms: &Terms<'_>,
@@ -161,7 +180,6 @@ fn work(
         let pieces = pieces.lock().unwrap_or_else(PoisonError::into_inner);
         pieces.recv().ok()
     };
-    let mut look = Look::new(conn, terms.zone, terms.now);
     let mut outcome = Ok(());
     while let Some(piece) = next() {
         if over.load(Ordering::Relaxed) {

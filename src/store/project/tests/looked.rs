@@ -8,6 +8,8 @@ use rusqlite::types::Value;
 
 use crate::domain::delivery::{Delivery, Reading};
 use crate::domain::time::DAY_MS;
+use crate::store::project::left::Left;
+use crate::store::project::residue::Why;
 use crate::store::project::same::{Apart, Look, agreeing, entries};
 use crate::store::project::tests::generated::{About, stream};
 use crate::store::project::tests::{Ledger, START, Sent, zone};
@@ -18,7 +20,7 @@ const CASES: u32 = 400;
 /// So many deliveries are looked at in one piece, so that a case has several.
 const PIECE: usize = 3;
 
-/// Looks at all of the ledger as the comparison does, on one thread.
+/// Looks at all of the ledger as the comparison does, on one thread; deliveries without events were erased.
 fn look(ledger: &Ledger) -> Result<(), Apart> {
     let parts: Vec<(Delivery, Reading, Option<String>)> = ledger
         .kept
@@ -35,12 +37,19 @@ fn look(ledger: &Ledger) -> Result<(), Apart> {
         })
         .collect();
     let conn = &ledger.conn;
-    let mut look = Look::new(conn, zone(), ledger.now);
+    let end = i64::try_from(batch.len()).unwrap();
+    let left = Left::of(conn, zone(), end)?;
+    let mut look = Look::new(conn, &left.names, zone(), ledger.now);
     for piece in batch.chunks(PIECE) {
         let (first, last) = (piece[0].seq, piece[piece.len() - 1].seq);
-        look.deliveries(piece, first - 1, last)?;
+        let whole: Vec<_> = piece
+            .iter()
+            .copied()
+            .filter(|read| !read.reading.events().is_empty())
+            .collect();
+        look.deliveries(&whole, first - 1, last)?;
     }
-    look.readers(0, i64::try_from(batch.len()).unwrap())?;
+    look.readers(0, end)?;
     let lone = look.seen.take_lone();
     look.groups(&lone)?;
     let mut outcome = Ok(());
@@ -55,7 +64,27 @@ fn look(ledger: &Ledger) -> Result<(), Apart> {
         outcome.is_ok()
     })?;
     outcome?;
-    look.seen.is_all(conn)
+    look.seen.accounts_for_all(conn, &left)
+}
+
+/// Erases a delivery as an erasure does, and leaves a residue.
+fn erase(ledger: &mut Ledger, place: usize) {
+    let seq = i64::try_from(place).unwrap() + 1;
+    let erase = "insert into upkeep values ('erasure');
+                 update deliveries set erased_at = received_at where seq in (select seq from erasing);
+                 delete from upkeep";
+    ledger.within(|projector, conn| {
+        conn.execute("insert into erasing (seq) values (?1)", [seq])
+            .unwrap();
+        projector.note_residue(conn, &[seq], Why::Erased).unwrap();
+    });
+    ledger.retract(&[seq]);
+    ledger.within(|projector, conn| {
+        conn.execute_batch(erase).unwrap();
+        projector.stand_in(conn, seq - 1, seq).unwrap();
+        conn.execute_batch("delete from erasing").unwrap();
+    });
+    ledger.kept[place].events.clear();
 }
 
 /// One change of a value, or a row that goes.
@@ -153,20 +182,29 @@ fn check(about: About) {
         .conn
         .pragma_update(None, "foreign_keys", false)
         .unwrap();
-    let cases = (stream(about, true, 12), 0_i64..80, change());
+    let erased = proptest::option::of(0_usize..12);
+    let cases = (stream(about, true, 12), 0_i64..80, change(), erased);
     TestRunner::new(config)
-        .run(&cases, |(all, days, change)| {
+        .run(&cases, |(all, days, change, erased)| {
             let mut ledger = ledger.borrow_mut();
             ledger.and_back(START.plus_ms(days * DAY_MS), |ledger| {
-                looked(ledger, &all, &change)
+                looked(ledger, &all, &change, erased)
             })
         })
         .unwrap();
 }
 
-fn looked(ledger: &mut Ledger, all: &[Sent], change: &Change) -> Result<(), TestCaseError> {
+fn looked(
+    ledger: &mut Ledger,
+    all: &[Sent],
+    change: &Change,
+    erased: Option<usize>,
+) -> Result<(), TestCaseError> {
     ledger.send(all);
     ledger.tick(ledger.now);
+    if let Some(place) = erased {
+        erase(ledger, place % all.len());
+    }
     let whole = look(ledger);
     prop_assert!(whole.is_ok(), "found in what was folded: {whole:?}");
     if let Some(made) = make(ledger, change) {
