@@ -18,7 +18,6 @@ use crate::domain::time::Timestamp;
 use crate::store::Error;
 use crate::store::append::{body_bytes, key_hash, stored_at};
 use crate::store::fold::Trouble;
-use crate::store::project::residue::Why;
 use crate::store::query::who::{
     Match, Needles, Who, deliveries_of, matches, naming_deliveries, naming_rejected,
 };
@@ -407,9 +406,7 @@ fn note(core: &mut Core, erasure: &Erasure) -> Result<usize, Error> {
     if erasure.keeps {
         let conn = &core.conn;
         core.folder
-            .guarded(conn, |projector| {
-                projector.note_residue(conn, &seqs, Why::Erased)
-            })
+            .guarded(conn, |projector| projector.note_residue(conn, &seqs))
             .map_err(Trouble::into_error)?;
     }
     for seq in &seqs {
