@@ -75,17 +75,13 @@ fn heading(
 ) {
     let who = cell::text_field(list, row, "who").or_else(|| cell::text_field(list, row, "user_id"));
     let who = Printable::line(who.unwrap_or("a reader"));
-    let app = if around.app.is_empty() {
-        String::new()
-    } else {
-        format!(", {}", Printable::line(&around.app).as_str())
-    };
-    let line = RecordLine::new(around.kind.as_str()).opening(reader);
-    let pieces = [
-        Piece::new(who.as_str(), Meaning::Strong),
-        Piece::new(app, Meaning::Plain),
-    ];
-    rows.put_line(line, &pieces);
+    let line = RecordLine::new("reader").opening(reader);
+    rows.put_line(line, &[Piece::new(who.as_str(), Meaning::Strong)]);
+    let mut about = around.kind.as_str().to_owned();
+    if !around.app.is_empty() {
+        about.extend([", ", &around.app]);
+    }
+    rows.put("about", Printable::line(&about).as_str(), Meaning::Plain);
     if let Some(seq) = ways::seq_of(list, row) {
         let line = RecordLine::new("told by").opening(Some(ways::delivery(seq)));
         let at = Timestamp::parse(&row.key.sort);

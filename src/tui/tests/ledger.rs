@@ -54,6 +54,12 @@ fn value(list: List, column: &Column, i: i64, at: Timestamp) -> Cell {
         "email" => Cell::Text(format!("reader{i}@example.org")),
         "user_id" => Cell::Text(format!("user-{}", i % 7)),
         "plan" => pick(&["Gold monthly", "Silver yearly"]),
+        "purpose" => pick(&["newsletter", "analytics", "offers of partners"]),
+        "reason" if list == List::Cancellations => pick(&[
+            "too expensive",
+            "no time to read",
+            "başka bir gazete buldum",
+        ]),
         "currency" => pick(&["TRY", "EUR", "JPY"]),
         "exponent" => Cell::Int(if i % 3 == 2 { 0 } else { 2 }),
         "outcome" => pick(&["stored", "duplicate", "quarantined", "rejected"]),
