@@ -16,6 +16,8 @@ pub mod jump;
 
 pub mod complete;
 
+pub mod recall;
+
 pub mod search;
 
 pub mod shell;

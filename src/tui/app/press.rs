@@ -27,7 +27,7 @@ impl App {
         } else if let crossterm::event::KeyCode::Char(c) = key.code
             && !key.ctrl
         {
-            self.paste(c.encode_utf8(&mut [0; 4]));
+            self.insert(c.encode_utf8(&mut [0; 4]));
         }
     }
 

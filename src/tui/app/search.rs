@@ -15,6 +15,7 @@ impl App {
     pub(super) fn search(&mut self, act: Act, effects: &mut Vec<Effect>) {
         match act {
             Act::Search => {
+                self.searches.begin();
                 self.overlay = Some(Overlay::Search {
                     line: Line::default(),
                     error: None,
@@ -35,6 +36,7 @@ impl App {
         match self.parse(self.bar_list(), &text) {
             Ok(query) => {
                 self.overlay = None;
+                self.searches.keep(&text);
                 self.search = (!query.is_empty()).then(|| Search::new(&text, &query));
                 if self.search.is_some() {
                     self.find(false, effects);
