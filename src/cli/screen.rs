@@ -16,7 +16,7 @@ use crate::cli::running::{self, Running};
 use crate::cli::{keys, lists, settings, tasks, today};
 use crate::config;
 use crate::config::places::absolute;
-use crate::domain::page::List;
+use crate::domain::page::{List, Order};
 use crate::store::Error;
 use crate::store::query::Reader;
 use crate::store::today::Outside;
@@ -144,7 +144,13 @@ fn bare(context: &Context) -> Setup {
 }
 
 /// The list that the command line asks for. A saved filter brings its own.
-pub fn first(context: &Context, query: &str, list: Option<List>, id: Option<i64>) -> Result<First> {
+pub fn first(
+    context: &Context,
+    query: &str,
+    list: Option<List>,
+    order: Order,
+    id: Option<i64>,
+) -> Result<First> {
     // Only the ledger knows saved filters; for anything else the screen itself waits for it.
     let view = if query.trim_start().starts_with('@') {
         lists::saved(&Reader::open(&context.database)?, list, query)?
@@ -155,7 +161,12 @@ pub fn first(context: &Context, query: &str, list: Option<List>, id: Option<i64>
         Some(view) => (view.list, view.query),
         None => (list.unwrap_or(List::Events), query.to_owned()),
     };
-    Ok(First { list, query, id })
+    Ok(First {
+        list,
+        query,
+        order,
+        id,
+    })
 }
 
 /// The words that start this program on the ledger that the screen shows.

@@ -100,7 +100,7 @@ use rustix::process::{Signal, kill_current_process_group};
 use serde::{Serialize, Serializer};
 use signal_hook::consts::{SIGCONT, SIGHUP, SIGTSTP};
 
-use crate::domain::page::List;
+use crate::domain::page::{List, Order};
 use crate::domain::time::{Clock, Zone};
 use crate::store::task::{Task, TaskReport};
 use crate::store::today::Outside;
@@ -174,6 +174,8 @@ pub struct First {
     pub list: List,
     /// The filter.
     pub query: String,
+    /// Which end comes first.
+    pub order: Order,
     /// The row to select.
     pub id: Option<i64>,
 }

@@ -303,6 +303,10 @@ impl Record {
                 column.name,
                 "salt" | "commitment" | "link" | "body" | "headers" | "test"
             );
+            if self.list == List::Cancellations && column.name == "reason" && *value == Cell::Null {
+                // Why is what this row is opened for.
+                rows.put(column.title, "not told by the provider", Meaning::Quiet);
+            }
             if hidden || *value == Cell::Null {
                 continue;
             }

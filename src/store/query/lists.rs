@@ -139,7 +139,7 @@ const CANCELLATIONS: &[Column] = &[
     plain("price", "Price (number)", Real),
     column("reactivated_at", "Came back", Time, 8, 16, 16),
     column("test", "Test", Flag, 7, 4, 4),
-    column("who", "Who", Text, 2, 14, 32),
+    column("who", "Who", Text, 2, 12, 32),
 ];
 
 const CONSENTS: &[Column] = &[

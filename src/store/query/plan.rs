@@ -135,7 +135,10 @@ fn looks(query: &Query, entry: &Entry, number: usize) -> String {
 
 /// Whether rows come oldest first, to be turned round.
 pub(super) const fn backward(cursor: &Cursor) -> bool {
-    matches!(cursor, Cursor::Last | Cursor::Before(_))
+    matches!(
+        cursor,
+        Cursor::Last | Cursor::Before(_) | Cursor::To(_) | Cursor::Since(_)
+    )
 }
 
 fn place(bound: &mut Bound, source: Source, cursor: &Cursor) -> String {
@@ -160,7 +163,9 @@ fn place(bound: &mut Bound, source: Source, cursor: &Cursor) -> String {
         Cursor::After(key) => beside(key, "<"),
         Cursor::Before(key) => beside(key, ">"),
         Cursor::From(key) => beside(key, "<="),
+        Cursor::To(key) => beside(key, ">="),
         Cursor::At(at) => format!(" and {sort} <= {}", bound.add(at.clone())),
+        Cursor::Since(at) => format!(" and {sort} >= {}", bound.add(at.clone())),
     }
 }
 

@@ -100,6 +100,10 @@ impl App {
                 self.filter_by(list, &text, effects);
             }
             Command::Clear => self.filter_by(self.list_here()?, "", effects),
+            Command::Order(order) => {
+                self.list_here()?;
+                self.order_by(order, effects);
+            }
             Command::Time(text) => {
                 self.list_here()?;
                 if !self.go_to_time(&text, effects) {

@@ -377,6 +377,7 @@ impl App {
                 |first| {
                     let mut place = Place::with_query(Screen::List(first.list), first.query.trim());
                     place.seek = first.id;
+                    place.order = first.order;
                     place
                 },
             )),

@@ -378,6 +378,7 @@ impl App {
                 .clone()
                 .filter(|_| self.place().top.is_some());
             place.opened_from = self.place().opened_from;
+            place.order = self.place().order;
         }
         let from_list = self.place().screen.list().is_some();
         self.history.visit(place, !from_list);

@@ -2,7 +2,7 @@
 
 use ratatui::layout::Rect;
 
-use crate::domain::page::{Cell, Column, List, Row, Shape};
+use crate::domain::page::{Cell, Column, List, Order, Row, Shape};
 use crate::domain::time::Timestamp;
 use crate::store::query::columns;
 use crate::tui::app::{App, Overlay};
@@ -77,7 +77,10 @@ fn reviewed(app: &App, height: usize) -> (usize, Option<(usize, Timestamp)>) {
     };
     let text = at.to_string();
     let rows = app.window.visible(height);
-    let below = rows.iter().position(|row| row.key.sort <= text);
+    let is_newest_first = app.place().order == Order::Newest;
+    let below = rows
+        .iter()
+        .position(|row| (row.key.sort <= text) == is_newest_first);
     let Some(below) = below.filter(|below| *below > 0) else {
         return (top, None);
     };
