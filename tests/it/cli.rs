@@ -32,17 +32,7 @@ fn run(home: &Home, args: &[&str]) -> Said {
 
 /// As `run`, with these words on stdin.
 fn given(home: &Home, args: &[&str], words: &str) -> Said {
-    use std::io::Write as _;
-    let mut child = home
-        .command(args)
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .unwrap();
-    // One that refuses at once does not read.
-    let _ = child.stdin.take().unwrap().write_all(words.as_bytes());
-    said(child.wait_with_output().unwrap())
+    said(home.given(args, words))
 }
 
 /// The command fails with this code, says these things, and nothing on stdout.
