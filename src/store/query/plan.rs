@@ -68,7 +68,7 @@ struct Entry {
 pub(super) struct Statement {
     pub(super) sql: String,
     pub(super) bound: Bound,
-    /// How many branches are read, one after the other.
+    /// How many long branches are read, one after the other, before any that is short.
     pub(super) branches: usize,
 }
 
@@ -121,8 +121,14 @@ pub(super) fn page(
     Ok(Statement {
         sql,
         bound,
-        branches: branches.len(),
+        branches: long(&entries),
     })
+}
+
+/// The branches that take as long as the list is: the ring of rejected ones is short, and read last.
+fn long(entries: &[Entry]) -> usize {
+    let is_long = |entry: &&Entry| entry.source != Source::Rejected;
+    entries.iter().filter(is_long).count().max(1)
 }
 
 /// What notes how far a branch has come; nothing where every row is wanted.
