@@ -34,8 +34,15 @@ pub fn lay_out(rows: &mut Rows, page: &ReaderPage, when: When) -> usize {
         rows.put("", &text, Meaning::Quiet);
     }
     timeline::events(rows, &page.timeline.events, None, &turns, when);
-    if page.timeline.more {
-        rows.put("", "older ones: `e` lists them all", Meaning::Quiet);
+    if let Some(last) = page.timeline.events.last().filter(|_| page.timeline.more) {
+        let shown = cell::number(page.timeline.events.len() as u64);
+        let of = page
+            .in_all
+            .map_or_else(String::new, |all| format!(" of {}", cell::count(all)));
+        let text = format!("{shown}{of} events: Enter goes on with the older ones");
+        let place = ways::events_from(&page.user.row, page.kinds, &last.key);
+        let line = RecordLine::new("").opening(place);
+        rows.put_line(line, &[Piece::new(text, Meaning::Link)]);
     }
     begins
 }

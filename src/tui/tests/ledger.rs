@@ -262,6 +262,7 @@ impl Fake {
                 monthly_minor: 14_900,
             }],
             timeline: past,
+            in_all: Some(Count::Exact(31_204)),
             kinds,
         }
     }

@@ -413,6 +413,38 @@ fn the_faces_of_an_opened_row_at_four_sizes() {
 }
 
 #[test]
+fn a_timeline_that_is_cut_says_of_how_many_and_goes_on_in_events() {
+    let mut session = Session::open(120, (120, 40));
+    session.keys("3\n");
+    let page = session.app.record.as_ref().unwrap().raw.as_ref().unwrap();
+    let last = page
+        .reader
+        .as_ref()
+        .unwrap()
+        .timeline
+        .events
+        .last()
+        .unwrap();
+    let last = last.key.id;
+    session.keys("G");
+    let shown = session.text();
+    assert!(
+        shown.contains("8 of 31,204 events: Enter goes on"),
+        "{shown}"
+    );
+    session.keys("fG\n");
+    assert_eq!(session.app.place().screen, Screen::EVENTS);
+    let query = session.app.place().query.clone();
+    assert!(query.starts_with("user:user-5 provider:"), "{query}");
+    assert!(query.ends_with(" type:subscription"), "{query}");
+    assert_eq!(session.selected(), last);
+    session.keys("j");
+    assert_eq!(session.selected(), last - 1);
+    session.keys("\u{1b}");
+    assert_eq!(session.app.place().screen, Screen::USERS);
+}
+
+#[test]
 fn the_timeline_stands_beside_the_reader_where_there_is_room() {
     let mut session = Session::open(12, (160, 30));
     session.keys("3\nz");
