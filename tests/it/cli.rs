@@ -6,6 +6,7 @@ use std::process::{Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
 use rusqlite::Connection;
+use subledger::domain::page::List;
 
 use crate::support::{Home, PATIENCE};
 
@@ -781,16 +782,7 @@ fn status_and_stop_tell_what_is() {
 #[test]
 fn lists_parse_in_every_format_and_say_what_they_left_out() {
     let (home, serving) = full();
-    for list in [
-        "events",
-        "users",
-        "subscriptions",
-        "cancellations",
-        "consents",
-        "changes",
-        "payments",
-        "deliveries",
-    ] {
+    for list in List::ALL.iter().map(|list| list.as_str()) {
         let rows = json(&succeeds(&home, &[list, "--json"]).out);
         let rows = rows.as_array().unwrap();
         assert!(!rows.is_empty(), "{list}");
