@@ -181,8 +181,7 @@ impl Order {
     pub fn parse(word: &str) -> Result<Self, String> {
         Self::from_word(word).ok_or_else(|| {
             format!(
-                "no order {word:?}: lists are kept in order of time, so newest or oldest; another would sort the whole \
-                 list for each page, which `subledger sql` does"
+                "no index keeps lists in order of {word:?}: newest or oldest, else `subledger sql`"
             )
         })
     }

@@ -115,6 +115,12 @@ fn purpose(rows: &mut Rows, one: &Difference, when: When) {
     } else {
         rows.put("", "- before, + after", Meaning::Quiet);
     }
+    let sides = [&one.before, &one.after];
+    let has_wording = |side: &&Option<Standing>| {
+        let told = side.as_ref();
+        told.is_some_and(|one| one.wording.is_some() || one.version.is_some())
+    };
+    let is_unworded = !sides.iter().any(has_wording);
     let facts = facts(one.before.as_ref(), when)
         .into_iter()
         .zip(facts(one.after.as_ref(), when));
@@ -152,6 +158,9 @@ fn purpose(rows: &mut Rows, one: &Difference, when: When) {
             .from(source)
             .opening(opens);
         rows.put_beside(&line, &pieces(left, GONE), &pieces(right, NEW));
+    }
+    if is_unworded {
+        rows.put("  wording", "not told by the provider", Meaning::Quiet);
     }
 }
 

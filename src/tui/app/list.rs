@@ -221,7 +221,7 @@ impl App {
         }
     }
 
-    /// The same list from its other end, the selected row kept.
+    /// The same list from its other end, the selected row kept unless it is but the first.
     pub(super) fn order_by(&mut self, order: Order, effects: &mut Vec<Effect>) {
         let here = self.place();
         if here.screen.list().is_none() || here.order == order {
@@ -231,6 +231,9 @@ impl App {
             order,
             ..here.clone()
         };
+        if self.window.is_at_head() && self.window.selected == 0 && place.pane.is_none() {
+            place.selected = None;
+        }
         place.top = place.selected.clone().filter(|_| place.top.is_some());
         self.history.visit(place, false);
         self.load(effects);

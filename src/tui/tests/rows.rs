@@ -142,7 +142,11 @@ fn a_long_list_is_walked_from_end_to_end_in_windows() {
 #[test]
 fn a_list_turned_round_begins_with_the_oldest_and_keeps_its_row() {
     let mut session = Session::open(2000, (80, 24));
-    session.keys("2jjj");
+    session.keys("2o");
+    assert_eq!(session.selected(), 98_001, "from the first to the first");
+    session.keys("o");
+    assert_eq!(session.selected(), 100_000);
+    session.keys("jjj");
     let selected = session.selected();
     session.keys("o");
     assert_eq!(session.selected(), selected);
@@ -186,7 +190,7 @@ fn a_list_turned_round_begins_with_the_oldest_and_keeps_its_row() {
     assert!(
         session
             .text()
-            .contains("no order \"amount\": lists are kept in order of time")
+            .contains("no index keeps lists in order of \"amount\": newest or oldest")
     );
 }
 
