@@ -246,7 +246,7 @@ fn widest(column: &Column) -> u16 {
 /// The most cells where there is room to spare.
 fn boundless(column: &Column) -> u16 {
     match column.shape {
-        Shape::Text => column.width_max * 2,
+        Shape::Text => column.width_max + column.width_max / 2,
         _ => widest(column),
     }
 }

@@ -160,6 +160,12 @@ fn faces(
         } else {
             Meaning::Quiet
         };
+        let is_last = place + 1 == faces.len();
+        let needed = width(face.title()) + if is_last { 0 } else { 2 };
+        if place > 0 && x + needed > names.width {
+            paint.line_from(names, 0, x, &[("…", Meaning::Quiet)]);
+            break;
+        }
         x = paint.line_from(names, 0, x, &[(face.title(), meaning)]) + 2;
     }
     paint.text_right(area.x, area.y, area.width, &more, Meaning::Quiet);
