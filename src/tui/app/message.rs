@@ -100,6 +100,8 @@ pub enum Msg {
     Links(Result<Vec<LinkCard>, String>),
     /// A task is done: what to say of it.
     Done(Result<String, String>),
+    /// The terminal was not handed back to a shell: there is none that could continue the screen.
+    NotStopped,
     /// Bytes are in a file, or not: what to say of it.
     Kept(Result<String, String>),
 }

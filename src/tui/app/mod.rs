@@ -629,6 +629,10 @@ pub fn update(app: &mut App, msg: Msg) -> Vec<Effect> {
             app.dirty |= app.connections != connections;
             app.connections = connections;
         }
+        Msg::NotStopped => {
+            let why = "nobody here could continue a screen that stops: q leaves";
+            app.say(why, Meaning::Warning);
+        }
         Msg::Kept(Ok(said)) => app.say(said, Meaning::Good),
         Msg::Done(Ok(said)) => {
             app.say(said, Meaning::Good);
