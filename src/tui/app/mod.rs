@@ -53,6 +53,7 @@ use crate::tui::layout::Layout;
 use crate::tui::palette::Palette;
 use crate::tui::picker::Picker;
 use crate::tui::place::{Face, History, Place, Screen};
+use crate::tui::recall::Recall;
 use crate::tui::record::Record;
 use crate::tui::search::Search;
 use crate::tui::theme::{Meaning, Theme};
@@ -238,6 +239,9 @@ pub struct App {
     first: Option<First>,
     program: Vec<String>,
     finding: Option<u64>,
+    filters: Recall,
+    searches: Recall,
+    commands: Recall,
 }
 
 /// What a screen begins with.
@@ -373,6 +377,7 @@ impl App {
                 |first| {
                     let mut place = Place::with_query(Screen::List(first.list), first.query.trim());
                     place.seek = first.id;
+                    place.order = first.order;
                     place
                 },
             )),
@@ -409,6 +414,9 @@ impl App {
             first: start.first,
             program: start.program,
             finding: None,
+            filters: Recall::default(),
+            searches: Recall::default(),
+            commands: Recall::default(),
         }
     }
 
@@ -620,6 +628,10 @@ pub fn update(app: &mut App, msg: Msg) -> Vec<Effect> {
         Msg::Connections(connections) => {
             app.dirty |= app.connections != connections;
             app.connections = connections;
+        }
+        Msg::NotStopped => {
+            let why = "nobody here could continue a screen that stops: q leaves";
+            app.say(why, Meaning::Warning);
         }
         Msg::Kept(Ok(said)) => app.say(said, Meaning::Good),
         Msg::Done(Ok(said)) => {
