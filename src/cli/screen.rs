@@ -49,14 +49,14 @@ pub fn open(
     })?)
 }
 
-/// Says what is wrong with the file in one line, before the terminal is taken. A ledger that is locked or not there yet
-/// is nothing wrong: the screen waits for it, and says so.
+/// Says what is wrong with the file in one line, before the terminal is taken. A ledger that is locked is nothing wrong:
+/// the screen waits for it, and says so.
 fn look(database: &Path) -> Result<()> {
     let (sender, answer) = channel();
     let path = database.to_owned();
     std::thread::spawn(move || sender.send(Reader::open(&path).map(drop)));
     match answer.recv_timeout(LOOK_TIMEOUT) {
-        Ok(Err(error)) if !matches!(error, Error::Absent(_) | Error::Busy) => Err(error.into()),
+        Ok(Err(error)) if !matches!(error, Error::Busy) => Err(error.into()),
         _ => Ok(()),
     }
 }
