@@ -118,8 +118,8 @@ fn bare(context: &Context) -> Setup {
         exports: Box::new(move |job, tell| export::write(&exporter, job, tell)),
         masked: false,
         machine_zone: Some(machine_zone()),
-        tasks: Box::new(move |task| {
-            tasks::submit_quietly(&writer, task).map_err(|error| error.to_string())
+        tasks: Box::new(move |task, progress| {
+            tasks::submit_from_screen(&writer, task, progress).map_err(|error| format!("{error:#}"))
         }),
         outside: Box::new(move || today::by_settings(&known)),
     }

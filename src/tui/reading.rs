@@ -88,6 +88,14 @@ pub fn answer(
             ticket: *ticket,
             count: reader.count(*list, query, COUNT_MAX)?,
         }),
+        Effect::Weigh {
+            ticket,
+            list,
+            query,
+        } => tell(Msg::Weighed {
+            ticket: *ticket,
+            count: reader.count(*list, query, COUNT_MAX)?,
+        }),
         Effect::Raw { list, row, kinds } => tell(Msg::Raw {
             of: (*list, row.key.clone()),
             raw: belongings(reader, *list, row, *kinds)?.map(Box::new),
@@ -181,7 +189,7 @@ pub fn refused(effect: &Effect, why: &str) -> Option<Msg> {
             page: Err(why.to_owned()),
             newer: Newer::default(),
         }),
-        Effect::Today(_) | Effect::Connections => Some(Msg::Done(Err(why.to_owned()))),
+        Effect::Today(_) | Effect::Connections => Some(Msg::Refused(why.to_owned())),
         _ => None,
     }
 }

@@ -17,6 +17,10 @@ use crate::tui::window::Fill;
 
 impl App {
     pub(super) fn paste(&mut self, text: &str) {
+        // Nothing that was copied somewhere answers a question.
+        if matches!(self.overlay, Some(Overlay::Ask(_))) {
+            return self.leave_question();
+        }
         if let Some(line) = self.line_mut() {
             line.insert(text);
             self.check_line();

@@ -1,10 +1,28 @@
 //! How things are shown: the zone of times, the mask over personal data.
 
+use crate::domain::page::List;
 use crate::domain::time::Zone;
 use crate::tui::app::App;
 use crate::tui::theme::Meaning;
 
 impl App {
+    /// A filter of `list` as it may be shown.
+    pub fn query_masked(&self, list: List, query: &str) -> String {
+        match self.mask() {
+            Some(mask) => match self.parse(list, query) {
+                Ok(query) => mask.query(&query),
+                Err(_) => mask.tag(query),
+            },
+            None => query.to_owned(),
+        }
+    }
+
+    /// The name of a saved filter as it may be shown.
+    pub fn name_shown(&self, name: &str) -> String {
+        self.mask()
+            .map_or_else(|| name.to_owned(), |mask| mask.words(name))
+    }
+
     /// The next zone: the ledger's, UTC, the machine's; each once.
     pub(super) fn next_zone(&mut self) {
         let mut zones = vec![self.zone];

@@ -10,6 +10,7 @@ use crate::domain::time::{DAY_MS, MINUTE_MS, Timestamp};
 use crate::store::query::{
     Alias, Around, Difference, Kinds, Money, Past, Standing, UserDetail, columns,
 };
+use crate::store::task::TaskReport;
 use crate::store::today;
 use crate::tui::app::message::{Effect, From, Load, Msg};
 use crate::tui::curl::Curl;
@@ -63,7 +64,9 @@ fn value(list: List, column: &Column, i: i64, at: Timestamp) -> Cell {
         }
         "state" | "after_state" => pick(&["given", "withdrawn"]),
         "test" => Cell::Int(i64::from(i % 5 == 4)),
+        "seq" if is_rejected(list, i) => Cell::Null,
         "seq" | "id" => Cell::Int(i),
+        "erased_at" => Cell::Null,
         "salt" => Cell::Blob(vec![7; 16]),
         _ => match column.shape {
             Shape::Time => Cell::Text(at.to_string()),
@@ -76,12 +79,17 @@ fn value(list: List, column: &Column, i: i64, at: Timestamp) -> Cell {
     }
 }
 
+/// The `i`th row is one of a webhook that was turned away.
+fn is_rejected(list: List, i: i64) -> bool {
+    list == List::Deliveries && i % 4 == 3
+}
+
 pub(super) fn row(list: List, i: i64) -> Row {
     let at = now().plus_ms(-MINUTE_MS * (100_000 - i));
     Row {
         key: RowKey {
             sort: at.to_string(),
-            id: i,
+            id: if is_rejected(list, i) { -i } else { i },
         },
         cells: columns(list)
             .iter()
@@ -128,7 +136,7 @@ impl Fake {
     /// So many more rows at the head of every list.
     pub(super) fn grow(&mut self, rows: i64) {
         for (list, all) in &mut self.rows {
-            let newest = all.first().map_or(0, |row| row.key.id);
+            let newest = all.first().map_or(0, |row| row.key.id.abs());
             for i in 1..=rows {
                 all.insert(0, row(*list, newest + i));
             }
@@ -307,9 +315,15 @@ impl Fake {
             }
             Effect::Connections => vec![Msg::Connections(connections())],
             Effect::Status => vec![Msg::Status(self.status.clone())],
-            Effect::Task(_) => vec![Msg::Done(
-                Ok("Everything up to now is reviewed.".to_owned()),
-            )],
+            Effect::Task(_) => vec![Msg::Done(Ok(TaskReport {
+                summary: "Everything up to now is reviewed.".to_owned(),
+                changed: 1,
+                ..TaskReport::default()
+            }))],
+            Effect::Weigh { ticket, .. } => vec![Msg::Weighed {
+                ticket,
+                count: Count::Exact(23),
+            }],
             Effect::Find {
                 ticket,
                 list,

@@ -4,11 +4,11 @@ use std::ops::Range;
 
 use ratatui::layout::Rect;
 
-use crate::domain::printable::Printable;
 use crate::tui::app::App;
 use crate::tui::facts::{Arrived, Connection};
 use crate::tui::theme::Meaning;
 use crate::tui::view::paint::{Cursor, Paint, first_line, width};
+use crate::tui::wrap::wrapped;
 use crate::tui::{LinkCard, Missing};
 
 /// A line of this screen: indentation, pieces, and which link or account it belongs to.
@@ -278,43 +278,4 @@ fn opened(app: &App, cards: Range<usize>, width: u16) -> Vec<Line> {
         }
     }
     lines.done
-}
-
-/// `text` in pieces of at most `cells` characters: broken behind a blank or a slash where there is one, else anywhere.
-fn wrapped(text: &str, cells: usize) -> Vec<String> {
-    let cells = cells.max(8);
-    let text = Printable::line(text);
-    let mut rest: Vec<char> = text.as_str().chars().collect();
-    let mut pieces = Vec::new();
-    while rest.len() > cells {
-        let is_link = !rest.contains(&' ');
-        let ends = |c: &char| *c == if is_link { '/' } else { ' ' };
-        let at = rest[..cells]
-            .iter()
-            .rposition(ends)
-            .map_or(cells, |at| at + 1);
-        let tail = rest.split_off(at);
-        pieces.push(rest.iter().collect::<String>().trim_end().to_owned());
-        rest = tail;
-    }
-    pieces.push(rest.iter().collect());
-    pieces
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn texts_are_broken_between_words_and_links_behind_a_slash() {
-        assert_eq!(
-            wrapped("paste each link into its dashboard", 16),
-            ["paste each link", "into its", "dashboard"]
-        );
-        assert_eq!(
-            wrapped("http://127.0.0.1:1/hooks/k_0123456789", 28),
-            ["http://127.0.0.1:1/hooks/", "k_0123456789"]
-        );
-        assert_eq!(wrapped("", 28), [""]);
-    }
 }

@@ -2,13 +2,15 @@
 
 use ratatui::layout::{Position, Rect};
 
+use crate::domain::printable::Printable;
 use crate::domain::query::QueryError;
 use crate::tui::actions::{self, Act};
-use crate::tui::app::{App, Overlay};
+use crate::tui::app::{App, Overlay, foot_width};
 use crate::tui::complete::Offers;
 use crate::tui::edit::Line;
 use crate::tui::theme::Meaning;
 use crate::tui::view::paint::{Cursor, Paint, width};
+use crate::tui::wrap::wrapped;
 
 /// Draws the foot; where something is typed, the cursor stands at its caret.
 pub fn draw(paint: &mut Paint<'_>, app: &App, area: Rect) -> Option<Cursor> {
@@ -45,14 +47,52 @@ pub fn draw(paint: &mut Paint<'_>, app: &App, area: Rect) -> Option<Cursor> {
         _ => {}
     }
     let last = area.height - 1;
-    if let Some(notice) = &app.notice {
-        paint.line_from(area, last, 1, &[(&notice.text, notice.meaning)]);
+    if let Some(Overlay::Ask(question)) = &app.overlay {
+        said(paint, area, &question.pieces());
+    } else if let Some(notice) = &app.notice {
+        said(paint, area, &[(notice.text.clone(), notice.meaning)]);
+    } else if let Some(why) = app.why_not_selected() {
+        paint.line_from(area, last, 1, &[(&why, Meaning::Warning)]);
+    } else if let Some(work) = &app.work {
+        paint.line_from(
+            area,
+            last,
+            1,
+            &[(&work.words(), Meaning::Warning), (" …", Meaning::Quiet)],
+        );
     } else if let Some(why) = app.trouble.as_ref().filter(|_| app.overlay.is_none()) {
         paint.line_from(area, last, 1, &[("! ", Meaning::Bad), (why, Meaning::Bad)]);
     } else {
         keys(paint, app, area, last);
     }
     None
+}
+
+/// Pieces of one text on as many lines as there are.
+fn said(paint: &mut Paint<'_>, area: Rect, pieces: &[(String, Meaning)]) {
+    let whole: String = pieces.iter().map(|(text, _)| text.as_str()).collect();
+    let lines = wrapped(&whole, foot_width(area.width));
+    let mut looks = pieces.iter().flat_map(|(text, meaning)| {
+        let text = Printable::line(text).as_str().to_owned();
+        text.chars().map(|c| (c, *meaning)).collect::<Vec<_>>()
+    });
+    for (y, line) in (0..area.height).zip(&lines) {
+        let mut parts: Vec<(String, Meaning)> = Vec::new();
+        for c in line.chars() {
+            // Blanks at the end of a line are gone.
+            let found = looks.find(|(one, _)| *one == c);
+            let meaning = found.map_or(Meaning::Plain, |(_, meaning)| meaning);
+            match parts.last_mut() {
+                Some((text, last)) if *last == meaning => text.push(c),
+                _ => parts.push((c.to_string(), meaning)),
+            }
+        }
+        let parts: Vec<_> = parts
+            .iter()
+            .map(|(text, look)| (text.as_str(), *look))
+            .collect();
+        paint.line_from(area, y, 1, &parts);
+    }
 }
 
 /// What stands before a filter, a search and a command.
