@@ -9,6 +9,7 @@
 
 mod support;
 
+mod acting;
 mod alerts;
 mod backup;
 mod cli;
