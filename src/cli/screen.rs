@@ -185,6 +185,7 @@ fn cards(context: &Context, listen: SocketAddr, key: Option<&[u8; 32]>) -> Vec<L
             name: link.name,
             hook: link.hook.to_owned(),
             title: link.hook_title.to_owned(),
+            place: link.place,
             url: link.url,
             is_local: context.config.receiver.public_url.is_none(),
             curl: link.curl,

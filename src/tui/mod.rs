@@ -80,6 +80,8 @@ pub mod today;
 
 pub mod secrets;
 
+pub mod connected;
+
 pub mod reading;
 
 pub mod worker;
@@ -236,6 +238,8 @@ pub struct LinkCard {
     pub unguarded: bool,
     /// Keys whose secrets are being changed.
     pub several: Vec<Several>,
+    /// Where in the provider's dashboard links are pasted.
+    pub place: &'static str,
 }
 
 /// A key that the settings of an account lack.

@@ -14,6 +14,7 @@ mod alerts;
 mod backup;
 mod cli;
 mod clients;
+mod connections;
 mod crash;
 mod detail;
 mod duplicates;

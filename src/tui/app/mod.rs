@@ -23,7 +23,7 @@ mod export;
 
 mod today;
 
-mod connections;
+pub mod connections;
 
 mod copy;
 
@@ -663,10 +663,7 @@ pub fn update(app: &mut App, msg: Msg) -> Vec<Effect> {
         Msg::Exported(done) => app.take_exported(done),
         Msg::Today(period, today) => app.take_today(&period, today),
         Msg::Links(links) => app.take_links(links),
-        Msg::Connections(connections) => {
-            app.dirty |= app.connections != connections;
-            app.connections = connections;
-        }
+        Msg::Connections(connections) => app.take_connections(connections),
         Msg::Kept(Ok(said)) => app.say(said, Meaning::Good),
         Msg::Working(progress) => app.take_progress(progress),
         Msg::Done(done) => app.take_done(done, &mut effects),

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use crate::domain::event::{ConsentKind, ConsentState};
 use crate::domain::page::{Cell, Choice, Column, Count, Cursor, List, Page, Row, RowKey, Shape};
 use crate::domain::query::{self, Query};
+use crate::domain::remedy::remedy;
 use crate::domain::time::{DAY_MS, MINUTE_MS, Timestamp};
 use crate::store::query::{
     Alias, Around, Difference, Kinds, Money, Past, Standing, UserDetail, columns,
@@ -14,7 +15,7 @@ use crate::store::task::TaskReport;
 use crate::store::today;
 use crate::tui::app::message::{Effect, From, Load, Msg};
 use crate::tui::curl::Curl;
-use crate::tui::facts::{Arrived, Connection, Status};
+use crate::tui::facts::{Arrived, Connection, Door, Fact, Status};
 use crate::tui::lookup::ReaderPage;
 use crate::tui::record::Raw;
 use crate::tui::tests::reviews::{morning, shown};
@@ -128,6 +129,7 @@ impl Fake {
                 lost: 0,
                 demo: false,
                 running: true,
+                listens: Some(("127.0.0.1:8484".to_owned(), 7)),
             },
             today: morning(),
         }
@@ -405,25 +407,47 @@ pub(super) fn choices(key: &'static str) -> Vec<Choice> {
 }
 
 pub(super) fn connections() -> Vec<Connection> {
-    vec![Connection {
+    let door = |query: &str| Door {
+        list: List::Deliveries,
+        query: query.to_owned(),
+    };
+    let reason = "path key wrong";
+    let zotlo = Connection {
         provider: "zotlo".to_owned(),
         account: "main".to_owned(),
+        name: "Zotlo".to_owned(),
         state: ("last webhook 4 min ago on events".to_owned(), Meaning::Good),
-        refused: Some("2 days ago on events, wrong secret link".to_owned()),
+        refused: Some("2 days ago on events: secret link wrong".to_owned()),
+        hint: remedy(reason),
         old: Vec::new(),
-        lines: vec![
-            (
-                "last webhook".to_owned(),
-                "4 min ago".to_owned(),
-                Meaning::Good,
-            ),
-            (
-                "last turned away".to_owned(),
-                "wrong secret link, 2 days ago".to_owned(),
-                Meaning::Bad,
-            ),
+        facts: vec![
+            Fact {
+                door: Some(door("provider:zotlo account:main")),
+                ..Fact::new("last webhook", "4 min ago on events", Meaning::Good)
+            },
+            Fact {
+                hint: remedy(reason),
+                door: Some(door("is:rejected provider:zotlo reason:\"path key wrong\"")),
+                count: Some(4),
+                ..Fact::new(
+                    "turned away",
+                    "4 in 24 hours, last 2 days ago",
+                    Meaning::Bad,
+                )
+            },
+            Fact::new("proof in force", "secret link", Meaning::Plain),
         ],
-    }]
+    };
+    let gone = Connection {
+        provider: "klustr".to_owned(),
+        account: "weekly".to_owned(),
+        name: "Klustr weekly".to_owned(),
+        state: ("quiet for 3 h".to_owned(), Meaning::Warning),
+        refused: None,
+        hint: None,
+        ..zotlo.clone()
+    };
+    vec![zotlo, gone]
 }
 
 pub(super) fn links() -> Vec<LinkCard> {
@@ -451,6 +475,7 @@ pub(super) fn links() -> Vec<LinkCard> {
             }],
             unguarded: false,
             several: Vec::new(),
+            place: "Developer Tools > Webhooks",
         }
     })
     .to_vec()
