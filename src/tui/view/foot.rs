@@ -1,6 +1,9 @@
 //! The foot: what is being typed, a message, or the keys that help here.
 
+use std::ops::Range;
+
 use ratatui::layout::{Position, Rect};
+use unicode_segmentation::UnicodeSegmentation;
 
 use crate::domain::printable::Printable;
 use crate::domain::query::QueryError;
@@ -16,21 +19,22 @@ use crate::tui::wrap::wrapped;
 pub fn draw(paint: &mut Paint<'_>, app: &App, area: Rect) -> Option<Cursor> {
     match &app.overlay {
         Some(Overlay::Bar { line, error, .. }) => {
-            complain(paint, area, error.as_ref());
-            return Some(Some(typed(paint, area, FILTER, line, error.as_ref())));
+            complain(paint, app, area, error.as_ref());
+            return Some(Some(typed(paint, app, area, FILTER, line, error.as_ref())));
         }
         Some(Overlay::Search { line, error, .. }) => {
-            complain(paint, area, error.as_ref());
-            return Some(Some(typed(paint, area, SEARCH, line, error.as_ref())));
+            complain(paint, app, area, error.as_ref());
+            return Some(Some(typed(paint, app, area, SEARCH, line, error.as_ref())));
         }
         Some(Overlay::Command { line, fault, .. }) => {
             if let Some(fault) = fault.as_ref().filter(|_| area.height > 1) {
-                paint.line_from(area, 0, 1, &[(fault, Meaning::Bad)]);
+                let fault = app.name_shown(fault);
+                paint.line_from(area, 0, 1, &[(&fault, Meaning::Bad)]);
             }
-            return Some(Some(typed(paint, area, COMMAND, line, None)));
+            return Some(Some(typed(paint, app, area, COMMAND, line, None)));
         }
         Some(Overlay::Time { line, wrong }) => {
-            let cursor = typed(paint, area, "@ ", line, None);
+            let cursor = typed(paint, app, area, "@ ", line, None);
             let help = "14:30, yesterday, mon, 2026-11-20, 7d";
             let (text, meaning) = if *wrong {
                 (format!("no time reads like that: {help}"), Meaning::Bad)
@@ -42,7 +46,7 @@ pub fn draw(paint: &mut Paint<'_>, app: &App, area: Rect) -> Option<Cursor> {
             return Some(Some(cursor));
         }
         Some(Overlay::Find { line }) => {
-            return Some(Some(typed(paint, area, "/ ", line, None)));
+            return Some(Some(typed(paint, app, area, "/ ", line, None)));
         }
         _ => {}
     }
@@ -95,6 +99,9 @@ fn said(paint: &mut Paint<'_>, area: Rect, pieces: &[(String, Meaning)]) {
     }
 }
 
+/// What stands for a character that is not to be seen.
+const HIDDEN: &str = "*";
+
 /// What stands before a filter, a search and a command.
 const FILTER: &str = "/ ";
 const SEARCH: &str = "search ";
@@ -117,16 +124,17 @@ pub fn column(app: &App, offers: &Offers) -> u16 {
 }
 
 /// What does not parse, and what may have been meant.
-fn complain(paint: &mut Paint<'_>, area: Rect, error: Option<&QueryError>) {
+fn complain(paint: &mut Paint<'_>, app: &App, area: Rect, error: Option<&QueryError>) {
     let Some(error) = error else {
         return;
     };
     let offer = error
         .suggestion
         .as_ref()
-        .map(|term| format!("   Tab: {term}"));
+        .map(|term| format!("   Tab: {}", app.name_shown(term)));
+    let message = app.name_shown(&error.message);
     let pieces = [
-        (error.message.as_str(), Meaning::Bad),
+        (message.as_str(), Meaning::Bad),
         (offer.as_deref().unwrap_or_default(), Meaning::Strong),
     ];
     if area.height > 1 {
@@ -134,9 +142,10 @@ fn complain(paint: &mut Paint<'_>, area: Rect, error: Option<&QueryError>) {
     }
 }
 
-/// The line being typed on the last line of `area`, what is wrong underlined.
+/// The line being typed on the last line of `area`, what is wrong underlined, and under a mask what is personal hidden.
 pub(super) fn typed(
     paint: &mut Paint<'_>,
+    app: &App,
     area: Rect,
     prompt: &str,
     line: &Line,
@@ -146,25 +155,31 @@ pub(super) fn typed(
     let from = paint.line_from(area, y, 1, &[(prompt, Meaning::Strong)]);
     let room = area.width.saturating_sub(from + 1);
     let (range, caret) = line.window(usize::from(room));
-    let shown = &line.text()[range.clone()];
-    let wrong = error.map(|error| {
-        let inside = |at: usize| at.clamp(range.start, range.end) - range.start;
-        inside(error.at.start)..inside(error.at.end)
-    });
-    // A range that cuts a character apart underlines nothing rather than the wrong thing.
-    let parts = wrong.and_then(|wrong| {
-        Some((
-            shown.get(..wrong.start)?,
-            shown.get(wrong.clone())?,
-            shown.get(wrong.end..)?,
-        ))
-    });
-    let (before, wrong, after) = parts.unwrap_or((shown, "", ""));
-    let pieces = [
-        (before, Meaning::Plain),
-        (wrong, Meaning::Wrong),
-        (after, Meaning::Plain),
-    ];
+    let hidden = app.hidden_in_line();
+    let is_in = |range: &Range<usize>, at: usize| range.contains(&at);
+    let mut pieces: Vec<(String, Meaning)> = Vec::new();
+    for (at, piece) in line.text()[range.clone()].grapheme_indices(true) {
+        let at = range.start + at;
+        let wrong = error.is_some_and(|error| is_in(&error.at, at));
+        let meaning = if wrong {
+            Meaning::Wrong
+        } else {
+            Meaning::Plain
+        };
+        let shown = if hidden.iter().any(|range| is_in(range, at)) {
+            HIDDEN.repeat(usize::from(width(piece)))
+        } else {
+            piece.to_owned()
+        };
+        match pieces.last_mut() {
+            Some((text, last)) if *last == meaning => text.push_str(&shown),
+            _ => pieces.push((shown, meaning)),
+        }
+    }
+    let pieces: Vec<_> = pieces
+        .iter()
+        .map(|(text, look)| (text.as_str(), *look))
+        .collect();
     paint.line_from(area, y, from, &pieces);
     let x = area.x + from + u16::try_from(caret).unwrap_or(0);
     Position::new(x.min(area.right().saturating_sub(1)), area.y + y)

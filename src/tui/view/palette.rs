@@ -17,7 +17,7 @@ const PROMPT: &str = "find ";
 pub fn draw(paint: &mut Paint<'_>, app: &App, palette: &Palette, area: Rect) -> Cursor {
     paint.clear(area);
     let head = Rect { height: 1, ..area };
-    let caret = foot::typed(paint, head, PROMPT, &palette.line, None);
+    let caret = foot::typed(paint, app, head, PROMPT, &palette.line, None);
     if palette.line.text().is_empty() {
         let what = if palette.wide {
             "an action, a screen, a saved filter, a provider"
