@@ -147,6 +147,15 @@ fn what_was_not_understood_is_read_again_and_all_of_a_reader_marked() {
     terminal.wait_for("1 delivery marked as a test");
     terminal.leave();
     assert_eq!(terminal.wait(), 0);
+    // The same by numbers on the command line.
+    let retried = home
+        .command(&["quarantine", "retry", "2", "1", "9"])
+        .output()
+        .unwrap();
+    let said = String::from_utf8_lossy(&retried.stdout).into_owned();
+    assert!(said.starts_with("0 of 3 understood now"), "{said}");
+    assert!(said.contains("delivery 1 was understood"), "{said}");
+    assert!(said.contains("there is no delivery 9"), "{said}");
     drop(serving);
 }
 

@@ -123,6 +123,14 @@ impl App {
             .collect()
     }
 
+    /// The line to begin with: where nothing has come yet, the first link, for that is what is wanted then.
+    pub(super) fn first_stop(&self, account: usize) -> usize {
+        let stops = self.stops(account);
+        let has_list = |stop: &Stop<'_>| matches!(stop, Stop::Fact(fact) if fact.door.is_some());
+        let link = stops.iter().position(|stop| matches!(stop, Stop::Link(_)));
+        link.filter(|_| !stops.iter().any(has_list)).unwrap_or(0)
+    }
+
     /// The same line stays selected where lines before it came or went.
     pub(super) fn take_connections(&mut self, connections: Vec<Connection>) {
         self.dirty |= self.connections != connections;

@@ -80,7 +80,9 @@ impl App {
             Screen::Connections => {
                 let account = self.place().line;
                 if account < self.accounts().len() {
-                    self.visit(Place::new(Screen::Account(account)), effects);
+                    let mut place = Place::new(Screen::Account(account));
+                    place.line = self.first_stop(account);
+                    self.visit(place, effects);
                 }
             }
             Screen::Account(account) => self.open_stop(account, effects),

@@ -152,6 +152,14 @@ fn a_made_up_ledger_has_accounts_and_no_links() {
 }
 
 #[test]
+fn an_account_that_nothing_came_from_opens_on_its_link() {
+    let mut session = Session::open(0, (80, 24));
+    session.keys("j\n");
+    assert_eq!(session.app.card(), Some(&links()[1]));
+    assert!(session.text().contains("subledger send klustr events"));
+}
+
+#[test]
 fn without_a_provider_it_says_what_to_do() {
     let mut session = Session::open(0, (80, 24));
     session.tell(Msg::Links(Ok(Vec::new())));
