@@ -30,10 +30,10 @@ use crate::cli::{alerts, keys, running, service, settings, tasks};
 use crate::config::Settings;
 use crate::domain::delivery::MAIN_ACCOUNT;
 use crate::domain::printable::Printable;
-use crate::domain::remedy::advice;
+use crate::domain::remedy::{about_quiet, advice};
 use crate::domain::size;
 use crate::domain::time::{HOUR_MS, MINUTE_MS, Timestamp, Zone};
-use crate::store::query::{Reader, Refusals};
+use crate::store::query::{Connected, Reader, Refusals};
 use crate::store::today::{BACKUP_MS_MAX, backup_words};
 use crate::store::upkeep::room;
 use crate::tui::cell::When;
@@ -575,9 +575,10 @@ fn look_at_providers(
         if let Some(quiet) = found.and_then(|one| one.quiet.as_ref()) {
             let hours = |ms: i64| format!("{} h {} min", ms / HOUR_MS, ms % HOUR_MS / MINUTE_MS);
             let says = format!(
-                "quiet for {}, longest gap {}",
+                "quiet for {}, longest gap {}; {}",
                 hours(quiet.gap_ms),
-                hours(quiet.longest_ms)
+                hours(quiet.longest_ms),
+                about_quiet(found.is_some_and(Connected::is_refused))
             );
             findings.add(&check, Level::Bad, says);
         }

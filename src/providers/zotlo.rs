@@ -90,7 +90,7 @@ impl Provider for Zotlo {
     }
 
     fn dashboard(&self) -> &'static str {
-        "the page Webhooks; Send Test Webhook there tries it"
+        "Developer Tools > Webhooks; Send Test Webhook there tries it"
     }
 
     fn settings(&self) -> &'static [Setting] {

@@ -4,7 +4,7 @@
 use crate::domain::delivery::MAIN_ACCOUNT;
 use crate::domain::page::{Count, List};
 use crate::domain::query::{Query, Vocabulary, Words, literal_text, value_text};
-use crate::domain::remedy::advice;
+use crate::domain::remedy::{about_quiet, advice};
 use crate::domain::time::{DAY_MS, Timestamp, span};
 use crate::store::Error;
 use crate::store::query::{Connected, Reader, Refusals};
@@ -86,7 +86,7 @@ impl Teller<'_> {
             let ago = self.when.ago(last.last.1);
             format!("{ago}{}: {}", on(&last.hook), spoken(&last.reason))
         });
-        let mut facts = self.traffic(known);
+        let mut facts = self.traffic(known, refused.is_some());
         let mut refusals = self.refusals(known)?;
         if is_shared {
             for fact in &mut refusals {
@@ -120,7 +120,8 @@ impl Teller<'_> {
         }
     }
 
-    fn traffic(&self, known: &Connected) -> Vec<Fact> {
+    /// `was_refused`: requests were turned away since the last webhook.
+    fn traffic(&self, known: &Connected, was_refused: bool) -> Vec<Fact> {
         let mut facts = Vec::new();
         let Some((_, at, hook)) = &known.last else {
             return facts;
@@ -157,6 +158,7 @@ impl Teller<'_> {
             let text = format!("for {gap}; its longest gap in 28 days was {longest}");
             facts.push(Fact {
                 door: door(format!("{all} since:{}", since.day(self.when.zone))),
+                hint: Some(about_quiet(was_refused)),
                 ..Fact::new("quiet", text, Meaning::Warning)
             });
         }

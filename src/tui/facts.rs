@@ -198,6 +198,14 @@ pub struct Connection {
     pub facts: Vec<Fact>,
 }
 
+impl Connection {
+    /// Something is the matter that can be looked into.
+    pub fn is_troubled(&self) -> bool {
+        let is_warning = |fact: &Fact| fact.meaning == Meaning::Warning;
+        self.refused.is_some() || self.facts.iter().any(is_warning)
+    }
+}
+
 /// One thing that is known of an account.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Fact {

@@ -94,6 +94,15 @@ pub struct Connection {
     pub quiet: Option<Quiet>,
 }
 
+impl Connection {
+    /// Requests of its provider were turned away since its last delivery.
+    pub fn is_refused(&self) -> bool {
+        let last = self.last.as_ref().map(|(_, at, _)| *at);
+        let mut refusals = self.refusals.iter();
+        refusals.any(|refusal| last.is_none_or(|last| last <= refusal.last.1))
+    }
+}
+
 /// Requests turned away for one reason.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Refusals {

@@ -142,7 +142,16 @@ impl App {
             }),
             _ => None,
         };
+        let is_first = self.connections.is_empty();
         self.connections = connections;
+        // What is the matter is what is looked for.
+        if is_first && self.place().screen == Screen::Connections && line == 0 {
+            let accounts = self.accounts();
+            let is_troubled =
+                |account: &Account| self.known(account).is_some_and(Connection::is_troubled);
+            let troubled = accounts.iter().position(is_troubled);
+            self.history.here_mut().line = troubled.unwrap_or(0);
+        }
         if let Some((account, kind, name)) = was {
             let stops = self.stops(account);
             let is_it = |stop: &Stop<'_>| stop.key() == (kind, name.as_str());

@@ -1,12 +1,16 @@
 //! Accounts, what is known of each, the links.
 
 use crate::domain::page::List;
+use crate::tui::actions::key::Key;
 use crate::tui::app::connections::Stop;
 use crate::tui::app::message::{Effect, Msg};
+use crate::tui::app::update;
+use crate::tui::facts::Fact;
 use crate::tui::headless::draw;
 use crate::tui::place::Screen;
 use crate::tui::tests::Session;
 use crate::tui::tests::ledger::{connections, links};
+use crate::tui::theme::Meaning;
 
 fn copied(session: &Session) -> Vec<String> {
     let effects = session.outside.iter();
@@ -149,6 +153,26 @@ fn a_made_up_ledger_has_accounts_and_no_links() {
     assert!(session.text().contains("there are no links here"));
     session.keys("\n\n");
     assert_eq!(session.app.place().query, "provider:zotlo account:main");
+}
+
+#[test]
+fn the_account_where_something_is_the_matter_is_selected_first() {
+    let mut session = Session::open(60, (80, 24));
+    let mut known = connections();
+    known.remove(0);
+    known[0].account = "main".to_owned();
+    known[0].facts.clear();
+    known[0]
+        .facts
+        .push(Fact::new("quiet", "for 3 h", Meaning::Warning));
+    let told = Msg::Connections(known);
+    update(&mut session.app, Msg::Key(Key::char('9')));
+    session.tell(told.clone());
+    assert_eq!(session.app.place().line, 1, "Klustr, the second");
+    // Once it is chosen by hand it stays.
+    session.keys("k");
+    session.tell(told);
+    assert_eq!(session.app.place().line, 0);
 }
 
 #[test]
