@@ -579,8 +579,7 @@ impl Loop {
     /// Somebody wants this process to stop: the terminal is given back first, and taken again when it goes on.
     fn stop(&mut self) -> Result<(), End> {
         if !term::can_be_continued() {
-            let why = "nobody here could continue a screen that stops: q leaves";
-            return self.tell(Msg::Kept(Err(why.to_owned())));
+            return self.tell(Msg::NotStopped);
         }
         self.term.suspend().map_err(|_| End::TerminalGone)
     }

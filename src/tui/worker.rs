@@ -155,10 +155,11 @@ impl Worker {
             .map(|looked| looked.progress())
     }
 
-    /// Why the ledger takes so long to open, where it does.
+    /// Why the ledger may take so long to open, where it does. A lock is known for sure once SQLite has given up.
     pub fn held_up(&self) -> Option<&'static str> {
         let opening = self.shared.desk().opening?;
-        (opening.elapsed() >= OPEN_PATIENCE).then_some(LOCKED)
+        (opening.elapsed() >= OPEN_PATIENCE)
+            .then_some("still opening the ledger; perhaps another program keeps the ledger locked")
     }
 
     /// Interrupts once more what was interrupted between two statements and runs on.

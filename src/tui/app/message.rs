@@ -111,6 +111,8 @@ pub enum Msg {
     },
     /// What was asked for cannot be read: why.
     Refused(String),
+    /// The terminal was not handed back to a shell: there is none that could continue the screen.
+    NotStopped,
     /// Bytes are in a file, or not: what to say of it.
     Kept(Result<String, String>),
 }

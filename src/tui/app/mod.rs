@@ -672,6 +672,10 @@ pub fn update(app: &mut App, msg: Msg) -> Vec<Effect> {
         Msg::Today(period, today) => app.take_today(&period, today),
         Msg::Links(links) => app.take_links(links),
         Msg::Connections(connections) => app.take_connections(connections),
+        Msg::NotStopped => {
+            let why = "nobody here could continue a screen that stops: q leaves";
+            app.say(why, Meaning::Warning);
+        }
         Msg::Kept(Ok(said)) => app.say(said, Meaning::Good),
         Msg::Working(progress) => app.take_progress(progress),
         Msg::Done(done) => app.take_done(done, &mut effects),
