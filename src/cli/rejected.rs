@@ -14,7 +14,7 @@ use crate::cli::upkeep::within;
 use crate::domain::count::in_words;
 use crate::domain::page::List;
 use crate::domain::printable::Printable;
-use crate::domain::remedy::remedy;
+use crate::domain::remedy::advice;
 use crate::store::query::Reader;
 use crate::store::task::Task;
 use crate::tui::cell::text_field;
@@ -101,8 +101,9 @@ fn show(context: &Context, id: i64, out: &mut Out) -> Result<()> {
     if let Some(seq) = detail.admitted_seq {
         out.line(format!("taken in as delivery {seq}"))?;
     } else {
-        let reason = text_field(List::Deliveries, &detail.row, "reason");
-        if let Some(words) = reason.and_then(remedy) {
+        let text = |name| text_field(List::Deliveries, &detail.row, name).unwrap_or_default();
+        let was_valid = reader.let_in(text("provider"), &detail.path)?.is_some();
+        if let Some(words) = advice(text("reason"), was_valid) {
             out.line(format!("what to do: {words}"))?;
         }
         // Without its body it cannot be judged again.

@@ -33,8 +33,14 @@ pub fn quarantine(
     let args = match command {
         None => args,
         Some(QuarantineCommand::List(args)) => args,
-        Some(QuarantineCommand::Retry) => {
-            let report = tasks::submit(context, Task::RetryQuarantine)?;
+        Some(QuarantineCommand::Retry { seqs }) => {
+            let task = match seqs.as_slice() {
+                [] => Task::RetryQuarantine,
+                seqs => Task::RetryThese {
+                    seqs: seqs.to_vec(),
+                },
+            };
+            let report = tasks::submit(context, task)?;
             return tasks::report(context, &report, out);
         }
     };

@@ -40,11 +40,12 @@ enum Kind {
     Connections,
     Status,
     Choices,
+    Weigh,
     Hiding,
     Count,
 }
 
-const KINDS: usize = 9;
+const KINDS: usize = 10;
 
 fn kind(effect: &Effect) -> Option<Kind> {
     match effect {
@@ -56,6 +57,7 @@ fn kind(effect: &Effect) -> Option<Kind> {
         Effect::Connections => Some(Kind::Connections),
         Effect::Status => Some(Kind::Status),
         Effect::Choices { .. } => Some(Kind::Choices),
+        Effect::Weigh { .. } => Some(Kind::Weigh),
         Effect::Count { .. } => Some(Kind::Count),
         Effect::Export(_)
         | Effect::Task(_)

@@ -756,7 +756,7 @@ fn status_and_connections_tell_what_is_stored() {
         .unwrap()
     );
     assert!(status.connected && !status.demo && status.last_review.is_none());
-    let connections = reader.connections(now()).unwrap();
+    let connections = reader.connections(now(), &[]).unwrap();
     let month: i64 = connections.iter().map(|connection| connection.month).sum();
     let from = now().plus_ms(-28 * DAY_MS).to_string();
     let recent = ledger
