@@ -484,6 +484,10 @@ pub enum QuarantineCommand {
 #[derive(Args, Clone, Debug)]
 pub struct BackupArgs {
     /// The file to write; a folder: subledger-<today>.db in it
+    #[expect(
+        rustdoc::invalid_html_tags,
+        reason = "`--help` shows it as it stands here"
+    )]
     #[arg(value_name = "FILE")]
     pub file: PathBuf,
     /// The settings too, secrets among them, as FILE.settings.toml
@@ -589,6 +593,10 @@ pub enum UserCommand {
         /// An e-mail, a phone, a provider's id, or provider[/account]:id
         who: String,
         /// Into this file; nothing: subledger-export-<day>-<reader>.zip here
+        #[expect(
+            rustdoc::invalid_html_tags,
+            reason = "`--help` shows it as it stands here"
+        )]
         #[arg(long, value_name = "FILE")]
         out: Option<PathBuf>,
         /// Replace the file if it is there
@@ -638,6 +646,10 @@ pub struct ShotArgs {
     #[arg(long, default_value = "80x24", value_name = "WxH", value_parser = cells)]
     pub size: (u16, u16),
     /// Keys to press there: jj<Enter>/type:cancel<Enter>; others by the names of `?`, `<` is <lt>
+    #[expect(
+        rustdoc::invalid_html_tags,
+        reason = "`--help` shows it as it stands here"
+    )]
     #[arg(long, default_value = "", value_name = "KEYS")]
     pub keys: String,
     /// terminal, light, dark, mono
