@@ -13,7 +13,7 @@ use hmac::{Hmac, KeyInit as _, Mac as _};
 use sha2::Sha256;
 
 use crate::domain::page::Cell;
-use crate::domain::query::{Expr, Key, Query, Term, Value, value_text};
+use crate::domain::query::{Expr, Key, Query, Term, Value};
 
 /// The columns that name a reader, or what a provider calls something of theirs.
 const COLUMNS: &[&str] = &[
@@ -222,10 +222,16 @@ impl Mask {
             .join(" ")
     }
 
-    /// A link whose last part lets whoever has it in.
-    pub fn link(&self, url: &str) -> String {
-        match url.rsplit_once('/') {
-            Some((before, secret)) => format!("{before}/{}", value_text(&self.tag(secret))),
+    /// A link to a hook; what stands behind `path` in it lets whoever has it in.
+    pub fn link(&self, url: &str, path: &str) -> String {
+        match url.rsplit_once(path) {
+            Some((before, "")) => format!("{before}{path}"),
+            Some((before, secret)) => {
+                format!(
+                    "{before}{path}/{}",
+                    self.tag(secret.trim_start_matches('/'))
+                )
+            }
             None => self.tag(url),
         }
     }
@@ -389,9 +395,16 @@ mod tests {
 
     #[test]
     fn links_lose_what_lets_in() {
-        let link = MASK.link("https://hooks.example.org/hooks/zotlo/events/k_secretsecret");
-        assert!(link.starts_with("https://hooks.example.org/hooks/zotlo/events/"));
+        let path = "/hooks/zotlo/events";
+        let open = "https://hooks.example.org/hooks/zotlo/events";
+        let link = MASK.link(&format!("{open}/k_secretsecret"), path);
+        assert!(link.starts_with(&format!("{open}/")), "{link}");
         assert!(!link.contains("secretsecret"), "{link}");
+        assert_eq!(MASK.link(open, path), open, "nothing in it lets anyone in");
+        let same = MASK.link(&format!("{open}/events"), path);
+        assert!(!same.ends_with("events"), "a secret like the hook: {same}");
+        let elsewhere = MASK.link("https://example.org/k_secretsecret", path);
+        assert!(!elsewhere.contains("secretsecret"), "{elsewhere}");
     }
 
     #[test]

@@ -289,6 +289,11 @@ impl Serialize for Missing {
 }
 
 impl LinkCard {
+    /// The part of the link that any receiver has; a secret follows where the settings have one.
+    pub fn path(&self) -> String {
+        format!("/hooks/{}/{}", self.provider, self.hook)
+    }
+
     /// The command that sends a correctly signed sample of this link.
     pub fn send(&self) -> String {
         let mut command = format!("subledger send {} {}", self.provider, self.hook);

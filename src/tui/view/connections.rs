@@ -265,7 +265,7 @@ fn brief(lines: &mut Lines, app: &App, account: &Account, cards: &[LinkCard], is
 /// The link; its secret masked where data is.
 fn url(app: &App, card: &LinkCard) -> String {
     match app.mask() {
-        Some(mask) => mask.link(&card.url),
+        Some(mask) => mask.link(&card.url, &card.path()),
         None => card.url.clone(),
     }
 }
