@@ -41,6 +41,9 @@ pub mod query;
 
 pub mod today;
 
+#[cfg(subledger_control)]
+mod control;
+
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -202,6 +205,8 @@ pub fn connect(path: &Path, mode: Mode) -> Result<Connection, Error> {
             conn.pragma_update(None, "auto_vacuum", "incremental")?;
             conn.pragma_update(None, "journal_mode", "wal")?;
             conn.pragma_update(None, "synchronous", "full")?;
+            #[cfg(subledger_control)]
+            control::weaken(&conn)?;
             conn.pragma_update(None, "foreign_keys", true)?;
             conn.pragma_update(None, "secure_delete", true)?;
             conn.pragma_update(None, "journal_size_limit", 64 << 20)?;

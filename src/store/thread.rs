@@ -319,6 +319,8 @@ impl Core {
             let mut acks = Vec::with_capacity(jobs.len());
             for job in jobs.iter_mut() {
                 acks.push(core.append_one(job)?);
+                #[cfg(subledger_control)]
+                crate::store::control::answer_early(job, acks.last());
             }
             if fold {
                 folded = core.fold_along(jobs, &acks);
