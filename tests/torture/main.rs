@@ -30,12 +30,14 @@ mod compare;
 
 mod crash;
 
+mod power;
+
 use std::process::ExitCode;
 
 use suite::{Asked, Row};
 
 /// Every row, in the order of the table.
-const ROWS: &[&[Row]] = &[crash::ROWS];
+const ROWS: &[&[Row]] = &[crash::ROWS, power::ROWS];
 
 fn main() -> ExitCode {
     let asked = match Asked::read(std::env::args().skip(1), ROWS.concat()) {
