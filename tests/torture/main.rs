@@ -32,12 +32,14 @@ mod crash;
 
 mod power;
 
+mod states;
+
 use std::process::ExitCode;
 
 use suite::{Asked, Row};
 
 /// Every row, in the order of the table.
-const ROWS: &[&[Row]] = &[crash::ROWS, power::ROWS];
+const ROWS: &[&[Row]] = &[crash::ROWS, power::ROWS, states::ROWS];
 
 fn main() -> ExitCode {
     let asked = match Asked::read(std::env::args().skip(1), ROWS.concat()) {
