@@ -34,12 +34,14 @@ mod power;
 
 mod states;
 
+mod soak;
+
 use std::process::ExitCode;
 
 use suite::{Asked, Row};
 
 /// Every row, in the order of the table.
-const ROWS: &[&[Row]] = &[crash::ROWS, power::ROWS, states::ROWS];
+const ROWS: &[&[Row]] = &[crash::ROWS, power::ROWS, states::ROWS, soak::ROWS];
 
 fn main() -> ExitCode {
     let asked = match Asked::read(std::env::args().skip(1), ROWS.concat()) {
