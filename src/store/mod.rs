@@ -5,6 +5,8 @@
 
 pub mod lock;
 
+mod kept;
+
 pub mod schema;
 
 pub mod upgrade;
@@ -173,10 +175,6 @@ pub enum Mode {
 }
 
 /// Opens a connection and says every setting. The schema is not looked at.
-#[expect(
-    clippy::disallowed_methods,
-    reason = "the one place that opens databases"
-)]
 pub fn connect(path: &Path, mode: Mode) -> Result<Connection, Error> {
     let flags = match mode {
         Mode::Write | Mode::Fill => {
@@ -184,7 +182,7 @@ pub fn connect(path: &Path, mode: Mode) -> Result<Connection, Error> {
         }
         Mode::Read => OpenFlags::SQLITE_OPEN_READ_ONLY,
     };
-    let conn = Connection::open_with_flags(path, flags | OpenFlags::SQLITE_OPEN_NO_MUTEX)?;
+    let conn = kept::open(path, flags | OpenFlags::SQLITE_OPEN_NO_MUTEX)?;
     conn.busy_timeout(BUSY_TIMEOUT)?;
     conn.set_prepared_statement_cache_capacity(128);
     conn.set_db_config(DbConfig::SQLITE_DBCONFIG_DEFENSIVE, true)?;
