@@ -18,6 +18,8 @@ pub(crate) struct Acknowledged {
     /// The number in the answer.
     pub(crate) seq: i64,
     pub(crate) body: Vec<u8>,
+    /// When the answer was read, nanoseconds of the monotonic clock.
+    pub(crate) at_ns: i64,
 }
 
 /// What was sent, and what came back.
@@ -30,6 +32,8 @@ pub(crate) struct Said {
     pub(crate) refused: HashMap<u16, usize>,
     /// Connections that ended before the answer.
     pub(crate) broken: usize,
+    /// Of them, those that had been made.
+    pub(crate) cut: usize,
     /// How long each 200 took.
     pub(crate) waits: Vec<Duration>,
 }
@@ -104,6 +108,7 @@ impl Load {
                 said.acknowledged.push(Acknowledged {
                     seq: seq_in(&text),
                     body: post.body,
+                    at_ns: monotonic_ns(),
                 });
                 self.count.fetch_add(1, Ordering::Relaxed);
                 Some(200)
@@ -116,6 +121,7 @@ impl Load {
             }
             None => {
                 said.broken += 1;
+                said.cut += usize::from(sender.was_made);
                 drop(said);
                 std::thread::sleep(Duration::from_millis(5));
                 None
@@ -135,6 +141,11 @@ impl Load {
     }
 }
 
+fn monotonic_ns() -> i64 {
+    let now = rustix::time::clock_gettime(rustix::time::ClockId::Monotonic);
+    now.tv_sec * 1_000_000_000 + now.tv_nsec
+}
+
 /// The number in the body of a 200.
 pub(crate) fn seq_in(answer: &str) -> i64 {
     let number = answer.rsplit_once("\"seq\":").map(|(_, number)| number);
@@ -147,11 +158,17 @@ pub(crate) fn seq_in(answer: &str) -> i64 {
 pub(crate) struct Sender {
     port: u16,
     stream: Option<TcpStream>,
+    /// The last request had a connection.
+    was_made: bool,
 }
 
 impl Sender {
     pub(crate) const fn new(port: u16) -> Self {
-        Self { port, stream: None }
+        Self {
+            port,
+            stream: None,
+            was_made: false,
+        }
     }
 
     /// Posts to a hook by its path key: status and body of the answer, `None` if none came.
@@ -175,10 +192,12 @@ impl Sender {
     }
 
     fn exchange(&mut self, request: &[u8]) -> Option<(u16, String)> {
+        self.was_made = self.stream.is_some();
         let stream = match &mut self.stream {
             Some(stream) => stream,
             none => {
                 let stream = TcpStream::connect(("127.0.0.1", self.port)).ok()?;
+                self.was_made = true;
                 stream.set_nodelay(true).ok()?;
                 stream
                     .set_read_timeout(Some(Duration::from_secs(15)))

@@ -34,6 +34,14 @@ mod power;
 
 mod states;
 
+mod faults;
+
+mod disks;
+
+mod files;
+
+mod wire;
+
 mod soak;
 
 use std::process::ExitCode;
@@ -41,7 +49,16 @@ use std::process::ExitCode;
 use suite::{Asked, Row};
 
 /// Every row, in the order of the table.
-const ROWS: &[&[Row]] = &[crash::ROWS, power::ROWS, states::ROWS, soak::ROWS];
+const ROWS: &[&[Row]] = &[
+    crash::ROWS,
+    power::ROWS,
+    states::ROWS,
+    faults::ROWS,
+    disks::ROWS,
+    files::ROWS,
+    wire::ROWS,
+    soak::ROWS,
+];
 
 fn main() -> ExitCode {
     let asked = match Asked::read(std::env::args().skip(1), ROWS.concat()) {

@@ -350,7 +350,7 @@ enum Wrong {
 }
 
 /// What a rebuild finds to differ in the ledger in `folder`, after an open for writing.
-fn drifted(folder: &Path) -> Option<String> {
+pub(crate) fn drifted(folder: &Path) -> Option<String> {
     let options = Options {
         read: Arc::new(door::read),
         zone: Zone::UTC,
