@@ -377,7 +377,11 @@ impl Core {
             Ok((ack, received_at)) => {
                 self.conn.prepare_cached("release one")?.execute([])?;
                 self.head = head;
-                job.delivery.received_at = received_at;
+                if job.delivery.received_at != received_at {
+                    job.delivery.received_at = received_at;
+                    // Which times are plausible goes by the arrival, and a rebuild knows only the one that is stored.
+                    job.reading = self.folder.read(&job.delivery);
+                }
                 Ok(Ok(ack))
             }
             Err(Error::Sqlite(cause)) if !self.conn.is_autocommit() && alone(&cause) => {
