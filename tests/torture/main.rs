@@ -42,6 +42,8 @@ mod files;
 
 mod wire;
 
+mod content;
+
 mod soak;
 
 use std::process::ExitCode;
@@ -57,6 +59,7 @@ const ROWS: &[&[Row]] = &[
     disks::ROWS,
     files::ROWS,
     wire::ROWS,
+    content::ROWS,
     soak::ROWS,
 ];
 
