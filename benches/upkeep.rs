@@ -109,7 +109,7 @@ fn make(place: &Place, events: &str) -> u64 {
         let to = File::create(&unfinished).expect("a file");
         let exported = place.took(
             "year.db",
-            &["export", "--deliveries", "--limit", "0"],
+            &["export", "--deliveries"],
             to.into(),
         );
         fs::rename(unfinished, &list).expect("a file");

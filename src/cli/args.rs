@@ -8,7 +8,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use crate::cli::proxy::Proxy;
 use crate::cli::table::Format;
 use crate::config::read::THEMES;
-use crate::domain::page::List;
+use crate::domain::page::{List, Order};
 use crate::domain::time::Zone;
 
 /// Receives a publisher's webhooks into one SQLite file, and shows the day.
@@ -89,6 +89,11 @@ fn a_list(word: &str) -> Result<List, String> {
     List::from_word(word).ok_or_else(|| format!("the lists are {}", words.join(", ")))
 }
 
+/// An order by its word.
+fn an_order(word: &str) -> Result<Order, String> {
+    Order::parse(word)
+}
+
 /// When to use colours.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
 pub enum Colour {
@@ -121,6 +126,9 @@ pub enum Command {
         /// The row to select, by its id in the list
         #[arg(long, value_name = "ID", allow_negative_numbers = true)]
         at: Option<i64>,
+        /// Which rows come first: newest or oldest
+        #[arg(long, value_name = "ORDER", value_parser = an_order, default_value = "newest")]
+        sort: Order,
         /// Begin with personal data masked, as `P` does
         #[arg(long)]
         redact: bool,
@@ -133,7 +141,7 @@ pub enum Command {
         #[command(flatten)]
         list: ListArgs,
         /// Go on and write new events as they arrive
-        #[arg(long, short)]
+        #[arg(long, short, conflicts_with = "sort")]
         follow: bool,
     },
     /// Readers
@@ -287,6 +295,9 @@ pub struct ListArgs {
     /// At most so many rows; 0: all
     #[arg(long, default_value_t = 500, value_name = "N")]
     pub limit: usize,
+    /// Which rows come first: newest or oldest
+    #[arg(long, value_name = "ORDER", value_parser = an_order, default_value = "newest")]
+    pub sort: Order,
     /// Mask personal data: the same value has the same tag everywhere
     #[arg(long)]
     pub redact: bool,

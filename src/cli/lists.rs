@@ -39,7 +39,7 @@ pub enum Shown {
     Only(&'static [&'static str]),
 }
 
-/// Writes a list, newest first.
+/// Writes a list, newest first unless it is to be turned round.
 pub fn run(context: &Context, list: List, args: &ListArgs, out: &mut Out) -> Result<()> {
     self::list(context, list, args, Shown::Usual, out)
 }
@@ -68,7 +68,7 @@ pub fn list(
     let mut left = limit;
     let mut more = true;
     while more && left > 0 {
-        let page = match reader.page(list, &query, &cursor, left.min(PAGE_ROWS)) {
+        let page = match reader.page_in(list, &query, args.sort, &cursor, left.min(PAGE_ROWS)) {
             Ok(page) => page,
             Err(error) => {
                 sheet.flush()?;

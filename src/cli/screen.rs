@@ -3,6 +3,9 @@
 mod export;
 
 use std::net::SocketAddr;
+use std::path::Path;
+use std::sync::mpsc::channel;
+use std::time::Duration;
 
 use anyhow::Result;
 
@@ -13,11 +16,15 @@ use crate::cli::running::{self, Running};
 use crate::cli::{keys, lists, settings, tasks, today};
 use crate::config;
 use crate::config::places::absolute;
-use crate::domain::page::List;
+use crate::domain::page::{List, Order};
+use crate::store::Error;
 use crate::store::query::Reader;
 use crate::store::today::Outside;
 use crate::tui::theme::{Depth, Theme};
 use crate::tui::{First, Leave, LinkCard, OnQuit, ReceiverLink, Setup, Watched, run};
+
+/// Opening a ledger takes a few milliseconds; so long nobody notices.
+const LOOK_TIMEOUT: Duration = Duration::from_millis(300);
 
 /// The receiver that the screen is shown with.
 #[derive(Clone, Copy)]
@@ -35,12 +42,23 @@ pub fn open(
     beside: Option<Beside<'_>>,
     masked: bool,
 ) -> Result<Leave> {
-    // What is wrong with the file is said in one line, before the terminal is taken.
-    Reader::open(&context.database)?;
+    look(&context.database)?;
     Ok(run(Setup {
         masked,
         ..setup(context, first, beside)
     })?)
+}
+
+/// Says what is wrong with the file in one line, before the terminal is taken. A ledger that is locked or not there yet
+/// is nothing wrong: the screen waits for it, and says so.
+fn look(database: &Path) -> Result<()> {
+    let (sender, answer) = channel();
+    let path = database.to_owned();
+    std::thread::spawn(move || sender.send(Reader::open(&path).map(drop)));
+    match answer.recv_timeout(LOOK_TIMEOUT) {
+        Ok(Err(error)) if !matches!(error, Error::Absent(_) | Error::Busy) => Err(error.into()),
+        _ => Ok(()),
+    }
 }
 
 /// What the screen on the ledger of `context` is given.
@@ -126,14 +144,29 @@ fn bare(context: &Context) -> Setup {
 }
 
 /// The list that the command line asks for. A saved filter brings its own.
-pub fn first(context: &Context, query: &str, list: Option<List>, id: Option<i64>) -> Result<First> {
-    let reader = Reader::open(&context.database)?;
-    let view = lists::saved(&reader, list, query)?;
+pub fn first(
+    context: &Context,
+    query: &str,
+    list: Option<List>,
+    order: Order,
+    id: Option<i64>,
+) -> Result<First> {
+    // Only the ledger knows saved filters; for anything else the screen itself waits for it.
+    let view = if query.trim_start().starts_with('@') {
+        lists::saved(&Reader::open(&context.database)?, list, query)?
+    } else {
+        None
+    };
     let (list, query) = match view {
         Some(view) => (view.list, view.query),
         None => (list.unwrap_or(List::Events), query.to_owned()),
     };
-    Ok(First { list, query, id })
+    Ok(First {
+        list,
+        query,
+        order,
+        id,
+    })
 }
 
 /// The words that start this program on the ledger that the screen shows.

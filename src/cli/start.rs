@@ -18,7 +18,7 @@ use crate::cli::running::{self, Running};
 use crate::cli::screen::{self, Beside};
 use crate::cli::{notify, serve, service, settings};
 use crate::config::edit::create_private_dir;
-use crate::domain::page::List;
+use crate::domain::page::{List, Order};
 use crate::domain::printable::Printable;
 use crate::store::query::Reader;
 use crate::tui::Leave;
@@ -67,6 +67,7 @@ pub fn screen(
     query: &[String],
     list: Option<List>,
     id: Option<i64>,
+    order: Order,
     masked: bool,
 ) -> Result<()> {
     if !stdout().is_terminal() {
@@ -77,8 +78,8 @@ pub fn screen(
     }
     let query = query.join(" ");
     let is_named = list.is_some() || id.is_some() || !query.trim().is_empty();
-    let first = if is_named {
-        Some(screen::first(context, &query, list, id)?)
+    let first = if is_named || order != Order::default() {
+        Some(screen::first(context, &query, list, order, id)?)
     } else {
         None
     };

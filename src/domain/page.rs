@@ -130,11 +130,64 @@ pub enum Cursor {
     Before(RowKey),
     /// This row and those after it.
     From(RowKey),
+    /// This row and those before it.
+    To(RowKey),
     /// From the newest row whose time is not after this instant (as stored).
     At(String),
+    /// Up to the oldest row whose time is not before this instant (as stored).
+    Since(String),
 }
 
-/// Some rows, always newest first.
+impl Cursor {
+    /// The cursor of the same rows in a list that is turned round.
+    #[must_use]
+    pub fn mirrored(&self) -> Self {
+        match self.clone() {
+            Self::First => Self::Last,
+            Self::Last => Self::First,
+            Self::After(key) => Self::Before(key),
+            Self::Before(key) => Self::After(key),
+            Self::From(key) => Self::To(key),
+            Self::To(key) => Self::From(key),
+            Self::At(at) => Self::Since(at),
+            Self::Since(at) => Self::At(at),
+        }
+    }
+}
+
+words! {
+    /// Which end of a list comes first. No other order has an index.
+    #[derive(Default)]
+    Order {
+        /// As the list is kept.
+        #[default]
+        Newest = "newest",
+        /// Turned round.
+        Oldest = "oldest",
+    }
+}
+
+impl Order {
+    /// The other one.
+    #[must_use]
+    pub const fn turned(self) -> Self {
+        match self {
+            Self::Newest => Self::Oldest,
+            Self::Oldest => Self::Newest,
+        }
+    }
+
+    /// The order that `word` names, or why there is no such order.
+    pub fn parse(word: &str) -> Result<Self, String> {
+        Self::from_word(word).ok_or_else(|| {
+            format!(
+                "no index keeps lists in order of {word:?}: newest or oldest, else `subledger sql`"
+            )
+        })
+    }
+}
+
+/// Some rows, newest first unless the list was asked for in another order.
 #[derive(Clone, Debug, Default)]
 pub struct Page {
     /// The rows.
@@ -143,6 +196,16 @@ pub struct Page {
     pub more_before: bool,
     /// There are older ones than the last.
     pub more_after: bool,
+}
+
+impl Page {
+    /// The same rows from the other end.
+    #[must_use]
+    pub fn turned(mut self) -> Self {
+        self.rows.reverse();
+        std::mem::swap(&mut self.more_before, &mut self.more_after);
+        self
+    }
 }
 
 /// How many rows there are, and how sure that is.

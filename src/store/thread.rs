@@ -27,6 +27,7 @@ use crate::store::ring::{RING, Ring, count_lost};
 use crate::store::schema::{READER_VERSION, beside, set_meta};
 use crate::store::task::Running;
 use crate::store::upgrade::Upgrade;
+use crate::store::upkeep::room::give_back;
 use crate::store::writer::{Options, Shared, held};
 use crate::store::{BUSY_TIMEOUT, Error, upkeep};
 
@@ -724,10 +725,7 @@ impl Core {
                 return Ok(false);
             }
             self.transact(|core| {
-                let sql = format!("pragma incremental_vacuum({SHRINK_PAGES})");
-                let mut statement = core.conn.prepare(&sql)?;
-                let mut rows = statement.query([])?;
-                while rows.next()?.is_some() {}
+                give_back(&core.conn, SHRINK_PAGES)?;
                 Ok(())
             })?;
             self.after_commit();

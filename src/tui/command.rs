@@ -2,7 +2,7 @@
 //!
 //! Plain data: text in, one command or a sentence out. What a command does stands in `app::command`.
 
-use crate::domain::page::List;
+use crate::domain::page::{List, Order};
 use crate::store::query::View;
 use crate::tui::complete::Offer;
 use crate::tui::place::Screen;
@@ -26,6 +26,8 @@ pub enum Command {
     Filter(String),
     /// Drop the filter.
     Clear,
+    /// Which end of the list comes first.
+    Order(Order),
     /// Go to a time.
     Time(String),
     /// Write what is seen into a file; how, if it was said.
@@ -79,6 +81,7 @@ enum Behind {
     NameAndDigit,
     Time,
     Format,
+    Order,
 }
 
 /// One line of the table: names, the first one shown; what stands behind; what it does.
@@ -163,6 +166,12 @@ static COMMANDS: &[Line] = &[
         Behind::Format,
         "write all rows of this list into a file",
         export,
+    ),
+    line(
+        &["sort"],
+        Behind::Order,
+        "newest first or oldest first",
+        |word| Order::parse(word).map(Command::Order),
     ),
     line(&["help", "keys"], Behind::Nothing, "the keys", |_| {
         Ok(Command::Help)
@@ -314,6 +323,14 @@ pub fn offers(text: &str, views: &[View]) -> (usize, Vec<Offer>) {
             .filter(|view| view.name.to_lowercase().starts_with(&begun))
             .map(|view| Offer {
                 text: view.name.clone(),
+                help: "",
+            })
+            .collect(),
+        Some(Behind::Order) => Order::ALL
+            .iter()
+            .filter(|order| order.as_str().starts_with(&begun))
+            .map(|order| Offer {
+                text: order.to_string(),
                 help: "",
             })
             .collect(),

@@ -75,17 +75,13 @@ fn heading(
 ) {
     let who = cell::text_field(list, row, "who").or_else(|| cell::text_field(list, row, "user_id"));
     let who = Printable::line(who.unwrap_or("a reader"));
-    let app = if around.app.is_empty() {
-        String::new()
-    } else {
-        format!(", {}", Printable::line(&around.app).as_str())
-    };
-    let line = RecordLine::new(around.kind.as_str()).opening(reader);
-    let pieces = [
-        Piece::new(who.as_str(), Meaning::Strong),
-        Piece::new(app, Meaning::Plain),
-    ];
-    rows.put_line(line, &pieces);
+    let line = RecordLine::new("reader").opening(reader);
+    rows.put_line(line, &[Piece::new(who.as_str(), Meaning::Strong)]);
+    let mut about = around.kind.as_str().to_owned();
+    if !around.app.is_empty() {
+        about.extend([", ", &around.app]);
+    }
+    rows.put("about", Printable::line(&about).as_str(), Meaning::Plain);
     if let Some(seq) = ways::seq_of(list, row) {
         let line = RecordLine::new("told by").opening(Some(ways::delivery(seq)));
         let at = Timestamp::parse(&row.key.sort);
@@ -119,6 +115,12 @@ fn purpose(rows: &mut Rows, one: &Difference, when: When) {
     } else {
         rows.put("", "- before, + after", Meaning::Quiet);
     }
+    let sides = [&one.before, &one.after];
+    let has_wording = |side: &&Option<Standing>| {
+        let told = side.as_ref();
+        told.is_some_and(|one| one.wording.is_some() || one.version.is_some())
+    };
+    let is_unworded = !sides.iter().any(has_wording);
     let facts = facts(one.before.as_ref(), when)
         .into_iter()
         .zip(facts(one.after.as_ref(), when));
@@ -156,6 +158,9 @@ fn purpose(rows: &mut Rows, one: &Difference, when: When) {
             .from(source)
             .opening(opens);
         rows.put_beside(&line, &pieces(left, GONE), &pieces(right, NEW));
+    }
+    if is_unworded {
+        rows.put("  wording", "not told by the provider", Meaning::Quiet);
     }
 }
 

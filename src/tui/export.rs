@@ -5,7 +5,7 @@
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
-use crate::domain::page::List;
+use crate::domain::page::{List, Order};
 use crate::tui::command::FileFormat;
 
 /// What is to be written.
@@ -15,6 +15,8 @@ pub struct Job {
     pub list: List,
     /// The filter's text.
     pub query: String,
+    /// Which end comes first.
+    pub order: Order,
     /// How.
     pub format: FileFormat,
     /// Set to leave it be: nothing stays behind then.

@@ -2,10 +2,11 @@
 //! whole of a reader.
 
 use crate::domain::mask::Mask;
-use crate::domain::page::{List, Row};
+use crate::domain::page::{Count, List, Row};
 use crate::domain::time::Timestamp;
 use crate::store::Error;
 use crate::store::query::{Alias, Around, Consent, Kinds, Money, Past, Reader, UserDetail};
+use crate::tui::app::message::COUNT_MAX;
 use crate::tui::record::Raw;
 use crate::tui::timeline::Turns;
 use crate::tui::{cell, ways};
@@ -25,6 +26,8 @@ pub struct ReaderPage {
     pub money: Vec<Money>,
     /// What they did, newest first.
     pub timeline: Past,
+    /// How many events that is in all, where not all are here.
+    pub in_all: Option<Count>,
     /// What the timeline is narrowed to.
     pub kinds: Kinds,
 }
@@ -145,9 +148,15 @@ fn page(reader: &Reader, row: &Row, kinds: Kinds) -> Result<Option<ReaderPage>, 
     let Some(user) = reader.user(row.key.id)? else {
         return Ok(None);
     };
+    let timeline = reader.timeline(List::Users, row, kinds, PAST_MAX)?;
+    let in_all = timeline
+        .more
+        .then(|| reader.timeline_count(List::Users, row, kinds, COUNT_MAX))
+        .transpose()?;
     Ok(Some(ReaderPage {
         money: reader.money_of(row.key.id)?,
-        timeline: reader.timeline(List::Users, row, kinds, PAST_MAX)?,
+        timeline,
+        in_all,
         kinds,
         user,
     }))

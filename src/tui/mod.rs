@@ -16,6 +16,8 @@ pub mod jump;
 
 pub mod complete;
 
+pub mod recall;
+
 pub mod search;
 
 pub mod shell;
@@ -94,10 +96,11 @@ use std::time::{Duration, Instant};
 
 use crossterm::event::{Event, KeyEventKind};
 use ratatui::buffer::Buffer;
+use rustix::process::{Signal, kill_current_process_group};
 use serde::{Serialize, Serializer};
-use signal_hook::consts::{SIGCONT, SIGHUP};
+use signal_hook::consts::{SIGCONT, SIGHUP, SIGTSTP};
 
-use crate::domain::page::List;
+use crate::domain::page::{List, Order};
 use crate::domain::time::{Clock, Zone};
 use crate::store::task::{Task, TaskReport};
 use crate::store::today::Outside;
@@ -171,6 +174,8 @@ pub struct First {
     pub list: List,
     /// The filter.
     pub query: String,
+    /// Which end comes first.
+    pub order: Order,
     /// The row to select.
     pub id: Option<i64>,
 }
@@ -414,6 +419,11 @@ impl Loop {
             Err(RecvTimeoutError::Disconnected) => return Err(End::WorkerGone),
         }
         self.worker.nudge();
+        if let Some(why) = self.worker.held_up()
+            && self.app.trouble.is_none()
+        {
+            self.tell(Msg::Trouble(why.to_owned()))?;
+        }
         self.look()
     }
 
@@ -507,6 +517,7 @@ impl Loop {
             Incoming::Terminal(_) => Ok(()),
             Incoming::Signal(SIGHUP) => Err(End::Left(Leave::HangUp)),
             Incoming::Signal(SIGCONT) => self.come_back(),
+            Incoming::Signal(SIGTSTP) => self.stop(),
             Incoming::Signal(_) if self.app.receiver.ours => Err(End::Left(Leave::StopReceiver)),
             Incoming::Signal(_) => Err(End::Left(Leave::Quit)),
             Incoming::TerminalGone => Err(End::TerminalGone),
@@ -526,10 +537,8 @@ impl Loop {
         let done = match effect {
             Effect::Leave(leave) => return Err(End::Left(leave)),
             Effect::Copy(text) => self.term.copy(&text),
-            Effect::Suspend => {
-                self.term.suspend().map_err(|_| End::TerminalGone)?;
-                return self.come_back();
-            }
+            // Those it was started with stop too, as Ctrl-Z has it; this one when the signal comes back to it.
+            Effect::Suspend => kill_current_process_group(Signal::TSTP).map_err(io::Error::from),
             Effect::Redraw => self.term.forget(),
             Effect::Task(task) => {
                 self.start(task);
@@ -549,6 +558,15 @@ impl Loop {
             }
         };
         done.map_err(|_| End::TerminalGone)
+    }
+
+    /// Somebody wants this process to stop: the terminal is given back first, and taken again when it goes on.
+    fn stop(&mut self) -> Result<(), End> {
+        if !term::can_be_continued() {
+            let why = "nobody here could continue a screen that stops: q leaves";
+            return self.tell(Msg::Kept(Err(why.to_owned())));
+        }
+        self.term.suspend().map_err(|_| End::TerminalGone)
     }
 
     /// The terminal is ours again, perhaps in another size.

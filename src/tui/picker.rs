@@ -129,18 +129,9 @@ fn choosable(part: &Expr) -> Option<(&'static str, impl Iterator<Item = String>)
 mod tests {
     use super::*;
     use crate::domain::page::{Count, List};
-    use crate::domain::query::{Vocabulary, Words};
-    use crate::domain::time::{Timestamp, Zone};
 
     fn picker(query: &str) -> Picker {
-        let words = Words {
-            now: Timestamp::from_ms(0),
-            zone: Zone::UTC,
-            list: List::Events,
-            last_review: None,
-            stored: &Vocabulary::default(),
-        };
-        Picker::new(&Query::parse(query, &words).unwrap())
+        Picker::new(&Query::anywhere(List::Events, query))
     }
 
     fn choice(key: &'static str, value: &str) -> Choice {

@@ -1,6 +1,6 @@
 //! Where the publisher is, where they were, and how they came there.
 
-use crate::domain::page::{List, RowKey};
+use crate::domain::page::{List, Order, RowKey};
 
 /// So many places are remembered.
 const PLACES_MAX: usize = 100;
@@ -136,6 +136,8 @@ pub struct Place {
     pub screen: Screen,
     /// The filter, as typed; it parsed when it was applied.
     pub query: String,
+    /// Which end of a list comes first.
+    pub order: Order,
     /// The selected row.
     pub selected: Option<RowKey>,
     /// The first row on screen; `None` at the head of the list.
@@ -163,6 +165,7 @@ impl Place {
         Self {
             screen,
             query: query.into(),
+            order: Order::default(),
             selected: None,
             top: None,
             seek: None,

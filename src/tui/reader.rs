@@ -15,14 +15,15 @@ use crate::tui::{timeline, ways};
 /// From so many consents on those of one state stand together.
 const CONSENTS_APART: usize = 8;
 
-/// Lays the page out.
-pub fn lay_out(rows: &mut Rows, page: &ReaderPage, when: When) {
+/// Lays the page out, and tells the line that the timeline begins with: what stands before it says how things are now.
+pub fn lay_out(rows: &mut Rows, page: &ReaderPage, when: When) -> usize {
     who(rows, page, when);
     subscriptions(rows, page);
     consents(rows, page, when);
     money(rows, &page.money);
     also_seen(rows, page, when);
     rows.gap();
+    let begins = rows.lines.len();
     kinds(rows, page.kinds);
     let turns = timeline::turns(&page.user.changes);
     if page.timeline.events.is_empty() {
@@ -33,9 +34,17 @@ pub fn lay_out(rows: &mut Rows, page: &ReaderPage, when: When) {
         rows.put("", &text, Meaning::Quiet);
     }
     timeline::events(rows, &page.timeline.events, None, &turns, when);
-    if page.timeline.more {
-        rows.put("", "older ones: `e` lists them all", Meaning::Quiet);
+    if let Some(last) = page.timeline.events.last().filter(|_| page.timeline.more) {
+        let shown = cell::number(page.timeline.events.len() as u64);
+        let of = page
+            .in_all
+            .map_or_else(String::new, |all| format!(" of {}", cell::count(all)));
+        let text = format!("{shown}{of} events: Enter goes on with the older ones");
+        let place = ways::events_from(&page.user.row, page.kinds, &last.key);
+        let line = RecordLine::new("").opening(place);
+        rows.put_line(line, &[Piece::new(text, Meaning::Link)]);
     }
+    begins
 }
 
 fn text<'a>(row: &'a Row, name: &str) -> Option<&'a str> {
@@ -143,11 +152,17 @@ fn heading(rows: &mut Rows, title: &str) {
     rows.heading(title);
 }
 
+/// A heading with nothing below it takes one line.
+fn none(rows: &mut Rows, title: &str) {
+    rows.gap();
+    rows.put(title, "none", Meaning::Quiet);
+}
+
 fn subscriptions(rows: &mut Rows, page: &ReaderPage) {
-    heading(rows, "Subscriptions");
     if page.user.subscriptions.is_empty() {
-        rows.put("", "none", Meaning::Quiet);
+        return none(rows, "Subscriptions");
     }
+    heading(rows, "Subscriptions");
     for row in &page.user.subscriptions {
         let list = List::Subscriptions;
         let text = |name: &str| cell::text_field(list, row, name);
@@ -191,12 +206,12 @@ fn price(row: &Row) -> Option<String> {
 }
 
 fn consents(rows: &mut Rows, page: &ReaderPage, when: When) {
-    heading(rows, "Consents now");
     let list = List::Consents;
     let all = &page.user.consents;
     if all.is_empty() {
-        rows.put("", "none", Meaning::Quiet);
+        return none(rows, "Consents now");
     }
+    heading(rows, "Consents now");
     let text = |row: &'_ Row, name: &str| {
         String::from(Printable::line(
             cell::text_field(list, row, name).unwrap_or_default(),

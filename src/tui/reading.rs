@@ -187,7 +187,9 @@ pub fn refused(effect: &Effect, why: &str) -> Option<Msg> {
 }
 
 fn rows(reader: &Reader, load: &Load) -> Result<(Page, Newer), Error> {
-    let page = |cursor: &Cursor, limit| reader.light_page(load.list, &load.query, cursor, limit);
+    let page = |cursor: &Cursor, limit| {
+        reader.light_page_in(load.list, &load.query, load.order, cursor, limit)
+    };
     let found = match &load.from {
         From::Cursor(cursor) => page(cursor, load.limit)?,
         From::Id(id) => match reader.key_of(load.list, *id)? {

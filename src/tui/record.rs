@@ -6,7 +6,7 @@
 use std::sync::Arc;
 
 use crate::domain::mask::Mask;
-use crate::domain::page::{Cell, List, Row};
+use crate::domain::page::{Cell, Column, List, Row, Shape};
 use crate::domain::printable::Printable;
 use crate::domain::time::Timestamp;
 use crate::store::query::{Around, Kinds, Past, columns};
@@ -88,6 +88,8 @@ pub struct Record {
     pub dump: Option<Dump>,
     /// The body as it is shown: masked where a mask is on.
     pub shown_body: Option<Arc<[u8]>>,
+    /// Of a reader: the line that the timeline begins with.
+    pub timeline: Option<usize>,
     /// The mask that the tree was made under.
     mask: Option<Mask>,
 }
@@ -104,6 +106,7 @@ impl Record {
             tree: None,
             dump: None,
             shown_body: None,
+            timeline: None,
             mask: None,
         }
     }
@@ -205,15 +208,17 @@ impl Record {
         let when = frame.sight.when;
         let mut rows = Rows::new(frame.width);
         let mut dump = None;
+        let mut timeline = None;
         match frame.face {
             Face::Fields => shown.fields(&mut rows, &self.row, when),
             Face::Body => shown.body_lines(&mut rows, tree.as_ref(), when),
             Face::Raw => dump = shown.as_it_came(&mut rows, frame),
             Face::History => shown.history(&mut rows, when),
             Face::Consent => shown.consent(&mut rows, &self.row, when),
-            Face::Reader => shown.reader(&mut rows, when),
+            Face::Reader => timeline = shown.reader(&mut rows, when),
         }
         (self.rows, self.tree, self.dump) = (rows, tree, dump);
+        self.timeline = timeline;
         self.shown_body = body;
     }
 
@@ -260,6 +265,24 @@ impl Raw {
     }
 }
 
+/// The columns of a row with their values: as the list has them, what matters most first, then what only machines need.
+fn in_order(list: List, row: &Row) -> Vec<(&'static Column, &Cell)> {
+    let mut all: Vec<_> = columns(list).iter().zip(&row.cells).collect();
+    all.sort_by_key(|(column, _)| {
+        let leads = column.shape == Shape::Time && column.priority == 1;
+        let for_machines = matches!(column.name, "id" | "n" | "exponent" | "currency" | "day")
+            || column.shape == Shape::Real
+            || column.name == "amount_text";
+        let rank = match column.priority {
+            0 if for_machines => 11,
+            0 => 10,
+            priority => priority,
+        };
+        (!leads, rank)
+    });
+    all
+}
+
 /// The faces.
 impl Record {
     /// `own` is the row without a mask, for the ways on from it.
@@ -275,11 +298,15 @@ impl Record {
                 Meaning::Strong,
             );
         }
-        for (column, value) in columns(self.list).iter().zip(&self.row.cells) {
+        for (column, value) in in_order(self.list, &self.row) {
             let hidden = matches!(
                 column.name,
                 "salt" | "commitment" | "link" | "body" | "headers" | "test"
             );
+            if self.list == List::Cancellations && column.name == "reason" && *value == Cell::Null {
+                // Why is what this row is opened for.
+                rows.put(column.title, "not told by the provider", Meaning::Quiet);
+            }
             if hidden || *value == Cell::Null {
                 continue;
             }
@@ -423,12 +450,14 @@ impl Record {
         }
     }
 
-    fn reader(&self, rows: &mut Rows, when: When) {
+    /// Where the timeline begins.
+    fn reader(&self, rows: &mut Rows, when: When) -> Option<usize> {
         match self.raw.as_ref().map(|raw| &raw.reader) {
-            Some(Some(page)) => reader::lay_out(rows, page, when),
+            Some(Some(page)) => return Some(reader::lay_out(rows, page, when)),
             None if !self.loaded => rows.say("looking …", Meaning::Quiet),
             _ => rows.say("this reader is not known any more", Meaning::Quiet),
         }
+        None
     }
 
     /// What the timeline is narrowed to.

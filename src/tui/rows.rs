@@ -263,39 +263,82 @@ impl Rows {
     }
 }
 
-/// Pieces in lines of at most `cells` cells, cut between words, else on grapheme borders; one empty line of nothing.
+/// Pieces in lines of at most `cells` cells, cut where two blanks tell values apart, else at blanks, else between words,
+/// else on grapheme borders; one empty line of nothing.
 fn wrapped(pieces: &[Piece], cells: usize) -> Vec<Vec<Piece>> {
-    let cells = cells.max(1);
-    let mut lines = vec![Vec::new()];
-    let mut used = 0;
+    let mut wrapping = Wrapping {
+        cells: cells.max(1),
+        lines: vec![Vec::new()],
+        used: 0,
+    };
     for piece in pieces {
-        for word in piece.text.split_word_bounds() {
-            let width = word.width();
-            if used + width > cells && used > 0 && width <= cells {
-                lines.push(Vec::new());
-                used = 0;
-                // A blank at the cut is not needed.
-                if word.chars().all(|c| c == ' ') {
-                    continue;
-                }
-            }
-            if width <= cells {
-                add(&mut lines, word, piece.meaning);
-                used += width;
+        for value in cut_at(&piece.text, 2) {
+            wrapping.put(value, piece.meaning);
+        }
+    }
+    wrapping.lines
+}
+
+/// `text` in turns of what stands together and of blanks, of which so many tell two parts apart.
+fn cut_at(text: &str, blanks: usize) -> impl Iterator<Item = &str> {
+    const BLANKS: &str = "  ";
+    let mut rest = text;
+    std::iter::from_fn(move || {
+        let apart = &BLANKS[..blanks.min(BLANKS.len())];
+        let end = if rest.starts_with(apart) {
+            rest.find(|c: char| c != ' ')
+        } else {
+            rest.find(apart)
+        };
+        let (part, behind) = rest.split_at(end.unwrap_or(rest.len()));
+        rest = behind;
+        (!part.is_empty()).then_some(part)
+    })
+}
+
+/// Lines being filled.
+struct Wrapping {
+    cells: usize,
+    lines: Vec<Vec<Piece>>,
+    used: usize,
+}
+
+impl Wrapping {
+    /// What fits no line is cut smaller, so that it begins on the line that is there.
+    fn put(&mut self, value: &str, meaning: Meaning) {
+        if value.width() <= self.cells {
+            return self.put_word(value, meaning);
+        }
+        for run in cut_at(value, 1) {
+            if run.width() <= self.cells {
+                self.put_word(run, meaning);
                 continue;
             }
-            for grapheme in word.graphemes(true) {
-                let width = grapheme.width();
-                if used + width > cells && used > 0 {
-                    lines.push(Vec::new());
-                    used = 0;
+            for word in run.split_word_bounds() {
+                if word.width() <= self.cells {
+                    self.put_word(word, meaning);
+                    continue;
                 }
-                add(&mut lines, grapheme, piece.meaning);
-                used += width;
+                for grapheme in word.graphemes(true) {
+                    self.put_word(grapheme, meaning);
+                }
             }
         }
     }
-    lines
+
+    fn put_word(&mut self, word: &str, meaning: Meaning) {
+        let width = word.width();
+        if self.used + width > self.cells && self.used > 0 {
+            self.lines.push(Vec::new());
+            self.used = 0;
+            // Blanks at the cut are not needed.
+            if word.chars().all(|c| c == ' ') {
+                return;
+            }
+        }
+        add(&mut self.lines, word, meaning);
+        self.used += width;
+    }
 }
 
 fn add(lines: &mut [Vec<Piece>], text: &str, meaning: Meaning) {
@@ -325,11 +368,22 @@ mod tests {
     }
 
     #[test]
-    fn long_values_wrap_between_words_and_on_grapheme_borders() {
+    fn long_values_wrap_at_blanks_between_words_and_on_grapheme_borders() {
         assert_eq!(lines("one two three", 8), ["one two ", "three"]);
         assert_eq!(lines("日本語", 4), ["日本", "語"]);
         assert_eq!(lines("", 4), [""]);
         assert_eq!(lines("abcdefgh", 3), ["abc", "def", "gh"]);
+        // What is one to the eye stays one where it fits.
+        assert_eq!(
+            lines("at 2026-11-18 21:37:11.000", 14),
+            ["at 2026-11-18 ", "21:37:11.000"]
+        );
+        assert_eq!(
+            lines("2026-11-18  (2 days ago)", 16),
+            ["2026-11-18  ", "(2 days ago)"]
+        );
+        assert_eq!(lines("id 6f0c2d1e-8b7a", 13), ["id ", "6f0c2d1e-8b7a"]);
+        assert_eq!(lines("6f0c2d1e-8b7a-4956", 13), ["6f0c2d1e-8b7a", "-4956"]);
     }
 
     #[test]

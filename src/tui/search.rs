@@ -55,18 +55,9 @@ fn gather(expr: &Expr, words: &mut Vec<String>) {
 mod tests {
     use super::*;
     use crate::domain::page::List;
-    use crate::domain::query::{Vocabulary, Words};
-    use crate::domain::time::{Timestamp, Zone};
 
     fn search(text: &str) -> Search {
-        let words = Words {
-            now: Timestamp::from_ms(0),
-            zone: Zone::UTC,
-            list: List::Events,
-            last_review: None,
-            stored: &Vocabulary::default(),
-        };
-        Search::new(text, &Query::parse(text, &words).unwrap())
+        Search::new(text, &Query::anywhere(List::Events, text))
     }
 
     #[test]

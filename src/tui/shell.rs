@@ -5,7 +5,7 @@
 
 use std::fmt::Write as _;
 
-use crate::domain::page::List;
+use crate::domain::page::{List, Order};
 use crate::domain::printable::Printable;
 
 /// What is to be brought back.
@@ -15,6 +15,8 @@ pub struct Shown<'a> {
     pub list: Option<List>,
     /// The filter.
     pub query: &'a str,
+    /// Which end of the list comes first.
+    pub order: Order,
     /// The selected row.
     pub id: Option<i64>,
 }
@@ -31,6 +33,9 @@ pub fn command(program: &[String], shown: &Shown<'_>) -> String {
             words.push("--at".to_owned());
             words.push(id.to_string());
         }
+        if shown.order != Order::default() {
+            words.extend(["--sort".to_owned(), shown.order.to_string()]);
+        }
         if !shown.query.is_empty() {
             // A filter may begin with a minus.
             words.push("--".to_owned());
@@ -43,10 +48,13 @@ pub fn command(program: &[String], shown: &Shown<'_>) -> String {
 }
 
 /// The command that writes all rows of a list as the screen's export does.
-pub fn listing(program: &[String], list: List, query: &str, format: &str) -> String {
+pub fn listing(program: &[String], list: List, query: &str, order: Order, format: &str) -> String {
     let mut words: Vec<String> = program.iter().map(|text| word(text)).collect();
     words.push(list.to_string());
     words.extend(["--limit", "0", "--format", format].map(str::to_owned));
+    if order != Order::default() {
+        words.extend(["--sort".to_owned(), order.to_string()]);
+    }
     if !query.is_empty() {
         words.extend(["--".to_owned(), word(query)]);
     }
@@ -99,6 +107,7 @@ mod tests {
         let shown = Shown {
             list: Some(list),
             query,
+            order: Order::Newest,
             id,
         };
         command(&["subledger".to_owned()], &shown)
@@ -122,6 +131,7 @@ mod tests {
         let today = Shown {
             list: None,
             query: "",
+            order: Order::Newest,
             id: None,
         };
         let program = ["subledger", "--db", "/tmp/it's here.db"].map(str::to_owned);

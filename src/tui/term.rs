@@ -21,7 +21,7 @@ use crossterm::terminal::{
 };
 use crossterm::{execute, queue};
 use ratatui::Terminal;
-use rustix::process::{Signal, kill_current_process_group};
+use rustix::process::{Signal, getpgrp, getpid, getsid, kill_process};
 
 use crate::tui::app::App;
 use crate::tui::exact::Exact;
@@ -113,12 +113,12 @@ impl Term {
         self.send()
     }
 
-    /// Gives the terminal back and stops this process and those it was started with, as Ctrl-Z does; returns when
-    /// they go on. The terminal is then to be taken again.
+    /// Gives the terminal back and stops this process; returns when it goes on, and the signal that says so comes too. The
+    /// terminal is then to be taken again.
     pub fn suspend(&mut self) -> io::Result<()> {
         give_back();
-        // Where nobody could continue us (no shell with job control) the system ignores this, and we just go on.
-        Ok(kill_current_process_group(Signal::TSTP)?)
+        // The gentler signal is caught by us, and nothing else is stopped by it.
+        Ok(kill_process(getpid(), Signal::STOP)?)
     }
 
     /// Takes the terminal again after something else had it.
@@ -141,6 +141,12 @@ impl Drop for Term {
     fn drop(&mut self) {
         give_back();
     }
+}
+
+/// Whether a shell looks after this process that could continue it once it stopped: each of its jobs is a group of its
+/// own, and only its own group is that of the session.
+pub fn can_be_continued() -> bool {
+    getsid(None).is_ok_and(|session| session != getpgrp())
 }
 
 struct GiveBack;

@@ -4,6 +4,7 @@
 
 use crate::domain::page::{List, Row, RowKey};
 use crate::domain::query::value_text;
+use crate::store::query::Kinds;
 use crate::tui::cell;
 use crate::tui::facts::Door;
 use crate::tui::place::{Pane, Place, Screen};
@@ -41,6 +42,18 @@ pub fn events_of(list: List, row: &Row) -> Option<Door> {
         list: List::Events,
         query: who(list, row)?,
     })
+}
+
+/// The events of a reader, of these kinds, from the one of this key on.
+pub fn events_from(reader: &Row, kinds: Kinds, key: &RowKey) -> Option<Place> {
+    let mut query = who(List::Users, reader)?;
+    if !kinds.families().is_empty() {
+        query.extend([" type:", &kinds.families().join(",")]);
+    }
+    let mut place = Place::with_query(Screen::EVENTS, query);
+    place.top = Some(key.clone());
+    place.selected = Some(key.clone());
+    Some(place)
 }
 
 /// The page of the reader of a row, on the whole screen.

@@ -3,7 +3,7 @@
 //!
 //! The one file of the screen that knows the store's `Reader`. Never writes.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::Sender;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
@@ -23,6 +23,9 @@ const POLL: Duration = Duration::from_millis(250);
 
 /// So often is looked whether a receiver is running.
 const LOOK: Duration = Duration::from_secs(2);
+
+/// Whoever waits so long for a ledger to open is told why.
+const OPEN_PATIENCE: Duration = Duration::from_millis(800);
 
 /// So often is tried again to open a ledger that cannot be read.
 const RETRY: Duration = Duration::from_secs(1);
@@ -73,6 +76,8 @@ struct Desk {
     interrupt: Option<Box<dyn Fn() + Send>>,
     /// What notes how far a page has come.
     looked: Option<Arc<Looked>>,
+    /// Since when the ledger is being opened.
+    opening: Option<Instant>,
     closed: bool,
 }
 
@@ -108,6 +113,7 @@ impl Worker {
             settings,
             outside,
             links: RefCell::default(),
+            was_there: Cell::new(false),
             inbox: inbox.clone(),
         };
         std::thread::spawn(move || {
@@ -147,6 +153,12 @@ impl Worker {
             .map(|looked| looked.progress())
     }
 
+    /// Why the ledger takes so long to open, where it does.
+    pub fn held_up(&self) -> Option<&'static str> {
+        let opening = self.shared.desk().opening?;
+        (opening.elapsed() >= OPEN_PATIENCE).then_some(LOCKED)
+    }
+
     /// Interrupts once more what was interrupted between two statements and runs on.
     pub fn nudge(&self) {
         let desk = self.shared.desk();
@@ -178,6 +190,8 @@ struct Job {
     settings: Option<Watched>,
     /// The links of the settings that held last.
     links: RefCell<Vec<LinkCard>>,
+    /// The ledger could be opened once.
+    was_there: Cell<bool>,
     outside: Box<Known>,
     inbox: Sender<Incoming>,
 }
@@ -192,20 +206,26 @@ enum Stop {
     Trouble(String),
 }
 
+/// What is said of a ledger that does not open.
+const LOCKED: &str = "another program keeps the ledger locked; trying again";
+
 /// What keeps the ledger at `path` from being read, in a line: the path alone would fill it.
-fn trouble(path: &Path, error: Error) -> Stop {
+fn trouble(path: &Path, was_there: bool, error: Error) -> Stop {
     Stop::Trouble(match schema::judge(path, error) {
         Error::Newer { .. } => {
             "a newer subledger has upgraded this file: `q`, then start that one".to_owned()
         }
-        Error::Absent(_) => "the ledger's file is not there any more; looking for it".to_owned(),
+        Error::Absent(_) if was_there => {
+            "the ledger's file is not there any more; looking for it".to_owned()
+        }
+        Error::Absent(_) => format!("no ledger yet, looking for it: {}", path.display()),
         Error::Foreign(_) => {
             "the ledger's file is no ledger any more: put a backup back".to_owned()
         }
         Error::Damaged { what, .. } => {
             format!("the ledger is damaged: see `subledger doctor` ({what})")
         }
-        Error::Busy => "another program keeps the ledger locked; trying again".to_owned(),
+        Error::Busy => LOCKED.to_owned(),
         Error::Io { cause, .. } => format!("the ledger cannot be read: {cause}"),
         other => other.to_string(),
     })
@@ -216,8 +236,14 @@ impl Job {
         loop {
             // Looked at first: a file that takes its place meanwhile is noticed.
             let file = identity(&self.path);
-            let stop = match Reader::open(&self.path) {
-                Ok(reader) => self.serve(&reader, file),
+            self.shared.desk().opening = Some(Instant::now());
+            let opened = Reader::open(&self.path);
+            self.shared.desk().opening = None;
+            let stop = match opened {
+                Ok(reader) => {
+                    self.was_there.set(true);
+                    self.serve(&reader, file)
+                }
                 Err(error) => self.trouble(error),
             };
             self.shared.desk().interrupt = None;
@@ -234,7 +260,7 @@ impl Job {
     }
 
     fn trouble(&self, error: Error) -> Stop {
-        trouble(&self.path, error)
+        trouble(&self.path, self.was_there.get(), error)
     }
 
     fn tell(&self, msg: Msg) -> Result<(), Stop> {

@@ -6,6 +6,7 @@ use std::process::{Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
 use rusqlite::Connection;
+use subledger::domain::page::List;
 
 use crate::support::{Home, PATIENCE};
 
@@ -32,17 +33,7 @@ fn run(home: &Home, args: &[&str]) -> Said {
 
 /// As `run`, with these words on stdin.
 fn given(home: &Home, args: &[&str], words: &str) -> Said {
-    use std::io::Write as _;
-    let mut child = home
-        .command(args)
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .unwrap();
-    // One that refuses at once does not read.
-    let _ = child.stdin.take().unwrap().write_all(words.as_bytes());
-    said(child.wait_with_output().unwrap())
+    said(home.given(args, words))
 }
 
 /// The command fails with this code, says these things, and nothing on stdout.
@@ -791,16 +782,7 @@ fn status_and_stop_tell_what_is() {
 #[test]
 fn lists_parse_in_every_format_and_say_what_they_left_out() {
     let (home, serving) = full();
-    for list in [
-        "events",
-        "users",
-        "subscriptions",
-        "cancellations",
-        "consents",
-        "changes",
-        "payments",
-        "deliveries",
-    ] {
+    for list in List::ALL.iter().map(|list| list.as_str()) {
         let rows = json(&succeeds(&home, &[list, "--json"]).out);
         let rows = rows.as_array().unwrap();
         assert!(!rows.is_empty(), "{list}");
@@ -1365,4 +1347,50 @@ fn a_folder_that_no_backup_can_be_kept_in_is_told_when_it_is_set() {
     std::fs::create_dir(folder).unwrap();
     let said = succeeds(&home, &["config", "set", "backup.dir", folder]);
     assert!(!said.err.contains("warning"), "{}", said.err);
+}
+
+#[test]
+fn a_list_is_turned_round_and_no_other_order_is_taken() {
+    let home = Home::new();
+    let serving = home.serve();
+    for n in 0..3 {
+        let body =
+            format!(r#"{{"userId":"6c000000000000000000000{n}","email":"o{n}@example.org"}}"#);
+        assert_eq!(
+            serving
+                .post("conscent", "login", body.as_bytes())
+                .unwrap()
+                .0,
+            200
+        );
+    }
+    assert_eq!(serving.terminate(), Some(0));
+    let lines = |args: &[&str]| -> Vec<String> {
+        succeeds(&home, args)
+            .out
+            .lines()
+            .map(str::to_owned)
+            .collect()
+    };
+    let newest = lines(&["users", "--format", "ndjson"]);
+    let mut oldest = lines(&["users", "--format", "ndjson", "--sort", "oldest"]);
+    assert!(oldest[0].contains("o0@example.org"), "{oldest:?}");
+    oldest.reverse();
+    assert_eq!(newest, oldest);
+    let first = lines(&[
+        "users", "--format", "ndjson", "--sort", "oldest", "--limit", "1",
+    ]);
+    assert_eq!(first[..], newest[2..]);
+    fails(
+        &home,
+        &["users", "--sort", "email"],
+        2,
+        &["email", "newest or oldest", "subledger sql"],
+    );
+    fails(
+        &home,
+        &["events", "--follow", "--sort", "oldest"],
+        2,
+        &["--sort"],
+    );
 }

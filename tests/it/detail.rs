@@ -4,10 +4,12 @@
 use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
-use subledger::domain::page::{Cell, Cursor, List, Row};
+use subledger::domain::page::{Cell, Count, Cursor, List, Row};
 use subledger::domain::query::Query;
 use subledger::store::query::{Kinds, Reader, columns};
+use subledger::tui::ways;
 
+use crate::queries::generated::query;
 use crate::support::{Home, Serving};
 
 const ALL: usize = 1_000_000;
@@ -127,6 +129,22 @@ fn the_kinds_of_a_time_line_are_all_of_it_and_share_nothing() {
         };
         let all = count(Kinds::All);
         assert_eq!(Some(&all), by_user.get(&key(list, row).unwrap()));
+        for kinds in Kinds::ALL.iter().copied() {
+            let counted = |cap| reader.timeline_count(list, row, kinds, cap).unwrap();
+            let here = count(kinds) as u64;
+            assert_eq!(counted(here), Count::Exact(here));
+            if here > 0 {
+                assert_eq!(counted(here - 1), Count::MoreThan(here - 1));
+            }
+            // Where a timeline ends, a list goes on: it is of the same events.
+            let list = ways::events_from(row, kinds, &row.key).unwrap();
+            let listed = reader.count(
+                List::Events,
+                &query(List::Events, &list.query, None),
+                10_000,
+            );
+            assert_eq!(listed.unwrap(), Count::Exact(here), "{}", list.query);
+        }
         let parts = Kinds::ALL.iter().filter(|kinds| **kinds != Kinds::All);
         assert_eq!(parts.map(|kinds| count(*kinds)).sum::<usize>(), all);
     }

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Barrier;
 
 use serde_json::Value;
+use subledger::domain::page::List;
 use subledger::providers;
 
 use crate::support::{Home, PATH_KEY, PATIENCE, Serving};
@@ -271,16 +272,7 @@ fn every_text_of_every_provider_is_harmless_in_every_form() {
     take_in_spoilt(&home);
     assert!(home.number("select count(*) from deliveries") > 300);
     assert!(home.number("select count(*) from events") > 200);
-    for list in [
-        "events",
-        "users",
-        "subscriptions",
-        "cancellations",
-        "consents",
-        "changes",
-        "payments",
-        "deliveries",
-    ] {
+    for list in List::ALL.iter().map(|list| list.as_str()) {
         for format in ["table", "csv", "tsv", "json", "ndjson", "md"] {
             let args = [list, "--format", format, "--limit", "0"];
             let text = harmless(&home, &args);

@@ -11,7 +11,8 @@ use rusqlite::types::Value;
 use rustix::process::Signal;
 use subledger::providers;
 
-use crate::support::{Home, PATIENCE, Serving, signal};
+use crate::interrupts::interrupted;
+use crate::support::{FOLDED, Home, PATIENCE, Serving, signal};
 
 fn run(home: &Home, args: &[&str]) -> Output {
     let mut command = home.command(args);
@@ -101,18 +102,6 @@ fn rows(db: &Connection, relation: &str) -> Vec<String> {
     rows.sort();
     rows
 }
-
-const FOLDED: [&str; 9] = [
-    "events",
-    "users",
-    "user_aliases",
-    "subscriptions",
-    "cancellations",
-    "consents",
-    "consent_changes",
-    "payments",
-    "daily",
-];
 
 fn same_relations(one: &Connection, other: &Connection, relations: &[&str]) {
     for relation in relations {
@@ -732,26 +721,11 @@ fn events_go_out_all_oldest_first_and_by_the_filters_of_the_lists() {
 
 #[test]
 fn an_export_that_is_stopped_ends_with_a_whole_line() {
-    use std::io::{BufRead as _, BufReader, Read as _};
     let home = Home::new();
     let db = home.path().join("a.db").display().to_string();
     succeeds(&home, &["demo", "--events", "2500", "--out", &db]);
     for kind in [Signal::INT, Signal::TERM] {
-        let mut child = home
-            .command(&["--db", &db, "export", "--deliveries"])
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .spawn()
-            .unwrap();
-        // It fills the pipe and waits for us.
-        let mut stdout = BufReader::new(child.stdout.take().unwrap());
-        let mut text = String::new();
-        stdout.read_line(&mut text).unwrap();
-        signal(&child, kind);
-        stdout.read_to_string(&mut text).unwrap();
-        let ended = child.wait_with_output().unwrap();
-        assert_eq!(code(&ended), 130, "{kind:?}: {}", err(&ended));
-        assert_eq!(err(&ended), "subledger: interrupted\n");
+        let text = interrupted(&home, &["--db", &db, "export", "--deliveries"], kind);
         assert!(text.ends_with("}\n"));
         for line in text.lines() {
             serde_json::from_str::<serde_json::Value>(line).unwrap();

@@ -8,8 +8,8 @@ use rustix::process::Signal;
 
 use crate::support::{Home, PATIENCE, signal};
 
-/// Starts a command, interrupts it after its first line, and gives all that it wrote; it must have ended with 130.
-fn interrupted(home: &Home, args: &[&str]) -> String {
+/// Starts a command, signals it after its first line, and gives all that it wrote; it must have ended with 130.
+pub(crate) fn interrupted(home: &Home, args: &[&str], kind: Signal) -> String {
     let mut child = home
         .command(args)
         .stdout(Stdio::piped())
@@ -19,11 +19,11 @@ fn interrupted(home: &Home, args: &[&str]) -> String {
     let mut stdout = BufReader::new(child.stdout.take().unwrap());
     let mut text = String::new();
     stdout.read_line(&mut text).unwrap();
-    signal(&child, Signal::INT);
+    signal(&child, kind);
     stdout.read_to_string(&mut text).unwrap();
     let ended = child.wait_with_output().unwrap();
     let said = String::from_utf8(ended.stderr).unwrap();
-    assert_eq!(ended.status.code(), Some(130), "{args:?}: {said}");
+    assert_eq!(ended.status.code(), Some(130), "{args:?} {kind:?}: {said}");
     assert_eq!(said, "subledger: interrupted\n", "{args:?}");
     assert!(text.ends_with('\n'), "{args:?}: {text:?}");
     text
@@ -33,7 +33,11 @@ fn interrupted(home: &Home, args: &[&str]) -> String {
 fn a_follower_is_interrupted() {
     let home = Home::new();
     let _serving = home.serve();
-    let text = interrupted(&home, &["events", "--follow", "--format", "tsv"]);
+    let text = interrupted(
+        &home,
+        &["events", "--follow", "--format", "tsv"],
+        Signal::INT,
+    );
     assert!(text.starts_with("id\t"), "{text}");
 }
 
@@ -73,7 +77,7 @@ fn sending_is_interrupted() {
     let home = Home::new();
     let _serving = home.serve();
     let args = ["send", "zotlo", "--count", "1000000", "--rate", "2"];
-    let text = interrupted(&home, &args);
+    let text = interrupted(&home, &args, Signal::INT);
     assert!(text.starts_with("200 stored as 1"), "{text}");
 }
 
@@ -95,7 +99,7 @@ fn a_question_is_interrupted_and_its_rows_are_out() {
             "--format",
             format,
         ];
-        let text = interrupted(&home, &args);
+        let text = interrupted(&home, &args, Signal::INT);
         let rows = text.lines().filter(|line| !line.starts_with('i'));
         for (n, row) in rows.enumerate() {
             assert!(row.contains(&(n + 1).to_string()), "{row}");

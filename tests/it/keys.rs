@@ -1,7 +1,6 @@
 //! Connecting a provider, and changing its secrets while webhooks go on coming.
 
 use std::collections::BTreeSet;
-use std::io::Write as _;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::PathBuf;
 use std::process::Stdio;
@@ -21,16 +20,7 @@ struct Said {
 
 /// Runs a command with `input` on stdin.
 fn tell(home: &Home, args: &[&str], input: &str) -> Said {
-    let mut child = home
-        .command(args)
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .unwrap();
-    // It may end without a look at what it is told.
-    let _ = child.stdin.take().unwrap().write_all(input.as_bytes());
-    let output = child.wait_with_output().unwrap();
+    let output = home.given(args, input);
     Said {
         code: output.status.code().unwrap_or(-1),
         out: String::from_utf8(output.stdout).unwrap(),

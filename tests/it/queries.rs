@@ -6,6 +6,7 @@
 )]
 
 pub(crate) mod generated;
+mod indexes;
 mod lists;
 mod naive;
 mod publisher;

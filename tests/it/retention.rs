@@ -6,19 +6,7 @@ use std::time::{Duration, Instant};
 
 use rusqlite::types::Value;
 
-use crate::support::{Home, PATIENCE, Serving};
-
-const LISTS: [&str; 9] = [
-    "events",
-    "users",
-    "user_aliases",
-    "subscriptions",
-    "cancellations",
-    "consents",
-    "consent_changes",
-    "payments",
-    "daily",
-];
+use crate::support::{FOLDED, Home, PATIENCE, Serving};
 
 fn run(home: &Home, args: &[&str]) -> Output {
     home.command(args).output().unwrap()
@@ -35,7 +23,7 @@ fn says(home: &Home, args: &[&str]) -> String {
 fn lists(home: &Home) -> Vec<String> {
     let conn = home.open();
     let mut all = Vec::new();
-    for list in LISTS {
+    for list in FOLDED {
         let mut statement = conn.prepare(&format!("select * from {list}")).unwrap();
         let width = statement.column_count();
         let rows = statement

@@ -419,24 +419,45 @@ fn ctrl_z_gives_the_terminal_to_the_shell_and_fg_takes_it_again_in_its_new_size(
 }
 
 #[test]
+fn a_stop_from_outside_gives_the_terminal_to_the_shell_too() {
+    let (home, _serving) = seeded();
+    let mut shell = CommandBuilder::new("sh");
+    shell.args([
+        "-c",
+        r#"set -m; sh -c 'echo $$ >pid; exec "$0" tui' "$0"; echo "sto""pped"; read -r line; fg >/dev/null; echo "ba""ck""#,
+        env!("CARGO_BIN_EXE_subledger"),
+    ]);
+    let mut terminal = Terminal::spawn(&home, shell, &[]);
+    terminal.wait_for("1 Today");
+    let pid = std::fs::read_to_string(home.path().join("pid")).unwrap();
+    let pid = Pid::from_raw(pid.trim().parse().unwrap()).unwrap();
+    kill_process(pid, Signal::TSTP).unwrap();
+    terminal.wait_for("stopped");
+    terminal.wait_restored();
+    // Going on while the terminal is the shell's, it leaves that alone.
+    kill_process(pid, Signal::CONT).unwrap();
+    terminal.press("\r");
+    terminal.wait_for("1 Today");
+    terminal.press("2");
+    terminal.wait_for("user.signed_in");
+    terminal.leave();
+    terminal.wait_for("back");
+    assert_eq!(terminal.wait(), 0);
+}
+
+#[test]
 fn whoever_cannot_be_continued_is_not_stopped() {
-    // Without a shell in between nobody could continue it, and the system does not stop it.
+    // Without a shell in between nobody could continue it.
     let (home, _serving) = seeded();
     let mut terminal = Terminal::start(&home, &["tui"], &[]);
     terminal.wait_for("1 Today");
-    let before = terminal.bytes().len();
     terminal.press("\x1a");
-    let deadline = Instant::now() + PATIENCE;
-    let again = || {
-        let bytes = String::from_utf8_lossy(&terminal.bytes()[before..]).into_owned();
-        let left = bytes.find("\x1b[?1049l")?;
-        bytes[left..].find("\x1b[?1049h")
-    };
-    while again().is_none() {
-        assert!(Instant::now() < deadline, "{}", terminal.text());
-        std::thread::sleep(Duration::from_millis(20));
-    }
-    terminal.wait_for("1 Today");
+    terminal.wait_for("nobody here could continue");
+    terminal.press("2");
+    terminal.wait_for("user.signed_in");
+    terminal.wait_without("nobody here could continue");
+    terminal.signal(Signal::TSTP);
+    terminal.wait_for("nobody here could continue");
 }
 
 #[test]
@@ -572,6 +593,105 @@ fn a_locked_ledger_is_waited_for() {
     drop(holder);
     terminal.wait_for("user.signed_in");
     terminal.wait_without("keeps the ledger locked");
+}
+
+#[test]
+fn a_ledger_that_is_locked_at_the_start_is_waited_for() {
+    let (home, serving) = seeded();
+    assert_eq!(serving.terminate(), Some(0));
+    let holder = open_plainly(&home.ledger());
+    holder
+        .execute_batch("pragma locking_mode = exclusive; begin exclusive")
+        .unwrap();
+    let mut terminal = Terminal::start(&home, &["tui"], &[]);
+    terminal.wait_for("keeps the ledger locked");
+    terminal.press("2");
+    terminal.wait_for("Trying again every second");
+    drop(holder);
+    terminal.wait_for("user.signed_in");
+    terminal.wait_without("keeps the ledger locked");
+    terminal.leave();
+    assert_eq!(terminal.wait(), 0);
+}
+
+#[test]
+fn a_ledger_that_is_not_there_at_the_start_is_looked_for_and_none_is_made() {
+    let home = Home::new();
+    let mut terminal = Terminal::start(&home, &["tui"], &[]);
+    terminal.wait_for("no ledger yet, looking for it");
+    terminal.press("3");
+    terminal.wait_for("Trying again every second");
+    assert!(!home.ledger().exists());
+    let serving = home.serve();
+    terminal.wait_for("Nothing has been received yet");
+    terminal.wait_without("no ledger yet");
+    let body = br#"{"userId":"6a0000000000000000000003","email":"mina@example.org"}"#;
+    assert_eq!(serving.post("conscent", "login", body).unwrap().0, 200);
+    terminal.wait_for("mina@example.org");
+}
+
+#[test]
+fn what_is_no_ledger_at_the_start_is_an_error_and_no_screen() {
+    let home = Home::new();
+    std::fs::create_dir_all(home.ledger().parent().unwrap()).unwrap();
+    std::fs::write(home.ledger(), "shopping list\n".repeat(40)).unwrap();
+    let mut terminal = Terminal::start(&home, &["tui"], &[]);
+    assert_eq!(terminal.wait(), 1);
+    terminal.wait_for("is not a subledger database");
+}
+
+/// Lets this user do so much with a file or folder; `false`, and a word about it, where nothing is forbidden to them.
+fn allow(path: &Path, mode: u32) -> bool {
+    if rustix::process::geteuid().is_root() {
+        eprintln!("skipped: nothing is forbidden to this user");
+        return false;
+    }
+    let mode = std::os::unix::fs::PermissionsExt::from_mode(mode);
+    std::fs::set_permissions(path, mode).unwrap();
+    true
+}
+
+#[test]
+fn a_ledger_that_may_not_be_read_any_more_is_said_and_comes_back() {
+    let (home, mut terminal) = alone();
+    let folder = home.ledger().parent().unwrap().to_owned();
+    if !allow(&folder, 0o000) {
+        return;
+    }
+    terminal.wait_for("cannot be read");
+    terminal.wait_for("user.signed_in");
+    terminal.press("3");
+    terminal.wait_for("3 Users");
+    terminal.press("2");
+    allow(&folder, 0o700);
+    terminal.wait_without("cannot be read");
+    terminal.wait_for("user.signed_in");
+}
+
+#[test]
+fn what_may_not_be_written_any_more_says_so_and_is_read_on() {
+    let (home, mut terminal) = alone();
+    let folder = home.ledger().parent().unwrap().to_owned();
+    for file in std::fs::read_dir(&folder).unwrap() {
+        if !allow(&file.unwrap().path(), 0o400) {
+            return;
+        }
+    }
+    allow(&folder, 0o500);
+    terminal.press("1");
+    terminal.wait_for("Since");
+    terminal.press("R");
+    terminal.wait_for("ermission denied");
+    terminal.press("2");
+    terminal.wait_for("user.signed_in");
+    allow(&folder, 0o700);
+    for file in std::fs::read_dir(&folder).unwrap() {
+        allow(&file.unwrap().path(), 0o600);
+    }
+    terminal.press("1");
+    terminal.wait_for("Since");
+    terminal.press("R");
+    terminal.wait_for("reviewed");
 }
 
 #[expect(

@@ -3,7 +3,7 @@
 use std::io::{Read as _, Write as _};
 use std::net::{TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
 use rusqlite::Connection;
@@ -15,6 +15,19 @@ pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
 
 /// A path key that every test home uses.
 pub(crate) const PATH_KEY: &str = "k_testtesttesttesttesttesttest";
+
+/// All that is folded out of the deliveries.
+pub(crate) const FOLDED: [&str; 9] = [
+    "events",
+    "users",
+    "user_aliases",
+    "subscriptions",
+    "cancellations",
+    "consents",
+    "consent_changes",
+    "payments",
+    "daily",
+];
 
 /// Sends a signal to a child that has not been waited for.
 pub(crate) fn signal(child: &Child, signal: Signal) {
@@ -131,6 +144,20 @@ impl Home {
             .env("XDG_STATE_HOME", self.path().join("state"))
             .env("TERM", "xterm-256color");
         command
+    }
+
+    /// Runs a command with these words on stdin.
+    pub(crate) fn given(&self, args: &[&str], words: &str) -> Output {
+        let mut child = self
+            .command(args)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        // One that refuses at once does not read.
+        let _ = child.stdin.take().unwrap().write_all(words.as_bytes());
+        child.wait_with_output().unwrap()
     }
 
     /// Starts `serve` and waits until it answers.

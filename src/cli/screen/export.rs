@@ -71,7 +71,7 @@ fn try_write(context: &Context, job: &Job, tell: &mut dyn FnMut(u64)) -> Result<
     })
 }
 
-/// Every row, newest first, as it is on screen.
+/// Every row in the order of the screen.
 fn rows(
     reader: &Reader,
     job: &Job,
@@ -84,7 +84,7 @@ fn rows(
     let mut cursor = Cursor::First;
     let mut written = 0;
     loop {
-        let page = reader.page(job.list, query, &cursor, PAGE_ROWS)?;
+        let page = reader.page_in(job.list, query, job.order, &cursor, PAGE_ROWS)?;
         for row in &page.rows {
             sheet.row(&row.cells)?;
         }

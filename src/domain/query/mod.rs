@@ -233,6 +233,21 @@ impl Query {
     }
 }
 
+#[cfg(test)]
+impl Query {
+    /// What `text` means on `list` of a ledger that holds nothing yet, at the beginning of time.
+    pub(crate) fn anywhere(list: List, text: &str) -> Self {
+        let words = Words {
+            now: Timestamp::from_ms(0),
+            zone: Zone::UTC,
+            list,
+            last_review: None,
+            stored: &Vocabulary::default(),
+        };
+        Self::parse(text, &words).expect("a test's own filter parses")
+    }
+}
+
 /// A condition made without text.
 impl From<Expr> for Query {
     fn from(root: Expr) -> Self {

@@ -4,12 +4,15 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use rusqlite::{Connection, Row, params};
+use rusqlite::{Connection, Row, ToSql, params, params_from_iter};
 
 use crate::domain::event::{ConsentFacts, ConsentKind, ConsentState, EventType, Scope as Stated};
 use crate::domain::time::{Timestamp, Zone};
 use crate::store::Error;
-use crate::store::project::order::{Data, EVENTS_MAX, Place, Scope, counted, instant, json, kind};
+use crate::store::project::order::{
+    Cell, Data, EVENTS_MAX, Place, Scope, counted, instant, is_row, json, kind, number, word,
+    word_maybe,
+};
 use crate::store::project::recent::Recent;
 
 /// One entity.
@@ -387,12 +390,52 @@ const DELETE_PURPOSE: &str = "\
 delete from consents
 where provider = ?1 and account = ?2 and user_id = ?3 and kind = ?4 and app = ?5 and purpose = ?6";
 
-const PUT_PURPOSE: &str = "\
-insert into consents (provider, account, user_id, kind, app, purpose, state, since, method, version, evidence, seq, id,
-  test)
-values (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14)
+/// The columns of `consents`, in the order of `purpose_row`.
+macro_rules! purpose_columns {
+    () => {
+        "provider, account, user_id, kind, app, purpose, state, since, method, version, evidence, seq, id, test"
+    };
+}
+
+const PUT_PURPOSE: &str = concat!(
+    "insert into consents (",
+    purpose_columns!(),
+    ") values (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14)
 on conflict do update set state = excluded.state, since = excluded.since, method = excluded.method,
-  version = excluded.version, evidence = excluded.evidence, seq = excluded.seq, id = excluded.id, test = excluded.test";
+  version = excluded.version, evidence = excluded.evidence, seq = excluded.seq, id = excluded.id, test = excluded.test"
+);
+
+/// A reader's present states, as `purpose_row` has them.
+const PURPOSE_ROWS: &str = concat!(
+    "select ",
+    purpose_columns!(),
+    " from consents where provider = ?1 and account = ?2 and user_id = ?3 order by kind, app, purpose"
+);
+
+/// One purpose as stored.
+fn purpose_row<'a>(
+    entity: &'a Entity,
+    purpose: &'a str,
+    now: &'a Purpose,
+    test: bool,
+) -> [Cell<'a>; 14] {
+    [
+        word(&entity.scope.provider),
+        word(&entity.scope.account),
+        word(&entity.user_id),
+        word(entity.kind.as_str()),
+        word(&entity.app),
+        word(purpose),
+        word(now.state.as_str()),
+        word(now.since.to_string()),
+        word_maybe(now.method.as_deref()),
+        word_maybe(now.version.as_deref()),
+        word_maybe(now.evidence.as_deref()),
+        number(now.seq),
+        number(now.id),
+        number(test),
+    ]
+}
 
 fn purpose(row: &Row<'_>) -> rusqlite::Result<(String, (Option<Purpose>, bool))> {
     let known = match ConsentState::from_word(row.get_ref(1)?.as_str()?) {
@@ -417,22 +460,8 @@ fn put_purpose(
     now: &Purpose,
     test: bool,
 ) -> Result<(), Error> {
-    conn.prepare_cached(PUT_PURPOSE)?.execute(params![
-        entity.scope.provider,
-        entity.scope.account,
-        entity.user_id,
-        entity.kind.as_str(),
-        entity.app,
-        purpose,
-        now.state.as_str(),
-        now.since.to_string(),
-        now.method,
-        now.version,
-        now.evidence,
-        now.seq,
-        now.id,
-        test,
-    ])?;
+    conn.prepare_cached(PUT_PURPOSE)?
+        .execute(params_from_iter(purpose_row(entity, purpose, now, test)))?;
     Ok(())
 }
 
@@ -473,10 +502,48 @@ where provider = ?1 and account = ?2 and user_id = ?3 and kind = ?4 and app = ?5
 
 const DELETE_CHANGE: &str = "delete from consent_changes where id = ?1";
 
-const PUT_CHANGE: &str = "\
-insert into consent_changes (id, seq, at, day, provider, account, app, user_id, email, kind, purpose, before_state,
-  after_state, method, version, test)
-values (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16)";
+/// The columns of `consent_changes`, in the order of `change_row`.
+macro_rules! change_columns {
+    () => {
+        "id, seq, at, day, provider, account, app, user_id, email, kind, purpose, before_state, after_state, method,
+  version, test"
+    };
+}
+
+const PUT_CHANGE: &str = concat!(
+    "insert into consent_changes (",
+    change_columns!(),
+    ") values (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16)"
+);
+
+/// A reader's changes, as `change_row` has them.
+const CHANGE_ROWS: &str = concat!(
+    "select ",
+    change_columns!(),
+    " from consent_changes where provider = ?1 and account = ?2 and user_id = ?3 order by id"
+);
+
+/// One change as stored.
+fn change_row<'a>(zone: Zone, entity: &'a Entity, now: &'a Change, test: bool) -> [Cell<'a>; 16] {
+    [
+        number(now.id),
+        number(now.seq),
+        word(now.at.to_string()),
+        word(now.at.day(zone)),
+        word(&entity.scope.provider),
+        word(&entity.scope.account),
+        word(&entity.app),
+        word(&entity.user_id),
+        word_maybe(now.email.as_deref()),
+        word(entity.kind.as_str()),
+        word(&now.purpose),
+        word_maybe(now.before.map(ConsentState::as_str)),
+        word(now.after.as_str()),
+        word_maybe(now.method.as_deref()),
+        word_maybe(now.version.as_deref()),
+        number(test),
+    ]
+}
 
 fn change(row: &Row<'_>) -> rusqlite::Result<(i64, (Option<Change>, bool))> {
     let state = |index| -> rusqlite::Result<Option<ConsentState>> {
@@ -510,24 +577,8 @@ fn put_change(
     now: &Change,
     test: bool,
 ) -> Result<(), Error> {
-    conn.prepare_cached(PUT_CHANGE)?.execute(params![
-        now.id,
-        now.seq,
-        now.at.to_string(),
-        now.at.day(zone),
-        entity.scope.provider,
-        entity.scope.account,
-        entity.app,
-        entity.user_id,
-        now.email,
-        entity.kind.as_str(),
-        now.purpose,
-        now.before.map(ConsentState::as_str),
-        now.after.as_str(),
-        now.method,
-        now.version,
-        test,
-    ])?;
+    conn.prepare_cached(PUT_CHANGE)?
+        .execute(params_from_iter(change_row(zone, entity, now, test)))?;
     Ok(())
 }
 
@@ -564,6 +615,106 @@ fn write_changes(
     Ok(!before.is_empty() || !wanted.is_empty())
 }
 
+/// How many rows a reader has of each table, where they are what their events fold into.
+pub(super) struct Settled {
+    /// Of `consents`.
+    pub(super) purposes: u64,
+    /// Of `consent_changes`.
+    pub(super) changes: u64,
+}
+
+/// A reader's events of all kinds of consent.
+const TOLD_OF_READER: &str = "\
+select e.seq, e.n, e.type, e.at, e.test, e.email, e.data, d.dedupe_key
+from events e cross join deliveries d on d.seq = e.seq
+where e.provider = ?1 and e.account = ?2 and e.user_id = ?3 and substr(e.type, 1, 4) in ('cons', 'agre', 'expe', 'iden')
+  and (substr(e.type, 1, 4) in ('subs', 'cons', 'agre', 'expe', 'iden') or e.type = 'payment.refunded')";
+
+/// Folds everything that a reader agreed to again and looks whether the rows are what that gives; `None` if not. Writes
+/// nothing.
+pub(super) fn stands(
+    conn: &Connection,
+    zone: Zone,
+    scope: &Scope,
+    user_id: &str,
+) -> Result<Option<Settled>, Error> {
+    let who = params![scope.provider, scope.account, user_id];
+    let mut statement = conn.prepare_cached(TOLD_OF_READER)?;
+    let mut rows = statement.query(who)?;
+    let mut entities: BTreeMap<(&str, String), (Entity, Vec<Told>)> = BTreeMap::new();
+    while let Some(row) = rows.next()? {
+        let Some((kind, told)) = kind_of(kind(row, 2)?).zip(told(row)?) else {
+            continue;
+        };
+        let entity = || Entity {
+            scope: scope.clone(),
+            user_id: user_id.to_owned(),
+            kind,
+            app: told.facts.app.clone(),
+        };
+        let place = (kind.as_str(), told.facts.app.clone());
+        let events = &mut entities
+            .entry(place)
+            .or_insert_with(|| (entity(), Vec::new()))
+            .1;
+        events.push(told);
+    }
+    let mut purposes = Vec::new();
+    let mut changes = BTreeMap::new();
+    let folded: Vec<(Entity, State, bool)> = entities
+        .into_values()
+        .map(|(entity, events)| {
+            let (mut events, test) = counted(events, |told| told.test);
+            events.sort_by(|a, b| a.place.cmp(&b.place));
+            (entity, fold(&events), test)
+        })
+        .collect();
+    for (entity, state, test) in &folded {
+        for (purpose, now) in &state.purposes {
+            purposes.push(purpose_row(entity, purpose, now, *test));
+        }
+        for change in &state.changes {
+            changes.insert(change.id, change_row(zone, entity, change, *test));
+        }
+    }
+    let changes: Vec<_> = changes.into_values().collect();
+    let stand = are_rows(conn, PURPOSE_ROWS, who, &purposes)?
+        && are_rows(conn, CHANGE_ROWS, who, &changes)?;
+    Ok(stand.then_some(Settled {
+        purposes: purposes.len() as u64,
+        changes: changes.len() as u64,
+    }))
+}
+
+/// Whether a statement gives these rows and no others.
+fn are_rows<const WIDTH: usize>(
+    conn: &Connection,
+    sql: &str,
+    who: &[&dyn ToSql],
+    wanted: &[[Cell<'_>; WIDTH]],
+) -> Result<bool, Error> {
+    let mut statement = conn.prepare_cached(sql)?;
+    let mut rows = statement.query(who)?;
+    let mut wanted = wanted.iter();
+    while let Some(row) = rows.next()? {
+        match wanted.next() {
+            Some(cells) if is_row(row, cells)? => {}
+            _ => return Ok(false),
+        }
+    }
+    Ok(wanted.next().is_none())
+}
+
 /// Every statement here that looks rows up, for the test of query plans.
 #[cfg(test)]
-pub(super) const LOOKUPS: &[&str] = &[TOLD, ONE, PURPOSES, DELETE_PURPOSE, CHANGES, DELETE_CHANGE];
+pub(super) const LOOKUPS: &[&str] = &[
+    TOLD,
+    TOLD_OF_READER,
+    PURPOSE_ROWS,
+    CHANGE_ROWS,
+    ONE,
+    PURPOSES,
+    DELETE_PURPOSE,
+    CHANGES,
+    DELETE_CHANGE,
+];

@@ -8,7 +8,7 @@ use rusqlite::{Connection, params};
 
 use crate::domain::time::{DAY_MS, HOUR_MS, Timestamp};
 use crate::store::Error;
-use crate::store::project::order::Scope;
+use crate::store::project::order::{Scope, is_row, number, word};
 use crate::store::project::recent::Recent;
 
 /// One row's key.
@@ -122,6 +122,80 @@ impl Daily {
         Ok(())
     }
 }
+
+/// Days counted anew, to be compared with what stands.
+#[derive(Default)]
+pub(super) struct Tally(BTreeMap<Cell, (i64, i64)>);
+
+impl Tally {
+    /// Counts an event.
+    pub(super) fn event(&mut self, day: &str, scope: &Scope, kind: &str) {
+        self.at(day, scope, kind).0 += 1;
+    }
+
+    /// Counts a reader, once for all their events of a day and type.
+    pub(super) fn reader(&mut self, day: &str, scope: &Scope, kind: &str) {
+        self.at(day, scope, kind).1 += 1;
+    }
+
+    fn at(&mut self, day: &str, scope: &Scope, kind: &str) -> &mut (i64, i64) {
+        let (day, scope, kind) = (day.to_owned(), scope.clone(), kind.to_owned());
+        self.0.entry(Cell { day, scope, kind }).or_default()
+    }
+
+    /// Counts what a table says.
+    pub(super) fn table(&mut self, conn: &Connection) -> Result<(), Error> {
+        let mut statement = conn.prepare_cached(ROWS)?;
+        let mut rows = statement.query([])?;
+        while let Some(row) = rows.next()? {
+            let [day, kind]: [String; 2] = [row.get(0)?, row.get(3)?];
+            let scope = Scope {
+                provider: row.get(1)?,
+                account: row.get(2)?,
+            };
+            let counted = self.at(&day, &scope, &kind);
+            counted.0 += row.get::<_, i64>(4)?;
+            counted.1 += row.get::<_, i64>(5)?;
+        }
+        Ok(())
+    }
+
+    /// Adds what was counted elsewhere.
+    pub(super) fn join(&mut self, other: Self) {
+        for (cell, (events, users)) in other.0 {
+            let counted = self.0.entry(cell).or_default();
+            counted.0 += events;
+            counted.1 += users;
+        }
+    }
+
+    /// Whether the table says the same.
+    pub(super) fn stands(&self, conn: &Connection) -> Result<bool, Error> {
+        let mut statement = conn.prepare_cached(ROWS)?;
+        let mut rows = statement.query([])?;
+        let mut counted = self.0.iter();
+        while let Some(row) = rows.next()? {
+            let Some((cell, (events, users))) = counted.next() else {
+                return Ok(false);
+            };
+            let cells = [
+                word(&cell.day),
+                word(&cell.scope.provider),
+                word(&cell.scope.account),
+                word(&cell.kind),
+                number(*events),
+                number(*users),
+            ];
+            if !is_row(row, &cells)? {
+                return Ok(false);
+            }
+        }
+        Ok(counted.next().is_none())
+    }
+}
+
+const ROWS: &str = "\
+select day, provider, account, type, events, users from daily order by day, provider, account, type";
 
 impl Counted<'_> {
     fn cell(self) -> Cell {

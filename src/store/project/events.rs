@@ -4,7 +4,7 @@
 
 use std::borrow::Cow;
 
-use rusqlite::{Connection, params};
+use rusqlite::{Connection, params, params_from_iter};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -13,7 +13,9 @@ use crate::domain::money::Money;
 use crate::domain::time::{Timestamp, Zone};
 use crate::store::Error;
 use crate::store::project::Read;
-use crate::store::project::order::{EVENTS_MAX, Place, Scope, kind, text};
+use crate::store::project::order::{
+    Cell, EVENTS_MAX, Place, Scope, kind, number, number_maybe, real, text, word, word_maybe,
+};
 
 /// An event that is about to be stored.
 pub(super) struct Fresh<'a> {
@@ -122,12 +124,70 @@ fn owned(value: Option<&str>) -> Option<String> {
     value.map(|value| text(value).into_owned())
 }
 
-const INSERT: &str = "\
-insert into events (id, seq, n, provider, account, app, type, provider_type, at, day, occurred_at,
-  occurred_at_source, received_at, user_id, users_id, email, phone, name, subscription_id, plan, amount_minor,
-  currency, exponent, amount, amount_text, test, data)
-values (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21, ?22, ?23,
-  ?24, ?25, ?26, ?27)";
+/// The columns, in the order of `row`.
+macro_rules! columns {
+    () => {
+        "id, seq, n, provider, account, app, type, provider_type, at, day, occurred_at, occurred_at_source, received_at,
+  user_id, users_id, email, phone, name, subscription_id, plan, amount_minor, currency, exponent, amount, amount_text,
+  test, data"
+    };
+}
+
+const INSERT: &str = concat!(
+    "insert into events (",
+    columns!(),
+    ") values (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21, ?22, ?23,
+  ?24, ?25, ?26, ?27)"
+);
+
+/// The events of deliveries, by their ids from `?1` to before `?2`, as `row` has them.
+pub(super) const ROWS: &str = concat!(
+    "select ",
+    columns!(),
+    " from events where id >= ?1 and id < ?2 order by id"
+);
+
+/// The place of `users_id` in a row.
+pub(super) const USERS_ID: usize = 14;
+
+/// One event as stored; `users_id` is the row of its reader.
+pub(super) fn row<'a>(fresh: &'a Fresh<'_>, users_id: Option<i64>) -> [Cell<'a>; 27] {
+    let Fresh { event, read, .. } = fresh;
+    let subject = &event.subject;
+    let money = event.money.as_ref();
+    let first = read.reading.events().first().map(|first| &first.subject);
+    let at = fresh.place.at.to_string();
+    let stated = event.occurred.at.is_some();
+    [
+        number(fresh.place.id()),
+        number(fresh.place.seq),
+        number(fresh.place.n),
+        word(&fresh.scope.provider),
+        word(&fresh.scope.account),
+        word(text(&event.app)),
+        word(event.kind.as_str()),
+        word(text(&read.reading.label)),
+        word(at.clone()),
+        word(&fresh.day),
+        word_maybe(stated.then_some(at)),
+        word(source(event).as_str()),
+        word(read.delivery.received_at.to_string()),
+        word_maybe(fresh.user_id.as_deref()),
+        number_maybe(users_id),
+        word_maybe(subject.email.as_deref().map(text)),
+        word_maybe(subject.phone.as_deref().map(text)),
+        word_maybe(subject.name.as_deref().map(text)),
+        word_maybe(fresh.subscription_id.as_deref()),
+        word_maybe(event.plan.as_deref().map(text)),
+        number_maybe(money.and_then(|money| money.minor)),
+        word_maybe(money.and_then(currency)),
+        number_maybe(money.and_then(|money| money.exponent)),
+        real(money.and_then(Money::real)),
+        word_maybe(money.map(|money| text(&money.text))),
+        number(fresh.is_test()),
+        word(data(event, fresh.place.n == 0 || first != Some(subject))),
+    ]
+}
 
 /// Stores one event; `users_id` is the row of its reader, which stands already.
 pub(super) fn insert(
@@ -135,42 +195,8 @@ pub(super) fn insert(
     fresh: &Fresh<'_>,
     users_id: Option<i64>,
 ) -> Result<(), Error> {
-    let Fresh { event, read, .. } = fresh;
-    let subject = &event.subject;
-    let money = event.money.as_ref();
-    let first = read.reading.events().first().map(|first| &first.subject);
-    let at = fresh.place.at.to_string();
-    let received_at = read.delivery.received_at.to_string();
-    let stated = event.occurred.at.is_some();
-    conn.prepare_cached(INSERT)?.execute(params![
-        fresh.place.id(),
-        fresh.place.seq,
-        fresh.place.n,
-        fresh.scope.provider,
-        fresh.scope.account,
-        text(&event.app),
-        event.kind.as_str(),
-        text(&read.reading.label),
-        at,
-        fresh.day,
-        stated.then_some(&at),
-        source(event).as_str(),
-        received_at,
-        fresh.user_id,
-        users_id,
-        subject.email.as_deref().map(text),
-        subject.phone.as_deref().map(text),
-        subject.name.as_deref().map(text),
-        fresh.subscription_id,
-        event.plan.as_deref().map(text),
-        money.and_then(|money| money.minor),
-        money.and_then(currency),
-        money.and_then(|money| money.exponent),
-        money.and_then(Money::real),
-        money.map(|money| text(&money.text)),
-        fresh.is_test(),
-        data(event, fresh.place.n == 0 || first != Some(subject)),
-    ])?;
+    conn.prepare_cached(INSERT)?
+        .execute(params_from_iter(row(fresh, users_id)))?;
     Ok(())
 }
 
@@ -320,4 +346,4 @@ pub(super) fn mark(conn: &Connection, id: i64, test: bool) -> Result<(), Error> 
 
 /// Every statement here that looks rows up, for the test of query plans.
 #[cfg(test)]
-pub(super) const LOOKUPS: &[&str] = &[OF_DELIVERY, DELETE, MARK];
+pub(super) const LOOKUPS: &[&str] = &[OF_DELIVERY, ROWS, DELETE, MARK];

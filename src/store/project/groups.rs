@@ -393,6 +393,70 @@ fn refold_one(
     Ok(seeds)
 }
 
+/// What a group has in the lists, where each of its rows is as folded.
+pub(super) struct Settled {
+    /// Everything that enters it.
+    pub(super) seeds: BTreeSet<Seed>,
+    /// Rows of `subscriptions`.
+    pub(super) subscriptions: u64,
+    /// Rows of `cancellations`.
+    pub(super) cancellations: u64,
+    /// Refunds of which it says to which subscription they belong.
+    pub(super) refunds: Vec<i64>,
+}
+
+/// What stands of the group behind an entry.
+pub(super) enum Stands {
+    /// The rows that it folds into.
+    Settled(Settled),
+    /// A group has several entries, and is looked at from its first.
+    Elsewhere(BTreeSet<Seed>),
+    /// Other rows.
+    Otherwise,
+}
+
+/// Folds the group behind `seed` again and looks whether its rows are what that gives; writes nothing.
+pub(super) fn stands(
+    conn: &Connection,
+    moment: Moment,
+    scope: &Scope,
+    seed: &Seed,
+    readers: &mut Readers,
+) -> Result<Stands, Error> {
+    let members = gather(conn, scope, seed.clone())?;
+    if members.seeds.first() != Some(seed) {
+        return Ok(Stands::Elsewhere(members.seeds));
+    }
+    let paid = paid(conn, scope, &members)?;
+    let Members { seeds, events } = members;
+    let sum = Sum::of(events.into_values().collect(), &paid);
+    let mut settled = Settled {
+        subscriptions: 0,
+        cancellations: 0,
+        refunds: Vec::new(),
+        seeds,
+    };
+    for (id, subscription_id) in sum.refunds() {
+        if !payments::is_attached(conn, id, subscription_id)? {
+            return Ok(Stands::Otherwise);
+        }
+        settled.refunds.push(id);
+    }
+    let mut writes = Writes::default();
+    for id in ids(&settled.seeds) {
+        let standing = sum.standing(id);
+        writes.compare_spells(conn, moment.zone, scope, id, standing)?;
+        writes.compare(conn, moment, scope, id, standing, readers)?;
+        settled.subscriptions += u64::from(standing.is_some());
+        settled.cancellations += standing.map_or(0, |standing| standing.spells.len() as u64);
+    }
+    Ok(if writes.is_empty() {
+        Stands::Settled(settled)
+    } else {
+        Stands::Otherwise
+    })
+}
+
 fn ids(seeds: &BTreeSet<Seed>) -> impl Iterator<Item = &String> {
     seeds.iter().filter_map(|seed| match seed {
         Seed::Id(id) => Some(id),
@@ -639,6 +703,10 @@ impl Writes {
         }
         self.spells_gone
             .extend(before.into_iter().map(|mut row| row.swap_remove(ID)));
+    }
+
+    const fn is_empty(&self) -> bool {
+        self.changed == 0 && self.spells_gone.is_empty() && self.spells_wanted.is_empty()
     }
 
     /// Writes; how many rows of `subscriptions` changed.

@@ -18,10 +18,12 @@ mod consents;
 mod daily;
 mod events;
 mod groups;
+pub(crate) mod left;
 mod order;
 mod payments;
 mod recent;
 pub(crate) mod residue;
+pub(crate) mod same;
 pub(crate) mod standing;
 mod subscriptions;
 #[cfg(test)]
@@ -384,25 +386,9 @@ impl Touched {
         let fresh_id = fresh.place.id();
         self.transactions
             .extend(transaction_id.map(|id| (scope(), id)));
-        let (is_told, with_reader) = match &event.facts {
-            Facts::Payment(facts) => (
-                event.kind == EventType::PaymentRefunded
-                    && (facts.cancels_access || facts.grouping == Grouping::Reader),
-                facts.grouping == Grouping::Reader,
-            ),
-            Facts::Subscription(facts) => (true, facts.grouping == Grouping::Reader),
-            _ => (event.kind.family() == "subscription", false),
-        };
-        if is_told {
-            let id = fresh.subscription_id.clone();
-            let reader = fresh.user_id.clone().filter(|_| with_reader);
-            for seed in [id.map(Seed::Id), reader.map(Seed::Reader)]
-                .into_iter()
-                .flatten()
-            {
-                let fresh = self.seeds.entry((scope(), seed)).or_default();
-                fresh.insert(fresh_id);
-            }
+        for seed in Self::seeds(fresh).into_iter().flatten() {
+            let entry = self.seeds.entry((scope(), seed)).or_default();
+            entry.insert(fresh_id);
         }
         if let (Facts::Consent(facts), Some(kind), Some(user_id)) =
             (&event.facts, consents::kind_of(event.kind), &fresh.user_id)
@@ -416,6 +402,28 @@ impl Touched {
             self.consents.entry(entity).or_default().insert(fresh_id);
         }
         Ok(())
+    }
+
+    /// Where the group of subscriptions is entered that a fresh event is folded with.
+    fn seeds(fresh: &Fresh<'_>) -> [Option<Seed>; 2] {
+        let event = fresh.event;
+        let (is_told, with_reader) = match &event.facts {
+            Facts::Payment(facts) => (
+                event.kind == EventType::PaymentRefunded
+                    && (facts.cancels_access || facts.grouping == Grouping::Reader),
+                facts.grouping == Grouping::Reader,
+            ),
+            Facts::Subscription(facts) => (true, facts.grouping == Grouping::Reader),
+            _ => (event.kind.family() == "subscription", false),
+        };
+        if !is_told {
+            return [None, None];
+        }
+        let reader = fresh.user_id.clone().filter(|_| with_reader);
+        [
+            fresh.subscription_id.clone().map(Seed::Id),
+            reader.map(Seed::Reader),
+        ]
     }
 
     /// Notes what a stored event touches that is about to go or to change its mark.

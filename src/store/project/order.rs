@@ -5,7 +5,7 @@
 use std::borrow::Cow;
 
 use rusqlite::Row;
-use rusqlite::types::Type;
+use rusqlite::types::{ToSqlOutput, Type, Value, ValueRef};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::value::RawValue;
@@ -64,6 +64,56 @@ pub(super) fn text(value: &str) -> Cow<'_, str> {
         Cow::Owned(value.replace('\0', "\u{fffd}"))
     } else {
         Cow::Borrowed(value)
+    }
+}
+
+/// What a column takes.
+pub(super) type Cell<'a> = ToSqlOutput<'a>;
+
+/// Text in a column.
+pub(super) fn word<'a>(value: impl Into<Cow<'a, str>>) -> Cell<'a> {
+    match value.into() {
+        Cow::Borrowed(value) => Cell::Borrowed(ValueRef::Text(value.as_bytes())),
+        Cow::Owned(value) => Cell::Owned(Value::Text(value)),
+    }
+}
+
+/// Text in a column, or nothing.
+pub(super) fn word_maybe<'a, T: Into<Cow<'a, str>>>(value: Option<T>) -> Cell<'a> {
+    value.map_or(Cell::Owned(Value::Null), word)
+}
+
+/// A whole number in a column; a flag is 0 or 1.
+pub(super) fn number<'a>(value: impl Into<i64>) -> Cell<'a> {
+    Cell::Owned(Value::Integer(value.into()))
+}
+
+/// A whole number in a column, or nothing.
+pub(super) fn number_maybe<'a>(value: Option<impl Into<i64>>) -> Cell<'a> {
+    value.map_or(Cell::Owned(Value::Null), number)
+}
+
+/// A number for reading in a column, or nothing.
+pub(super) fn real<'a>(value: Option<f64>) -> Cell<'a> {
+    Cell::Owned(value.map_or(Value::Null, Value::Real))
+}
+
+/// Whether a stored row has these columns.
+pub(super) fn is_row(row: &Row<'_>, cells: &[Cell<'_>]) -> rusqlite::Result<bool> {
+    for (place, cell) in cells.iter().enumerate() {
+        if !is_cell(row.get_ref(place)?, cell) {
+            return Ok(false);
+        }
+    }
+    Ok(true)
+}
+
+/// Whether a stored value is this one.
+pub(super) fn is_cell(stored: ValueRef<'_>, cell: &Cell<'_>) -> bool {
+    match cell {
+        Cell::Borrowed(value) => stored == *value,
+        Cell::Owned(value) => stored == ValueRef::from(value),
+        _ => false,
     }
 }
 

@@ -2,15 +2,18 @@
 //!
 //! Imports domain. Which subscription a refund belongs to is decided where subscriptions are folded.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 
-use rusqlite::{Connection, params};
+use rusqlite::{Connection, OptionalExtension as _, params, params_from_iter};
 
 use crate::domain::event::{EventType, Facts, PaymentFacts};
 use crate::domain::money::Money;
 use crate::store::Error;
 use crate::store::project::events::{Fresh, currency};
-use crate::store::project::order::{EVENTS_MAX, Place, Scope, instant, text};
+use crate::store::project::order::{
+    Cell, EVENTS_MAX, Place, Scope, instant, number, number_maybe, real, text, word, word_maybe,
+};
 
 /// Said of a refund that gives back more than was paid.
 const BEYOND: &str = "more than was paid";
@@ -19,11 +22,85 @@ const NO_AMOUNT: &str = "no amount";
 /// Between two things said of one payment.
 const AND: &str = "; ";
 
-const INSERT: &str = "\
-insert into payments (id, seq, provider, account, payment_id, transaction_id, user_id, users_id, subscription_id, at,
-  day, kind, amount_minor, net_minor, currency, exponent, amount, amount_text, status, plan, flag, for_subscription,
-  test)
-values (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21, ?22, ?23)";
+/// The columns, in the order of `row`.
+macro_rules! columns {
+    () => {
+        "id, seq, provider, account, payment_id, transaction_id, user_id, users_id, subscription_id, at, day, kind,
+  amount_minor, net_minor, currency, exponent, amount, amount_text, status, plan, flag, for_subscription, test"
+    };
+}
+
+const INSERT: &str = concat!(
+    "insert into payments (",
+    columns!(),
+    ") values (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21, ?22, ?23)"
+);
+
+/// The payments of deliveries, by their ids from `?1` to before `?2`, as `row` has them.
+pub(super) const ROWS: &str = concat!(
+    "select ",
+    columns!(),
+    " from payments where id >= ?1 and id < ?2 order by id"
+);
+
+/// Places in a row.
+pub(super) const SUBSCRIPTION_ID: usize = 8;
+pub(super) const FLAG_PLACE: usize = 20;
+
+/// The payment that `fresh` is, as first stored, if it is one; `users_id` is the row of its reader.
+pub(super) fn row<'a>(fresh: &'a Fresh<'_>, users_id: Option<i64>) -> Option<[Cell<'a>; 23]> {
+    let (kind, done) = match fresh.event.kind {
+        EventType::PaymentSucceeded => ("payment", "succeeded"),
+        EventType::PaymentRefunded => ("refund", "refunded"),
+        _ => return None,
+    };
+    let facts = facts(fresh);
+    let money = fresh.event.money.as_ref();
+    let payment_id = facts
+        .and_then(|facts| facts.payment_id.as_deref())
+        .map_or_else(|| format!("delivery:{}", fresh.place.seq).into(), text);
+    Some([
+        number(fresh.place.id()),
+        number(fresh.place.seq),
+        word(&fresh.scope.provider),
+        word(&fresh.scope.account),
+        word(payment_id),
+        word_maybe(transaction_of(fresh)),
+        word_maybe(fresh.user_id.as_deref()),
+        number_maybe(users_id),
+        word_maybe(fresh.subscription_id.as_deref()),
+        word(fresh.place.at.to_string()),
+        word(&fresh.day),
+        word(kind),
+        number_maybe(money.and_then(|money| money.minor)),
+        number_maybe(facts.and_then(|facts| facts.net.as_ref()?.minor)),
+        word_maybe(money.and_then(currency)),
+        number_maybe(money.and_then(|money| money.exponent)),
+        real(money.and_then(Money::real)),
+        word_maybe(money.map(|money| text(&money.text))),
+        word(
+            facts
+                .and_then(|facts| facts.status.as_deref())
+                .map_or(done.into(), text),
+        ),
+        word_maybe(fresh.event.plan.as_deref().map(text)),
+        word_maybe(flag(money, facts)),
+        number(facts.is_some_and(|facts| facts.for_subscription)),
+        number(fresh.is_test()),
+    ])
+}
+
+fn facts<'a>(fresh: &'a Fresh<'_>) -> Option<&'a PaymentFacts> {
+    match &fresh.event.facts {
+        Facts::Payment(facts) => Some(facts),
+        _ => None,
+    }
+}
+
+/// The transaction that the payment which `fresh` is belongs to.
+pub(super) fn transaction_of<'a>(fresh: &'a Fresh<'_>) -> Option<Cow<'a, str>> {
+    facts(fresh)?.transaction_id.as_deref().map(text)
+}
 
 /// Stores the payment that `fresh` is, if it is one; its transaction, if it has one.
 pub(super) fn insert(
@@ -31,60 +108,21 @@ pub(super) fn insert(
     fresh: &Fresh<'_>,
     users_id: Option<i64>,
 ) -> Result<Option<String>, Error> {
-    let (kind, done) = match fresh.event.kind {
-        EventType::PaymentSucceeded => ("payment", "succeeded"),
-        EventType::PaymentRefunded => ("refund", "refunded"),
-        _ => return Ok(None),
+    let Some(row) = row(fresh, users_id) else {
+        return Ok(None);
     };
-    let untold = PaymentFacts::default();
-    let facts = match &fresh.event.facts {
-        Facts::Payment(facts) => facts,
-        _ => &untold,
-    };
-    let money = fresh.event.money.as_ref();
-    let transaction_id = facts.transaction_id.as_deref().map(text);
-    let payment_id = facts.payment_id.as_deref().map_or_else(
-        || format!("delivery:{}", fresh.place.seq),
-        |id| text(id).into_owned(),
-    );
-    conn.prepare_cached(INSERT)?.execute(params![
-        fresh.place.id(),
-        fresh.place.seq,
-        fresh.scope.provider,
-        fresh.scope.account,
-        payment_id,
-        transaction_id,
-        fresh.user_id,
-        users_id,
-        fresh.subscription_id,
-        fresh.place.at.to_string(),
-        fresh.day,
-        kind,
-        money.and_then(|money| money.minor),
-        facts.net.as_ref().and_then(|net| net.minor),
-        money.and_then(currency),
-        money.and_then(|money| money.exponent),
-        money.and_then(Money::real),
-        money.map(|money| text(&money.text)),
-        facts.status.as_deref().map_or(done.into(), text),
-        fresh.event.plan.as_deref().map(text),
-        flag(money, facts),
-        facts.for_subscription,
-        fresh.is_test(),
-    ])?;
-    Ok(transaction_id.map(std::borrow::Cow::into_owned))
+    conn.prepare_cached(INSERT)?
+        .execute(params_from_iter(row))?;
+    Ok(transaction_of(fresh).map(Cow::into_owned))
 }
 
-fn flag(money: Option<&Money>, facts: &PaymentFacts) -> Option<String> {
+fn flag(money: Option<&Money>, facts: Option<&PaymentFacts>) -> Option<String> {
     let amount = match money {
         None => Some(NO_AMOUNT),
         Some(money) => money.flag.map(crate::domain::money::MoneyFlag::as_str),
     };
-    let said: Vec<_> = [amount, facts.flag.as_deref()]
-        .into_iter()
-        .flatten()
-        .map(text)
-        .collect();
+    let told = facts.and_then(|facts| facts.flag.as_deref());
+    let said: Vec<_> = [amount, told].into_iter().flatten().map(text).collect();
     (!said.is_empty()).then(|| said.join(AND))
 }
 
@@ -240,6 +278,43 @@ pub(super) fn attach(
     Ok(())
 }
 
+const IS_ATTACHED: &str = "select subscription_id is ?2 from payments where id = ?1";
+
+/// Whether that is what the refund says.
+pub(super) fn is_attached(
+    conn: &Connection,
+    id: i64,
+    subscription_id: Option<&str>,
+) -> Result<bool, Error> {
+    let mut statement = conn.prepare_cached(IS_ATTACHED)?;
+    let said = statement.query_row(params![id, subscription_id], |row| row.get(0));
+    Ok(said.optional()?.unwrap_or(false))
+}
+
+/// Whether the refunds of a transaction, by their flags, give back more than was paid exactly where they do. `None`
+/// where another of its refunds comes before `id`.
+pub(super) fn is_checked(
+    conn: &Connection,
+    scope: &Scope,
+    transaction_id: &str,
+    id: i64,
+) -> Result<Option<bool>, Error> {
+    let parts = of_transaction(conn, scope, transaction_id)?;
+    let refunds = || parts.iter().filter(|part| part.is_refund);
+    if refunds().any(|part| part.place.id() < id) {
+        return Ok(None);
+    }
+    let beyond = beyond(&parts);
+    Ok(Some(refunds().all(|part| {
+        flagged(part.flag.as_deref(), beyond.contains(&part.place.id())) == part.flag
+    })))
+}
+
+/// What a flag says that a payment has by itself.
+pub(super) fn own_flag(flag: Option<&str>) -> Option<String> {
+    flagged(flag, false)
+}
+
 const TRANSACTION: &str = "select transaction_id from payments where id = ?1";
 
 /// The transaction of a stored payment.
@@ -267,4 +342,13 @@ pub(super) fn mark(conn: &Connection, id: i64, test: bool) -> Result<(), Error> 
 
 /// Every statement here that looks rows up, for the test of query plans.
 #[cfg(test)]
-pub(super) const LOOKUPS: &[&str] = &[OF_TRANSACTION, FLAG, ATTACH, TRANSACTION, DELETE, MARK];
+pub(super) const LOOKUPS: &[&str] = &[
+    OF_TRANSACTION,
+    ROWS,
+    FLAG,
+    ATTACH,
+    IS_ATTACHED,
+    TRANSACTION,
+    DELETE,
+    MARK,
+];

@@ -306,10 +306,21 @@ impl Residue {
 
 /// Stores what stands in for the erased deliveries after `after`, up to `to`.
 pub(super) fn stand_in(conn: &Connection, zone: Zone, after: i64, to: i64) -> Result<(), Error> {
-    let mut statement = conn.prepare_cached(AFTER)?;
+    stand_in_of(conn, conn, zone, after, to)
+}
+
+/// The same of `ledger`, stored in `into`.
+pub(super) fn stand_in_of(
+    ledger: &Connection,
+    into: &Connection,
+    zone: Zone,
+    after: i64,
+    to: i64,
+) -> Result<(), Error> {
+    let mut statement = ledger.prepare_cached(AFTER)?;
     let rows = statement.query_map([after, to], Residue::from_row)?;
     for residue in rows {
-        residue?.store(conn, zone)?;
+        residue?.store(into, zone)?;
     }
     Ok(())
 }

@@ -3,6 +3,7 @@
 mod any_order;
 mod cost;
 mod generated;
+mod looked;
 mod named;
 mod plans;
 mod pure;

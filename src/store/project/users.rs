@@ -3,9 +3,9 @@
 //! Imports domain. A reader's later event is folded onto the row; anything else folds all their events again. Either
 //! way the row is the same (MAPPING.md rule 11.2).
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-use rusqlite::{Connection, OptionalExtension, Row, params};
+use rusqlite::{Connection, OptionalExtension, Row, params, params_from_iter};
 
 use crate::domain::delivery::IdentityProof;
 use crate::domain::event::{Actor, CancellationFacts, EventType, Facts, SubscriptionFacts};
@@ -13,7 +13,8 @@ use crate::domain::time::Timestamp;
 use crate::store::Error;
 use crate::store::project::events::{Fresh, Person};
 use crate::store::project::order::{
-    Data, Place, Scope, counted, facts, instant, instant_maybe, json, kind, text,
+    Cell, Data, Place, Scope, counted, facts, instant, instant_maybe, is_cell, is_row, json, kind,
+    number, text, word, word_maybe,
 };
 
 /// Who: an id within one account at one provider.
@@ -224,6 +225,13 @@ impl Said {
 
 pub(super) const SAID: &str = "\
 select e.seq, e.n, e.type, e.at, e.test, e.email, e.phone, e.name, e.data, d.dedupe_key, d.identity_proof
+from events e cross join deliveries d on d.seq = e.seq
+where e.users_id = ?1";
+
+/// The same, and whose event it is, and of which day.
+const WHOSE: &str = "\
+select e.seq, e.n, e.type, e.at, e.test, e.email, e.phone, e.name, e.data, d.dedupe_key, d.identity_proof, e.provider,
+  e.account, e.user_id, e.day
 from events e cross join deliveries d on d.seq = e.seq
 where e.users_id = ?1";
 
@@ -521,34 +529,55 @@ fn refold(conn: &Connection, key: &UserKey, slot: &mut Slot) -> Result<(), Error
     Ok(())
 }
 
-const INSERT: &str = "\
-insert into users (id, provider, account, user_id, email, phone, name, country, city, client_user_id, registered_at,
-  first_seen_at, last_seen_at, sign_ins, identity_proof, active_subscriptions, consents_given, test, folded_to)
-values (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19)";
+/// The columns, in the order of `row`.
+macro_rules! columns {
+    () => {
+        "id, provider, account, user_id, email, phone, name, country, city, client_user_id, registered_at, first_seen_at,
+  last_seen_at, sign_ins, identity_proof, active_subscriptions, consents_given, test, folded_to"
+    };
+}
+
+const INSERT: &str = concat!(
+    "insert into users (",
+    columns!(),
+    ") values (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19)"
+);
+
+/// Rows by their ids from `?1` to before `?2`, as `row` has them.
+pub(super) const ROWS: &str = concat!(
+    "select ",
+    columns!(),
+    " from users where id >= ?1 and id < ?2 order by id"
+);
+
+fn row<'a>(key: &'a UserKey, stored: &'a Stored) -> [Cell<'a>; 19] {
+    let state = &stored.state;
+    [
+        number(stored.id),
+        word(&key.scope.provider),
+        word(&key.scope.account),
+        word(&key.user_id),
+        word_maybe(state.email.as_deref()),
+        word_maybe(state.phone.as_deref()),
+        word_maybe(state.name.as_deref()),
+        word_maybe(state.country.as_deref()),
+        word_maybe(state.city.as_deref()),
+        word_maybe(state.client_user_id.as_deref()),
+        word_maybe(state.registered_at.map(|at| at.to_string())),
+        word(state.first_seen_at.to_string()),
+        word(state.last_seen_at.to_string()),
+        number(state.sign_ins),
+        word_maybe(state.identity_proof.as_deref()),
+        number(stored.active_subscriptions),
+        number(stored.consents_given),
+        number(stored.test),
+        word(state.folded_to.to_string()),
+    ]
+}
 
 fn insert(conn: &Connection, key: &UserKey, stored: &Stored) -> Result<(), Error> {
-    let state = &stored.state;
-    conn.prepare_cached(INSERT)?.execute(params![
-        stored.id,
-        key.scope.provider,
-        key.scope.account,
-        key.user_id,
-        state.email,
-        state.phone,
-        state.name,
-        state.country,
-        state.city,
-        state.client_user_id,
-        state.registered_at.map(|at| at.to_string()),
-        state.first_seen_at.to_string(),
-        state.last_seen_at.to_string(),
-        state.sign_ins,
-        state.identity_proof,
-        stored.active_subscriptions,
-        stored.consents_given,
-        stored.test,
-        state.folded_to.to_string(),
-    ])?;
+    conn.prepare_cached(INSERT)?
+        .execute(params_from_iter(row(key, stored)))?;
     Ok(())
 }
 
@@ -652,19 +681,25 @@ select alias, source, seq from user_aliases where provider = ?1 and account = ?2
 const DELETE_ALIASES: &str =
     "delete from user_aliases where provider = ?1 and account = ?2 and user_id = ?3";
 
+fn stored_aliases(
+    conn: &Connection,
+    key: &UserKey,
+) -> Result<BTreeMap<String, (String, i64)>, Error> {
+    let who = params![key.scope.provider, key.scope.account, key.user_id];
+    let mut statement = conn.prepare_cached(ALIASES)?;
+    let rows = statement.query_map(who, |row| Ok((row.get(0)?, (row.get(1)?, row.get(2)?))))?;
+    Ok(rows.collect::<Result<_, _>>()?)
+}
+
 fn replace_aliases(
     conn: &Connection,
     key: &UserKey,
     aliases: &BTreeMap<String, (String, i64)>,
 ) -> Result<(), Error> {
-    let who = params![key.scope.provider, key.scope.account, key.user_id];
-    let mut statement = conn.prepare_cached(ALIASES)?;
-    let before: BTreeMap<String, (String, i64)> = statement
-        .query_map(who, |row| Ok((row.get(0)?, (row.get(1)?, row.get(2)?))))?
-        .collect::<Result<_, _>>()?;
-    if before == *aliases {
+    if stored_aliases(conn, key)? == *aliases {
         return Ok(());
     }
+    let who = params![key.scope.provider, key.scope.account, key.user_id];
     conn.prepare_cached(DELETE_ALIASES)?.execute(who)?;
     add_aliases(conn, key, aliases)
 }
@@ -681,6 +716,16 @@ where provider = ?1 and account = ?2 and user_id = ?3 and kind in ('consent', 'e
 const UPDATE_COUNTS: &str =
     "update users set active_subscriptions = ?2, consents_given = ?3 where id = ?1";
 
+fn count_of(conn: &Connection, sql: &str, key: &UserKey, test: bool) -> Result<i64, Error> {
+    let Scope { provider, account } = &key.scope;
+    let mut statement = conn.prepare_cached(sql)?;
+    Ok(
+        statement.query_row(params![provider, account, key.user_id, test], |row| {
+            row.get(0)
+        })?,
+    )
+}
+
 fn count(conn: &Connection, key: &UserKey, slot: &mut Slot) -> Result<(), Error> {
     let all = std::mem::take(&mut slot.recount);
     let consents = std::mem::take(&mut slot.recount_consents);
@@ -688,15 +733,7 @@ fn count(conn: &Connection, key: &UserKey, slot: &mut Slot) -> Result<(), Error>
     let Some(stored) = &mut slot.stored else {
         return Ok(());
     };
-    let who = params![
-        key.scope.provider,
-        key.scope.account,
-        key.user_id,
-        stored.test
-    ];
-    let count = |sql| -> Result<i64, Error> {
-        Ok(conn.prepare_cached(sql)?.query_row(who, |row| row.get(0))?)
-    };
+    let count = |sql| count_of(conn, sql, key, stored.test);
     let mut counts = (stored.active_subscriptions, stored.consents_given);
     if all {
         counts.0 = count(COUNT_SUBSCRIPTIONS)?;
@@ -714,10 +751,75 @@ fn count(conn: &Connection, key: &UserKey, slot: &mut Slot) -> Result<(), Error>
     Ok(())
 }
 
+/// What stands of a reader, where it is what their events fold into.
+pub(super) struct Settled {
+    /// Events about them.
+    pub(super) events: u64,
+    /// Rows of `user_aliases`.
+    pub(super) aliases: u64,
+    /// The days on which they count, by type.
+    pub(super) days: BTreeSet<(String, String)>,
+}
+
+/// Folds the events of the reader in a row of `ROWS` again and looks whether the row is what that gives, with what
+/// hangs on it; `None` if not. Writes nothing.
+pub(super) fn stands(conn: &Connection, row: &Row<'_>) -> Result<Option<Settled>, Error> {
+    let key = UserKey {
+        scope: Scope {
+            provider: row.get(1)?,
+            account: row.get(2)?,
+        },
+        user_id: row.get(3)?,
+    };
+    let mut statement = conn.prepare_cached(WHOSE)?;
+    let mut rows = statement.query([row.get::<_, i64>(0)?])?;
+    let (mut all, mut days) = (Vec::new(), BTreeSet::new());
+    let who = [
+        word(&key.scope.provider),
+        word(&key.scope.account),
+        word(&key.user_id),
+    ];
+    while let Some(event) = rows.next()? {
+        let said = said(event)?;
+        for (place, cell) in (11..).zip(&who) {
+            if !is_cell(event.get_ref(place)?, cell) {
+                return Ok(None);
+            }
+        }
+        if !said.test {
+            days.insert((event.get(14)?, event.get(2)?));
+        }
+        all.push(said);
+    }
+    let events = all.len() as u64;
+    let id = all.iter().map(|said| said.place.id()).min();
+    let (mut all, test) = counted(all, |said| said.test);
+    all.sort_by(|a, b| a.place.cmp(&b.place));
+    let (Some(id), Some(state)) = (id, fold(&all)) else {
+        return Ok(None);
+    };
+    let aliases = aliases(&all);
+    let stored = Stored {
+        id,
+        state,
+        active_subscriptions: count_of(conn, COUNT_SUBSCRIPTIONS, &key, test)?,
+        consents_given: count_of(conn, COUNT_CONSENTS, &key, test)?,
+        test,
+    };
+    let stands = is_row(row, &self::row(&key, &stored))? && stored_aliases(conn, &key)? == aliases;
+    Ok(stands.then_some(Settled {
+        events,
+        aliases: aliases.len() as u64,
+        days,
+    }))
+}
+
 /// Every statement here that looks rows up, for the test of query plans.
 #[cfg(test)]
 pub(super) const LOOKUPS: &[&str] = &[
     SAID,
+    WHOSE,
+    ROWS,
     FIND,
     UPDATE,
     UPDATE_SEEN,

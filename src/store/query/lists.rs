@@ -118,14 +118,14 @@ const SUBSCRIPTIONS: &[Column] = &[
 const CANCELLATIONS: &[Column] = &[
     plain("id", "Id", Number),
     plain("seq", "Delivery", Number),
-    column("provider", "Provider", Word, 5, 8, 14),
+    column("provider", "Provider", Word, 6, 8, 14),
     column("account", "Account", Text, 8, 7, 12),
     plain("subscription_id", "Subscription", Text),
     plain("gateway_id", "Gateway's id", Text),
     plain("user_id", "User", Text),
     plain("email", "E-mail", Text),
     plain("name", "Name", Text),
-    column("plan", "Plan", Text, 3, 8, 20),
+    column("plan", "Plan", Text, 5, 8, 20),
     column("cancelled_at", "Cancelled", Time, 1, 16, 16),
     plain("day", "Day", Day),
     column("reason", "Reason", Text, 3, 10, 30),
@@ -139,7 +139,7 @@ const CANCELLATIONS: &[Column] = &[
     plain("price", "Price (number)", Real),
     column("reactivated_at", "Came back", Time, 8, 16, 16),
     column("test", "Test", Flag, 7, 4, 4),
-    column("who", "Who", Text, 2, 14, 32),
+    column("who", "Who", Text, 2, 12, 32),
 ];
 
 const CONSENTS: &[Column] = &[
@@ -203,7 +203,7 @@ const PAYMENTS: &[Column] = &[
     column("flag", "Note", Text, 7, 8, 30),
     column("test", "Test", Flag, 7, 4, 4),
     plain("for_subscription", "For a subscription", Flag),
-    column("who", "Who", Text, 2, 14, 32),
+    column("who", "Who", Text, 2, 10, 32),
 ];
 
 const DELIVERIES: &[Column] = &[

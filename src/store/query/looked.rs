@@ -124,6 +124,17 @@ mod tests {
     }
 
     #[test]
+    fn what_is_read_after_the_long_branches_is_the_end() {
+        let looked = begun(1, 21, 11);
+        looked.note(0, Some(&day(13)));
+        assert_eq!(looked.progress().percent, Some(80));
+        for _ in 0..NOTED_EVERY {
+            looked.note(1, Some(&day(20)));
+        }
+        assert_eq!(looked.progress().percent, Some(99));
+    }
+
+    #[test]
     fn only_some_rows_cost_more_than_a_number() {
         let looked = begun(1, 21, 11);
         for _ in 0..NOTED_EVERY {

@@ -13,6 +13,7 @@ mod functions;
 mod lists;
 mod looked;
 mod open;
+mod order;
 mod plan;
 pub mod reader;
 mod search;
@@ -188,9 +189,15 @@ impl Reader {
         rows.truncate(limit);
         if plan::backward(cursor) {
             rows.reverse();
+            let more_after = match (cursor, rows.last()) {
+                (Cursor::Last, _) => false,
+                (Cursor::Before(_), _) => true,
+                (_, Some(lowest)) => self.any(list, query, &Cursor::After(lowest.key.clone()))?,
+                (_, None) => self.any(list, query, &Cursor::First)?,
+            };
             return Ok(Page {
-                more_before: more && matches!(cursor, Cursor::Before(_) | Cursor::Last),
-                more_after: matches!(cursor, Cursor::Before(_)),
+                more_before: more,
+                more_after,
                 rows,
             });
         }
@@ -230,8 +237,10 @@ impl Reader {
         };
         let from = match cursor {
             Cursor::First | Cursor::Last => edge(behind)?,
-            Cursor::After(key) | Cursor::Before(key) | Cursor::From(key) => Some(key.sort.clone()),
-            Cursor::At(at) => Some(at.clone()),
+            Cursor::After(key) | Cursor::Before(key) | Cursor::From(key) | Cursor::To(key) => {
+                Some(key.sort.clone())
+            }
+            Cursor::At(at) | Cursor::Since(at) => Some(at.clone()),
         };
         self.looked.begin(branches, from, edge(ahead)?);
         Ok(())

@@ -68,7 +68,7 @@ struct Entry {
 pub(super) struct Statement {
     pub(super) sql: String,
     pub(super) bound: Bound,
-    /// How many branches are read, one after the other.
+    /// How many long branches are read, one after the other, before any that is short.
     pub(super) branches: usize,
 }
 
@@ -121,8 +121,14 @@ pub(super) fn page(
     Ok(Statement {
         sql,
         bound,
-        branches: branches.len(),
+        branches: long(&entries),
     })
+}
+
+/// The branches that take as long as the list is: the ring of rejected ones is short, and read last.
+fn long(entries: &[Entry]) -> usize {
+    let is_long = |entry: &&Entry| entry.source != Source::Rejected;
+    entries.iter().filter(is_long).count().max(1)
 }
 
 /// What notes how far a branch has come; nothing where every row is wanted.
@@ -135,7 +141,10 @@ fn looks(query: &Query, entry: &Entry, number: usize) -> String {
 
 /// Whether rows come oldest first, to be turned round.
 pub(super) const fn backward(cursor: &Cursor) -> bool {
-    matches!(cursor, Cursor::Last | Cursor::Before(_))
+    matches!(
+        cursor,
+        Cursor::Last | Cursor::Before(_) | Cursor::To(_) | Cursor::Since(_)
+    )
 }
 
 fn place(bound: &mut Bound, source: Source, cursor: &Cursor) -> String {
@@ -160,7 +169,9 @@ fn place(bound: &mut Bound, source: Source, cursor: &Cursor) -> String {
         Cursor::After(key) => beside(key, "<"),
         Cursor::Before(key) => beside(key, ">"),
         Cursor::From(key) => beside(key, "<="),
+        Cursor::To(key) => beside(key, ">="),
         Cursor::At(at) => format!(" and {sort} <= {}", bound.add(at.clone())),
+        Cursor::Since(at) => format!(" and {sort} >= {}", bound.add(at.clone())),
     }
 }
 

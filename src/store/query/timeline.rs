@@ -8,7 +8,7 @@ use rusqlite::types::Value as Sql;
 
 use crate::domain::delivery::words;
 use crate::domain::event::ConsentKind;
-use crate::domain::page::{List, Row, RowKey};
+use crate::domain::page::{Count, List, Row, RowKey};
 use crate::store::Error;
 use crate::store::project::standing::{self, Around, Consent};
 use crate::store::query::detail::text_of;
@@ -45,7 +45,7 @@ impl Kinds {
     }
 
     /// The families of types that it means; none: all.
-    const fn families(self) -> &'static [&'static str] {
+    pub const fn families(self) -> &'static [&'static str] {
         match self {
             Self::All => &[],
             Self::Subscriptions => &["subscription"],
@@ -214,6 +214,34 @@ impl Reader {
             limit_of(limit),
         ];
         self.past_by(format!("reader {user}"), &key, &values, limit)
+    }
+
+    /// How many events `timeline` would give without a limit; counting stops at `cap`.
+    pub fn timeline_count(
+        &self,
+        list: List,
+        row: &Row,
+        kinds: Kinds,
+        cap: u64,
+    ) -> Result<Count, Error> {
+        let sql = format!(
+            "select count(*) from (select 1 from events indexed by events_user \
+             where provider = ?1 and account = ?2 and user_id = ?3 and {} limit ?4)",
+            kinds.condition()
+        );
+        let values = [
+            Sql::from(text_of(list, row, "provider")),
+            Sql::from(text_of(list, row, "account")),
+            Sql::from(text_of(list, row, "user_id")),
+            limit_of(usize::try_from(cap).unwrap_or(usize::MAX)),
+        ];
+        let counted = self.number(&sql, &values)?.unwrap_or_default();
+        let counted = u64::try_from(counted).unwrap_or_default();
+        Ok(if counted > cap {
+            Count::MoreThan(cap)
+        } else {
+            Count::Exact(counted)
+        })
     }
 
     /// What the reader with this id in `users` paid and pays, by currency; of tests only where all are tests.

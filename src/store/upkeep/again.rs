@@ -2,10 +2,8 @@
 //!
 //! The file is no ledger and is gone with its owner: it has the projections, without what only lists are found by, and
 //! of each delivery what folds look up. Nothing in it needs to last, so nothing is synced. Deliveries are read on one
-//! thread and folded on another where nobody waits for the ledger meanwhile. Never writes to the ledger.
-//!
-//! At first the file has no journal either, which is a third faster, and nothing that fails can be taken back: then it
-//! begins anew with one, and what cannot be folded is left out, one by one.
+//! thread and folded on another where nobody waits for the ledger meanwhile. What cannot be folded is left out, one by
+//! one. Never writes to the ledger.
 
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -88,14 +86,30 @@ pub(crate) fn drop_lists(conn: &Connection) -> Result<(), Error> {
     Ok(())
 }
 
+/// Where what is folded again comes from.
+pub(super) struct Origin {
+    /// The ledger.
+    path: PathBuf,
+    pub(super) zone: Zone,
+    pub(super) reader: ReadFn,
+}
+
+impl Origin {
+    pub(super) fn of(core: &Core) -> Self {
+        Self {
+            path: core.path.clone(),
+            zone: core.folder.zone(),
+            reader: core.folder.reader(),
+        }
+    }
+}
+
 /// What is folded again.
 pub(super) struct Again {
     pub(super) conn: Connection,
     folder: Folder,
     /// The latest moment that it was folded as of.
     as_of: Timestamp,
-    /// Whether what fails can be taken back.
-    is_journaled: bool,
     file: Beside,
 }
 
@@ -115,14 +129,13 @@ pub(crate) fn clean_beside(ledger: &Path) -> Result<(), Error> {
 }
 
 /// An empty file to fold in.
-fn empty(path: &Path, zone: Zone, now: Timestamp, journal: &str) -> Result<Connection, Error> {
+fn empty(path: &Path, zone: Zone, now: Timestamp) -> Result<Connection, Error> {
     clean(path)?;
     schema::private_file(path)?;
     let mut conn = connect(path, Mode::Fill)?;
     schema::create(&mut conn, zone, now)?;
     conn.execute_batch(BARE)?;
     drop_lists(&conn)?;
-    conn.pragma_update(None, "journal_mode", journal)?;
     Ok(conn)
 }
 
@@ -188,27 +201,17 @@ fn copy(
 
 impl Again {
     /// Begins with nothing, as of `now`.
-    pub(super) fn new(core: &Core, now: Timestamp) -> Result<Self, Error> {
-        let file = Beside(beside(&core.path, COMPARED));
-        let zone = core.folder.zone();
-        let conn = empty(&file.0, zone, now, "off")?;
-        let folder = Folder::load(&conn, core.folder.reader(), zone)?;
+    pub(super) fn new(origin: Origin, now: Timestamp) -> Result<Self, Error> {
+        let file = Beside(beside(&origin.path, COMPARED));
+        let zone = origin.zone;
+        let conn = empty(&file.0, zone, now)?;
+        let folder = Folder::load(&conn, origin.reader, zone)?;
         Ok(Self {
             conn,
             folder,
             as_of: now,
-            is_journaled: false,
             file,
         })
-    }
-
-    /// Begins anew, from now on so that what fails can be taken back.
-    fn begin_journaled(&mut self, now: Timestamp) -> Result<(), Error> {
-        let zone = self.folder.zone();
-        self.conn = empty(&self.file.0, zone, now, "memory")?;
-        self.folder = Folder::load(&self.conn, self.folder.reader(), zone)?;
-        self.is_journaled = true;
-        Ok(())
     }
 
     /// Everything up to here is folded again.
@@ -220,34 +223,12 @@ impl Again {
     /// gives the connection back. `Error::Interrupted` a moment after `stop` becomes true.
     pub(super) fn fold_all(
         &mut self,
-        mut ledger: Connection,
-        now: Timestamp,
-        report: &mut TaskReport,
-        stop: &AtomicBool,
-        done: &dyn Fn(i64),
-    ) -> Result<Connection, Error> {
-        let whole;
-        (ledger, whole) = self.fold_on(ledger, now, report, stop, done)?;
-        if !whole {
-            self.begin_journaled(now)?;
-            (ledger, _) = self.fold_on(ledger, now, report, stop, done)?;
-        }
-        if !self.is_journaled {
-            self.conn.pragma_update(None, "journal_mode", "memory")?;
-            self.is_journaled = true;
-        }
-        Ok(ledger)
-    }
-
-    /// Folds what follows the position; whether it could.
-    fn fold_on(
-        &mut self,
         ledger: Connection,
         now: Timestamp,
         report: &mut TaskReport,
         stop: &AtomicBool,
         done: &dyn Fn(i64),
-    ) -> Result<(Connection, bool), Error> {
+    ) -> Result<Connection, Error> {
         let (to, lots) = sync_channel(AHEAD);
         let (reader, mut after) = (self.folder.reader(), self.folder.seq);
         std::thread::scope(|scope| {
@@ -266,26 +247,19 @@ impl Again {
                     path: self.file.0.clone(),
                     cause: source,
                 })?;
-            let mut whole = true;
-            while let (true, Ok(lot)) = (whole, lots.recv()) {
+            for lot in lots {
                 if stop.load(Ordering::Relaxed) {
                     return Err(Error::Interrupted);
                 }
                 room::check(&folder(&self.file.0), RESERVE_BYTES)?;
-                match self.fold_lot(lot, now, report) {
-                    Err(error) if self.is_journaled => return Err(error),
-                    folded => whole = folded.is_ok(),
-                }
+                self.fold_lot(lot, now, report)?;
                 done(self.folder.seq);
             }
-            // Whoever reads ahead for nobody ends.
-            drop(lots);
-            let ledger = reading.join().unwrap_or_else(|_| {
+            reading.join().unwrap_or_else(|_| {
                 Err(Error::Refused(
                     "the program failed while reading: please report this".to_owned(),
                 ))
-            });
-            Ok((ledger?, whole))
+            })
         })
     }
 
@@ -332,8 +306,8 @@ impl Again {
         let reads: Vec<_> = batch.iter().map(Unfolded::read).collect();
         match folder.fold(conn, &reads, last, now) {
             Ok(()) => return Ok(()),
-            Err(trouble) if !self.is_journaled => return Err(trouble.into_error()),
-            Err(_) => {}
+            Err(Trouble::Passing(error)) => return Err(error),
+            Err(Trouble::Lasting(_)) => {}
         }
         for read in reads {
             let seq = read.seq;

@@ -36,13 +36,12 @@ use crate::store::today::alerts::ALERTS;
 use crate::store::upkeep::erasures::{self, Line, Sealer, body_hash};
 use crate::store::upkeep::notes::unpin;
 use crate::store::upkeep::reapply;
+use crate::store::upkeep::room::{PAGES, give_back};
 use crate::store::upkeep::tests::erase_some;
 use crate::store::upkeep::{Reason, guard};
 
 /// So many deliveries are noted or erased in one step.
 const STEP: i64 = 16;
-/// So many free pages are given back in one step.
-const PAGES: u32 = 256;
 /// A file up to this size is written anew at the end; answers wait for some seconds at most.
 const ANEW_BYTES_MAX: i64 = 256 << 20;
 /// Emptying the write-ahead log is tried so often, and again after so long.
@@ -623,7 +622,7 @@ fn advance(core: &mut Core, erasure: &mut Erasure) -> Result<Advance, Error> {
             }
         }
         Stage::Free => {
-            if !give_back(&core.conn)? {
+            if !give_back(&core.conn, PAGES)? {
                 erasure.stage = Stage::Log(0);
             }
         }
@@ -931,51 +930,4 @@ pub(crate) fn vacuum(conn: &Connection) -> Result<(), Error> {
     conn.pragma_update(None, "temp_store", "memory")?;
     seal::keep(conn)?;
     Ok(done?)
-}
-
-/// Gives some free pages back to the disk; whether there are more.
-pub(crate) fn give_back(conn: &Connection) -> Result<bool, Error> {
-    let free = || conn.query_row("pragma freelist_count", [], |row| row.get::<_, u32>(0));
-    let before = free()?;
-    if before == 0 {
-        return Ok(false);
-    }
-    let mut statement = conn.prepare(&format!("pragma incremental_vacuum({PAGES})"))?;
-    // Each row that is asked for is a page given back.
-    let mut rows = statement.query([])?;
-    while rows.next()?.is_some() {}
-    let after = free()?;
-    Ok(after > 0 && after < before)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::store::{Mode, connect};
-
-    #[test]
-    fn free_pages_are_given_back_many_at_a_time() {
-        let conn = connect(Path::new(":memory:"), Mode::Fill).unwrap();
-        conn.execute_batch(
-            "pragma auto_vacuum = incremental;
-             create table large (i, text);
-             insert into large with recursive n(i) as (select 1 union all select i + 1 from n limit 3000)
-             select i, hex(randomblob(500)) from n;
-             drop table large",
-        )
-        .unwrap();
-        let free = || -> u32 {
-            conn.query_row("pragma freelist_count", [], |row| row.get(0))
-                .unwrap()
-        };
-        let before = free();
-        assert!(before > 2 * PAGES, "{before}");
-        assert!(give_back(&conn).unwrap());
-        // A page that only points at others may go with them.
-        assert!(
-            (PAGES..=PAGES + 2).contains(&(before - free())),
-            "{before} {}",
-            free()
-        );
-    }
 }

@@ -3,6 +3,7 @@
 pub mod admit;
 
 pub mod import;
+mod look;
 
 pub mod notes;
 

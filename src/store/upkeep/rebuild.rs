@@ -23,7 +23,8 @@ use crate::store::fold;
 use crate::store::schema::set_meta;
 use crate::store::task::{Progress, Step, Steps, TaskReport};
 use crate::store::thread::Core;
-use crate::store::upkeep::again::Again;
+use crate::store::upkeep::again::{Again, Origin};
+use crate::store::upkeep::look::{self, Terms, Threads};
 use crate::store::{Error, Mode, connect};
 
 /// So many deliveries per step.
@@ -88,30 +89,25 @@ pub(crate) fn rebuild(zone: Option<Zone>) -> Steps {
                     return Ok(Step::Done(TaskReport::of(summary, put_right)));
                 }
                 // What cannot be folded at all is set aside by the ordinary folding.
-                Looked::Ended(compared)
-                    if compared.found.are_too_many() || passes >= PASSES_MAX =>
-                {
-                    drop(compared);
-                    (
-                        Stage::InPlace(in_place(None)),
-                        Step::More(Progress::default()),
-                    )
-                }
                 Looked::Ended(compared) => {
-                    (Stage::Exchange(compared), Step::More(Progress::default()))
+                    let Compared { found, again } = *compared;
+                    let few = !found.are_too_many() && passes < PASSES_MAX;
+                    let next = match again.filter(|_| few) {
+                        Some(again) => Stage::Exchange(found, again),
+                        None => Stage::InPlace(in_place(None)),
+                    };
+                    (next, Step::More(Progress::default()))
                 }
             },
-            Stage::Exchange(mut compared) => {
-                if follow(core, &mut compared.again)? {
-                    (Stage::Exchange(compared), Step::More(Progress::default()))
+            Stage::Exchange(found, mut again) => {
+                let next = if follow(core, &mut again)? {
+                    Stage::Exchange(found, again)
                 } else {
-                    put_right += exchange(core, &compared)?;
+                    put_right += exchange(core, &found, &again)?;
                     passes += 1;
-                    (
-                        Stage::Begin(Some(compared.again)),
-                        Step::More(Progress::default()),
-                    )
-                }
+                    Stage::Begin(Some(again))
+                };
+                (next, Step::More(Progress::default()))
             }
             Stage::InPlace(mut steps) => {
                 let step = steps(core)?;
@@ -127,7 +123,7 @@ enum Stage {
     /// To be compared, with what was folded again so far.
     Begin(Option<Box<Again>>),
     Compare(Comparing),
-    Exchange(Box<Compared>),
+    Exchange(Differences, Box<Again>),
     InPlace(Steps),
 }
 
@@ -167,15 +163,15 @@ fn follow(core: &mut Core, again: &mut Again) -> Result<bool, Error> {
 }
 
 /// Puts the rows that were folded again in the place of those that differ, in one transaction; how many.
-fn exchange(core: &mut Core, compared: &Compared) -> Result<u64, Error> {
+fn exchange(core: &mut Core, found: &Differences, again: &Again) -> Result<u64, Error> {
     let rows = core.transact(|core| {
-        for one in &compared.found.rows {
+        for one in &found.rows {
             take_out(&core.conn, one)?;
         }
-        for one in &compared.found.rows {
-            put_in(&core.conn, &compared.again.conn, one)?;
+        for one in &found.rows {
+            put_in(&core.conn, &again.conn, one)?;
         }
-        Ok(compared.found.rows.len())
+        Ok(found.rows.len())
     })?;
     core.folder.forget();
     Ok(rows as u64)
@@ -307,15 +303,19 @@ impl Comparing {
         let end = ledger.query_row("select ifnull(max(seq), 0) from deliveries", [], |row| {
             row.get(0)
         })?;
-        let (stop, done) = (Arc::default(), Arc::default());
-        let again = match again {
-            Some(again) => again,
-            None => Box::new(Again::new(core, now)?),
+        // What was folded again already is a file to compare with.
+        let threads = match &again {
+            None => Some(Threads::open(&core.path)?),
+            Some(_) => None,
         };
+        let (stop, done) = (Arc::default(), Arc::default());
         let comparison = Comparison {
             ledger,
+            threads,
             again,
+            origin: Origin::of(core),
             now,
+            end,
             stop: Arc::clone(&stop),
             done: Arc::clone(&done),
         };
@@ -350,7 +350,8 @@ impl Comparing {
 /// How a comparison ended.
 struct Compared {
     found: Differences,
-    again: Box<Again>,
+    /// What was folded again; `None` where a look was enough.
+    again: Option<Box<Again>>,
 }
 
 /// What differs.
@@ -404,22 +405,37 @@ impl Differing {
 
 struct Comparison {
     ledger: Connection,
-    again: Box<Again>,
+    /// To look with first; what is folded again in a file of its own takes several times as long.
+    threads: Option<Threads>,
+    again: Option<Box<Again>>,
+    origin: Origin,
     now: Timestamp,
+    end: i64,
     stop: Arc<AtomicBool>,
     done: Arc<AtomicI64>,
 }
 
 impl Comparison {
-    fn run(self) -> Result<Compared, Error> {
+    fn run(mut self) -> Result<Compared, Error> {
+        let mut found = Differences::default();
+        if self.is_same()? {
+            SAME.clone_into(&mut found.report.summary);
+            let again = None;
+            return Ok(Compared { found, again });
+        }
         let Self {
             ledger,
-            mut again,
+            again,
+            origin,
             now,
             stop,
             done,
+            ..
         } = self;
-        let mut found = Differences::default();
+        let mut again = match again {
+            Some(again) => again,
+            None => Box::new(Again::new(origin, now)?),
+        };
         let tell = |seq| done.store(seq, Atomic::Relaxed);
         let ledger = again.fold_all(ledger, now, &mut found.report, &stop, &tell)?;
         again.tick(now)?;
@@ -432,15 +448,35 @@ impl Comparison {
             }
         }
         found.report.summary = match found.report.changed {
-            0 => "the lists are what the deliveries say".to_owned(),
+            0 => SAME.to_owned(),
             rows => format!(
                 "{} not what the deliveries say",
                 in_words(rows, "row is", "rows are")
             ),
         };
+        let again = Some(again);
         Ok(Compared { found, again })
     }
+
+    /// Whether a look on every core finds that nothing differs.
+    fn is_same(&mut self) -> Result<bool, Error> {
+        let Some(threads) = self.threads.take() else {
+            return Ok(false);
+        };
+        let terms = Terms {
+            zone: self.origin.zone,
+            now: self.now,
+            reader: &self.origin.reader,
+            end: self.end,
+            stop: &self.stop,
+            done: &self.done,
+        };
+        look::is_same(threads, &terms)
+    }
 }
+
+/// What a comparison says that found nothing.
+const SAME: &str = "the lists are what the deliveries say";
 
 fn projections(conn: &Connection) -> Result<Vec<String>, Error> {
     let mut statement = conn.prepare(

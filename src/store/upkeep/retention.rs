@@ -27,7 +27,7 @@ use crate::store::schema::{meta, set_meta};
 use crate::store::seal::seal_of;
 use crate::store::task::{Progress, Step, Steps, TaskReport};
 use crate::store::thread::Core;
-use crate::store::upkeep::erase::give_back;
+use crate::store::upkeep::room::{PAGES, give_back};
 use crate::store::upkeep::{Reason, guard};
 
 /// The first schema with bodies dropped for their age.
@@ -180,7 +180,7 @@ pub(crate) fn prune(retention: Retention) -> Steps {
                 of: None,
             }));
         }
-        if core.transact(|core| give_back(&core.conn))? {
+        if core.transact(|core| give_back(&core.conn, PAGES))? {
             return Ok(Step::More(Progress {
                 done: deliveries,
                 of: None,

@@ -62,6 +62,8 @@ pub enum Act {
     Pick,
     /// Drop the filter, or the part of it that hides all rows.
     Clear,
+    /// Turn the order of the list.
+    Turn,
     /// Hold the rows on screen, or follow what comes.
     Follow,
     /// Type what is sought.

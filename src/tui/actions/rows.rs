@@ -45,6 +45,13 @@ pub(super) static ACTIONS: &[Action] = &[
         "jump to a time: 14:30, yesterday, 2026-11-20, 7d",
     ),
     action(
+        Act::Turn,
+        Scope::Rows,
+        &[Key::char('o')],
+        "",
+        "turn the order: oldest first, newest first",
+    ),
+    action(
         Act::Export,
         Scope::Rows,
         &[Key::char('E')],
@@ -70,8 +77,8 @@ pub(super) static ACTIONS: &[Action] = &[
         "half a screen down",
     ),
     action(Act::HalfUp, Scope::Rows, HALF_UP, "", "half a screen up"),
-    action(Act::First, Scope::Rows, FIRST, "", "to the newest"),
-    action(Act::Last, Scope::Rows, LAST, "", "to the oldest"),
+    action(Act::First, Scope::Rows, FIRST, "", "to the first row"),
+    action(Act::Last, Scope::Rows, LAST, "", "to the last row"),
     action(
         Act::Switch,
         Scope::Consent,

@@ -26,14 +26,14 @@ pub(super) static ACTIONS: &[Action] = &[
         Scope::Bar,
         &[Key::plain(KeyCode::Down), Key::ctrl('n')],
         "",
-        "the next offer",
+        "the next offer; without offers, what was typed after",
     ),
     action(
         Act::Up,
         Scope::Bar,
         &[Key::plain(KeyCode::Up), Key::ctrl('p')],
         "",
-        "the offer before",
+        "the offer before; without offers, what was typed before",
     ),
     action(Act::Apply, Scope::Time, ENTER, "go", "go to that time"),
     action(

@@ -16,6 +16,7 @@ use crate::tui::theme::Meaning;
 /// Commands.
 impl App {
     pub(super) fn ask_command(&mut self) {
+        self.commands.begin();
         self.overlay = Some(Overlay::Command {
             line: Line::default(),
             offers: Offers::default(),
@@ -47,6 +48,9 @@ impl App {
             return;
         }
         let done = command::parse(&text).and_then(|command| self.command(command, effects));
+        if done.is_ok() {
+            self.commands.keep(&text);
+        }
         match (done, &mut self.overlay) {
             (Err(why), Some(Overlay::Command { fault, offers, .. })) => {
                 *fault = Some(why);
@@ -96,6 +100,10 @@ impl App {
                 self.filter_by(list, &text, effects);
             }
             Command::Clear => self.filter_by(self.list_here()?, "", effects),
+            Command::Order(order) => {
+                self.list_here()?;
+                self.order_by(order, effects);
+            }
             Command::Time(text) => {
                 self.list_here()?;
                 if !self.go_to_time(&text, effects) {

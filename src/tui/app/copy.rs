@@ -21,6 +21,7 @@ impl App {
         let shown = Shown {
             list: self.place().screen.list(),
             query: &self.place().query,
+            order: self.place().order,
             id: match self.window.row() {
                 Some(row) => Some(row.key.id),
                 None => self.place().seek,

@@ -17,7 +17,7 @@ impl App {
     pub fn listing(&self, format: &str) -> String {
         let place = self.place();
         place.screen.list().map_or_else(String::new, |list| {
-            shell::listing(&self.program, list, &place.query, format)
+            shell::listing(&self.program, list, &place.query, place.order, format)
         })
     }
 
@@ -57,6 +57,7 @@ impl App {
         effects.push(Effect::Export(Job {
             list,
             query: self.place().query.clone(),
+            order: self.place().order,
             format,
             stop,
         }));

@@ -1,6 +1,6 @@
 //! The rows of a list: asking for them, taking them in, moving among them.
 
-use crate::domain::page::{Count, Cursor, List, Page, RowKey};
+use crate::domain::page::{Count, Cursor, List, Order, Page, RowKey};
 use crate::tui::app::message::{Effect, From, Load};
 use crate::tui::app::{App, Pending};
 use crate::tui::place::{Place, Screen};
@@ -52,6 +52,7 @@ impl App {
             ticket: self.ticket,
             list,
             query,
+            order: self.place().order,
             from,
             limit,
             head,
@@ -218,6 +219,29 @@ impl App {
             self.window.move_to(edge, height);
             self.settle(effects);
         }
+    }
+
+    /// The same list from its other end, the selected row kept unless it is but the first.
+    pub(super) fn order_by(&mut self, order: Order, effects: &mut Vec<Effect>) {
+        let here = self.place();
+        if here.screen.list().is_none() || here.order == order {
+            return;
+        }
+        let mut place = Place {
+            order,
+            ..here.clone()
+        };
+        if self.window.is_at_head() && self.window.selected == 0 && place.pane.is_none() {
+            place.selected = None;
+        }
+        place.top = place.selected.clone().filter(|_| place.top.is_some());
+        self.history.visit(place, false);
+        self.load(effects);
+        let said = match order {
+            Order::Newest => "newest first",
+            Order::Oldest => "oldest first: new rows appear at the end",
+        };
+        self.say(said, Meaning::Plain);
     }
 
     pub(super) fn switch(&mut self, effects: &mut Vec<Effect>) {

@@ -1,7 +1,7 @@
 //! What the state is told, and what it asks for: plain data, both ways.
 
 use crate::domain::mask::Mask;
-use crate::domain::page::{Choice, Count, Cursor, List, Page, Row, RowKey};
+use crate::domain::page::{Choice, Count, Cursor, List, Order, Page, Row, RowKey};
 use crate::domain::query::{Query, Vocabulary};
 use crate::domain::time::{Timestamp, Zone};
 use crate::store::query::{Kinds, Progress, View};
@@ -128,6 +128,8 @@ pub struct Load {
     pub list: List,
     /// The filter.
     pub query: Query,
+    /// Which end comes first.
+    pub order: Order,
     /// Which rows.
     pub from: From,
     /// At most so many.

@@ -53,6 +53,7 @@ use crate::tui::layout::Layout;
 use crate::tui::palette::Palette;
 use crate::tui::picker::Picker;
 use crate::tui::place::{Face, History, Place, Screen};
+use crate::tui::recall::Recall;
 use crate::tui::record::Record;
 use crate::tui::search::Search;
 use crate::tui::theme::{Meaning, Theme};
@@ -238,6 +239,9 @@ pub struct App {
     first: Option<First>,
     program: Vec<String>,
     finding: Option<u64>,
+    filters: Recall,
+    searches: Recall,
+    commands: Recall,
 }
 
 /// What a screen begins with.
@@ -373,6 +377,7 @@ impl App {
                 |first| {
                     let mut place = Place::with_query(Screen::List(first.list), first.query.trim());
                     place.seek = first.id;
+                    place.order = first.order;
                     place
                 },
             )),
@@ -409,6 +414,9 @@ impl App {
             first: start.first,
             program: start.program,
             finding: None,
+            filters: Recall::default(),
+            searches: Recall::default(),
+            commands: Recall::default(),
         }
     }
 

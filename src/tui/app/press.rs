@@ -27,7 +27,7 @@ impl App {
         } else if let crossterm::event::KeyCode::Char(c) = key.code
             && !key.ctrl
         {
-            self.paste(c.encode_utf8(&mut [0; 4]));
+            self.insert(c.encode_utf8(&mut [0; 4]));
         }
     }
 
@@ -57,6 +57,7 @@ impl App {
             Act::NextRecord => self.step_rows(1, effects),
             Act::PreviousRecord => self.step_rows(-1, effects),
             Act::Switch => self.switch(effects),
+            Act::Turn => self.order_by(self.place().order.turned(), effects),
             Act::Delivery | Act::Events | Act::Who => self.follow(act, effects),
             Act::Copy | Act::CopyCurl | Act::CopySend => self.copy_link(act, effects),
             Act::CopyMenu => self.offer_copies(),

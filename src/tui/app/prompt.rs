@@ -12,14 +12,63 @@ use crate::tui::edit::Line;
 use crate::tui::jump;
 use crate::tui::picker::Picker;
 use crate::tui::place::{Place, Screen};
+use crate::tui::recall::Recall;
 use crate::tui::theme::Meaning;
 use crate::tui::window::Fill;
 
 impl App {
+    /// A paste is never keys: where nothing is typed, it does nothing but say where it would go.
     pub(super) fn paste(&mut self, text: &str) {
+        if !self.insert(text) {
+            let why = "nothing is being typed that a paste could go into: / filters, : commands";
+            self.say(why, Meaning::Warning);
+        }
+    }
+
+    /// Puts `text` into the line being typed; false if there is none.
+    pub(super) fn insert(&mut self, text: &str) -> bool {
+        let Some(line) = self.line_mut() else {
+            return false;
+        };
+        line.insert(text);
+        self.check_line();
+        true
+    }
+
+    /// What was entered before in a line like the one being typed.
+    fn recall_mut(&mut self) -> Option<&mut Recall> {
+        match self.overlay.as_ref()? {
+            Overlay::Bar { .. } => Some(&mut self.filters),
+            Overlay::Search { .. } => Some(&mut self.searches),
+            Overlay::Command { .. } => Some(&mut self.commands),
+            _ => None,
+        }
+    }
+
+    /// Through the offers that are open, else through what was entered before.
+    pub(super) fn step_typed(&mut self, lines: isize) {
+        if let Some(offers) = self.offers_mut().filter(|offers| offers.is_open()) {
+            return offers.move_by(lines);
+        }
+        let typed = self.line_mut().map(|line| line.text().to_owned());
+        let (Some(typed), Some(recall)) = (typed, self.recall_mut()) else {
+            return;
+        };
+        let found = if lines < 0 {
+            recall.older(&typed)
+        } else {
+            recall.newer()
+        };
+        let Some(found) = found.map(Line::new) else {
+            return;
+        };
         if let Some(line) = self.line_mut() {
-            line.insert(text);
-            self.check_line();
+            *line = found;
+        }
+        self.check_line();
+        // The next key goes on through what was entered.
+        if let Some(offers) = self.offers_mut() {
+            offers.close();
         }
     }
 
@@ -140,6 +189,7 @@ impl App {
                     error: None,
                     offers: Offers::default(),
                 });
+                self.filters.begin();
                 self.check_line();
                 // What stands there already is not being typed.
                 if let Some(offers) = self.offers_mut() {
@@ -258,6 +308,7 @@ impl App {
                 // What does not parse stays in the bar, and the rows stay as they are.
                 if self.parse(list, &query).is_ok() {
                     self.overlay = None;
+                    self.filters.keep(&query);
                     self.filter_by(list, &query, effects);
                 } else {
                     self.check_line();
@@ -327,6 +378,7 @@ impl App {
                 .clone()
                 .filter(|_| self.place().top.is_some());
             place.opened_from = self.place().opened_from;
+            place.order = self.place().order;
         }
         let from_list = self.place().screen.list().is_some();
         self.history.visit(place, !from_list);

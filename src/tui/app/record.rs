@@ -16,13 +16,13 @@ use crate::tui::ways;
 /// A step of the border between list and opened row, in percent.
 const SHARE_STEP: i16 = 5;
 
-/// From so many cells on the body stands beside what was read out of it.
-const BODY_BESIDE_WIDTH: u16 = 120;
+/// From so many cells on the body stands beside what was read out of it, and the timeline beside the reader.
+const BESIDE_WIDTH: u16 = 120;
 
-/// The cells that the body beside a face takes.
+/// The cells that what stands beside a face takes: the body, or the timeline of a reader.
 pub fn beside_width(face: Face, pane_width: u16) -> u16 {
-    let has_body = matches!(face, Face::Fields | Face::Consent);
-    if has_body && pane_width >= BODY_BESIDE_WIDTH {
+    let has_other = matches!(face, Face::Fields | Face::Consent | Face::Reader);
+    if has_other && pane_width >= BESIDE_WIDTH {
         pane_width / 2
     } else {
         0
@@ -74,7 +74,13 @@ impl App {
         if let (Some(pane), Some(record)) = (self.history.here().pane, &mut self.record) {
             let face = record.face(pane.face);
             let own = pane_width - beside_width(face, pane_width);
-            let width = usize::from(own.saturating_sub(1));
+            let taken = if face == Face::Reader && own < pane_width {
+                // As wide as the narrower of both, so that a line fits either.
+                pane_width - own - 1
+            } else {
+                own
+            };
+            let width = usize::from(taken.saturating_sub(1));
             record.lay_out(Frame {
                 face,
                 width,

@@ -1,6 +1,6 @@
 //! Searching in a list without filtering it, what hides all its rows, and how far rows on their way have come.
 
-use crate::domain::page::{Cursor, RowKey};
+use crate::domain::page::{Cursor, Order, RowKey};
 use crate::store::query::Progress;
 use crate::tui::actions::Act;
 use crate::tui::app::message::{Effect, From};
@@ -15,6 +15,7 @@ impl App {
     pub(super) fn search(&mut self, act: Act, effects: &mut Vec<Effect>) {
         match act {
             Act::Search => {
+                self.searches.begin();
                 self.overlay = Some(Overlay::Search {
                     line: Line::default(),
                     error: None,
@@ -35,6 +36,7 @@ impl App {
         match self.parse(self.bar_list(), &text) {
             Ok(query) => {
                 self.overlay = None;
+                self.searches.keep(&text);
                 self.search = (!query.is_empty()).then(|| Search::new(&text, &query));
                 if self.search.is_some() {
                     self.find(false, effects);
@@ -45,7 +47,7 @@ impl App {
     }
 
     /// Looks for the next row that fits, below the selected one or, if so wanted, above it.
-    fn find(&mut self, newer: bool, effects: &mut Vec<Effect>) {
+    fn find(&mut self, above: bool, effects: &mut Vec<Effect>) {
         let Some(search) = &self.search else {
             return;
         };
@@ -57,6 +59,8 @@ impl App {
             .and_then(|filter| Ok(filter.and(&self.parse(list, &search.text)?)));
         match both {
             Ok(query) => {
+                // Down is towards newer rows where the oldest come first.
+                let newer = above == (self.place().order == Order::Newest);
                 self.ticket += 1;
                 self.finding = Some(self.ticket);
                 self.looking = None;

@@ -136,11 +136,9 @@ impl App {
                     .min(FileFormat::ALL.len() - 1);
                 return;
             }
-            Some(
-                Overlay::Bar { offers, .. }
-                | Overlay::Search { offers, .. }
-                | Overlay::Command { offers, .. },
-            ) => return offers.move_by(lines),
+            Some(Overlay::Bar { .. } | Overlay::Search { .. } | Overlay::Command { .. }) => {
+                return self.step_typed(lines);
+            }
             Some(Overlay::Time { .. }) => return,
             Some(Overlay::Help(_)) => return self.step_palette(lines),
             Some(Overlay::Periods(chosen)) => {

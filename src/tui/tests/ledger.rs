@@ -4,7 +4,9 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::domain::event::{ConsentKind, ConsentState};
-use crate::domain::page::{Cell, Choice, Column, Count, Cursor, List, Page, Row, RowKey, Shape};
+use crate::domain::page::{
+    Cell, Choice, Column, Count, Cursor, List, Order, Page, Row, RowKey, Shape,
+};
 use crate::domain::query::{self, Query};
 use crate::domain::time::{DAY_MS, MINUTE_MS, Timestamp};
 use crate::store::query::{
@@ -54,6 +56,12 @@ fn value(list: List, column: &Column, i: i64, at: Timestamp) -> Cell {
         "email" => Cell::Text(format!("reader{i}@example.org")),
         "user_id" => Cell::Text(format!("user-{}", i % 7)),
         "plan" => pick(&["Gold monthly", "Silver yearly"]),
+        "purpose" => pick(&["newsletter", "analytics", "offers of partners"]),
+        "reason" if list == List::Cancellations => pick(&[
+            "too expensive",
+            "no time to read",
+            "başka bir gazete buldum",
+        ]),
         "currency" => pick(&["TRY", "EUR", "JPY"]),
         "exponent" => Cell::Int(if i % 3 == 2 { 0 } else { 2 }),
         "outcome" => pick(&["stored", "duplicate", "quarantined", "rejected"]),
@@ -163,6 +171,12 @@ impl Fake {
                     .unwrap_or(all.len());
                 (from, from + limit)
             }
+            Cursor::To(key) => (after(key).saturating_sub(limit), after(key)),
+            Cursor::Since(at) => {
+                let older = |row: &Row| row.key.sort < *at;
+                let to = all.iter().position(older).unwrap_or(all.len());
+                (to.saturating_sub(limit), to)
+            }
         };
         let to = to.min(all.len());
         let from = from.min(to);
@@ -174,7 +188,13 @@ impl Fake {
     }
 
     fn load(&self, load: Load) -> Msg {
-        let page = |cursor: &Cursor| self.page(load.list, &load.query, cursor, load.limit);
+        let ordered = |cursor: &Cursor, limit| match load.order {
+            Order::Newest => self.page(load.list, &load.query, cursor, limit),
+            Order::Oldest => self
+                .page(load.list, &load.query, &cursor.mirrored(), limit)
+                .turned(),
+        };
+        let page = |cursor: &Cursor| ordered(cursor, load.limit);
         let answer = match &load.from {
             From::Cursor(cursor) => page(cursor),
             From::Id(id) => {
@@ -183,7 +203,7 @@ impl Fake {
             }
         };
         let newer = load.head.map_or_else(Newer::default, |head| {
-            let newer = self.page(load.list, &load.query, &Cursor::Before(head), 99);
+            let newer = ordered(&Cursor::Before(head), 99);
             Newer {
                 rows: newer.rows.len(),
                 more: newer.more_before,
@@ -242,6 +262,7 @@ impl Fake {
                 monthly_minor: 14_900,
             }],
             timeline: past,
+            in_all: Some(Count::Exact(31_204)),
             kinds,
         }
     }

@@ -32,7 +32,7 @@ use crossterm::event::KeyCode;
 use ratatui::buffer::Buffer;
 
 use crate::domain::mask::Mask;
-use crate::domain::page::List;
+use crate::domain::page::{List, Order};
 use crate::domain::query::Vocabulary;
 use crate::tui::actions::key::Key;
 use crate::tui::app::message::{Effect, Msg, Opened};
@@ -78,6 +78,7 @@ impl Session {
                 first: query.map(|query| First {
                     list: List::Events,
                     query: query.to_owned(),
+                    order: Order::default(),
                     id: None,
                 }),
                 ..start(size)

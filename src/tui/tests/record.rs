@@ -10,11 +10,13 @@ use crate::domain::page::List;
 use crate::store::query::Kinds;
 use crate::tui::app::message::{Effect, Msg};
 use crate::tui::copy::What;
+use crate::tui::headless::draw;
 use crate::tui::place::{Face, Screen};
 use crate::tui::record::{Gone, Raw};
 use crate::tui::render;
 use crate::tui::term::COPY_BYTES_MAX;
 use crate::tui::tests::Session;
+use crate::tui::tests::screens::at_all_sizes;
 
 impl Session {
     /// What belongs to the opened row is this.
@@ -396,26 +398,76 @@ proptest! {
 fn the_faces_of_an_opened_row_at_four_sizes() {
     for (name, keys) in [
         ("reader_page", "3\n"),
+        ("reader_alone", "3\nzjjjj"),
         ("consent_before_and_after", "6\n"),
         ("body_tree", "7\n\tjjj"),
+        ("as_it_came", "7\n\t\t"),
         ("fields", "4\n"),
+        ("payment", "$\n"),
+        ("cancellation", "5\n"),
         ("history", "4\n\t"),
         ("copy_menu", "7\n\tjjy"),
     ] {
-        let mut shown = String::new();
-        for (width, height) in [(40, 10), (80, 24), (120, 40), (250, 60)] {
-            let mut session = Session::open(12, (width, height));
-            session.keys(keys);
-            shown.extend([format!("{width}x{height}\n")]);
-            // The list beside it has snapshots of its own.
-            let from = usize::from(session.app.layout().pane.x);
-            let text = session.text();
-            let body = text.lines().skip(2).take(usize::from(height) - 3);
-            let body = body.map(|line| line.chars().skip(from).collect::<String>());
-            for line in body.filter(|line| !line.is_empty()) {
-                shown.extend([line.trim_end(), "\n"]);
-            }
-        }
-        insta::assert_snapshot!(name, shown);
+        insta::assert_snapshot!(name, at_all_sizes(6, keys));
     }
+}
+
+#[test]
+fn a_timeline_that_is_cut_says_of_how_many_and_goes_on_in_events() {
+    let mut session = Session::open(120, (120, 40));
+    session.keys("3\n");
+    let page = session.app.record.as_ref().unwrap().raw.as_ref().unwrap();
+    let last = page
+        .reader
+        .as_ref()
+        .unwrap()
+        .timeline
+        .events
+        .last()
+        .unwrap();
+    let last = last.key.id;
+    session.keys("G");
+    let shown = session.text();
+    assert!(
+        shown.contains("8 of 31,204 events: Enter goes on"),
+        "{shown}"
+    );
+    session.keys("fG\n");
+    assert_eq!(session.app.place().screen, Screen::EVENTS);
+    let query = session.app.place().query.clone();
+    assert!(query.starts_with("user:user-5 provider:"), "{query}");
+    assert!(query.ends_with(" type:subscription"), "{query}");
+    assert_eq!(session.selected(), last);
+    session.keys("j");
+    assert_eq!(session.selected(), last - 1);
+    session.keys("\u{1b}");
+    assert_eq!(session.app.place().screen, Screen::USERS);
+}
+
+#[test]
+fn the_timeline_stands_beside_the_reader_where_there_is_room() {
+    let mut session = Session::open(12, (160, 30));
+    session.keys("3\nz");
+    let timeline = session.app.record.as_ref().unwrap().timeline.unwrap();
+    let line_of = |session: &Session, words: &str| {
+        let text = session.text();
+        text.lines().position(|line| line.contains(words)).unwrap()
+    };
+    assert_eq!(line_of(&session, "Timeline"), 3, "{}", session.text());
+    assert_eq!(line_of(&session, "known at"), 4, "{}", session.text());
+    // The cursor goes from the last line of the one to the first of the other, and a search finds it in both.
+    for _ in 0..timeline {
+        session.keys("j");
+    }
+    assert_eq!(session.line(), timeline);
+    let cursor = draw(&session.app).cursor.unwrap();
+    assert_eq!((cursor.x, cursor.y), (81, 3));
+    session.keys("G");
+    assert!(draw(&session.app).cursor.unwrap().x > 80);
+    session.keys("/known at\n");
+    assert_eq!(draw(&session.app).cursor.unwrap().x, 0);
+    session.code(KeyCode::Esc);
+    session.tell(Msg::Resize(119, 30));
+    let text = session.text();
+    assert!(!text.lines().take(20).any(|line| line.contains("Timeline")));
 }

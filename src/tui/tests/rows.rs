@@ -2,7 +2,7 @@
 
 use crossterm::event::KeyCode;
 
-use crate::domain::page::List;
+use crate::domain::page::{List, Order};
 use crate::domain::query::Vocabulary;
 use crate::domain::time::MINUTE_MS;
 use crate::tui::First;
@@ -95,6 +95,7 @@ fn a_row_named_on_the_command_line_is_selected() {
         first: Some(First {
             list: List::Payments,
             query: "amount:>5".to_owned(),
+            order: Order::Newest,
             id: Some(99_700),
         }),
         ..start((80, 24))
@@ -136,6 +137,61 @@ fn a_long_list_is_walked_from_end_to_end_in_windows() {
     assert_eq!(session.selected(), 98_001);
     session.keys("g");
     assert_eq!(session.selected(), 100_000);
+}
+
+#[test]
+fn a_list_turned_round_begins_with_the_oldest_and_keeps_its_row() {
+    let mut session = Session::open(2000, (80, 24));
+    session.keys("2o");
+    assert_eq!(session.selected(), 98_001, "from the first to the first");
+    session.keys("o");
+    assert_eq!(session.selected(), 100_000);
+    session.keys("jjj");
+    let selected = session.selected();
+    session.keys("o");
+    assert_eq!(session.selected(), selected);
+    assert!(
+        session.text().contains("Events  oldest first"),
+        "{}",
+        session.text()
+    );
+    session.keys("j");
+    assert_eq!(session.selected(), selected + 1);
+    session.keys("g");
+    assert_eq!(session.selected(), 98_001);
+    for step in 1..500 {
+        session.keys("j");
+        assert_eq!(session.selected(), 98_001 + step);
+    }
+    session.keys("G");
+    assert_eq!(session.selected(), 100_000);
+    // What comes appears at the end, and moves nothing.
+    session.fake.grow(3);
+    session.tell(Msg::Changed);
+    assert_eq!(session.selected(), 100_000);
+    session.keys("G");
+    assert_eq!(session.selected(), 100_003);
+    // Down is towards newer rows, for a search too; a filter and the command keep the order, another list has its own.
+    session.keys("gs500\nn");
+    assert_eq!(session.selected(), 99_500);
+    session.keys("Y");
+    assert!(
+        matches!(session.outside.last(), Some(Effect::Copy(command)) if command.contains(" --sort oldest"))
+    );
+    session.keys("/provider:zotlo\n");
+    assert_eq!(session.app.place().order, Order::Oldest);
+    session.keys("3");
+    assert_eq!(session.app.place().order, Order::Newest);
+    session.keys("[");
+    assert_eq!(session.app.place().order, Order::Oldest);
+    session.keys(":sort newest\n");
+    assert_eq!(session.app.place().order, Order::Newest);
+    session.keys(":sort amount\n");
+    assert!(
+        session
+            .text()
+            .contains("no index keeps lists in order of \"amount\": newest or oldest")
+    );
 }
 
 #[test]

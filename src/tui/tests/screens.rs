@@ -32,12 +32,25 @@ fn the_main_screens_at_four_sizes() {
         ("leaving", "q"),
     ];
     for (name, keys) in screens {
-        let mut shown = String::new();
-        for size in SIZES {
-            shown.push_str(&both_themes(60, size, keys));
-        }
-        insta::assert_snapshot!(name, shown);
+        insta::assert_snapshot!(name, at_all_sizes(60, keys));
     }
+}
+
+#[test]
+fn the_other_lists_at_four_sizes() {
+    let mut shown = String::new();
+    for (list, keys) in [("cancellations", "5"), ("consents", "6"), ("payments", "$")] {
+        shown.extend([list, "\n", &at_all_sizes(8, keys)]);
+    }
+    insta::assert_snapshot!("other_lists", shown);
+}
+
+/// The screen after `keys` at every size, in both themes.
+pub(super) fn at_all_sizes(rows: i64, keys: &str) -> String {
+    SIZES
+        .into_iter()
+        .map(|size| both_themes(rows, size, keys))
+        .collect()
 }
 
 /// The screen after `keys`, in one colour and in the terminal's own: what is written is the same.

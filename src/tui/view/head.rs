@@ -1,6 +1,6 @@
 //! The two lines at the top: the screens, and where we are.
 
-use crate::domain::page::List;
+use crate::domain::page::{List, Order};
 use crate::tui::app::App;
 use crate::tui::cell;
 use crate::tui::layout::Layout;
@@ -109,6 +109,9 @@ fn here(app: &App) -> Vec<(String, Meaning)> {
     }
     if !place.query.is_empty() {
         pieces.push((format!("  {}", app.query_shown()), Meaning::Link));
+    }
+    if place.order != Order::default() {
+        pieces.push((format!("  {} first", place.order), Meaning::Link));
     }
     let count = app.window.count.map_or("…".to_owned(), cell::count);
     pieces.push((format!("  {count}"), Meaning::Quiet));

@@ -2,7 +2,7 @@
 
 use ratatui::layout::Rect;
 
-use crate::domain::page::{Cell, Column, List, Row, Shape};
+use crate::domain::page::{Cell, Column, List, Order, Row, Shape};
 use crate::domain::time::Timestamp;
 use crate::store::query::columns;
 use crate::tui::app::{App, Overlay};
@@ -77,7 +77,10 @@ fn reviewed(app: &App, height: usize) -> (usize, Option<(usize, Timestamp)>) {
     };
     let text = at.to_string();
     let rows = app.window.visible(height);
-    let below = rows.iter().position(|row| row.key.sort <= text);
+    let is_newest_first = app.place().order == Order::Newest;
+    let below = rows
+        .iter()
+        .position(|row| (row.key.sort <= text) == is_newest_first);
     let Some(below) = below.filter(|below| *below > 0) else {
         return (top, None);
     };
@@ -240,8 +243,16 @@ fn widest(column: &Column) -> u16 {
     }
 }
 
+/// The most cells where there is room to spare.
+fn boundless(column: &Column) -> u16 {
+    match column.shape {
+        Shape::Text => column.width_max + column.width_max / 2,
+        _ => widest(column),
+    }
+}
+
 /// Gives each column its least width, then the rest of the room cell by cell to those that can use it, what matters
-/// most first.
+/// most first; what is left then goes to text, which may be of any length.
 fn spread(
     wanted: &[(usize, &'static Column)],
     least: fn(&Column) -> u16,
@@ -251,16 +262,18 @@ fn spread(
     let mut widths: Vec<u16> = wanted.iter().map(|(_, column)| least(column)).collect();
     let gaps = GAP * u16::try_from(wanted.len().saturating_sub(1)).unwrap_or(0);
     let mut left = room.saturating_sub(widths.iter().sum::<u16>() + gaps);
-    let mut priority = 1;
-    while left > 0 && priority <= PRIORITY_LAST {
-        let before = left;
-        for (width, (_, column)) in widths.iter_mut().zip(wanted) {
-            if *width < widest(column) && column.priority == priority && left > 0 {
-                *width += 1;
-                left -= 1;
+    for most in [widest, boundless] {
+        let mut priority = 1;
+        while left > 0 && priority <= PRIORITY_LAST {
+            let before = left;
+            for (width, (_, column)) in widths.iter_mut().zip(wanted) {
+                if *width < most(column) && column.priority == priority && left > 0 {
+                    *width += 1;
+                    left -= 1;
+                }
             }
+            priority += u8::from(left == before);
         }
-        priority += u8::from(left == before);
     }
     let mut x = indent;
     let mut placed = Vec::new();

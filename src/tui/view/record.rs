@@ -45,6 +45,11 @@ pub fn draw(paint: &mut Paint<'_>, app: &App, layout: &Layout) -> Cursor {
     {
         path(paint, &tree.path(pane.line), area);
     }
+    if let (Face::Reader, Some(timeline)) = (face, record.timeline)
+        && beside_width(face, body.width) > 0
+    {
+        return reader(paint, record, pane, timeline, body);
+    }
     let body = beside(paint, record, face, body);
     let mut cursor = None;
     for (y, line) in (0..body.height).zip(pane.top..record.len(face)) {
@@ -53,6 +58,39 @@ pub fn draw(paint: &mut Paint<'_>, app: &App, layout: &Layout) -> Cursor {
             let row = Rect::new(body.x, body.y, body.width, body.height);
             cursor = paint.select(row, y);
         }
+    }
+    cursor
+}
+
+/// Where there is room, what is known of a reader with the timeline beside it: one run of lines in two columns, of which
+/// the one that the keys are in scrolls.
+fn reader(
+    paint: &mut Paint<'_>,
+    record: &Record,
+    pane: Pane,
+    timeline: usize,
+    area: Rect,
+) -> Cursor {
+    let width = beside_width(Face::Reader, area.width);
+    let known = Rect::new(area.x, area.y, area.width - width, area.height);
+    let other = Rect::new(known.right() + 1, area.y, width - 1, area.height);
+    let is_in_timeline = pane.line >= timeline;
+    let top = if is_in_timeline { 0 } else { pane.top };
+    let columns = [
+        (known, top..timeline),
+        (other, pane.top.max(timeline)..record.len(Face::Reader)),
+    ];
+    let mut cursor = None;
+    for (column, lines) in columns {
+        for (y, line) in (0..area.height).zip(lines) {
+            draw_line(paint, record, Face::Reader, line, column, y);
+            if line == pane.line {
+                cursor = paint.select(column, y);
+            }
+        }
+    }
+    for y in 0..area.height {
+        paint.line_from(area, y, known.width, &[("│", Meaning::Quiet)]);
     }
     cursor
 }
@@ -122,6 +160,12 @@ fn faces(
         } else {
             Meaning::Quiet
         };
+        let is_last = place + 1 == faces.len();
+        let needed = width(face.title()) + if is_last { 0 } else { 2 };
+        if place > 0 && x + needed > names.width {
+            paint.line_from(names, 0, x, &[("…", Meaning::Quiet)]);
+            break;
+        }
         x = paint.line_from(names, 0, x, &[(face.title(), meaning)]) + 2;
     }
     paint.text_right(area.x, area.y, area.width, &more, Meaning::Quiet);

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use subledger::domain::page::{Cell, Count, Cursor, List, Row, RowKey};
+use subledger::domain::page::{Cell, Count, Cursor, List, Order, Row, RowKey};
 use subledger::domain::query::{Key, Query};
 use subledger::domain::time::DAY_MS;
 use subledger::store::Error;
@@ -131,16 +131,22 @@ fn a_filter_finds_what_a_plain_loop_finds() {
     );
 }
 
-/// Walks `list` in windows of `limit`, forward and then back, and compares with one long page.
+/// Walks `list` in windows of `limit`, forward and then back, in both orders, and compares with one long page.
 fn walk(reader: &Reader, list: List, query: &Query, limit: usize) {
     let whole = all(reader, list, query);
     let mut sorted = whole.clone();
     sorted.sort_by(|a, b| b.key.cmp(&a.key));
     assert_eq!(whole, sorted, "{list} {query}");
+    walk_in(Order::Newest, reader, list, query, limit, &whole);
+    sorted.reverse();
+    walk_in(Order::Oldest, reader, list, query, limit, &sorted);
+}
+
+fn walk_in(order: Order, reader: &Reader, list: List, query: &Query, limit: usize, whole: &[Row]) {
     let mut forward = Vec::new();
     let mut cursor = Cursor::First;
     loop {
-        let page = reader.page(list, query, &cursor, limit).unwrap();
+        let page = reader.page_in(list, query, order, &cursor, limit).unwrap();
         assert_eq!(page.more_before, !forward.is_empty(), "{list} {query}");
         forward.extend(page.rows.clone());
         match page.rows.last().filter(|_| page.more_after) {
@@ -152,7 +158,7 @@ fn walk(reader: &Reader, list: List, query: &Query, limit: usize) {
     let mut back: Vec<Row> = Vec::new();
     let mut cursor = Cursor::Last;
     loop {
-        let page = reader.page(list, query, &cursor, limit).unwrap();
+        let page = reader.page_in(list, query, order, &cursor, limit).unwrap();
         assert_eq!(page.more_after, !back.is_empty(), "{list} {query}");
         back.splice(0..0, page.rows.clone());
         match page.rows.first().filter(|_| page.more_before) {
@@ -236,6 +242,37 @@ fn a_jump_starts_at_the_time_or_the_row_that_was_named() {
         .page(List::Events, &Query::default(), &before_all, 5)
         .unwrap();
     assert!(page.rows.is_empty() && page.more_before && !page.more_after);
+}
+
+#[test]
+fn a_list_turned_round_starts_at_the_time_or_the_row_too() {
+    let ledger = ledger(3, 120);
+    let reader = reader(&ledger);
+    for list in [List::Events, List::Deliveries, List::Users] {
+        let mut whole = all(&reader, list, &Query::default());
+        whole.reverse();
+        let half = whole.len() / 2;
+        let page = |cursor: &Cursor| {
+            let found = reader.light_page_in(list, &Query::default(), Order::Oldest, cursor, 5);
+            let found = found.unwrap();
+            let keys: Vec<RowKey> = found.rows.iter().map(|row| row.key.clone()).collect();
+            (keys, found.more_before, found.more_after)
+        };
+        let keys = |from: usize| -> Vec<RowKey> {
+            let rows = whole[from..].iter().take(5);
+            rows.map(|row| row.key.clone()).collect()
+        };
+        let middle = &whole[half].key;
+        let shown = page(&Cursor::From(middle.clone()));
+        assert_eq!(shown, (keys(half), true, true), "{list}");
+        let first = whole.iter().position(|row| row.key.sort >= middle.sort);
+        let shown = page(&Cursor::At(middle.sort.clone()));
+        assert_eq!(shown, (keys(first.unwrap()), true, true), "{list}");
+        let shown = page(&Cursor::From(whole[0].key.clone()));
+        assert_eq!(shown, (keys(0), false, true), "{list}");
+        let shown = page(&Cursor::At("2999".to_owned()));
+        assert_eq!(shown, (Vec::new(), true, false), "{list}");
+    }
 }
 
 #[test]
@@ -402,6 +439,11 @@ fn every_page_without_filter_or_with_one_uses_an_index() {
                     id: 5,
                 }),
                 Cursor::At("2026-10-20".into()),
+                Cursor::Since("2026-10-20".into()),
+                Cursor::To(RowKey {
+                    sort: "2026-10-20".into(),
+                    id: 5,
+                }),
             ] {
                 for step in reader.explain(list, &query, &cursor, 50).unwrap() {
                     let step = step.as_str();
