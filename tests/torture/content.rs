@@ -235,23 +235,8 @@ fn settings() -> String {
     text
 }
 
-fn secrets(_: &mut Torture) -> Held {
-    let home = Home::new();
-    let folder = home.path().join("config/subledger/subledger.toml");
-    let before = std::fs::read_to_string(&folder).unwrap();
-    let more = settings().replace("[receiver]\nmetrics = true\n", "");
-    let with_metrics = before.replace("[receiver]\n", "[receiver]\nmetrics = true\n");
-    std::fs::write(&folder, format!("{with_metrics}{more}")).unwrap();
-    let log = home.path().join("log");
-    let child = home
-        .command(&["serve", "-v"])
-        .env("RUST_LOG", "trace")
-        .env("RUST_BACKTRACE", "full")
-        .stdout(Stdio::null())
-        .stderr(std::fs::File::create(&log).unwrap())
-        .spawn()
-        .unwrap();
-    let serving = Serving::wait(child, home.port);
+/// Right, wrong and broken webhooks with a canary wherever one fits: all answers, and how many were sent.
+fn send_canaries(serving: &Serving) -> (String, usize) {
     let mut said = String::new();
     let mut sent = 0;
     for provider in providers::ALL {
@@ -287,6 +272,27 @@ fn secrets(_: &mut Torture) -> Held {
             }
         }
     }
+    (said, sent)
+}
+
+fn secrets(_: &mut Torture) -> Held {
+    let home = Home::new();
+    let folder = home.path().join("config/subledger/subledger.toml");
+    let before = std::fs::read_to_string(&folder).unwrap();
+    let more = settings().replace("[receiver]\nmetrics = true\n", "");
+    let with_metrics = before.replace("[receiver]\n", "[receiver]\nmetrics = true\n");
+    std::fs::write(&folder, format!("{with_metrics}{more}")).unwrap();
+    let log = home.path().join("log");
+    let child = home
+        .command(&["serve", "-v"])
+        .env("RUST_LOG", "trace")
+        .env("RUST_BACKTRACE", "full")
+        .stdout(Stdio::null())
+        .stderr(std::fs::File::create(&log).unwrap())
+        .spawn()
+        .unwrap();
+    let serving = Serving::wait(child, home.port);
+    let (mut said, sent) = send_canaries(&serving);
     said.push_str(&serving.get("/metrics").unwrap().1);
     said.push_str(&serving.get("/readyz").unwrap().1);
     said.push_str(

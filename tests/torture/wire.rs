@@ -1,6 +1,6 @@
 //! What hostile senders do to the wire, and what an honest one notices of it.
 
-use std::io::{Read as _, Write as _};
+use std::io::{ErrorKind, Read as _, Write as _};
 use std::net::{Shutdown, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -77,12 +77,10 @@ fn hook() -> String {
 }
 
 /// A slow sender's life: how it begins, whether it goes on a byte a second, and how long it lasted at most.
-fn crawl(port: u16, begin: &[u8], trickles: bool, stop: &AtomicBool) -> Option<Duration> {
+fn crawl(port: u16, first: &[u8], trickles: bool, stop: &AtomicBool) -> Option<Duration> {
     let mut stream = TcpStream::connect(("127.0.0.1", port)).ok()?;
-    stream
-        .set_read_timeout(Some(Duration::from_millis(1_000)))
-        .ok()?;
-    stream.write_all(begin).ok()?;
+    stream.set_read_timeout(Some(Duration::from_secs(1))).ok()?;
+    stream.write_all(first).ok()?;
     let begun = Instant::now();
     let mut byte = [0; 1];
     while !stop.load(Ordering::Relaxed) {
@@ -90,17 +88,11 @@ fn crawl(port: u16, begin: &[u8], trickles: bool, stop: &AtomicBool) -> Option<D
             return Some(begun.elapsed());
         }
         match stream.read(&mut byte) {
-            Ok(0) => return Some(begun.elapsed()),
-            Err(error)
-                if matches!(
-                    error.kind(),
-                    std::io::ErrorKind::WouldBlock | std::io::ErrorKind::TimedOut
-                ) => {}
-            Err(_) => return Some(begun.elapsed()),
-            // It was told that it is too slow.
-            Ok(_) if trickles => return Some(begun.elapsed()),
+            Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut) => {}
             // Answers that are not read, but for this byte a second.
-            Ok(_) => std::thread::sleep(Duration::from_secs(1)),
+            Ok(1) if !trickles => std::thread::sleep(Duration::from_secs(1)),
+            // It was told that it is too slow, or closed.
+            _ => return Some(begun.elapsed()),
         }
     }
     None
@@ -172,7 +164,8 @@ fn exchange(port: u16, bytes: &[u8], half_close: bool) -> (Vec<u16>, bool) {
                 .unwrap();
         }
     }
-    let closed = !matches!(stream.read(&mut [0; 1]), Err(error) if error.kind() == std::io::ErrorKind::WouldBlock);
+    let closed =
+        !matches!(stream.read(&mut [0; 1]), Err(error) if error.kind() == ErrorKind::WouldBlock);
     (statuses, closed)
 }
 
@@ -245,7 +238,7 @@ fn gigabyte(port: u16) -> Result<usize, Stop> {
     stream
         .write_all(format!("{}Transfer-Encoding: chunked\r\n\r\n", hook()).as_bytes())
         .unwrap();
-    let chunk = [b"10000\r\n".as_slice(), &[b' '; 65_536], b"\r\n"].concat();
+    let chunk = [b"10000\r\n".as_slice(), &vec![b' '; 65_536], b"\r\n"].concat();
     let mut sent = 0;
     while sent < 1 << 30 && stream.write_all(&chunk).is_ok() {
         sent += 65_536;
@@ -329,6 +322,69 @@ fn framing(_: &mut Torture) -> Held {
     ))
 }
 
+/// Headers that leave open where a request ends; LENGTH stands for the right one.
+const FORMS: &[(&str, &str)] = &[
+    (
+        "both lengths",
+        "Host: h\r\nContent-Length: LENGTH\r\nTransfer-Encoding: chunked\r\n",
+    ),
+    (
+        "both, the other way",
+        "Host: h\r\nTransfer-Encoding: chunked\r\nContent-Length: 4\r\n",
+    ),
+    (
+        "two lengths",
+        "Host: h\r\nContent-Length: 5\r\nContent-Length: LENGTH\r\n",
+    ),
+    (
+        "one length twice",
+        "Host: h\r\nContent-Length: 5\r\nContent-Length: 5\r\n",
+    ),
+    ("a list of lengths", "Host: h\r\nContent-Length: 5, 5\r\n"),
+    ("a signed length", "Host: h\r\nContent-Length: +5\r\n"),
+    ("a hexadecimal length", "Host: h\r\nContent-Length: 0x5\r\n"),
+    ("a negative length", "Host: h\r\nContent-Length: -1\r\n"),
+    (
+        "an enormous length",
+        "Host: h\r\nContent-Length: 18446744073709551621\r\n",
+    ),
+    ("xchunked", "Host: h\r\nTransfer-Encoding: xchunked\r\n"),
+    (
+        "chunked twice",
+        "Host: h\r\nTransfer-Encoding: chunked, chunked\r\n",
+    ),
+    (
+        "chunked, then identity",
+        "Host: h\r\nTransfer-Encoding: chunked\r\nTransfer-Encoding: identity\r\n",
+    ),
+    (
+        "a tab before chunked",
+        "Host: h\r\nTransfer-Encoding: \x0bchunked\r\n",
+    ),
+    (
+        "a space before the colon",
+        "Host: h\r\nTransfer-Encoding : chunked\r\n",
+    ),
+    (
+        "a folded line",
+        "Host: h\r\nTransfer-Encoding:\r\n chunked\r\n",
+    ),
+    ("a bare line feed", "Host: h\nContent-Length: LENGTH\r\n"),
+    (
+        "a bare carriage return",
+        "Host: h\rContent-Length: LENGTH\r\n",
+    ),
+    ("no host", "Content-Length: LENGTH\r\n"),
+    (
+        "two hosts",
+        "Host: h\r\nHost: g\r\nContent-Length: LENGTH\r\n",
+    ),
+    (
+        "a zero byte",
+        "Host: h\r\nX-A: a\0b\r\nContent-Length: LENGTH\r\n",
+    ),
+];
+
 /// Heads and bodies of which two readers may think differently; each hides a request to a hook in its body.
 fn ambiguous() -> Vec<(&'static str, Vec<u8>)> {
     let line = format!("POST /hooks/zotlo/events/{PATH_KEY} HTTP/1.1\r\n");
@@ -339,69 +395,10 @@ fn ambiguous() -> Vec<(&'static str, Vec<u8>)> {
             .replace("LENGTH", &body.len().to_string())
             .into_bytes()
     };
-    [
-        (
-            "both lengths",
-            "Host: h\r\nContent-Length: LENGTH\r\nTransfer-Encoding: chunked\r\n",
-        ),
-        (
-            "both, the other way",
-            "Host: h\r\nTransfer-Encoding: chunked\r\nContent-Length: 4\r\n",
-        ),
-        (
-            "two lengths",
-            "Host: h\r\nContent-Length: 5\r\nContent-Length: LENGTH\r\n",
-        ),
-        (
-            "one length twice",
-            "Host: h\r\nContent-Length: 5\r\nContent-Length: 5\r\n",
-        ),
-        ("a list of lengths", "Host: h\r\nContent-Length: 5, 5\r\n"),
-        ("a signed length", "Host: h\r\nContent-Length: +5\r\n"),
-        ("a hexadecimal length", "Host: h\r\nContent-Length: 0x5\r\n"),
-        ("a negative length", "Host: h\r\nContent-Length: -1\r\n"),
-        (
-            "an enormous length",
-            "Host: h\r\nContent-Length: 18446744073709551621\r\n",
-        ),
-        ("xchunked", "Host: h\r\nTransfer-Encoding: xchunked\r\n"),
-        (
-            "chunked twice",
-            "Host: h\r\nTransfer-Encoding: chunked, chunked\r\n",
-        ),
-        (
-            "chunked, then identity",
-            "Host: h\r\nTransfer-Encoding: chunked\r\nTransfer-Encoding: identity\r\n",
-        ),
-        (
-            "a tab before chunked",
-            "Host: h\r\nTransfer-Encoding: \x0bchunked\r\n",
-        ),
-        (
-            "a space before the colon",
-            "Host: h\r\nTransfer-Encoding : chunked\r\n",
-        ),
-        (
-            "a folded line",
-            "Host: h\r\nTransfer-Encoding:\r\n chunked\r\n",
-        ),
-        ("a bare line feed", "Host: h\nContent-Length: LENGTH\r\n"),
-        (
-            "a bare carriage return",
-            "Host: h\rContent-Length: LENGTH\r\n",
-        ),
-        ("no host", "Content-Length: LENGTH\r\n"),
-        (
-            "two hosts",
-            "Host: h\r\nHost: g\r\nContent-Length: LENGTH\r\n",
-        ),
-        (
-            "a zero byte",
-            "Host: h\r\nX-A: a\0b\r\nContent-Length: LENGTH\r\n",
-        ),
-    ]
-    .map(|(name, headers)| (name, with(headers)))
-    .to_vec()
+    FORMS
+        .iter()
+        .map(|(name, headers)| (*name, with(headers)))
+        .collect()
 }
 
 fn smuggling(_: &mut Torture) -> Held {
