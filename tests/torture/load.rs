@@ -246,8 +246,11 @@ pub(crate) fn read_answer(stream: &mut impl Read) -> Option<Answer> {
         .unwrap_or(0);
     let mut body = vec![0; length];
     stream.read_exact(&mut body).ok()?;
+    let status = head.split(' ').nth(1)?.parse().ok()?;
+    // Whoever is told to come back is told when.
+    assert!(status != 503 || head.contains("retry-after: "), "{head}");
     Some(Answer {
-        status: head.split(' ').nth(1)?.parse().ok()?,
+        status,
         closes: head.contains("connection: close"),
         body: String::from_utf8_lossy(&body).into_owned(),
     })
