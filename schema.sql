@@ -426,7 +426,7 @@ create table residue ( -- what is left of deliveries that were erased or pruned,
   primary key (seq, n, what, place)
 ) strict, without rowid;
 
-create table erased_readers ( -- what erased readers were told by, as HMAC-SHA-256 with a key in meta: nobody can be read out of it
+create table erased_readers ( -- what erased readers were told by, as HMAC-SHA-256 with a key in meta: it names nobody, but whoever has the file can try guesses
   hash  blob primary key,
   until text not null,                      -- what arrived up to then stays erased
   seal  integer not null                    -- first 8 bytes of SHA-256 over the columns before it, each behind its kind and length
@@ -438,7 +438,8 @@ create table erased_keys ( -- the same of what erased deliveries were recognised
   seal integer not null
 ) strict, without rowid;
 
-create table meta ( -- schema_version, ledger_id, zone, created_at, folded_seq, reader_version, fingerprint_key, erasure_key, clearing, as_of, pruned_to
+create table meta ( -- schema_version, ledger_id, zone, created_at, folded_seq, reader_version, fingerprint_key, erasure_key, clearing, as_of,
+                    -- pruned_to, pruned_last, overwrite_since, probe_at, clock_again, clock_doubt_ms, alerts, heartbeat, backup, pin.N (the saved filter that digit N opens)
   key   text primary key,
   value text not null
 ) strict, without rowid;

@@ -473,7 +473,11 @@ pub enum QuarantineCommand {
     /// What was kept and not understood
     List(ListArgs),
     /// Read it again with this version
-    Retry,
+    Retry {
+        /// Only these deliveries; nothing: all
+        #[arg(value_name = "SEQ")]
+        seqs: Vec<i64>,
+    },
 }
 
 /// What `backup` takes.

@@ -30,9 +30,10 @@ use crate::cli::{alerts, keys, running, service, settings, tasks};
 use crate::config::Settings;
 use crate::domain::delivery::MAIN_ACCOUNT;
 use crate::domain::printable::Printable;
+use crate::domain::remedy::{about_quiet, advice};
 use crate::domain::size;
 use crate::domain::time::{HOUR_MS, MINUTE_MS, Timestamp, Zone};
-use crate::store::query::Reader;
+use crate::store::query::{Connected, Reader, Refusals};
 use crate::store::today::{BACKUP_MS_MAX, backup_words};
 use crate::store::upkeep::room;
 use crate::tui::cell::When;
@@ -525,6 +526,20 @@ fn look_at_old_secrets(
     }
 }
 
+/// Requests that were turned away for one reason, and what to do about it.
+fn look_at_refusal(reader: &Reader, provider: &str, refusal: &Refusals, findings: &mut Findings) {
+    let was_valid = matches!(reader.let_in(provider, &refusal.path), Ok(Some(_)));
+    let todo = advice(&refusal.reason, was_valid)
+        .map_or_else(String::new, |words| format!("; what to do: {words}"));
+    let says = format!("{} turned away: {}{todo}", refusal.requests, refusal.reason);
+    let check = if provider.is_empty() {
+        "no provider's path"
+    } else {
+        provider
+    };
+    findings.add(check, Level::Note, says);
+}
+
 fn look_at_providers(
     context: &Context,
     reader: &Reader,
@@ -532,7 +547,11 @@ fn look_at_providers(
     zone: Zone,
     findings: &mut Findings,
 ) {
-    let connections = match reader.connections(now) {
+    let accounts = context.config.accounts.iter();
+    let wanted: Vec<_> = accounts
+        .map(|settings| (settings.provider.as_str(), settings.account.as_str()))
+        .collect();
+    let connections = match reader.connections(now, &wanted) {
         Ok(connections) => connections,
         Err(error) => return findings.add("providers", Level::Bad, error.to_string()),
     };
@@ -556,9 +575,10 @@ fn look_at_providers(
         if let Some(quiet) = found.and_then(|one| one.quiet.as_ref()) {
             let hours = |ms: i64| format!("{} h {} min", ms / HOUR_MS, ms % HOUR_MS / MINUTE_MS);
             let says = format!(
-                "quiet for {}, longest gap {}",
+                "quiet for {}, longest gap {}; {}",
                 hours(quiet.gap_ms),
-                hours(quiet.longest_ms)
+                hours(quiet.longest_ms),
+                about_quiet(found.is_some_and(Connected::is_refused))
             );
             findings.add(&check, Level::Bad, says);
         }
@@ -568,10 +588,9 @@ fn look_at_providers(
         }
     }
     // Whoever is turned away names no account.
-    for one in &connections {
-        for refusal in &one.refusals {
-            let says = format!("{} turned away: {}", refusal.requests, refusal.reason);
-            findings.add(&one.provider, Level::Note, says);
+    for one in connections.chunk_by(|one, next| one.provider == next.provider) {
+        for refusal in &one[0].refusals {
+            look_at_refusal(reader, &one[0].provider, refusal, findings);
         }
     }
 }

@@ -11,15 +11,15 @@ use crate::cli::bar::Bar;
 use crate::cli::context::Context;
 use crate::cli::failure::Failure;
 use crate::cli::out::Out;
-use crate::cli::table::{json_text, tame};
+use crate::cli::table::{json_text, local, tame};
 use crate::cli::tasks;
-use crate::cli::user::{looked_at, whom};
+use crate::cli::user::{looked_at, nobody_but, told_similar, whom};
 use crate::domain::count::in_words;
 use crate::domain::printable::Printable;
 use crate::store::query::Reader;
 use crate::store::query::who::{Match, Who};
 use crate::store::task::{Task, TaskReport};
-use crate::store::upkeep::erase::Reach;
+use crate::store::upkeep::reach::Reach;
 
 /// What becomes of an erasure that nobody waits for any more.
 const LEFT: &str = "an erasure that was begun is finished by the receiver that runs, or by the next start of subledger";
@@ -94,6 +94,10 @@ fn nobody(context: &Context, who: &Who, args: &EraseArgs, out: &mut Out) -> Resu
     let shown = Printable::line(&who.text);
     let erased = Reader::open(&context.database)?.erased_until(who)?;
     let Some(erased) = erased else {
+        let similar = Reader::open(&context.database)?.similar(who)?;
+        if !similar.is_empty() {
+            return Err(nobody_but(who, &similar).into());
+        }
         return Err(Failure::failed(format!(
             "nobody is known as `{shown}`{}, and no webhook names them: WHO is an e-mail, a phone, a provider's id, or \
              provider:id",
@@ -105,7 +109,12 @@ fn nobody(context: &Context, who: &Who, args: &EraseArgs, out: &mut Out) -> Resu
         let erased = json_text(&erased)?;
         out.line(format!("[{{\"readers\":[],\"erased_at\":{erased}}}]"))?;
     } else {
-        out.line(format!("`{shown}` was erased at {erased}: nothing is left"))?;
+        let zone = Reader::open(&context.database)?.zone()?;
+        let erased = local(&erased, zone);
+        out.line(format!(
+            "`{shown}` was erased {erased} {}: nothing is left",
+            zone.name()
+        ))?;
     }
     Ok(out.flush()?)
 }
@@ -228,6 +237,8 @@ impl Telling<'_> {
         let Reach {
             events,
             others,
+            elsewhere,
+            similar,
             too_short,
             ..
         } = self.reach;
@@ -254,6 +265,20 @@ impl Telling<'_> {
                 ),
                 numbers(others)
             ))?;
+        }
+        if !elsewhere.is_empty() {
+            out.line(format!(
+                "  {}{}: without a provider those go too",
+                in_words(
+                    elsewhere.len(),
+                    "delivery elsewhere names them and was not understood",
+                    "deliveries elsewhere name them and were not understood"
+                ),
+                numbers(elsewhere)
+            ))?;
+        }
+        if !similar.is_empty() {
+            out.line(format!("  {}", Printable::line(&told_similar(similar))))?;
         }
         if !too_short.is_empty() {
             let all = too_short.iter().cloned().collect::<Vec<_>>().join(", ");
@@ -282,8 +307,11 @@ impl Telling<'_> {
             views,
             shared,
             others,
+            elsewhere,
+            similar,
             ..
         } = self.reach;
+        let similar: Vec<String> = similar.iter().map(Match::place).collect();
         let mut people = Vec::new();
         for (one, (deliveries, events)) in readers.iter().zip(counts) {
             people.push(serde_json::json!({
@@ -298,7 +326,7 @@ impl Telling<'_> {
             .collect();
         let whole = serde_json::json!([{
             "readers": people, "deliveries": deliveries, "events": events, "rejected": rejected, "views": views,
-            "shared": shared, "others": others, "residue": self.keeps, "copies": copies, "done": report.is_some(), "report": report,
+            "shared": shared, "others": others, "elsewhere": elsewhere, "similar": similar, "residue": self.keeps, "copies": copies, "done": report.is_some(), "report": report,
         }]);
         whole.to_string()
     }

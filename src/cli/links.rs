@@ -37,6 +37,9 @@ pub struct Link {
     /// What the dashboard calls it.
     #[serde(skip)]
     pub hook_title: &'static str,
+    /// Where in the dashboard it is pasted.
+    #[serde(skip)]
+    pub place: &'static str,
     /// The settings let everything in, whoever sends it.
     #[serde(skip)]
     pub unguarded: bool,
@@ -70,6 +73,7 @@ pub fn links(config: &Config, listen: SocketAddr, now: Timestamp) -> Vec<Link> {
                     add: add(*provider, settings),
                     name,
                     hook_title: hook.title,
+                    place: provider.dashboard(),
                     unguarded: settings.text("auth") == Some("none"),
                 });
             }

@@ -117,7 +117,7 @@ pub fn run(cli: &Cli) -> Result<()> {
             at,
             sort,
             redact,
-        } => start::screen(&context()?, query, *list, *at, *sort, *redact),
+        } => start::screen(&look(out)?, query, *list, *at, *sort, *redact),
         Command::Events { list, follow: true } => lists::follow(&look(out)?, list, out),
         Command::Events { list, .. } => lists::run(&look(out)?, List::Events, list, out),
         Command::Users(args) => lists::run(&look(out)?, List::Users, args, out),
@@ -138,11 +138,9 @@ pub fn run(cli: &Cli) -> Result<()> {
         Command::Urls { provider, .. } => urls::run(&context()?, provider.as_deref(), out),
         Command::Send(args) => send::run(&context()?, args, out),
         Command::Tests(command) => marks::run(&context()?, command, out),
-        Command::Rejected { command, list } => {
-            rejected::run(&context()?, command.as_ref(), list, out)
-        }
+        Command::Rejected { command, list } => rejected::run(global, command.as_ref(), list, out),
         Command::Quarantine { command, list } => {
-            upkeep::quarantine(&context()?, command.as_ref(), list, out)
+            upkeep::quarantine(&look(out)?, command.as_ref(), list, out)
         }
         Command::Import(args) => import::run(&context()?, args, out),
         Command::Export(args) => export::run(&look(out)?, args, out),
@@ -150,7 +148,7 @@ pub fn run(cli: &Cli) -> Result<()> {
         Command::Prove(args) => prove::run(&look(out)?, args, out),
         Command::Demo(args) => demo::run(global, args, out),
         Command::Shot(args) => shot::run(global, args, out),
-        Command::Rebuild { check } => upkeep::rebuild(&context()?, *check, out),
+        Command::Rebuild { check } => upkeep::rebuild(global, *check, out),
         Command::Prune { dry_run } => prune::run(&context()?, *dry_run, out),
         Command::Verify(args) => upkeep::verify(&look(out)?, args, out),
         Command::Backup(args) => backup::run(&context()?, args, out),

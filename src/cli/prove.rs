@@ -13,7 +13,7 @@ use crate::cli::interrupt;
 use crate::cli::out::Out;
 use crate::cli::show::heads;
 use crate::cli::table::{shown, tame};
-use crate::cli::user::{looked_at, whom};
+use crate::cli::user::{looked_at, nobody_but, whom};
 use crate::config::read;
 use crate::domain::count::in_words;
 use crate::domain::event::ConsentState;
@@ -40,6 +40,10 @@ pub fn run(context: &Context, args: &ProveArgs, out: &mut Out) -> Result<()> {
     let at = time(context, &reader, args.at.as_deref())?;
     let matches = reader.readers(&who)?;
     if matches.is_empty() {
+        let similar = reader.similar(&who)?;
+        if !similar.is_empty() {
+            return Err(nobody_but(&who, &similar).into());
+        }
         let place = looked_at(&who);
         let who = Printable::line(&who.text);
         return Err(Failure::failed(format!(

@@ -2,7 +2,7 @@
 
 use anyhow::Result;
 
-use crate::cli::args::{ListArgs, RejectedCommand};
+use crate::cli::args::{Global, ListArgs, RejectedCommand};
 use crate::cli::context::Context;
 use crate::cli::failure::Failure;
 use crate::cli::lists::{self, Shown};
@@ -14,7 +14,7 @@ use crate::cli::upkeep::within;
 use crate::domain::count::in_words;
 use crate::domain::page::List;
 use crate::domain::printable::Printable;
-use crate::domain::remedy::remedy;
+use crate::domain::remedy::advice;
 use crate::store::query::Reader;
 use crate::store::task::Task;
 use crate::tui::cell::text_field;
@@ -32,16 +32,17 @@ const COLUMNS: &[&str] = &[
 
 /// Lists, shows or takes in.
 pub fn run(
-    context: &Context,
+    global: &Global,
     command: Option<&RejectedCommand>,
     args: &ListArgs,
     out: &mut Out,
 ) -> Result<()> {
     match command {
-        None => list(context, args, out),
-        Some(RejectedCommand::List(args)) => list(context, args, out),
-        Some(RejectedCommand::Show { id }) => show(context, *id, out),
+        None => list(&Context::look(global, out)?, args, out),
+        Some(RejectedCommand::List(args)) => list(&Context::look(global, out)?, args, out),
+        Some(RejectedCommand::Show { id }) => show(&Context::look(global, out)?, *id, out),
         Some(RejectedCommand::Admit { ids }) => {
+            let context = &Context::read(global)?;
             let report = tasks::submit(context, Task::Admit { ids: ids.clone() })?;
             tasks::report(context, &report, out)?;
             if report.seqs.is_empty() {
@@ -100,8 +101,9 @@ fn show(context: &Context, id: i64, out: &mut Out) -> Result<()> {
     if let Some(seq) = detail.admitted_seq {
         out.line(format!("taken in as delivery {seq}"))?;
     } else {
-        let reason = text_field(List::Deliveries, &detail.row, "reason");
-        if let Some(words) = reason.and_then(remedy) {
+        let text = |name| text_field(List::Deliveries, &detail.row, name).unwrap_or_default();
+        let was_valid = reader.let_in(text("provider"), &detail.path)?.is_some();
+        if let Some(words) = advice(text("reason"), was_valid) {
             out.line(format!("what to do: {words}"))?;
         }
         // Without its body it cannot be judged again.

@@ -49,14 +49,14 @@ pub fn open(
     })?)
 }
 
-/// Says what is wrong with the file in one line, before the terminal is taken. A ledger that is locked or not there yet
-/// is nothing wrong: the screen waits for it, and says so.
+/// Says what is wrong with the file in one line, before the terminal is taken. A ledger that is locked is nothing wrong:
+/// the screen waits for it, and says so.
 fn look(database: &Path) -> Result<()> {
     let (sender, answer) = channel();
     let path = database.to_owned();
     std::thread::spawn(move || sender.send(Reader::open(&path).map(drop)));
     match answer.recv_timeout(LOOK_TIMEOUT) {
-        Ok(Err(error)) if !matches!(error, Error::Absent(_) | Error::Busy) => Err(error.into()),
+        Ok(Err(error)) if !matches!(error, Error::Busy) => Err(error.into()),
         _ => Ok(()),
     }
 }
@@ -136,8 +136,8 @@ fn bare(context: &Context) -> Setup {
         exports: Box::new(move |job, tell| export::write(&exporter, job, tell)),
         masked: false,
         machine_zone: Some(machine_zone()),
-        tasks: Box::new(move |task| {
-            tasks::submit_quietly(&writer, task).map_err(|error| error.to_string())
+        tasks: Box::new(move |task, progress| {
+            tasks::submit_from_screen(&writer, task, progress).map_err(|error| format!("{error:#}"))
         }),
         outside: Box::new(move || today::by_settings(&known)),
     }
@@ -218,6 +218,7 @@ fn cards(context: &Context, listen: SocketAddr, key: Option<&[u8; 32]>) -> Vec<L
             name: link.name,
             hook: link.hook.to_owned(),
             title: link.hook_title.to_owned(),
+            place: link.place,
             url: link.url,
             is_local: context.config.receiver.public_url.is_none(),
             curl: link.curl,

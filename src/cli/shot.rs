@@ -66,7 +66,7 @@ fn take(args: &ShotArgs, setup: Setup, sitting: &Sitting) -> Result<Picture> {
         tasks: if is_demo {
             setup.tasks
         } else {
-            Box::new(|_| Err("a picture changes nothing in this ledger".to_owned()))
+            Box::new(|_, _| Err("a picture changes nothing in this ledger".to_owned()))
         },
         ..setup
     };

@@ -11,6 +11,8 @@ use crate::cli::table::{json_text, local};
 use crate::cli::{service, settings, start};
 use crate::domain::count::in_words;
 use crate::domain::printable::Printable;
+use crate::domain::size;
+use crate::domain::time::Zone;
 use crate::store;
 use crate::store::lock::holder;
 use crate::store::query::Reader;
@@ -27,12 +29,14 @@ pub fn run(context: &Context, out: &mut Out) -> Result<()> {
         .is_some_and(|running| running::is_live(running.listen));
     let keeper = running.as_ref().map(|running| running::keeper(running.pid));
     let last = status.last_received_at.map(|at| at.to_string());
+    let overwrite_since = reader.overwrite_since()?;
+    let quarantine_bytes = reader.quarantine_bytes()?;
     if context.global.json {
         let text =
             |text: Option<String>| text.map_or(Ok("null".to_owned()), |text| json_text(&text));
         out.line(format!(
             "[{{\"running\":{live},\"pid\":{},\"listen\":{},\"started_at\":{},\"as\":{},\"database\":{},\"last_seq\":{},\
-             \"folded_seq\":{},\"last_received_at\":{}}}]",
+             \"folded_seq\":{},\"last_received_at\":{},\"overwrite_since\":{},\"quarantine_bytes\":{quarantine_bytes}}}]",
             running.as_ref().map_or("null".to_owned(), |running| running.pid.to_string()),
             text(running.as_ref().map(|running| running.listen.to_string()))?,
             text(running.as_ref().map(|running| running.started_at.clone()))?,
@@ -41,6 +45,7 @@ pub fn run(context: &Context, out: &mut Out) -> Result<()> {
             status.last_seq,
             status.folded_seq,
             text(last)?,
+            text(overwrite_since)?,
         ))?;
     } else {
         match &running {
@@ -74,6 +79,7 @@ pub fn run(context: &Context, out: &mut Out) -> Result<()> {
         if behind > 0 {
             out.line(format!("catching up {behind}"))?;
         }
+        disk(quarantine_bytes, overwrite_since.as_deref(), zone, out)?;
         versions(&reader, out)?;
     }
     out.flush()?;
@@ -82,6 +88,29 @@ pub fn run(context: &Context, out: &mut Out) -> Result<()> {
     } else {
         Err(Failure::silent(UNREACHABLE).into())
     }
+}
+
+/// How much was not understood, and whether something that was deleted is still on disk.
+fn disk(
+    quarantine_bytes: u64,
+    overwrite_since: Option<&str>,
+    zone: Zone,
+    out: &mut Out,
+) -> Result<()> {
+    if quarantine_bytes > 0 {
+        let size = size::in_words(quarantine_bytes);
+        out.line(format!(
+            "{size} were not understood: `subledger quarantine` lists them"
+        ))?;
+    }
+    if let Some(since) = overwrite_since {
+        out.line(format!(
+            "what was deleted since {} is being overwritten on disk: done when the receiver is idle and no program reads \
+             for long",
+            local(since, zone)
+        ))?;
+    }
+    Ok(())
 }
 
 /// Whether an older version writes, and what the newest upgrade brought.

@@ -16,7 +16,7 @@ use crate::domain::printable::Printable;
 use crate::providers::door::{self, Doors};
 use crate::store;
 use crate::store::query::Reader;
-use crate::store::task::{Task, TaskReport, submit_with};
+use crate::store::task::{Progress, Task, TaskReport, submit_with};
 use crate::store::upgrade::Upgraded;
 use crate::store::upkeep::again::clean_beside;
 use crate::store::upkeep::retention::Retention;
@@ -72,9 +72,32 @@ pub fn say_upgraded(store: &Store, out: &mut Out) -> Result<()> {
     }
 }
 
-/// Does `task` without a word: for the screen.
+/// Does `task` without a word.
 pub fn submit_quietly(context: &Context, task: Task) -> Result<TaskReport, store::Error> {
     submit_with(&context.database, task, || open(context), &mut |_| {})
+}
+
+/// Does `task` for the screen, which may have been open for long: what is judged is judged by the settings of now.
+pub fn submit_from_screen(
+    context: &Context,
+    task: Task,
+    progress: &mut dyn FnMut(&Progress),
+) -> Result<TaskReport> {
+    let fresh = match task {
+        Task::Admit { .. } => {
+            let config = Context::read(&context.global)?.config;
+            settings::check(&config)?;
+            // The ledger is the one on screen, whatever the settings name now.
+            Some(Context {
+                config,
+                ..context.clone()
+            })
+        }
+        _ => None,
+    };
+    let context = fresh.as_ref().unwrap_or(context);
+    let opened = || open(context);
+    Ok(submit_with(&context.database, task, opened, progress)?)
 }
 
 /// The ledger, held by this process for one task. It receives nothing.

@@ -2,7 +2,7 @@
 
 use anyhow::{Context as _, Result};
 
-use crate::cli::args::{ListArgs, QuarantineCommand, VerifyArgs};
+use crate::cli::args::{Global, ListArgs, QuarantineCommand, VerifyArgs};
 use crate::cli::bar::Bar;
 use crate::cli::context::Context;
 use crate::cli::failure::{FAILED, Failure};
@@ -11,10 +11,14 @@ use crate::cli::out::Out;
 use crate::cli::table::{json_text, tame};
 use crate::cli::{lists, tasks};
 use crate::domain::count::in_words;
-use crate::domain::page::List;
+use crate::domain::page::{Count, List};
 use crate::domain::printable::Printable;
+use crate::store::query::Reader;
 use crate::store::task::Task;
 use crate::store::upkeep::verify::{Verified, check_noted, length, verify_until};
+
+/// Tests that were not understood are counted up to here.
+const TESTS_MAX: u64 = 1_000;
 
 /// What an interrupted rebuild leaves.
 const UNTOUCHED: &str = "no delivery was touched";
@@ -29,27 +33,45 @@ pub fn quarantine(
     let args = match command {
         None => args,
         Some(QuarantineCommand::List(args)) => args,
-        Some(QuarantineCommand::Retry) => {
-            let report = tasks::submit(context, Task::RetryQuarantine)?;
+        Some(QuarantineCommand::Retry { seqs }) => {
+            let task = match seqs.as_slice() {
+                [] => Task::RetryQuarantine,
+                seqs => Task::RetryThese {
+                    seqs: seqs.to_vec(),
+                },
+            };
+            let report = tasks::submit(context, task)?;
             return tasks::report(context, &report, out);
         }
     };
-    lists::run(
-        context,
-        List::Deliveries,
-        &within("is:quarantined", args),
-        out,
-    )
+    // What `doctor --public` and `send` try concerns nobody, unless it is asked for.
+    if args.query.iter().any(|term| term.contains("is:test")) {
+        let args = within("is:quarantined", args);
+        return lists::run(context, List::Deliveries, &args, out);
+    }
+    let without = within("is:quarantined -is:test", args);
+    lists::run(context, List::Deliveries, &without, out)?;
+    let reader = Reader::open(&context.database)?;
+    let tests = within("is:quarantined is:test", args).query;
+    let tests = lists::parse(context, &reader, List::Deliveries, &tests)?;
+    let says = match reader.count(List::Deliveries, &tests, TESTS_MAX)? {
+        Count::Exact(0) => return Ok(()),
+        Count::Exact(count) => in_words(count, "test is left out", "tests are left out"),
+        Count::MoreThan(count) | Count::About(count) => {
+            format!("more than {count} tests are left out")
+        }
+    };
+    Ok(out.say(format!("{says}: `subledger quarantine is:test` lists them"))?)
 }
 
-/// The same list, narrowed by `term`.
-pub fn within(term: &str, args: &ListArgs) -> ListArgs {
+/// The same list, narrowed by the terms in `terms`.
+pub fn within(terms: &str, args: &ListArgs) -> ListArgs {
     let mut query = args.query.clone();
     if !query.is_empty() {
         query.insert(0, "(".to_owned());
         query.push(")".to_owned());
     }
-    query.push(term.to_owned());
+    query.extend(terms.split(' ').map(str::to_owned));
     ListArgs {
         query,
         ..args.clone()
@@ -57,7 +79,12 @@ pub fn within(term: &str, args: &ListArgs) -> ListArgs {
 }
 
 /// Folds everything again, or compares only; exit code 1 if anything differs.
-pub fn rebuild(context: &Context, check: bool, out: &mut Out) -> Result<()> {
+pub fn rebuild(global: &Global, check: bool, out: &mut Out) -> Result<()> {
+    let context = &if check {
+        Context::look(global, out)?
+    } else {
+        Context::read(global)?
+    };
     let report = tasks::submit_until(context, Task::Rebuild { check }, UNTOUCHED)?;
     tasks::report(context, &report, out)?;
     if check && report.changed > 0 {

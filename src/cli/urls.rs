@@ -52,6 +52,9 @@ fn write(context: &Context, links: &[Link], out: &mut Out) -> Result<()> {
         if first && place > 0 {
             out.say("")?;
         }
+        if first {
+            out.say(format!("paste into: {}", link.place))?;
+        }
         out.say(&link.title)?;
         out.line(&link.url)?;
         let last = links

@@ -38,6 +38,8 @@ type Check<'a> = &'a mut dyn FnMut() -> Result<()>;
 struct Held {
     who: Who,
     matches: Vec<Match>,
+    /// Readers who may be meant and were not named.
+    similar: Vec<Match>,
     /// Ids that no body was searched for.
     too_short: BTreeSet<String>,
     deliveries: Vec<Kept>,
@@ -94,17 +96,45 @@ fn find(reader: &Reader, who: Who, last: i64, check: Check<'_>) -> Result<Held> 
         });
     }
     let rejected = turned_away(reader, &who, &needles, check)?;
+    let similar = reader.similar(&who)?;
     let held = Held {
         who,
         matches,
+        similar,
         too_short: needles.too_short,
         deliveries,
         rejected,
     };
-    if held.matches.is_empty() && held.deliveries.is_empty() && held.rejected.is_empty() {
-        return Err(nothing(&held).into());
+    // A webhook about somebody similar is theirs.
+    let is_of_others = held.deliveries.iter().all(|kept| kept.others);
+    if held.matches.is_empty() && held.rejected.is_empty() && is_of_others {
+        if !held.similar.is_empty() {
+            return Err(nobody_but(&held.who, &held.similar).into());
+        }
+        if held.deliveries.is_empty() {
+            return Err(nothing(&held).into());
+        }
     }
     Ok(held)
+}
+
+/// What is said of readers who may be meant and were not named.
+pub fn told_similar(similar: &[Match]) -> String {
+    let places: Vec<String> = similar.iter().map(Match::place).collect();
+    format!(
+        "similar, but for the dots of an i, and not taken: {}",
+        places.join(", ")
+    )
+}
+
+/// Nobody is named, and somebody may be meant.
+pub fn nobody_but(who: &Who, similar: &[Match]) -> Failure {
+    let says = format!(
+        "nobody is known as `{}`; {}: name one as it stands there",
+        who.text,
+        told_similar(similar)
+    );
+    Failure::failed(Printable::line(&says).to_string())
 }
 
 fn nothing(held: &Held) -> Failure {
@@ -256,6 +286,9 @@ fn show(context: &Context, who: &str, limit: usize, out: &mut Out) -> Result<()>
         return Ok(out.flush()?);
     }
     let zone = reader.zone()?;
+    if !held.similar.is_empty() {
+        out.say(Printable::line(&told_similar(&held.similar)))?;
+    }
     for one in &held.matches {
         identity(&reader, one, zone, out)?;
         for list in LISTS_OF_A_READER {

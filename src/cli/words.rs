@@ -79,7 +79,7 @@ fn roff_lines(action: &Action) -> String {
     format!(
         ".TP\n\\fB{}\\fR\n\\&{}\n",
         keys.join(" "),
-        roff(action.help)
+        roff(&action.told())
     )
 }
 
@@ -110,7 +110,7 @@ fn markdown_row(action: &Action) -> String {
         .key_names()
         .map(|key| format!("`{}`", key.replace('|', "\\|")))
         .collect();
-    let help = action.help.replace('|', "\\|");
+    let help = action.told().replace('|', "\\|");
     format!("| {} | {help} |\n", keys.join(" "))
 }
 

@@ -20,6 +20,14 @@ pub struct Part<'a> {
     pub right: bool,
 }
 
+/// The mark of the secret that ends `path`, where that is a fingerprint: `/hooks/zotlo/events/fp:0f1e2d3c4b5a6978`.
+pub fn mark_in(path: &str) -> Option<&str> {
+    let (_, last) = path.rsplit_once('/')?;
+    let mark = last.strip_prefix("fp:")?;
+    let is_mark = mark.len() == 16 && mark.bytes().all(|byte| byte.is_ascii_hexdigit());
+    is_mark.then_some(mark)
+}
+
 /// One part as it is written: `nth` is the place of the secret that matched, from 0, `None` where nothing could judge it.
 pub fn written(proof: &str, nth: Option<usize>, marks: &[String]) -> String {
     let Some(nth) = nth else {

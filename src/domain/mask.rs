@@ -6,6 +6,7 @@
 //! times and currencies. Never looks at what a provider calls its fields.
 
 use std::net::IpAddr;
+use std::ops::Range;
 
 use chrono::DateTime;
 use hmac::{Hmac, KeyInit as _, Mac as _};
@@ -230,6 +231,48 @@ impl Mask {
     }
 }
 
+/// Where a filter, whole or half typed, says something of a reader: its words, and the values of all keys but those of
+/// which it is known that they name nobody. Keys stay to be seen.
+pub fn personal_in(filter: &str) -> Vec<Range<usize>> {
+    let mut found = Vec::new();
+    for term in terms(filter) {
+        let text = &filter[term.clone()];
+        let bare = text.trim_start_matches(['-', '(']);
+        let start = term.start + (text.len() - bare.len());
+        let bare = bare.trim_end_matches(')');
+        let end = start + bare.len();
+        let from = match bare.split_once(':') {
+            _ if matches!(bare, "" | "OR") => continue,
+            Some((key, value)) => match Key::from_word(key) {
+                Some(key) if !KEYS.contains(&key) && !is_personal(value) => continue,
+                _ => start + key.len() + 1,
+            },
+            None => start,
+        };
+        if from < end {
+            found.push(from..end);
+        }
+    }
+    found
+}
+
+/// The terms of a filter: what stands between blanks that are not within quotes.
+fn terms(filter: &str) -> Vec<Range<usize>> {
+    let mut found = Vec::new();
+    let (mut start, mut quoted, mut escaped) = (None, false, false);
+    for (at, c) in filter.char_indices() {
+        if c.is_whitespace() && !quoted {
+            found.extend(start.take().map(|start| start..at));
+            continue;
+        }
+        start.get_or_insert(at);
+        quoted ^= c == '"' && !escaped;
+        escaped = c == '\\' && !escaped;
+    }
+    found.extend(start.map(|start| start..filter.len()));
+    found
+}
+
 fn hidden(bytes: usize) -> String {
     match bytes {
         1 => "1 byte, masked".to_owned(),
@@ -349,6 +392,34 @@ mod tests {
         let link = MASK.link("https://hooks.example.org/hooks/zotlo/events/k_secretsecret");
         assert!(link.starts_with("https://hooks.example.org/hooks/zotlo/events/"));
         assert!(!link.contains("secretsecret"), "{link}");
+    }
+
+    #[test]
+    fn of_a_filter_that_is_typed_only_what_names_a_reader_is_hidden() {
+        let shown = |filter: &str| {
+            let mut shown = filter.to_owned();
+            for range in personal_in(filter).into_iter().rev() {
+                shown.replace_range(range, "*");
+            }
+            shown
+        };
+        for (filter, hidden) in [
+            (
+                "provider:zotlo type:cancel,refund",
+                "provider:zotlo type:cancel,refund",
+            ),
+            ("user:u1 since:7d", "user:* since:7d"),
+            ("-email:ada@example.org", "-email:*"),
+            ("(name:\"Ada L\" OR phone:90555)", "(name:* OR phone:*)"),
+            ("ada \"gold plan\" is:new", "* * is:new"),
+            ("emial:ada", "emial:*"),
+            ("plan:ada@example.org amount:>=100", "plan:* amount:>=100"),
+            ("name:\"Ada", "name:*"),
+            ("user:", "user:"),
+            ("", ""),
+        ] {
+            assert_eq!(shown(filter), hidden);
+        }
     }
 
     #[test]

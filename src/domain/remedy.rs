@@ -92,9 +92,41 @@ pub fn remedy(reason: &str) -> Option<&'static str> {
     REMEDIES.iter().find(fits).map(|(_, words)| *words)
 }
 
+/// What to do about a request whose secret link was valid before.
+const DROPPED: &str = "its secret link is one of yours that was dropped: paste the link that `subledger urls` and screen 9 show \
+     into the provider's dashboard";
+
+/// What to do about a provider that is quiet; `was_refused`: requests of it were turned away since its last webhook.
+pub const fn about_quiet(was_refused: bool) -> &'static str {
+    if was_refused {
+        "it does call, and is turned away: see the reason"
+    } else {
+        "nothing was turned away either: see in its dashboard whether the link is there and switched on, and with \
+         `subledger doctor --public` whether it can be reached"
+    }
+}
+
+/// What to do, where it is known whether the secret link `was_valid` before.
+pub fn advice(reason: &str, was_valid: bool) -> Option<&'static str> {
+    if was_valid && reason.contains("path key wrong") {
+        return Some(DROPPED);
+    }
+    remedy(reason)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_link_that_was_dropped_is_told_from_one_that_never_was() {
+        let dropped = advice("path key wrong", true).unwrap();
+        assert!(dropped.contains("was dropped"), "{dropped}");
+        assert_eq!(advice("path key wrong", false), remedy("path key wrong"));
+        assert_ne!(about_quiet(true), about_quiet(false));
+        let swapped = "basic: user and password are swapped";
+        assert_eq!(advice(swapped, true), remedy(swapped));
+    }
 
     #[test]
     fn each_reason_has_its_own_remedy() {

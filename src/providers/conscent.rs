@@ -75,6 +75,10 @@ impl Provider for Conscent {
         HOOKS
     }
 
+    fn dashboard(&self) -> &'static str {
+        "Webhook page of the client dashboard, a URL for each type"
+    }
+
     fn settings(&self) -> &'static [Setting] {
         SETTINGS
     }

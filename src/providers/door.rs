@@ -892,6 +892,10 @@ mod tests {
             }]
         }
 
+        fn dashboard(&self) -> &'static str {
+            ""
+        }
+
         fn settings(&self) -> &'static [Setting] {
             &[
                 Setting {

@@ -117,6 +117,10 @@ impl Provider for ExpressConsent {
         HOOKS
     }
 
+    fn dashboard(&self) -> &'static str {
+        "Settings > Webhooks; in the newer dashboard Organization > Settings"
+    }
+
     fn settings(&self) -> &'static [Setting] {
         SETTINGS
     }

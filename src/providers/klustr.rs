@@ -91,6 +91,10 @@ impl Provider for Klustr {
         HOOKS
     }
 
+    fn dashboard(&self) -> &'static str {
+        "Webhooks of your project in the console; set the secret there when you add it"
+    }
+
     fn settings(&self) -> &'static [Setting] {
         SETTINGS
     }

@@ -139,6 +139,9 @@ pub trait Provider: Sync {
     /// The URLs it can be given, `events` first.
     fn hooks(&self) -> &'static [Hook];
 
+    /// Where in its dashboard the URLs are entered, in its own words.
+    fn dashboard(&self) -> &'static str;
+
     /// The settings keys it takes beside `path_key`, `auth`, `expect_every`.
     fn settings(&self) -> &'static [Setting];
 

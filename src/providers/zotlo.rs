@@ -89,6 +89,10 @@ impl Provider for Zotlo {
         HOOKS
     }
 
+    fn dashboard(&self) -> &'static str {
+        "Developer Tools > Webhooks; Send Test Webhook there tries it"
+    }
+
     fn settings(&self) -> &'static [Setting] {
         SETTINGS
     }

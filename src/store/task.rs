@@ -74,6 +74,11 @@ pub enum Task {
     },
     /// Reads again what could not be read or folded.
     RetryQuarantine,
+    /// Reads these deliveries again, which could not be read or folded.
+    RetryThese {
+        /// Which.
+        seqs: Vec<i64>,
+    },
     /// Erases a reader. The chain still verifies.
     Erase {
         /// Only at this provider.
@@ -293,6 +298,7 @@ pub(crate) fn run(
             upkeep::erase::steps(who, residue)
         }
         Task::RetryQuarantine => upkeep::quarantine::retry(),
+        Task::RetryThese { seqs } => upkeep::quarantine::retry_these(seqs),
         Task::NoteBackup { note } => backup::note(note),
         Task::Import { parcels, before } => {
             upkeep::import::check_size(&parcels)?;

@@ -27,6 +27,7 @@ use crate::store::ring::{RING, Ring, count_lost};
 use crate::store::schema::{READER_VERSION, beside, set_meta};
 use crate::store::task::Running;
 use crate::store::upgrade::Upgrade;
+use crate::store::upkeep::overwrite::{self, Came, Overwriting};
 use crate::store::upkeep::room::give_back;
 use crate::store::writer::{Options, Shared, held};
 use crate::store::{BUSY_TIMEOUT, Error, upkeep};
@@ -69,6 +70,9 @@ const SHRINK_AGAIN: Duration = Duration::from_millis(100);
 /// Bodies are dropped for their age from this long after the start, and again after so long while there are more.
 const PRUNE_FIRST: Duration = Duration::from_secs(1);
 const PRUNE_AGAIN: Duration = Duration::from_millis(20);
+/// What was deleted is overwritten a little at a time, and later where another program is in the way.
+const OVERWRITE_AGAIN: Duration = Duration::from_millis(100);
+const OVERWRITE_HELD: Duration = Duration::from_secs(2);
 
 /// What the writer's thread owns.
 pub(crate) struct Core {
@@ -95,6 +99,9 @@ pub(crate) struct Core {
     next_probe: Instant,
     next_shrink: Instant,
     next_prune: Instant,
+    next_overwrite: Instant,
+    /// What was deleted and is still to be overwritten.
+    pub(crate) overwriting: Overwriting,
     watch: Watch,
     /// Where the database and its write-ahead log are on the disk.
     places: Option<[Place; 2]>,
@@ -119,6 +126,7 @@ impl Core {
             head,
             folder: Folder::load(&conn, options.read, zone)?,
             ring: Ring::load(&conn, RING)?,
+            overwriting: Overwriting::load(&conn, &path)?,
             conn,
             path,
             clock,
@@ -138,6 +146,7 @@ impl Core {
             next_shrink: now + TICK_EVERY,
             next_prune: now + PRUNE_FIRST,
             places: None,
+            next_overwrite: now + OVERWRITE_AGAIN,
         };
         core.places = core.places_now();
         core.take_over()?;
@@ -213,6 +222,8 @@ impl Core {
         }
         if let Some(job) = taken.task {
             self.task = Some(Running::new(job));
+            // It may move pages.
+            self.overwriting.start_again();
         }
         if !taken.closed {
             self.background();
@@ -243,6 +254,9 @@ impl Core {
         if now >= self.next_prune && !self.behind() && self.task.is_none() {
             self.prune();
         }
+        if now >= self.next_overwrite && self.may_overwrite() {
+            self.overwrite();
+        }
         if self.truncate_at.is_some_and(|at| now >= at) && !self.behind() {
             let emptied = self.checkpoint("truncate", Duration::ZERO);
             self.truncate_at = (!emptied).then(|| now + EMPTY_AGAIN);
@@ -253,6 +267,9 @@ impl Core {
         let mut at = self.next_probe.min(self.next_tick);
         if !self.behind() && self.task.is_none() {
             at = at.min(self.next_shrink).min(self.next_prune);
+        }
+        if self.may_overwrite() {
+            at = at.min(self.next_overwrite);
         }
         if let Some(running) = &self.task {
             at = at.min(running.at);
@@ -728,6 +745,8 @@ impl Core {
                 give_back(&core.conn, SHRINK_PAGES)?;
                 Ok(())
             })?;
+            self.overwriting.start_again();
+            self.next_overwrite = Instant::now() + 2 * SHRINK_AGAIN;
             self.after_commit();
             Ok(true)
         });
@@ -751,13 +770,36 @@ impl Core {
             self.next_prune = Instant::now() + pause;
             return;
         }
-        let gone = self.transact(|core| upkeep::retention::step(core, retention));
+        let gone = upkeep::retention::step(self, retention);
         let more = gone.is_ok_and(|gone| gone.looked > 0);
         if more {
             self.after_commit();
             self.next_shrink = self.next_shrink.min(Instant::now() + SHRINK_AGAIN);
+            self.next_overwrite = Instant::now() + OVERWRITE_AGAIN;
         }
         self.next_prune = Instant::now() + if more { PRUNE_AGAIN } else { TICK_EVERY };
+    }
+
+    fn may_overwrite(&self) -> bool {
+        self.overwriting.is_due && self.task.is_none() && !self.behind()
+    }
+
+    /// Overwrites some of what was deleted, while nothing else is to be done.
+    fn overwrite(&mut self) {
+        let mut pause = OVERWRITE_AGAIN;
+        if self.shared.inbox.waiting() == 0 {
+            match overwrite::step(self) {
+                Ok(Came::On | Came::Through) => {}
+                Ok(Came::Held) => pause = OVERWRITE_HELD,
+                // Nothing more can be done here and now.
+                Ok(Came::Unmapped) => self.overwriting.is_due = false,
+                Err(error) => {
+                    tracing::warn!("what was deleted cannot be overwritten yet: {error}");
+                    pause = TICK_EVERY;
+                }
+            }
+        }
+        self.next_overwrite = Instant::now() + pause;
     }
 
     /// Whether the clock may be gone by where something is thrown away for its age.
@@ -778,7 +820,7 @@ impl Core {
         }
     }
 
-    fn finish(mut self) -> Result<(), Error> {
+    pub(crate) fn finish(mut self) -> Result<(), Error> {
         if let Some(running) = self.task.take() {
             running.refuse();
         }

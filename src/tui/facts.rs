@@ -21,6 +21,8 @@ pub struct Status {
     pub demo: bool,
     /// A process that receives into this ledger is running.
     pub running: bool,
+    /// Where it listens and its number, where it says so.
+    pub listens: Option<(String, u32)>,
     /// When the last verified backup was made, in words; `None` if there is none.
     pub last_backup: Option<String>,
 }
@@ -178,16 +180,59 @@ pub struct FigureLine {
 /// What is known of one provider's account.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Connection {
-    /// The provider's id.
+    /// The provider's id; empty for requests that name none.
     pub provider: String,
-    /// The account.
+    /// The account; empty where only requests that were turned away name the provider.
     pub account: String,
+    /// What the publisher calls it.
+    pub name: String,
     /// The most important in one phrase, and how it looks.
     pub state: (String, Meaning),
     /// What was turned away since the last webhook, if anything.
     pub refused: Option<String>,
-    /// What still comes on old secrets: name, phrase, how it looks.
-    pub old: Vec<(String, String, Meaning)>,
-    /// Lines beside the links: name, phrase, how it looks.
-    pub lines: Vec<(String, String, Meaning)>,
+    /// What to do about that.
+    pub hint: Option<&'static str>,
+    /// What still comes on old secrets.
+    pub old: Vec<Fact>,
+    /// All else.
+    pub facts: Vec<Fact>,
+}
+
+impl Connection {
+    /// Something is the matter that can be looked into.
+    pub fn is_troubled(&self) -> bool {
+        let is_warning = |fact: &Fact| fact.meaning == Meaning::Warning;
+        self.refused.is_some() || self.facts.iter().any(is_warning)
+    }
+}
+
+/// One thing that is known of an account.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Fact {
+    /// Its name.
+    pub title: String,
+    /// A phrase.
+    pub text: String,
+    /// How it looks.
+    pub meaning: Meaning,
+    /// What to do about it.
+    pub hint: Option<&'static str>,
+    /// The list that it counts, or speaks of.
+    pub door: Option<Door>,
+    /// How many rows that list has, where the phrase begins with their number.
+    pub count: Option<u64>,
+}
+
+impl Fact {
+    /// One without a list.
+    pub fn new(title: &str, text: impl Into<String>, meaning: Meaning) -> Self {
+        Self {
+            title: title.to_owned(),
+            text: text.into(),
+            meaning,
+            hint: None,
+            door: None,
+            count: None,
+        }
+    }
 }

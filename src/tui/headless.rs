@@ -164,7 +164,7 @@ impl Seated<'_> {
                 waiting.push_back(Msg::Exported(Err(why)));
             }
             Effect::Task(task) => {
-                let done = (self.setup.tasks)(task.clone()).map(|report| report.summary);
+                let done = (self.setup.tasks)(task.clone(), &mut |_| {});
                 waiting.extend([Msg::Done(done), Msg::Changed]);
             }
             read => {

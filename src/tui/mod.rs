@@ -60,6 +60,10 @@ pub mod command;
 
 pub mod export;
 
+pub mod wrap;
+
+pub mod work;
+
 pub mod layout;
 
 pub mod actions;
@@ -77,6 +81,8 @@ pub mod input;
 pub mod today;
 
 pub mod secrets;
+
+pub mod connected;
 
 pub mod reading;
 
@@ -102,7 +108,7 @@ use signal_hook::consts::{SIGCONT, SIGHUP, SIGTSTP};
 
 use crate::domain::page::{List, Order};
 use crate::domain::time::{Clock, Zone};
-use crate::store::task::{Task, TaskReport};
+use crate::store::task::{Progress, Task, TaskReport};
 use crate::store::today::Outside;
 use crate::tui::app::message::{Effect, Msg};
 use crate::tui::app::{App, Start, update};
@@ -132,6 +138,9 @@ const PATIENCE: Duration = Duration::from_millis(80);
 const LOOK: Duration = Duration::from_millis(90);
 /// And then so often.
 const LOOK_AGAIN: Duration = Duration::from_millis(250);
+
+/// So long the screen waits when it is closed for what is being written.
+const LAST_WORDS: Duration = Duration::from_secs(2);
 
 /// What the screen is given.
 pub struct Setup {
@@ -194,8 +203,9 @@ pub type Reread = dyn Fn(&[u8; 32]) -> Result<Vec<LinkCard>, String> + Send;
 /// What the ledger does not know by itself; asked for each review.
 pub type Known = dyn Fn() -> Outside + Send;
 
-/// Has something written: a report, or why not.
-pub type Tasks = dyn Fn(Task) -> Result<TaskReport, String> + Send + Sync;
+/// Has something written, telling how far it is: a report, or why not.
+pub type Tasks =
+    dyn Fn(Task, &mut dyn FnMut(&Progress)) -> Result<TaskReport, String> + Send + Sync;
 
 /// The receiver on this ledger, as it was when the screen was started.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -233,6 +243,8 @@ pub struct LinkCard {
     pub unguarded: bool,
     /// Keys whose secrets are being changed.
     pub several: Vec<Several>,
+    /// Where in the provider's dashboard links are pasted.
+    pub place: &'static str,
 }
 
 /// A key that the settings of an account lack.
@@ -352,12 +364,14 @@ pub fn run(setup: Setup) -> Result<Leave, Error> {
         tasks: Arc::from(setup.tasks),
         exports: Arc::from(setup.exports),
         exporting: None,
+        writing: None,
         drawn_at: None,
         waiting_since: None,
         looked_at: None,
     };
     let left = screen.run();
     screen.stop_export();
+    screen.finish_writing();
     drop(screen);
     input.stop();
     match left {
@@ -390,6 +404,8 @@ struct Loop {
     tasks: Arc<Tasks>,
     exports: Arc<Exports>,
     exporting: Option<JoinHandle<()>>,
+    /// What is being written into the ledger.
+    writing: Option<JoinHandle<()>>,
     drawn_at: Option<Instant>,
     waiting_since: Option<Instant>,
     /// When rows that are on their way were last asked how far they are.
@@ -563,8 +579,7 @@ impl Loop {
     /// Somebody wants this process to stop: the terminal is given back first, and taken again when it goes on.
     fn stop(&mut self) -> Result<(), End> {
         if !term::can_be_continued() {
-            let why = "nobody here could continue a screen that stops: q leaves";
-            return self.tell(Msg::Kept(Err(why.to_owned())));
+            return self.tell(Msg::NotStopped);
         }
         self.term.suspend().map_err(|_| End::TerminalGone)
     }
@@ -611,17 +626,42 @@ impl Loop {
     }
 
     /// Has something written, without the screen waiting for it.
-    fn start(&self, task: Task) {
+    fn start(&mut self, task: Task) {
         let (tasks, sender) = (Arc::clone(&self.tasks), self.sender.clone());
-        std::thread::spawn(move || {
+        self.writing = Some(std::thread::spawn(move || {
             let _gone = Gone::new(sender.clone());
-            let done = tasks(task).map(|report| report.summary);
             // The screen may be closed by now.
-            sender
-                .send(Incoming::Worker(Box::new(Msg::Done(done))))
-                .ok();
-        });
+            let tell = |msg| sender.send(Incoming::Worker(Box::new(msg))).ok();
+            let done = tasks(task, &mut |progress| {
+                tell(Msg::Working(progress.clone()));
+            });
+            tell(Msg::Done(done));
+        }));
     }
+
+    /// What was asked for with the last keys is written before the process ends. What takes long is left as far as it
+    /// is: each of its steps is whole.
+    fn finish_writing(&mut self) {
+        let Some(writing) = self.writing.take() else {
+            return;
+        };
+        let deadline = Instant::now() + LAST_WORDS;
+        while !writing.is_finished() {
+            let left = deadline.saturating_duration_since(Instant::now());
+            if left.is_zero()
+                || self
+                    .inbox
+                    .recv_timeout(left.min(FRAME))
+                    .is_err_and(is_closed)
+            {
+                return;
+            }
+        }
+    }
+}
+
+fn is_closed(error: RecvTimeoutError) -> bool {
+    error == RecvTimeoutError::Disconnected
 }
 
 fn is_size(incoming: &Incoming) -> bool {

@@ -40,6 +40,8 @@ pub struct Entry {
     pub title: String,
     /// What it does.
     pub text: String,
+    /// What it may do to the ledger: `asks first`; empty where it only looks.
+    pub danger: &'static str,
     /// Why it cannot be done now.
     pub why_not: Option<String>,
     /// What Enter does.
@@ -66,6 +68,7 @@ impl Entry {
             keys: Vec::new(),
             title: String::new(),
             text: title.to_owned(),
+            danger: "",
             why_not: None,
             runs: Runs::Nothing,
         }
@@ -90,7 +93,8 @@ impl Entry {
         let title = self.title.to_lowercase();
         let long_keys = self.keys.iter().filter(|key| key.chars().count() > 1);
         let keys: Vec<_> = long_keys.map(String::as_str).collect();
-        let whole = format!("{title} {} {}", self.text, keys.join(" ")).to_lowercase();
+        let whole = format!("{title} {} {} {}", self.text, self.danger, keys.join(" "));
+        let whole = whole.to_lowercase();
         let mut words = sought.split_whitespace();
         if !words.all(|word| whole.contains(word)) {
             return None;
@@ -131,6 +135,7 @@ mod tests {
             keys: keys.iter().map(|key| (*key).to_owned()).collect(),
             title: title.to_owned(),
             text: text.to_owned(),
+            danger: "",
             why_not: None,
             runs: Runs::Act(Act::Help),
         }

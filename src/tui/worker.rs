@@ -40,11 +40,12 @@ enum Kind {
     Connections,
     Status,
     Choices,
+    Weigh,
     Hiding,
     Count,
 }
 
-const KINDS: usize = 9;
+const KINDS: usize = 10;
 
 fn kind(effect: &Effect) -> Option<Kind> {
     match effect {
@@ -56,6 +57,7 @@ fn kind(effect: &Effect) -> Option<Kind> {
         Effect::Connections => Some(Kind::Connections),
         Effect::Status => Some(Kind::Status),
         Effect::Choices { .. } => Some(Kind::Choices),
+        Effect::Weigh { .. } => Some(Kind::Weigh),
         Effect::Count { .. } => Some(Kind::Count),
         Effect::Export(_)
         | Effect::Task(_)
@@ -153,10 +155,11 @@ impl Worker {
             .map(|looked| looked.progress())
     }
 
-    /// Why the ledger takes so long to open, where it does.
+    /// Why the ledger may take so long to open, where it does. A lock is known for sure once SQLite has given up.
     pub fn held_up(&self) -> Option<&'static str> {
         let opening = self.shared.desk().opening?;
-        (opening.elapsed() >= OPEN_PATIENCE).then_some(LOCKED)
+        (opening.elapsed() >= OPEN_PATIENCE)
+            .then_some("still opening the ledger; perhaps another program keeps the ledger locked")
     }
 
     /// Interrupts once more what was interrupted between two statements and runs on.

@@ -38,24 +38,13 @@ fn filled(count: usize) -> Home {
     home
 }
 
-fn run(home: &Home, args: &[&str]) -> Output {
-    home.command(args).output().unwrap()
-}
-
 fn said(output: &Output) -> String {
     String::from_utf8_lossy(&output.stderr).into_owned()
 }
 
 #[track_caller]
-fn fine(home: &Home, args: &[&str]) -> String {
-    let output = run(home, args);
-    assert!(output.status.success(), "{args:?}: {}", said(&output));
-    String::from_utf8_lossy(&output.stdout).into_owned()
-}
-
-#[track_caller]
 fn fails(home: &Home, args: &[&str], code: i32, words: &str) {
-    let output = run(home, args);
+    let output = home.run(args);
     let said = said(&output);
     assert_eq!(output.status.code(), Some(code), "{args:?}: {said}");
     assert!(said.contains(words), "{args:?}: {said}");
@@ -106,7 +95,7 @@ fn a_backup_under_load_holds_everything_that_was_acknowledged_before_it_began() 
         });
         for _ in 0..3 {
             let before = acknowledged.load(Ordering::Relaxed);
-            let output = run(&home, &["backup", "--force", text(&file)]);
+            let output = home.run(&["backup", "--force", text(&file)]);
             let held = output.status.success()
                 && usize::try_from(number(&file, "select max(seq) from deliveries"))
                     .is_ok_and(|last| last >= before);
@@ -115,13 +104,13 @@ fn a_backup_under_load_holds_everything_that_was_acknowledged_before_it_began() 
         }
         done.store(true, Ordering::Relaxed);
     });
-    fine(&home, &["restore", "--check", text(&file)]);
+    home.done(&["restore", "--check", text(&file)]);
     assert!(
         !names(home.path())
             .iter()
             .any(|name| name.contains("copy.db-"))
     );
-    let today = fine(&home, &["today", "--json"]);
+    let today = home.done(&["today", "--json"]);
     assert!(today.contains("\"last_backup\":\"2"), "{today}");
 }
 
@@ -129,7 +118,7 @@ fn a_backup_under_load_holds_everything_that_was_acknowledged_before_it_began() 
 fn a_backup_that_could_not_be_opened_or_brings_orders_of_its_own_is_not_restored() {
     let home = filled(3);
     let good = home.path().join("good.db");
-    fine(&home, &["backup", text(&good)]);
+    home.done(&["backup", text(&good)]);
     let before = fs::read(home.ledger()).unwrap();
     for (sql, words) in [
         (
@@ -162,20 +151,20 @@ fn a_backup_that_could_not_be_opened_or_brings_orders_of_its_own_is_not_restored
         .unwrap()
         .execute_batch(views)
         .unwrap();
-    fine(&home, &["restore", "--replace", text(&good)]);
+    home.done(&["restore", "--replace", text(&good)]);
 }
 
 #[test]
 fn a_restored_ledger_does_not_know_what_the_other_one_told_of() {
     let home = filled(1);
     let copy = home.path().join("copy.db");
-    fine(&home, &["backup", text(&copy)]);
+    home.done(&["backup", text(&copy)]);
     let written = Connection::open(&copy).unwrap();
     written
         .execute_batch("insert or replace into meta values ('alerts', '{\"last\":{\"at\":-9223372036854775808,\"told_at\":null,\"failing\":[0,\"x\"]},\"open\":[],\"ended\":[]}'), ('heartbeat', '{}')")
         .unwrap();
     drop(written);
-    fine(&home, &["restore", "--replace", text(&copy)]);
+    home.done(&["restore", "--replace", text(&copy)]);
     let told = "select count(*) from meta where key in ('alerts', 'heartbeat', 'backup')";
     assert_eq!(number(&home.ledger(), told), 0);
 }
@@ -203,7 +192,7 @@ fn no_force_writes_over_what_is_our_own() {
     let after: Vec<_> = own.iter().map(|path| fs::read(path).ok()).collect();
     assert!(before[0].is_some() && before[..2] == after[..2]);
     fill(&serving, 3..4);
-    fine(&home, &["verify"]);
+    home.done(&["verify"]);
     assert_eq!(serving.terminate(), Some(0));
 }
 
@@ -267,16 +256,16 @@ fn a_ledger_moves_to_another_box_and_its_chain_goes_on() {
     let serving = old.serve();
     fill(&serving, 0..12);
     let file = old.path().join("move.db");
-    fine(&old, &["backup", "--with-settings", text(&file)]);
+    old.done(&["backup", "--with-settings", text(&file)]);
     // What still arrives on the old box after the backup.
     fill(&serving, 12..15);
-    let urls = fine(&old, &["urls"]);
+    let urls = old.done(&["urls"]);
     assert_eq!(serving.terminate(), Some(0));
 
     let new = Home::new();
     let settings = new.path().join("config/subledger/subledger.toml");
     fs::remove_file(&settings).unwrap();
-    let restored = run(&new, &["restore", "--with-settings", text(&file)]);
+    let restored = new.run(&["restore", "--with-settings", text(&file)]);
     let said = String::from_utf8_lossy(&restored.stderr).into_owned();
     assert_eq!(restored.status.code(), Some(0), "{said}");
     // A program that they would have run is not taken over in silence; what it is given may be a secret.
@@ -294,9 +283,9 @@ fn a_ledger_moves_to_another_box_and_its_chain_goes_on() {
         settings.metadata().unwrap().permissions().mode() & 0o777,
         0o600
     );
-    assert_eq!(fine(&new, &["urls"]), urls, "the links are the same");
+    assert_eq!(new.done(&["urls"]), urls, "the links are the same");
     let listen = format!("127.0.0.1:{}", new.port);
-    fine(&new, &["config", "set", "receiver.listen", &listen]);
+    new.done(&["config", "set", "receiver.listen", &listen]);
     let serving = new.serve();
     fill(&serving, 20..25);
     // A provider that tries again what the old box had already is no second one.
@@ -306,8 +295,8 @@ fn a_ledger_moves_to_another_box_and_its_chain_goes_on() {
         new.number("select count(*) from deliveries where outcome = 'duplicate'"),
         1
     );
-    fine(&new, &["verify"]);
-    fine(&new, &["rebuild", "--check"]);
+    new.done(&["verify"]);
+    new.done(&["rebuild", "--check"]);
     let id = |home: &Home| -> String {
         let sql = "select value from meta where key = 'ledger_id'";
         home.open().query_row(sql, [], |row| row.get(0)).unwrap()
@@ -320,12 +309,12 @@ fn a_ledger_moves_to_another_box_and_its_chain_goes_on() {
     );
     // What the old box got after the backup comes over, once.
     let late = new.path().join("late.ndjson");
-    fs::write(&late, fine(&old, &["export", "--deliveries", "seq:>12"])).unwrap();
+    fs::write(&late, old.done(&["export", "--deliveries", "seq:>12"])).unwrap();
     for _ in 0..2 {
-        fine(&new, &["import", text(&late)]);
+        new.done(&["import", text(&late)]);
         assert_eq!(new.number("select count(*) from users"), 20);
     }
-    fine(&new, &["verify"]);
+    new.done(&["verify"]);
     drop(serving);
     // Back again, over a ledger that has gone on by itself: what would be lost is counted by the chain.
     fails(
@@ -341,7 +330,7 @@ fn a_ledger_moves_to_another_box_and_its_chain_goes_on() {
 fn what_is_no_sound_backup_is_refused_and_nothing_is_touched() {
     let home = filled(30);
     let file = home.path().join("copy.db");
-    fine(&home, &["backup", text(&file)]);
+    home.done(&["backup", text(&file)]);
     let ledger = fs::read(home.ledger()).unwrap();
     let bad = home.path().join("bad.db");
     let restore = ["restore", "--replace", text(&bad)];
@@ -381,7 +370,7 @@ fn what_is_no_sound_backup_is_refused_and_nothing_is_touched() {
         )
         .unwrap();
     fails(&home, &restore, 1, "delivery 7:");
-    let output = run(&home, &["restore", "--check", text(&bad)]);
+    let output = home.run(&["restore", "--check", text(&bad)]);
     assert_eq!(output.status.code(), Some(1));
     assert!(String::from_utf8_lossy(&output.stdout).contains("  7: its body"));
 
@@ -396,7 +385,7 @@ fn what_is_no_sound_backup_is_refused_and_nothing_is_touched() {
 fn a_refused_restore_into_an_empty_place_leaves_it_empty() {
     let home = filled(3);
     let bad = home.path().join("bad.db");
-    fine(&home, &["backup", text(&bad)]);
+    home.done(&["backup", text(&bad)]);
     let mut bytes = fs::read(&bad).unwrap();
     let middle = bytes.len() / 2;
     bytes[middle..middle + 9000].fill(0x5a);
@@ -415,7 +404,7 @@ fn a_refused_restore_into_an_empty_place_leaves_it_empty() {
 fn a_ledger_in_use_or_with_deliveries_is_not_replaced_by_accident() {
     let home = filled(5);
     let file = home.path().join("copy.db");
-    fine(&home, &["backup", text(&file)]);
+    home.done(&["backup", text(&file)]);
     let serving = home.serve();
     let pid = serving.child.id().to_string();
     fails(&home, &["restore", "--replace", text(&file)], 3, &pid);
@@ -423,7 +412,7 @@ fn a_ledger_in_use_or_with_deliveries_is_not_replaced_by_accident() {
     assert_eq!(serving.terminate(), Some(0));
     fails(&home, &["restore", text(&file)], 1, "8 deliveries");
     assert_eq!(home.number("select count(*) from deliveries"), 8);
-    let output = run(&home, &["restore", "--replace", text(&file)]);
+    let output = home.run(&["restore", "--replace", text(&file)]);
     assert!(output.status.success(), "{}", said(&output));
     assert!(said(&output).contains("3 of its deliveries are not in the backup"));
     assert_eq!(home.number("select count(*) from deliveries"), 5);
@@ -459,14 +448,14 @@ fn a_ledger_in_use_or_with_deliveries_is_not_replaced_by_accident() {
 fn a_damaged_ledger_is_replaced_where_asked_and_kept() {
     let home = filled(30);
     let file = home.path().join("copy.db");
-    fine(&home, &["backup", text(&file)]);
+    home.done(&["backup", text(&file)]);
     let mut damaged = fs::File::options().write(true).open(home.ledger()).unwrap();
     damaged.seek(SeekFrom::Start(4_096)).unwrap();
     damaged.write_all(&vec![0xff; 40_960]).unwrap();
     drop(damaged);
     fails(&home, &["restore", text(&file)], 1, "--replace");
-    fine(&home, &["restore", "--replace", text(&file)]);
-    fine(&home, &["verify"]);
+    home.done(&["restore", "--replace", text(&file)]);
+    home.done(&["verify"]);
     assert_eq!(home.number("select max(seq) from deliveries"), 30);
 }
 
@@ -489,16 +478,13 @@ fn stopped(home: &Home, args: &[&str], part: &Path, kind: Signal) -> Option<i32>
 
 /// A ledger that takes a while to copy.
 fn large(home: &Home) {
-    fine(
-        home,
-        &[
-            "demo",
-            "--events",
-            "6000",
-            "--out",
-            text(&home.path().join("large.db")),
-        ],
-    );
+    home.done(&[
+        "demo",
+        "--events",
+        "6000",
+        "--out",
+        text(&home.path().join("large.db")),
+    ]);
 }
 
 #[test]
@@ -525,10 +511,7 @@ fn ctrl_c_leaves_nothing_and_kill_9_leaves_the_old_or_the_new_whole() {
         &part,
         Signal::KILL,
     );
-    fine(
-        &home,
-        &["--db", text(&large), "backup", "--force", text(&file)],
-    );
+    home.done(&["--db", text(&large), "backup", "--force", text(&file)]);
     assert_eq!(names(&folder), ["copy.db"]);
 
     let serving = home.serve();
@@ -538,14 +521,14 @@ fn ctrl_c_leaves_nothing_and_kill_9_leaves_the_old_or_the_new_whole() {
     let restore = ["restore", "--replace", text(&file)];
     for kind in [Signal::INT, Signal::KILL] {
         stopped(&home, &restore, &part, kind);
-        fine(&home, &["verify"]);
+        home.done(&["verify"]);
         let there = home.number("select max(seq) from deliveries");
         assert!(there == 3 || there > 1_000, "{there} after {kind:?}");
     }
-    fine(&home, &restore);
+    home.done(&restore);
     assert!(home.number("select max(seq) from deliveries") > 1_000);
     assert!(!part.exists());
-    fine(&home, &["verify"]);
+    home.done(&["verify"]);
 }
 
 /// A home that asks for a backup each night.
@@ -559,7 +542,7 @@ fn the_receiver_makes_a_copy_soon_after_its_start_prunes_its_own_and_today_says_
     let home = asking(text(folder.path()), 2);
     let other = filled(1);
     let stranger = folder.path().join("subledger-2020-01-01.db");
-    fine(&other, &["backup", text(&stranger)]);
+    other.done(&["backup", text(&stranger)]);
     fs::write(folder.path().join("subledger-2020-01-02.db"), "a letter").unwrap();
     let serving = home.serve();
     fill(&serving, 0..3);
@@ -570,7 +553,7 @@ fn the_receiver_makes_a_copy_soon_after_its_start_prunes_its_own_and_today_says_
             .ok()
     };
     eventually("a first copy", || made(&home).is_some());
-    let today = fine(&home, &["today"]);
+    let today = home.done(&["today"]);
     assert!(
         today.contains("Last backup  today ") && today.contains(", checked"),
         "{today}"
@@ -600,18 +583,18 @@ fn the_receiver_makes_a_copy_soon_after_its_start_prunes_its_own_and_today_says_
     eventually("only those to keep and those of others", || {
         names(folder.path()) == left
     });
-    fine(&home, &["rebuild"]);
+    home.done(&["rebuild"]);
     eventually("the record outlives a rebuild", || made(&home).is_some());
     drop(serving);
-    fine(&home, &["restore", "--check", text(&first)]);
+    home.done(&["restore", "--check", text(&first)]);
     fs::remove_file(&first).unwrap();
-    let today = fine(&home, &["today"]);
+    let today = home.done(&["today"]);
     assert!(
         today.contains("the last backup is not there any more"),
         "{today}"
     );
     fs::remove_dir_all(folder.path()).unwrap();
-    let doctor = run(&home, &["doctor"]);
+    let doctor = home.run(&["doctor"]);
     let found = String::from_utf8_lossy(&doctor.stdout).into_owned();
     assert!(found.contains("BAD   backup"), "{found}");
     assert!(found.contains("there is no folder"), "{found}");
@@ -622,7 +605,7 @@ fn the_receiver_makes_a_copy_soon_after_its_start_prunes_its_own_and_today_says_
 fn a_restore_under_a_receiver_says_how_to_end_it() {
     let home = filled(1);
     let file = home.path().join("copy.db");
-    fine(&home, &["backup", text(&file)]);
+    home.done(&["backup", text(&file)]);
     let serving = home.serve();
     let restore = ["restore", "--replace", text(&file)];
     fails(&home, &restore, 3, "`subledger stop` ends it");
@@ -636,27 +619,27 @@ fn a_night_without_a_copy_is_told_in_words() {
     let home = asking(text(&dir), 3);
     let serving = home.serve();
     let told = |words: &str| {
-        eventually(words, || fine(&home, &["today"]).contains(words));
+        eventually(words, || home.done(&["today"]).contains(words));
     };
     told("unmounted is not there: make the folder, or mount its disk");
     assert!(
         !dir.exists(),
         "a folder under a disk that is not mounted is not made"
     );
-    let doctor = run(&home, &["doctor"]);
+    let doctor = home.run(&["doctor"]);
     let doctor = String::from_utf8_lossy(&doctor.stdout).into_owned();
     assert!(doctor.contains("BAD   backup"), "{doctor}");
     drop(serving);
     let home = asking("../../data/subledger", 3);
     let serving = home.serve();
     eventually("the ledger's own folder", || {
-        fine(&home, &["today"]).contains("is the ledger's own folder")
+        home.done(&["today"]).contains("is the ledger's own folder")
     });
     drop(serving);
     let home = Home::new();
     let serving = home.serve();
     assert!(
-        fine(&home, &["today"])
+        home.done(&["today"])
             .contains("no backup is made: subledger config set backup.dir FOLDER")
     );
     drop(serving);

@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::{Output, Stdio};
+use std::process::Stdio;
 use std::time::{Duration, Instant};
 
 use base64::Engine as _;
@@ -125,19 +125,9 @@ pub(crate) fn eventually(what: &str, mut is_so: impl FnMut() -> bool) {
     }
 }
 
-pub(crate) fn run(home: &Home, args: &[&str]) -> Output {
-    home.command(args).stdin(Stdio::null()).output().unwrap()
-}
-
-pub(crate) fn done(home: &Home, args: &[&str]) -> String {
-    let output = run(home, args);
-    assert!(output.status.success(), "{args:?}: {output:?}");
-    String::from_utf8(output.stdout).unwrap()
-}
-
 pub(crate) fn erase_all(home: &Home) {
     for who in WHO {
-        done(home, &["user", "erase", who, "--yes"]);
+        home.done(&["user", "erase", who, "--yes"]);
     }
 }
 
@@ -233,7 +223,7 @@ fn an_erased_reader_is_in_no_file_and_in_every_past_figure() {
     fill(&home, &serving);
     let before = figures(&home);
     assert!(!traces(&home).is_empty());
-    let told = done(&home, &["user", "erase", WHO[0]]);
+    let told = home.done(&["user", "erase", WHO[0]]);
     for part in [
         "Kestrel",
         "1 rejected request: 1",
@@ -256,16 +246,16 @@ fn an_erased_reader_is_in_no_file_and_in_every_past_figure() {
         home.number("select count(*) from payments where user_id is not null and plan is null"),
         0
     );
-    let verified = done(&home, &["verify"]);
+    let verified = home.done(&["verify"]);
     assert!(verified.contains("the chain holds"), "{verified}");
     assert!(
         verified.contains("the lists are what the deliveries say"),
         "{verified}"
     );
-    done(&home, &["rebuild"]);
+    home.done(&["rebuild"]);
     assert_eq!(figures(&home), before);
-    let again = done(&home, &["user", "erase", WHO[0], "--yes"]);
-    assert!(again.contains("was erased at"), "{again}");
+    let again = home.done(&["user", "erase", WHO[0], "--yes"]);
+    assert!(again.contains("was erased "), "{again}");
     assert_eq!(serving.terminate(), Some(0));
     assert_eq!(traces(&home), Vec::<String>::new());
 }
@@ -277,7 +267,7 @@ fn without_a_receiver_and_without_a_residue_nothing_is_left_at_all() {
     fill(&home, &serving);
     assert_eq!(serving.terminate(), Some(0));
     for who in WHO {
-        done(&home, &["user", "erase", who, "--yes", "--residue", "none"]);
+        home.done(&["user", "erase", who, "--yes", "--residue", "none"]);
     }
     assert_eq!(traces(&home), Vec::<String>::new());
     assert_eq!(home.number("select count(*) from residue"), 0);
@@ -285,7 +275,7 @@ fn without_a_receiver_and_without_a_residue_nothing_is_left_at_all() {
         home.number("select count(*) from events e join deliveries d using (seq) where d.erased_at is not null"),
         0
     );
-    done(&home, &["verify"]);
+    home.done(&["verify"]);
 }
 
 #[test]
@@ -313,11 +303,11 @@ fn an_erasure_that_is_killed_is_finished_by_the_next_start() {
     });
     assert_eq!(home.number("select count(*) from erasing"), 0);
     for who in &WHO[1..] {
-        done(&home, &["user", "erase", who, "--yes"]);
+        home.done(&["user", "erase", who, "--yes"]);
     }
     assert_eq!(serving.terminate(), Some(0));
     assert_eq!(traces(&home), Vec::<String>::new());
-    done(&home, &["verify"]);
+    home.done(&["verify"]);
 }
 
 #[test]
@@ -329,9 +319,9 @@ fn what_was_erased_comes_back_by_no_way() {
     let elsewhere = tempfile::tempdir().unwrap();
     let copy = elsewhere.path().join("copy.db");
     let copy = copy.to_str().unwrap();
-    done(&home, &["backup", copy]);
+    home.done(&["backup", copy]);
     let exported = elsewhere.path().join("all.ndjson");
-    fs::write(&exported, done(&home, &["export", "--deliveries"])).unwrap();
+    fs::write(&exported, home.done(&["export", "--deliveries"])).unwrap();
     erase_all(&home);
     // A retry is a repeat of which nothing is kept.
     let retry = body("conscent", "purchase.subscription");
@@ -339,17 +329,17 @@ fn what_was_erased_comes_back_by_no_way() {
         .post("conscent", "events", retry.as_bytes())
         .unwrap();
     assert!(answer.1.contains("duplicate"), "{answer:?}");
-    let imported = run(&home, &["import", exported.to_str().unwrap()]);
+    let imported = home.run(&["import", exported.to_str().unwrap()]);
     let imported = String::from_utf8(imported.stderr).unwrap();
     assert!(imported.contains(" 0 stored"), "{imported}");
-    done(&home, &["verify"]);
+    home.done(&["verify"]);
     // A reader who comes back is a new one.
     payment(&serving, "someone.else@example.org", 1);
     assert_eq!(serving.terminate(), Some(0));
     assert_eq!(traces(&home), Vec::<String>::new());
-    done(&home, &["restore", copy, "--replace"]);
+    home.done(&["restore", copy, "--replace"]);
     assert_eq!(traces(&home), Vec::<String>::new());
-    done(&home, &["verify"]);
+    home.done(&["verify"]);
     assert_eq!(figures(&home), before);
     // Also into a new ledger, which never had it.
     let ledger = home.ledger();
@@ -359,16 +349,16 @@ fn what_was_erased_comes_back_by_no_way() {
             fs::remove_file(path).unwrap();
         }
     }
-    done(&home, &["restore", copy]);
+    home.done(&["restore", copy]);
     assert_eq!(traces(&home), Vec::<String>::new());
-    done(&home, &["import", exported.to_str().unwrap()]);
+    home.done(&["import", exported.to_str().unwrap()]);
     assert_eq!(traces(&home), Vec::<String>::new());
 }
 
 #[test]
 fn a_wrong_request_changes_nothing_and_says_why() {
     let home = Home::new();
-    let code = |args: &[&str]| run(&home, args).status.code();
+    let code = |args: &[&str]| home.run(args).status.code();
     assert_eq!(code(&["user", "erase", "a@example.org", "--yes"]), Some(3));
     assert!(!home.ledger().exists());
     let serving = home.serve();
@@ -420,22 +410,136 @@ fn an_erasure_in_one_account_leaves_the_others_also_after_a_restore() {
     let file = home.path().join("two.ndjson");
     fs::write(&file, lines).unwrap();
     let copy = home.path().join("copy.db");
-    done(&home, &["import", file.to_str().unwrap()]);
-    done(&home, &["backup", copy.to_str().unwrap()]);
-    done(
-        &home,
-        &[
-            "user",
-            "erase",
-            "905321112233",
-            "--account",
-            "weekly",
-            "--yes",
-        ],
-    );
-    done(&home, &["restore", copy.to_str().unwrap(), "--replace"]);
+    home.done(&["import", file.to_str().unwrap()]);
+    home.done(&["backup", copy.to_str().unwrap()]);
+    home.done(&[
+        "user",
+        "erase",
+        "905321112233",
+        "--account",
+        "weekly",
+        "--yes",
+    ]);
+    home.done(&["restore", copy.to_str().unwrap(), "--replace"]);
     let left = "select count(*) from deliveries where account = 'main' and erased_at is null";
     assert_eq!(home.number(left), 1);
     let gone = "select count(*) from deliveries where account = 'weekly' and erased_at is not null";
     assert_eq!(home.number(gone), 1);
+}
+
+#[test]
+fn a_reader_who_differs_by_the_dots_of_an_i_is_told_of_and_never_taken() {
+    let home = Home::new();
+    let serving = home.serve();
+    payment(&serving, "ilhan@example.org", 1);
+    payment(&serving, "ılhan@example.org", 2);
+    let told = home.done(&["user", "erase", "ILHAN@example.org"]);
+    assert!(told.contains("1 reader known"), "{told}");
+    assert!(
+        told.contains("not taken: zotlo:ılhan@example.org"),
+        "{told}"
+    );
+    // Only similar ones are nobody: whoever is meant is named.
+    let nobody = home.run(&["user", "erase", "İLHAN@example.org", "--yes"]);
+    let says = String::from_utf8_lossy(&nobody.stderr).into_owned();
+    assert_eq!(nobody.status.code(), Some(1), "{nobody:?}");
+    for place in ["zotlo:ilhan@example.org", "zotlo:ılhan@example.org"] {
+        assert!(says.contains(place), "{says}");
+    }
+    for args in [
+        vec!["user", "show", "İLHAN@example.org"],
+        vec!["prove", "İLHAN@example.org", "newsletter"],
+    ] {
+        let nobody = home.run(&args);
+        assert_eq!(nobody.status.code(), Some(1), "{nobody:?}");
+        let says = String::from_utf8_lossy(&nobody.stderr).into_owned();
+        assert!(says.contains("but for the dots of an i"), "{says}");
+    }
+    home.done(&["user", "erase", "ilhan@example.org", "--yes"]);
+    let left: String = home
+        .open()
+        .query_row(
+            "select group_concat(user_id) from users where user_id not like 'erased%'",
+            [],
+            |row| row.get(0),
+        )
+        .unwrap();
+    assert_eq!(left, "ılhan@example.org");
+    let again = home.done(&["user", "erase", "ilhan@example.org"]);
+    assert!(
+        again.contains("was erased") && again.contains(" UTC: nothing"),
+        "{again}"
+    );
+    assert_eq!(serving.terminate(), Some(0));
+}
+
+#[test]
+fn an_erasure_at_one_provider_leaves_what_others_sent_and_nobody_could_read() {
+    let home = Home::new();
+    let serving = home.serve();
+    payment(&serving, "heron@example.org", 1);
+    let unread = br#"{"of": "heron@example.org""#;
+    for provider in ["zotlo", "conscent"] {
+        let answer = serving.post(provider, "events", unread).unwrap();
+        assert!(answer.1.contains("quarantined"), "{answer:?}");
+        let path = format!("/hooks/{provider}/events/k_notthekeynotthekeynotthekey");
+        let refused = serving.request("POST", &path, "", unread);
+        assert_eq!(refused.unwrap().0, 401);
+    }
+    eventually("the rejected requests are kept", || {
+        home.number("select count(*) from rejected") == 2
+    });
+    let told = home.done(&["user", "erase", "zotlo:heron@example.org"]);
+    assert!(told.contains("2 deliveries: body"), "{told}");
+    assert!(told.contains("1 rejected request: 1"), "{told}");
+    assert!(told.contains("1 delivery elsewhere names them"), "{told}");
+    home.done(&["user", "erase", "zotlo:heron@example.org", "--yes"]);
+    let left = "select count(*) from deliveries where erased_at is null";
+    assert_eq!(home.number(left), 1);
+    assert_eq!(
+        home.number("select count(*) from rejected where provider = 'conscent'"),
+        1
+    );
+    assert_eq!(home.number("select count(*) from rejected"), 1);
+    home.done(&["user", "erase", "heron@example.org", "--yes"]);
+    assert_eq!(home.number(left), 0);
+    assert_eq!(home.number("select count(*) from rejected"), 0);
+    assert_eq!(serving.terminate(), Some(0));
+}
+
+#[test]
+fn one_damaged_row_of_users_ends_no_question_about_the_others() {
+    let home = Home::new();
+    let serving = home.serve();
+    payment(&serving, "heron@example.org", 1);
+    payment(&serving, "wren@example.org", 2);
+    assert_eq!(serving.terminate(), Some(0));
+    home.open()
+        .execute_batch(
+            "update users set name = cast(x'57ff72656e' as text), country = cast(x'ff' as text),
+               email = cast(x'c3287772656e' as text) where user_id = 'wren@example.org'",
+        )
+        .unwrap();
+    for who in ["heron@example.org", "wren@example.org"] {
+        for args in [
+            vec!["user", "show", who],
+            vec!["user", "show", who, "--json"],
+            vec!["user", "erase", who],
+            vec!["users"],
+        ] {
+            home.done(&args);
+        }
+        let out = home.path().join("out.zip").display().to_string();
+        home.done(&["user", "export", who, "--out", &out, "--force"]);
+        let proof = home.run(&["prove", who, "newsletter"]);
+        assert_eq!(proof.status.code(), Some(1), "{proof:?}");
+        let says = String::from_utf8_lossy(&proof.stderr).into_owned();
+        assert!(says.contains("no consent of"), "{says}");
+    }
+    home.done(&["user", "erase", "heron@example.org", "--yes"]);
+    home.done(&["user", "erase", "wren@example.org", "--yes"]);
+    assert_eq!(
+        home.number("select count(*) from deliveries where erased_at is null"),
+        0
+    );
 }

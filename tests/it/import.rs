@@ -594,6 +594,50 @@ fn an_import_that_is_stopped_keeps_what_it_has_and_goes_on() {
 }
 
 #[test]
+fn an_import_through_a_receiver_that_stops_goes_on_or_says_to_try_again() {
+    let home = Home::new();
+    let serving = home.serve();
+    let mut lines = String::new();
+    for n in 0..12_000 {
+        writeln!(
+            lines,
+            r#"{{"provider":"zotlo","hook":"events","received_at":"2026-01-01","body":{{"n":{n}}}}}"#
+        )
+        .unwrap();
+    }
+    let file = home.path().join("all.ndjson");
+    std::fs::write(&file, lines).unwrap();
+    let args = ["import", file.to_str().unwrap(), "--json"];
+    let child = home
+        .command(&args)
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let rows = || home.number("select count(*) from deliveries");
+    let deadline = Instant::now() + PATIENCE;
+    while rows() == 0 {
+        assert!(Instant::now() < deadline, "nothing was taken in");
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    assert_eq!(serving.terminate(), Some(0));
+    let output = child.wait_with_output().unwrap();
+    match code(&output) {
+        // Nobody held the ledger any more: it went on by itself.
+        0 => assert_eq!(rows(), 12_000),
+        1 => assert!(err(&output).contains("try again"), "{}", err(&output)),
+        other => panic!("exit code {other}: {}", err(&output)),
+    }
+    let taken = rows();
+    let rest = counts(&succeeds(&home, &args));
+    assert_eq!(number(&rest, "present"), taken);
+    assert_eq!(number(&rest, "quarantined"), 12_000 - taken);
+    assert_eq!(rows(), 12_000);
+    let args = ["verify", "--deliveries"];
+    succeeds(&home, &args);
+}
+
+#[test]
 fn erased_deliveries_go_out_without_a_body_and_do_not_come_back() {
     let home = Home::new();
     let serving = home.serve();

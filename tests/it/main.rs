@@ -9,10 +9,12 @@
 
 mod support;
 
+mod acting;
 mod alerts;
 mod backup;
 mod cli;
 mod clients;
+mod connections;
 mod crash;
 mod detail;
 mod duplicates;

@@ -1,23 +1,14 @@
 //! Bodies dropped for their age: no list and no figure changes, and every command says so instead of failing.
 
 use std::fs;
-use std::process::Output;
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 use rusqlite::types::Value;
 
+use subledger::domain::time::{Clock, DAY_MS};
+
 use crate::support::{FOLDED, Home, PATIENCE, Serving};
-
-fn run(home: &Home, args: &[&str]) -> Output {
-    home.command(args).output().unwrap()
-}
-
-fn says(home: &Home, args: &[&str]) -> String {
-    let output = run(home, args);
-    let told = String::from_utf8_lossy(&output.stderr).into_owned();
-    assert!(output.status.success(), "{args:?}: {told}");
-    String::from_utf8(output.stdout).unwrap()
-}
 
 /// Every row of every list.
 fn lists(home: &Home) -> Vec<String> {
@@ -43,11 +34,11 @@ fn year(settings: &str) -> Home {
     let home = Home::with_settings(settings);
     fs::create_dir_all(home.ledger().parent().unwrap()).unwrap();
     let ledger = home.ledger().display().to_string();
-    says(&home, &["demo", "--events", "1500", "--out", &ledger]);
+    home.done(&["demo", "--events", "1500", "--out", &ledger]);
     home
 }
 
-fn eventually(what: &str, done: impl Fn() -> bool) {
+fn eventually(what: &str, mut done: impl FnMut() -> bool) {
     let start = Instant::now();
     while !done() {
         assert!(start.elapsed() < PATIENCE, "never: {what}");
@@ -64,15 +55,21 @@ fn a_year_without_its_old_bodies_says_what_it_said() {
     let home = year("[store]\nkeep_bodies = \"100d\"\n");
     let (before, bodies) = (lists(&home), home.number(OLD));
     assert!(bodies > 100, "{bodies}");
-    assert!(says(&home, &["prune", "--dry-run"]).contains("older than 100 days would go"));
+    assert!(
+        home.done(&["prune", "--dry-run"])
+            .contains("older than 100 days would go")
+    );
     assert_eq!(home.number(OLD), bodies);
-    assert!(says(&home, &["prune"]).contains("bodies dropped"));
+    assert!(home.done(&["prune"]).contains("bodies dropped"));
     assert_eq!(home.number(OLD), 0);
     assert!(home.number("select count(*) from deliveries where body is not null") > 100);
     assert_eq!(lists(&home), before);
-    says(&home, &["rebuild", "--check"]);
-    assert!(says(&home, &["verify"]).contains("without their body, which was dropped for its age"));
-    assert!(says(&home, &["prune"]).starts_with("0 bodies dropped"));
+    home.done(&["rebuild", "--check"]);
+    assert!(
+        home.done(&["verify"])
+            .contains("without their body, which was dropped for its age")
+    );
+    assert!(home.done(&["prune"]).starts_with("0 bodies dropped"));
     says_so(&home);
 }
 
@@ -80,16 +77,16 @@ fn a_year_without_its_old_bodies_says_what_it_said() {
 fn says_so(home: &Home) {
     let seq = home.number("select min(p.seq) from pruned p join users u on u.id / 10000 = p.seq");
     let seq = seq.to_string();
-    assert!(says(home, &["show", &seq]).contains("dropped for its age"));
-    let body = run(home, &["show", &seq, "--body"]);
+    assert!(home.done(&["show", &seq]).contains("dropped for its age"));
+    let body = home.run(&["show", &seq, "--body"]);
     assert_eq!(body.status.code(), Some(1));
     assert!(String::from_utf8_lossy(&body.stderr).contains("was dropped for its age"));
-    let doctor = run(home, &["doctor"]);
+    let doctor = home.run(&["doctor"]);
     assert!(String::from_utf8_lossy(&doctor.stdout).contains("have gone"));
     let file = home.path().join("all.ndjson").display().to_string();
-    says(home, &["export", "--deliveries", "--out", &file]);
+    home.done(&["export", "--deliveries", "--out", &file]);
     let other = Home::new();
-    says(&other, &["import", &file]);
+    other.done(&["import", &file]);
     let whole = "select count(*) from deliveries where body is not null";
     assert_eq!(
         other.number("select count(*) from deliveries"),
@@ -104,21 +101,21 @@ fn says_so(home: &Home) {
         )
         .unwrap();
     let out = home.path().join("one.zip").display().to_string();
-    says(home, &["user", "export", &who, "--out", &out]);
+    home.done(&["user", "export", &who, "--out", &out]);
     // Erasing takes what was kept of it too.
-    says(home, &["user", "erase", &who, "--yes"]);
+    home.done(&["user", "erase", &who, "--yes"]);
     let left = format!("select count(*) from pruned where seq = {seq}");
     assert_eq!(home.number(&left), 0);
     let named = format!("select count(*) from users where user_id = '{who}'");
     assert_eq!(home.number(&named), 0);
-    says(home, &["verify"]);
+    home.done(&["verify"]);
 }
 
 #[test]
 fn the_receiver_drops_them_by_itself_and_answers_meanwhile() {
     let home = year("");
     assert_eq!(
-        run(&home, &["prune"]).status.code(),
+        home.run(&["prune"]).status.code(),
         Some(2),
         "nothing is asked for"
     );
@@ -131,14 +128,14 @@ fn the_receiver_drops_them_by_itself_and_answers_meanwhile() {
         format!("{text}\n[store]\nkeep_bodies = \"soon\"\n"),
     )
     .unwrap();
-    assert!(!run(&home, &["reload"]).status.success());
+    assert!(!home.run(&["reload"]).status.success());
     fs::write(
         &settings,
         format!("{text}\n[store]\nkeep_bodies = \"100d\"\n"),
     )
     .unwrap();
     let bodies = home.number(OLD);
-    says(&home, &["reload"]);
+    home.done(&["reload"]);
     let post = |serving: &Serving, n: i64| {
         let body = format!("{{\"event\":\"made.up\",\"id\":\"{n}\"}}");
         let answer = serving.post("conscent", "events", body.as_bytes()).unwrap();
@@ -155,7 +152,7 @@ fn the_receiver_drops_them_by_itself_and_answers_meanwhile() {
         home.number("select count(*) from deliveries where origin = 'live' and body is not null"),
         40
     );
-    says(&home, &["verify"]);
+    home.done(&["verify"]);
     let after = lists(&home);
     let gone: Vec<_> = before
         .iter()
@@ -175,7 +172,7 @@ fn times_and_sizes_that_make_no_sense_are_told() {
         ("quarantine_max", "many"),
     ] {
         let home = Home::with_settings(&format!("[store]\n{key} = \"{value}\"\n"));
-        let output = run(&home, &["config", "check"]);
+        let output = home.run(&["config", "check"]);
         let told = String::from_utf8_lossy(&output.stderr).into_owned();
         assert_eq!(output.status.code(), Some(2), "{key} {value}: {told}");
         assert!(told.contains(key) && told.contains(value), "{told}");
@@ -183,11 +180,92 @@ fn times_and_sizes_that_make_no_sense_are_told() {
     let home = Home::with_settings(
         "[store]\nkeep_bodies = \"400d\"\nsize_max = \"20GiB\"\nkeep_quarantine = \"90d\"\nquarantine_max = \"64MiB\"\n",
     );
-    says(&home, &["config", "check"]);
+    home.done(&["config", "check"]);
     assert_eq!(
-        run(&home, &["prune"]).status.code(),
+        home.run(&["prune"]).status.code(),
         Some(3),
         "there is no ledger"
     );
     assert!(!home.ledger().exists());
+}
+
+/// Webhooks of 1 KB that are between 400 days and a day old, with a word that stands only in their headers.
+fn small_ones(home: &Home, count: i64) {
+    let sample =
+        Path::new(env!("CARGO_MANIFEST_DIR")).join("assets/samples/zotlo/transaction.json");
+    let body = fs::read_to_string(sample).unwrap();
+    let mut lines = String::new();
+    for n in 0..count {
+        let body = body
+            .replace("can.deneme", &format!("reader-{}", n / 3))
+            .replace("7ab1-8c02-d9e01f2a3b4c", &format!("request-{n}"))
+            .replace("dc19h40b7e2-51aa-8e04", &format!("payment-{n}"))
+            .replace("61204", &format!("9{n:05}"));
+        let at = Clock::Machine
+            .now()
+            .plus_ms(-DAY_MS * (400 * (count - n) / count + 1));
+        let line = serde_json::json!({
+            "provider": "zotlo", "account": "main", "hook": "events", "received_at": at.to_string(),
+            "headers": [["content-type", "application/json"], ["x-request-id", format!("sandpiper-{n:030}")]],
+            "body": body,
+        });
+        lines = lines + &line.to_string() + "\n";
+    }
+    let file = home.path().join("small.ndjson");
+    fs::write(&file, lines).unwrap();
+    home.done(&["import", file.to_str().unwrap()]);
+    fs::remove_file(file).unwrap();
+}
+
+/// How often the word of those webhooks stands in the file of the ledger, and its size.
+fn stands(home: &Home) -> (usize, usize) {
+    let bytes = fs::read(home.ledger()).unwrap();
+    let times = bytes.windows(10).filter(|bytes| bytes == b"sandpiper-");
+    (times.count(), bytes.len())
+}
+
+#[test]
+fn a_file_of_small_bodies_shrinks_and_holds_no_copy_of_them() {
+    let home = Home::with_settings("[store]\nkeep_bodies = \"100d\"\n");
+    small_ones(&home, 1_200);
+    let (before, size) = stands(&home);
+    assert!(before >= 1_200, "{before}");
+    let lists_before = lists(&home);
+    home.done(&["prune"]);
+    let kept = home.number("select count(*) from deliveries where body is not null");
+    assert!((250..350).contains(&kept), "{kept}");
+    let (left, smaller) = stands(&home);
+    assert_eq!(i64::try_from(left).unwrap(), kept);
+    assert!(smaller * 5 < size * 4, "{size} {smaller}");
+    assert_eq!(lists(&home), lists_before);
+    home.done(&["verify"]);
+}
+
+#[test]
+fn the_receiver_overwrites_what_it_dropped_and_answers_meanwhile() {
+    let home = Home::with_settings("[store]\nkeep_bodies = \"100d\"\n");
+    small_ones(&home, 900);
+    let serving = home.serve();
+    let mut number = 0;
+    let mut post = |serving: &Serving| {
+        let body = format!("{{\"event\":\"made.up\",\"id\":\"{number}\"}}");
+        let answer = serving.post("conscent", "events", body.as_bytes()).unwrap();
+        assert_eq!(answer.0, 200);
+        number += 1;
+    };
+    let due = "select count(*) from meta where key = 'overwrite_since'";
+    eventually("something is dropped", || home.number(due) == 1);
+    post(&serving);
+    // Whatever it was doing, the next one goes on with it.
+    serving.kill();
+    let serving = home.serve();
+    eventually("everything is dropped and overwritten", || {
+        post(&serving);
+        home.number(OLD) == 0 && home.number(due) == 0
+    });
+    assert_eq!(serving.terminate(), Some(0));
+    let kept =
+        home.number("select count(*) from deliveries where body is not null and origin = 'import'");
+    assert_eq!(i64::try_from(stands(&home).0).unwrap(), kept);
+    home.done(&["verify"]);
 }

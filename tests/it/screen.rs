@@ -615,19 +615,11 @@ fn a_ledger_that_is_locked_at_the_start_is_waited_for() {
 }
 
 #[test]
-fn a_ledger_that_is_not_there_at_the_start_is_looked_for_and_none_is_made() {
+fn a_ledger_that_is_not_there_at_the_start_is_an_error_and_none_is_made() {
     let home = Home::new();
     let mut terminal = Terminal::start(&home, &["tui"], &[]);
-    terminal.wait_for("no ledger yet, looking for it");
-    terminal.press("3");
-    terminal.wait_for("Trying again every second");
+    assert_eq!(terminal.wait(), 3);
     assert!(!home.ledger().exists());
-    let serving = home.serve();
-    terminal.wait_for("Nothing has been received yet");
-    terminal.wait_without("no ledger yet");
-    let body = br#"{"userId":"6a0000000000000000000003","email":"mina@example.org"}"#;
-    assert_eq!(serving.post("conscent", "login", body).unwrap().0, 200);
-    terminal.wait_for("mina@example.org");
 }
 
 #[test]

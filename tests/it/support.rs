@@ -146,6 +146,20 @@ impl Home {
         command
     }
 
+    /// Runs a command with nothing on stdin.
+    pub(crate) fn run(&self, args: &[&str]) -> Output {
+        let mut command = self.command(args);
+        command.stdin(Stdio::null()).output().unwrap()
+    }
+
+    /// What a command writes on stdout, which must not fail.
+    #[track_caller]
+    pub(crate) fn done(&self, args: &[&str]) -> String {
+        let output = self.run(args);
+        assert!(output.status.success(), "{args:?}: {output:?}");
+        String::from_utf8(output.stdout).unwrap()
+    }
+
     /// Runs a command with these words on stdin.
     pub(crate) fn given(&self, args: &[&str], words: &str) -> Output {
         let mut child = self

@@ -433,6 +433,15 @@ const TAMPERED: &[(&str, &str)] = &[
         "users",
         "update users set email = 'forged@example.org' where id = (select min(id) from users)",
     ),
+    // No text at all, in a value and in a key.
+    (
+        "users",
+        "update users set email = cast(x'ff41' as text) where id = (select min(id) from users)",
+    ),
+    (
+        "user_aliases",
+        "update user_aliases set alias = cast(x'ff41' as text) where alias = (select min(alias) from user_aliases)",
+    ),
 ];
 
 #[test]

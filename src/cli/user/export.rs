@@ -93,6 +93,10 @@ fn tell(held: &Held, path: &Path, out: &mut Out) -> Result<()> {
         let place = crate::domain::printable::Printable::line(&one.place());
         out.say(format!("{place} (found by {})", super::by(one)))?;
     }
+    if !held.similar.is_empty() {
+        let similar = super::told_similar(&held.similar);
+        out.say(crate::domain::printable::Printable::line(&similar))?;
+    }
     let left_out = held.deliveries.iter().filter(|kept| kept.others);
     let left_out: Vec<i64> = left_out.map(|kept| kept.seq).collect();
     if !left_out.is_empty() {

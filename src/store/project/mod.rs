@@ -43,7 +43,6 @@ use crate::store::project::daily::{Counted, Daily};
 use crate::store::project::events::{Fresh, Stored};
 use crate::store::project::groups::{Moment, Seed, Seeds};
 use crate::store::project::order::Scope;
-use crate::store::project::residue::Why;
 use crate::store::project::users::{Readers, UserKey};
 
 /// A stored delivery and what was read out of it.
@@ -156,14 +155,9 @@ impl Projector {
     }
 
     /// Writes down what will be left of these deliveries when they are erased.
-    pub(crate) fn note_residue(
-        &self,
-        conn: &Connection,
-        seqs: &[i64],
-        why: Why,
-    ) -> Result<(), Error> {
+    pub(crate) fn note_residue(&self, conn: &Connection, seqs: &[i64]) -> Result<(), Error> {
         seqs.iter()
-            .try_for_each(|seq| residue::note(conn, self.zone, *seq, why))
+            .try_for_each(|seq| residue::note(conn, self.zone, *seq))
     }
 
     /// Folds what is left of erased deliveries after `after`, up to `to`: it never changes and touches nothing else.

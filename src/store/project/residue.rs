@@ -112,30 +112,14 @@ insert into residue (seq, n, what, why, provider, account, type, day, plan, afte
 values (?1, ?2, 'subscription', ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)
 on conflict do nothing";
 
-/// Why a delivery goes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Why {
-    /// A reader asked.
-    Erased,
-    /// Its time was over.
-    #[expect(dead_code, reason = "retention keeps bodies until it drops them")]
-    Pruned,
-}
-
-impl Why {
-    const fn as_str(self) -> &'static str {
-        match self {
-            Self::Erased => "erased",
-            Self::Pruned => "pruned",
-        }
-    }
-}
+/// Why a delivery goes: a reader asked.
+const WHY: &str = "erased";
 
 /// Writes down what will be left of delivery `seq`, which stands in `erasing` with all that go with it; tests leave
 /// nothing.
-pub(super) fn note(conn: &Connection, zone: Zone, seq: i64, why: Why) -> Result<(), Error> {
+pub(super) fn note(conn: &Connection, zone: Zone, seq: i64) -> Result<(), Error> {
     let (first, last) = (seq * EVENTS_MAX, (seq + 1) * EVENTS_MAX);
-    let why = why.as_str();
+    let why = WHY;
     conn.prepare_cached(EVENTS)?
         .execute(params![first, last, why])?;
     conn.prepare_cached(READERS)?

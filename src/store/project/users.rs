@@ -285,16 +285,22 @@ select id, email, phone, name, country, city, client_user_id, registered_at, fir
   identity_proof, active_subscriptions, consents_given, test, folded_to
 from users where provider = ?1 and account = ?2 and user_id = ?3";
 
+/// A text; what is left of it where damage has made it none, so that the row can be folded and erased.
+fn told(row: &Row<'_>, place: usize) -> rusqlite::Result<Option<String>> {
+    let bytes = row.get_ref(place)?.as_bytes_or_null()?;
+    Ok(bytes.map(|bytes| String::from_utf8_lossy(bytes).into_owned()))
+}
+
 fn stored(row: &Row<'_>) -> rusqlite::Result<Stored> {
     Ok(Stored {
         id: row.get(0)?,
         state: State {
-            email: row.get(1)?,
-            phone: row.get(2)?,
-            name: row.get(3)?,
-            country: row.get(4)?,
-            city: row.get(5)?,
-            client_user_id: row.get(6)?,
+            email: told(row, 1)?,
+            phone: told(row, 2)?,
+            name: told(row, 3)?,
+            country: told(row, 4)?,
+            city: told(row, 5)?,
+            client_user_id: told(row, 6)?,
             registered_at: instant_maybe(row, 7)?,
             first_seen_at: instant(row, 8)?,
             last_seen_at: instant(row, 9)?,

@@ -6,6 +6,7 @@ use crate::domain::page::{Cursor, List, Row, RowKey};
 use crate::domain::query::{Bounds, Expr, Key, Query, Term, Test, Value};
 use crate::store::Error;
 use crate::store::query::lists::{columns, projection};
+use crate::store::query::who::text;
 use crate::store::query::{Reader, cells};
 
 /// So many rows of each list stand on a reader's page.
@@ -207,8 +208,8 @@ impl Reader {
             key,
             |row| {
                 out.push(Alias {
-                    alias: row.get(0)?,
-                    source: row.get(1)?,
+                    alias: text(row, 0)?.into_owned(),
+                    source: text(row, 1)?.into_owned(),
                     seq: row.get(2)?,
                 });
                 Ok(())

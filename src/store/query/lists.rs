@@ -340,6 +340,20 @@ impl Source {
         }
     }
 
+    /// The index that finds the rows of one account, in no order; of events its deliveries do.
+    pub(super) const fn of_account(self) -> Option<&'static str> {
+        match self {
+            Self::Users => Some("indexed by sqlite_autoindex_users_1"),
+            Self::Subscriptions => Some("indexed by subscriptions_user"),
+            Self::Cancellations => Some("indexed by cancellations_subscription"),
+            Self::Changes => Some("indexed by consent_changes_user"),
+            Self::Payments => Some("indexed by payments_user"),
+            // Its primary key begins with the account.
+            Self::Consents => Some("not indexed"),
+            Self::Events | Self::Deliveries | Self::Rejected => None,
+        }
+    }
+
     /// How many ids a delivery's seq spans here, where ids are made from it.
     pub(super) const fn ids_per_seq(self) -> Option<i64> {
         match self {

@@ -434,27 +434,73 @@ fn by_field(
             by_values("indexed by events_provider", "r.provider", values, filter)
                 .map(|branches| (6, branches))
         }
-        (Key::Provider, Source::Deliveries) => {
-            let mut branches = Vec::new();
-            for (provider, account) in reader.accounts()? {
-                if values
-                    .iter()
-                    .any(|value| value.test == Test::Equal(provider.clone()))
-                {
-                    let provider = filter.bound.add(provider);
-                    let account = filter.bound.add(account);
-                    branches.push(Branch::new(
-                        "indexed by deliveries_provider",
-                        format!("r.provider = {provider} and r.account = {account}"),
-                    ));
-                }
-            }
-            (!branches.is_empty()).then_some((6, branches))
-        }
+        (Key::Provider | Key::Account, _) => by_account(reader, source, key, values, filter)?,
         (Key::Outcome | Key::Is, Source::Deliveries) => by_outcome(values),
         (Key::Is, Source::Events) => by_refund(values).map(|branches| (5, branches)),
         _ => None,
     })
+}
+
+/// By the accounts that the values name. Where an account has many rows, they lie close in the order of the list.
+fn by_account(
+    reader: &Reader,
+    source: Source,
+    key: Key,
+    values: &[Value],
+    filter: &mut Filter<'_>,
+) -> Result<Ways, Error> {
+    let mut accounts = Vec::new();
+    for pair in reader.accounts()? {
+        let named = if key == Key::Provider {
+            &pair.0
+        } else {
+            &pair.1
+        };
+        let is_meant = |value: &Value| matches!(&value.test, Test::Equal(word) if word == named);
+        if values.iter().any(is_meant) {
+            let provider = filter.bound.add(pair.0);
+            let account = filter.bound.add(pair.1);
+            accounts.push((provider, account));
+        }
+    }
+    let equal = |value: &Value| matches!(value.test, Test::Equal(_));
+    if source == Source::Rejected || !values.iter().all(equal) {
+        return Ok(None);
+    }
+    let of = |relation: &str, (provider, account): &(String, String)| {
+        format!("{relation}.provider = {provider} and {relation}.account = {account}")
+    };
+    if source == Source::Deliveries {
+        let hint = "indexed by deliveries_provider";
+        let branches = accounts.iter().map(|pair| Branch::new(hint, of("r", pair)));
+        return Ok(Some((6, branches.collect())));
+    }
+    let (table, index) = match source.of_account() {
+        Some(index) => (source.table(), index),
+        None => ("deliveries", "indexed by deliveries_provider"),
+    };
+    let mut few = true;
+    for pair in &accounts {
+        let sql = format!(
+            "select count(*) from (select 1 from {table} d {index} where {} limit {})",
+            of("d", pair),
+            SEQS_FEW + 1
+        );
+        let rows = reader.numbers(&sql, filter.bound.values())?;
+        few &= rows.iter().all(|rows| *rows <= SEQS_FEW);
+    }
+    let branch = |pair| match source.of_account() {
+        Some(index) => Branch::new(index, of("r", pair)),
+        None => Branch {
+            before: format!("{table} d {index} cross join "),
+            hint: "not indexed".to_owned(),
+            by: Some(format!(
+                "{} and r.id between d.seq * 10000 and d.seq * 10000 + 9999",
+                of("d", pair)
+            )),
+        },
+    };
+    Ok(few.then(|| (3, accounts.iter().map(branch).collect())))
 }
 
 /// By the stretch of the table in which all matching deliveries lie, if it is short.

@@ -14,6 +14,8 @@ use crate::store::schema::{meta, unhex};
 
 /// So many of an account's last deliveries tell which proofs are in force.
 const PROOFS_OF: i64 = 100;
+/// So many of a provider's last deliveries tell whether a secret link was valid before.
+const MARKS_OF: i64 = 20_000;
 /// A gap can only be unusual against so many deliveries.
 const DELIVERIES_MIN: i64 = 20;
 /// Gaps are compared with those of so many days before the last delivery.
@@ -92,6 +94,15 @@ pub struct Connection {
     pub quiet: Option<Quiet>,
 }
 
+impl Connection {
+    /// Requests of its provider were turned away since its last delivery.
+    pub fn is_refused(&self) -> bool {
+        let last = self.last.as_ref().map(|(_, at, _)| *at);
+        let mut refusals = self.refusals.iter();
+        refusals.any(|refusal| last.is_none_or(|last| last <= refusal.last.1))
+    }
+}
+
 /// Requests turned away for one reason.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Refusals {
@@ -103,6 +114,8 @@ pub struct Refusals {
     pub last: (i64, Timestamp),
     /// The hook it asked for.
     pub hook: String,
+    /// The path it asked for, a secret in it as its fingerprint.
+    pub path: String,
 }
 
 /// Requests that the ring could not hold.
@@ -248,16 +261,23 @@ impl Reader {
         Ok(out.and_then(|(seq, at)| Some((seq, Timestamp::parse(&at)?))))
     }
 
-    /// Every account that ever sent something, and every provider that was turned away or checked.
-    pub fn connections(&self, now: Timestamp) -> Result<Vec<Connection>, Error> {
+    /// The `wanted` accounts, every other one that ever sent something, and every provider that was turned away or
+    /// checked, one without a name (for paths that are none of ours) last.
+    pub fn connections(
+        &self,
+        now: Timestamp,
+        wanted: &[(&str, &str)],
+    ) -> Result<Vec<Connection>, Error> {
         let mut known = self.accounts()?;
+        let wanted = wanted.iter();
+        known.extend(wanted.map(|(one, other)| ((*one).to_owned(), (*other).to_owned())));
         self.each("select provider, account from checks", &[], |row| {
             known.push((row.get(0)?, row.get(1)?));
             Ok(())
         })?;
         let mut refused: Vec<String> = Vec::new();
         self.each(
-            "select distinct provider from rejected where provider <> ''",
+            "select distinct provider from rejected where admitted_seq is null",
             &[],
             |row| {
                 refused.push(row.get(0)?);
@@ -269,7 +289,7 @@ impl Reader {
                 known.push((provider, String::new()));
             }
         }
-        known.sort();
+        known.sort_by(|one, other| (one.0.is_empty(), one).cmp(&(other.0.is_empty(), other)));
         known.dedup();
         known
             .into_iter()
@@ -360,6 +380,22 @@ impl Reader {
         Ok(out)
     }
 
+    /// When the secret link whose fingerprint ends `path` last let a webhook of `provider` in, where one of its last
+    /// deliveries says so: a link that was valid and was dropped since.
+    pub fn let_in(&self, provider: &str, path: &str) -> Result<Option<Timestamp>, Error> {
+        let Some(mark) = credential::mark_in(path) else {
+            return Ok(None);
+        };
+        let sql = format!(
+            "select max(received_at) from (select received_at, credential from deliveries \
+             indexed by deliveries_provider where provider = ?1 \
+             order by account desc, received_at desc limit {MARKS_OF}) \
+             where instr(credential, ?2) > 0"
+        );
+        let values = [provider.to_owned(), format!("@{mark}")].map(Sql::from);
+        self.time(&sql, &values)
+    }
+
     /// The key that fingerprints of credentials are made with in this ledger.
     pub fn fingerprint_key(&self) -> Result<[u8; 32], Error> {
         let key = meta(&self.conn.borrow(), "fingerprint_key")?;
@@ -384,7 +420,7 @@ impl Reader {
     fn refusals(&self, who: &[Sql]) -> Result<Vec<Refusals>, Error> {
         let mut out = Vec::new();
         self.each(
-            "select reason, count(*), max(id), received_at, hook from rejected \
+            "select reason, count(*), max(id), received_at, hook, path from rejected \
              where provider = ?1 and admitted_seq is null group by reason order by max(id) desc",
             who,
             |row| {
@@ -394,6 +430,7 @@ impl Reader {
                     requests: row.get(1)?,
                     last: (row.get(2)?, Timestamp::parse(&at).unwrap_or(EPOCH)),
                     hook: row.get(4)?,
+                    path: row.get(5)?,
                 });
                 Ok(())
             },

@@ -5,9 +5,13 @@
 //! further, since that provider itself says that both ids are one person. The same address elsewhere is another match
 //! only where WHO is that address: what is merely also seen as somebody is shown, never taken.
 //!
+//! An e-mail that is the same only if the dotless and the dotted i of Turkish are one letter may be another person's: it
+//! is similar, told of, and never taken.
+//!
 //! Two phones are one if their digits are the same without `00`, `+` and zeros in front, or if one of them ends in the
 //! other, which has at least eight digits, and has at most three more: the country's prefix.
 
+use std::borrow::Cow;
 use std::collections::{BTreeSet, HashSet};
 
 use base64::Engine as _;
@@ -87,7 +91,7 @@ impl Who {
     }
 
     /// Whether a reader of this account may be meant.
-    fn admits(&self, provider: &str, account: &str) -> bool {
+    pub(crate) fn admits(&self, provider: &str, account: &str) -> bool {
         self.provider.as_deref().is_none_or(|own| own == provider)
             && self.account.as_deref().is_none_or(|own| own == account)
     }
@@ -100,6 +104,8 @@ pub enum By {
     Id,
     /// E-mail, in any case.
     Email,
+    /// An e-mail or id that differs in nothing but the dots of an i.
+    Similar,
     /// The same digits.
     Phone,
     /// The same digits, but for the country's prefix.
@@ -118,6 +124,7 @@ impl By {
         match self {
             Self::Id => "id",
             Self::Email => "e-mail",
+            Self::Similar => "similar, but for the dots of an i",
             Self::Phone => "phone",
             Self::PhoneWithoutPrefix => "phone without country prefix",
             Self::ClientId => "your own id",
@@ -164,24 +171,41 @@ impl Match {
 /// A text that a reader is told by, ready to be compared.
 struct Sought {
     exact: String,
+    lower: String,
     folded: String,
     /// Of a text that can be a phone.
     phone: Option<String>,
+}
+
+/// How sure it is that two ids are one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Same {
+    Surely,
+    /// But for the dots of an i.
+    Perhaps,
+}
+
+fn lower(text: &str) -> String {
+    text.chars().flat_map(char::to_lowercase).collect()
 }
 
 impl Sought {
     fn of(text: &str) -> Self {
         Self {
             exact: text.to_owned(),
+            lower: lower(text),
             folded: folded(text),
             phone: phone(text),
         }
     }
 
     /// Whether `value` is this id: byte for byte, e-mails in any case.
-    fn is_id(&self, value: &str) -> bool {
-        value == self.exact
-            || (self.exact.contains('@') && value.contains('@') && folded(value) == self.folded)
+    fn is_id(&self, value: &str) -> Option<Same> {
+        let are_mails = self.exact.contains('@') && value.contains('@');
+        if value == self.exact || are_mails && lower(value) == self.lower {
+            return Some(Same::Surely);
+        }
+        (are_mails && folded(value) == self.folded).then_some(Same::Perhaps)
     }
 
     fn phone_by(&self, value: &str) -> Option<By> {
@@ -218,14 +242,27 @@ fn same_phone(one: &str, other: &str) -> Option<By> {
 
 /// Every reader that `who` names, in the order of their rows.
 pub(crate) fn matches(conn: &Connection, who: &Who) -> Result<Vec<Match>, Error> {
+    Ok(look(conn, who)?.0)
+}
+
+/// Every reader whom `who` may mean and does not name.
+pub(crate) fn similar(conn: &Connection, who: &Who) -> Result<Vec<Match>, Error> {
+    Ok(look(conn, who)?.1)
+}
+
+fn look(conn: &Connection, who: &Who) -> Result<(Vec<Match>, Vec<Match>), Error> {
     let sought = Sought::of(&who.text);
     let mut found = by_own_facts(conn, who, &sought)?;
-    for (provider, account, user_id) in by_alias(conn, who, &sought)? {
-        take(conn, &mut found, (&provider, &account, &user_id), By::Alias)?;
+    for ((provider, account, user_id), by) in by_alias(conn, who, &sought)? {
+        take(conn, &mut found, (&provider, &account, &user_id), by)?;
     }
+    let only_similar = |one: &Match| one.by.iter().all(|by| *by == By::Similar);
+    let (mut similar, mut found): (Vec<_>, Vec<_>) = found.into_iter().partition(only_similar);
     follow_aliases(conn, &mut found)?;
+    similar.retain(|one| found.iter().all(|sure| sure.id != one.id));
     found.sort_by_key(|one| one.id);
-    Ok(found)
+    similar.sort_by_key(|one| one.id);
+    Ok((found, similar))
 }
 
 fn by_own_facts(conn: &Connection, who: &Who, sought: &Sought) -> Result<Vec<Match>, Error> {
@@ -241,7 +278,7 @@ fn by_own_facts(conn: &Connection, who: &Who, sought: &Sought) -> Result<Vec<Mat
         while let Some(row) = rows.next()? {
             count += 1;
             after = row.get(0)?;
-            if !who.admits(text(row, 1)?, text(row, 2)?) {
+            if !who.admits(&text(row, 1)?, &text(row, 2)?) {
                 continue;
             }
             let by = compared(row, sought)?;
@@ -262,43 +299,54 @@ fn compared(row: &rusqlite::Row<'_>, sought: &Sought) -> Result<BTreeSet<By>, Er
             continue;
         };
         // A phone is told by its digits alone, wherever it stands; the publisher's own id never is one.
-        if place != 5 && sought.is_id(value) {
-            by.insert(kind);
+        if place != 5 {
+            by.extend(sought.is_id(&value).map(|same| match same {
+                Same::Surely => kind,
+                Same::Perhaps => By::Similar,
+            }));
         }
         if matches!(place, 3 | 5) {
-            by.extend(sought.phone_by(value));
+            by.extend(sought.phone_by(&value));
         }
     }
     Ok(by)
 }
 
 fn reader(row: &rusqlite::Row<'_>) -> rusqlite::Result<Match> {
+    let owned = |place| text_or_null(row, place).map(|text| text.map(Cow::into_owned));
     Ok(Match {
         id: row.get(0)?,
-        provider: row.get(1)?,
-        account: row.get(2)?,
-        user_id: row.get(3)?,
-        email: row.get(4)?,
-        phone: row.get(5)?,
-        name: row.get(6)?,
-        client_user_id: row.get(7)?,
+        provider: text(row, 1)?.into_owned(),
+        account: text(row, 2)?.into_owned(),
+        user_id: text(row, 3)?.into_owned(),
+        email: owned(4)?,
+        phone: owned(5)?,
+        name: owned(6)?,
+        client_user_id: owned(7)?,
         by: BTreeSet::new(),
     })
 }
 
-fn text<'a>(row: &'a rusqlite::Row<'_>, place: usize) -> rusqlite::Result<&'a str> {
-    Ok(row.get_ref(place)?.as_str()?)
+/// A text; where damage has made it none, what is left of it: one bad row is no reason not to find the others.
+pub(crate) fn text<'a>(row: &'a rusqlite::Row<'_>, place: usize) -> rusqlite::Result<Cow<'a, str>> {
+    Ok(text_or_null(row, place)?.unwrap_or_default())
 }
 
-fn text_or_null<'a>(row: &'a rusqlite::Row<'_>, place: usize) -> rusqlite::Result<Option<&'a str>> {
-    Ok(row.get_ref(place)?.as_str_or_null()?)
+fn text_or_null<'a>(
+    row: &'a rusqlite::Row<'_>,
+    place: usize,
+) -> rusqlite::Result<Option<Cow<'a, str>>> {
+    Ok(match row.get_ref(place)? {
+        ValueRef::Text(bytes) | ValueRef::Blob(bytes) => Some(String::from_utf8_lossy(bytes)),
+        _ => None,
+    })
 }
 
 /// Provider, account and id.
 type Place = (String, String, String);
 
 /// Whose alias it is.
-fn by_alias(conn: &Connection, who: &Who, sought: &Sought) -> Result<Vec<Place>, Error> {
+fn by_alias(conn: &Connection, who: &Who, sought: &Sought) -> Result<Vec<(Place, By)>, Error> {
     let mut statement = conn.prepare_cached(
         "select provider, account, user_id, alias from user_aliases \
          where (provider, account, user_id, alias) > (?1, ?2, ?3, ?4) \
@@ -312,13 +360,20 @@ fn by_alias(conn: &Connection, who: &Who, sought: &Sought) -> Result<Vec<Place>,
         let (mut count, mut last) = (0, None);
         while let Some(row) = rows.next()? {
             count += 1;
-            let alias = text(row, 3)?;
-            let fits = sought.is_id(alias) || sought.phone_by(alias).is_some();
-            if fits && who.admits(text(row, 0)?, text(row, 1)?) {
-                found.push((row.get(0)?, row.get(1)?, row.get(2)?));
+            let own = |place| text(row, place).map(Cow::into_owned);
+            let alias = own(3)?;
+            let by = match (sought.is_id(&alias), sought.phone_by(&alias)) {
+                (Some(Same::Surely), _) | (_, Some(_)) => Some(By::Alias),
+                (Some(Same::Perhaps), None) => Some(By::Similar),
+                (None, None) => None,
+            };
+            if let Some(by) = by
+                && who.admits(&text(row, 0)?, &text(row, 1)?)
+            {
+                found.push(((own(0)?, own(1)?, own(2)?), by));
             }
             if count == CHUNK {
-                last = Some([row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?]);
+                last = Some([own(0)?, own(1)?, own(2)?, alias]);
             }
         }
         match last {
@@ -370,7 +425,7 @@ fn follow_aliases(conn: &Connection, found: &mut Vec<Match>) -> Result<(), Error
         let (provider, account) = (one.provider.clone(), one.account.clone());
         let ids = statement
             .query_map([&one.provider, &one.account, &one.user_id], |row| {
-                row.get::<_, String>(0)
+                text(row, 0).map(Cow::into_owned)
             })?
             .collect::<rusqlite::Result<Vec<_>>>()?;
         for id in ids {
@@ -495,7 +550,7 @@ pub(crate) fn told_by(conn: &Connection, one: &Match) -> Result<BTreeSet<String>
     )?;
     let mut rows = more.query([&one.provider, &one.account, &one.user_id])?;
     while let Some(row) = rows.next()? {
-        told.insert(text(row, 0)?.to_owned());
+        told.insert(text(row, 0)?.into_owned());
     }
     Ok(told)
 }
@@ -666,6 +721,11 @@ impl Reader {
         self.with(|conn| matches(conn, who))
     }
 
+    /// Every reader whom `who` may mean and does not name: told of, never taken.
+    pub fn similar(&self, who: &Who) -> Result<Vec<Match>, Error> {
+        self.with(|conn| similar(conn, who))
+    }
+
     /// What their bodies are recognised by.
     pub fn needles(&self, who: &Who, matches: &[Match]) -> Result<Needles, Error> {
         self.with(|conn| Needles::of(conn, who, matches))
@@ -718,6 +778,21 @@ mod tests {
         assert_eq!(parsed("  "), Err(WhoError::Empty));
         assert_eq!(parsed("zotlo: "), Err(WhoError::Empty));
         assert_eq!(parsed(&"x".repeat(1_001)), Err(WhoError::TooLong));
+    }
+
+    #[test]
+    fn an_i_without_its_dot_is_perhaps_somebody_else() {
+        let same = |one: &str, other: &str| Sought::of(one).is_id(other);
+        for (one, other, is) in [
+            ("Ada@Example.org", "ada@example.ORG", Some(Same::Surely)),
+            ("IPEK@example.org", "ipek@example.org", Some(Same::Surely)),
+            ("ıpek@example.org", "ipek@example.org", Some(Same::Perhaps)),
+            ("İPEK@example.org", "ipek@example.org", Some(Same::Perhaps)),
+            ("ıpek@example.org", "ıpek@example.org", Some(Same::Surely)),
+            ("Ipek", "ipek", None),
+        ] {
+            assert_eq!(same(one, other), is, "{one} {other}");
+        }
     }
 
     #[test]

@@ -693,3 +693,39 @@ fn arrivals_are_found_by_their_time_in_whatever_order_they_came() {
     assert_eq!(seqs("received:2025-12-20..2025-12-21"), [0_i64; 0]);
     assert_eq!(reader.status(MORNING).unwrap().quiet_ms, Some(0));
 }
+
+#[test]
+fn what_is_understood_later_brings_no_erased_reader_back() {
+    let mut ledger = Ledger::new();
+    ledger.post("id:1 a", -2_000);
+    // Nobody can tell yet whom it is about.
+    ledger.post("id:2 later heron", -1_000);
+    let erase = Task::Erase {
+        provider: None,
+        account: None,
+        text: "reader".to_owned(),
+        residue: true,
+    };
+    assert_eq!(ledger.run(erase).unwrap().changed, 1);
+    assert_eq!(
+        ledger.text("select group_concat(seq) from deliveries where erased_at is null"),
+        "2"
+    );
+    ledger.upgrade();
+    let report = ledger.run(Task::RetryQuarantine).unwrap();
+    assert_eq!(report.summary, "0 of 1 understood now");
+    assert_eq!(
+        ledger.text("select count(*) from deliveries where erased_at is null"),
+        "0"
+    );
+    assert_eq!(
+        ledger.text("select count(*) from users where user_id = 'reader'"),
+        "0"
+    );
+    assert_eq!(
+        ledger.text("select count(*) from events where user_id = 'reader'"),
+        "0"
+    );
+    ledger.close();
+    assert!(verify(&ledger.path).unwrap().is_sound());
+}

@@ -3,19 +3,14 @@
 //!
 //! The erasure is written down before anything is done, so that one which was begun is finished by the next start, and
 //! it goes in bounded steps between deliveries: look through all deliveries, note what is left of each (`residue`),
-//! erase them, then the ring and the notes, then the free pages and the write-ahead log. Who was sought stands in the
+//! erase them, then the ring and the notes, then what the disk still holds (`overwrite`). Who was sought stands in the
 //! ledger until then, and after that only as HMACs (`erasures`).
-//!
-//! A delivery is erased whole if an event of it is about the reader, if it repeats one that is, or if it names the
-//! reader and is about nobody else. One that names them and is about another reader stays, and is told of.
 
 use std::collections::BTreeSet;
 use std::path::Path;
 use std::time::Duration;
 
-use rusqlite::limits::Limit;
 use rusqlite::{Connection, OptionalExtension as _, params};
-use serde::{Deserialize, Serialize};
 
 use crate::domain::count::{in_words, word};
 use crate::domain::delivery::KeyRule;
@@ -23,274 +18,30 @@ use crate::domain::time::Timestamp;
 use crate::store::Error;
 use crate::store::append::{body_bytes, key_hash, stored_at};
 use crate::store::fold::Trouble;
-use crate::store::project::residue::Why;
-use crate::store::query::Reader;
 use crate::store::query::who::{
-    Match, Needles, Who, deliveries_of, matches, naming_deliveries, naming_rejected, told_by,
+    Match, Needles, Who, deliveries_of, matches, naming_deliveries, naming_rejected,
 };
 use crate::store::schema::meta;
-use crate::store::seal;
 use crate::store::task::{Progress, Step, Steps, TaskReport};
 use crate::store::thread::Core;
 use crate::store::today::alerts::ALERTS;
 use crate::store::upkeep::erasures::{self, Line, Sealer, body_hash};
 use crate::store::upkeep::notes::unpin;
-use crate::store::upkeep::reapply;
-use crate::store::upkeep::room::{PAGES, give_back};
+use crate::store::upkeep::overwrite::{self, Cleaning, Next};
+use crate::store::upkeep::reach::{Sought, Stays, is_erased, rejected_at, views};
 use crate::store::upkeep::tests::erase_some;
 use crate::store::upkeep::{Reason, guard};
 
 /// So many deliveries are noted or erased in one step.
 const STEP: i64 = 16;
-/// A file up to this size is written anew at the end; answers wait for some seconds at most.
-const ANEW_BYTES_MAX: i64 = 256 << 20;
-/// Emptying the write-ahead log is tried so often, and again after so long.
-const LOG_TRIES: u32 = 12;
-const LOG_AGAIN: Duration = Duration::from_millis(250);
 /// So many deliveries that name the reader and stay are named.
 const OTHERS_MAX: usize = 20;
 
-/// Who is sought, as it is written down until the erasure is finished.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct Sought {
-    provider: Option<String>,
-    account: Option<String>,
-    text: String,
-    /// Provider, account and id of everyone meant.
-    readers: Vec<[String; 3]>,
-    /// What their bodies are recognised by.
-    words: BTreeSet<String>,
-}
-
-impl Sought {
-    fn of(conn: &Connection, who: &Who, found: &[Match]) -> Result<Self, Error> {
-        let mut words = BTreeSet::from([who.text.clone()]);
-        for one in found {
-            words.extend(told_by(conn, one)?);
-        }
-        Ok(Self {
-            provider: who.provider.clone(),
-            account: who.account.clone(),
-            text: who.text.clone(),
-            readers: found
-                .iter()
-                .map(|one| {
-                    [
-                        one.provider.clone(),
-                        one.account.clone(),
-                        one.user_id.clone(),
-                    ]
-                })
-                .collect(),
-            words,
-        })
-    }
-
-    fn needles(&self) -> Needles {
-        Needles::of_texts(self.words.iter().map(String::as_str))
-    }
-
-    /// Hashes of what nothing may bring back: every id and alias in its account, and what was asked for.
-    fn marks(&self, conn: &Connection, sealer: &Sealer, until: &str) -> Result<Vec<Line>, Error> {
-        let mut marks = Vec::new();
-        let who = Who {
-            provider: self.provider.clone(),
-            account: self.account.clone(),
-            text: self.text.clone(),
-        };
-        // Of an account without a provider, only the readers' own places are meant, never everywhere.
-        let has_a_place = who.provider.is_some() || who.account.is_none();
-        if has_a_place {
-            marks.push(Line::reader(
-                &sealer.reader(asked_at(&who), &self.text),
-                until,
-            ));
-        }
-        for [provider, account, user_id] in &self.readers {
-            let place = Some((provider.as_str(), account.as_str()));
-            if !has_a_place {
-                marks.push(Line::reader(&sealer.reader(place, &self.text), until));
-            }
-            marks.push(Line::reader(&sealer.reader(place, user_id), until));
-            let mut aliases = conn.prepare_cached(
-                "select alias from user_aliases where provider = ?1 and account = ?2 and user_id = ?3",
-            )?;
-            let mut rows = aliases.query([provider, account, user_id])?;
-            while let Some(row) = rows.next()? {
-                let alias: String = row.get(0)?;
-                marks.push(Line::reader(&sealer.reader(place, &alias), until));
-            }
-        }
-        Ok(marks)
-    }
-
-    /// Whether an event of delivery `seq` is about somebody else.
-    fn is_about_others(&self, conn: &Connection, seq: i64) -> Result<bool, Error> {
-        let people = people(conn, seq)?;
-        Ok(!people.is_empty() && people.iter().all(|person| !self.readers.contains(person)))
-    }
-}
-
-/// Everyone whom an event of delivery `seq` is about, or of the one that it repeats.
-fn people(conn: &Connection, seq: i64) -> Result<Vec<[String; 3]>, Error> {
-    let mut statement = conn.prepare_cached(
-        "select e.provider, e.account, e.user_id from deliveries d
-         cross join events e on e.id >= coalesce(d.duplicate_of, d.seq) * 10000
-           and e.id < (coalesce(d.duplicate_of, d.seq) + 1) * 10000
-         where d.seq = ?1 and e.users_id is not null",
-    )?;
-    let people = statement.query_map([seq], |row| Ok([row.get(0)?, row.get(1)?, row.get(2)?]))?;
-    Ok(people.collect::<rusqlite::Result<_>>()?)
-}
-
-/// Where what was asked for holds: everywhere, or at one provider, or in one account of it.
-fn asked_at(who: &Who) -> erasures::Place<'_> {
-    let provider = who.provider.as_deref()?;
-    Some((provider, who.account.as_deref().unwrap_or_default()))
-}
-
-/// What an erasure takes, before it is done.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Reach {
-    /// Everyone meant.
-    pub readers: Vec<Match>,
-    /// Deliveries and events of each, in the same order.
-    pub counts: Vec<(i64, i64)>,
-    /// Deliveries that are erased.
-    pub deliveries: BTreeSet<i64>,
-    /// Events that stay as a residue.
-    pub events: i64,
-    /// Requests that were turned away and name them.
-    pub rejected: Vec<i64>,
-    /// Saved filters that name them.
-    pub views: Vec<String>,
-    /// Deliveries that name them and are about others: they stay.
-    pub others: Vec<i64>,
-    /// Of the deliveries that are erased, those that are about others too.
-    pub shared: Vec<i64>,
-    /// Ids too short to be looked for in bodies.
-    pub too_short: BTreeSet<String>,
-}
-
-impl Reach {
-    /// There is nothing to erase.
-    pub fn is_empty(&self) -> bool {
-        self.readers.is_empty()
-            && self.deliveries.is_empty()
-            && self.rejected.is_empty()
-            && self.views.is_empty()
-    }
-}
-
 /// Whether an erasure was begun that is not finished.
-fn is_pending(conn: &Connection) -> Result<bool, Error> {
+pub(crate) fn is_pending(conn: &Connection) -> Result<bool, Error> {
     Ok(conn
         .prepare_cached("select 1 from erasures where finished_at is null")?
         .exists([])?)
-}
-
-impl Reader {
-    /// What erasing `who` would take; `told` hears how many deliveries were looked through.
-    pub fn erasure(&self, who: &Who, told: &mut dyn FnMut(i64)) -> Result<Reach, Error> {
-        self.with(|conn| reach(conn, who, told))
-    }
-
-    /// Whether an erasure was begun that is not finished.
-    pub fn erasure_pending(&self) -> Result<bool, Error> {
-        self.with(|conn| {
-            let schema: i64 = conn.pragma_query_value(None, "user_version", |row| row.get(0))?;
-            Ok(schema >= reapply::SINCE && is_pending(conn)?)
-        })
-    }
-
-    /// Up to when everything about `who` was erased, by the hash that is kept of what was asked for.
-    pub fn erased_until(&self, who: &Who) -> Result<Option<String>, Error> {
-        self.with(|conn| {
-            let has_a_place = who.provider.is_some() || who.account.is_none();
-            let Some(sealer) = Sealer::load(conn)?.filter(|_| has_a_place) else {
-                return Ok(None);
-            };
-            erasures::erased_until(conn, &sealer.reader(asked_at(who), &who.text))
-        })
-    }
-}
-
-fn reach(conn: &Connection, who: &Who, told: &mut dyn FnMut(i64)) -> Result<Reach, Error> {
-    let readers = matches(conn, who)?;
-    let sought = Sought::of(conn, who, &readers)?;
-    let needles = sought.needles();
-    let mut reach = Reach::default();
-    for one in &readers {
-        let own = deliveries_of(conn, one)?;
-        let events = conn.query_row(
-            "select count(*) from events indexed by events_user where provider = ?1 and account = ?2 and user_id = ?3",
-            [&one.provider, &one.account, &one.user_id],
-            |row| row.get(0),
-        )?;
-        reach
-            .counts
-            .push((i64::try_from(own.len()).unwrap_or(i64::MAX), events));
-        reach.deliveries.extend(own);
-    }
-    reach.readers = readers;
-    let mut after = 0;
-    while !needles.is_empty() {
-        let named = naming_deliveries(conn, &needles, after)?;
-        for seq in named.found {
-            if reach.deliveries.contains(&seq) || is_erased(conn, seq)? {
-                continue;
-            }
-            if sought.is_about_others(conn, seq)? {
-                reach.others.push(seq);
-            } else {
-                reach.deliveries.insert(seq);
-            }
-        }
-        let Some(to) = named.to else { break };
-        after = to;
-        told(after);
-    }
-    for seq in &reach.deliveries {
-        let people = people(conn, *seq)?;
-        if people.iter().any(|person| !sought.readers.contains(person)) {
-            reach.shared.push(*seq);
-        }
-        let events: i64 = conn
-            .prepare_cached("select count(*) from events where id >= ?1 * 10000 and id < (?1 + 1) * 10000 and test = 0")?
-            .query_row([seq], |row| row.get(0))?;
-        reach.events += events;
-    }
-    let mut after = 0;
-    while !needles.is_empty() {
-        let named = naming_rejected(conn, &needles, after)?;
-        reach.rejected.extend(named.found);
-        let Some(to) = named.to else { break };
-        after = to;
-    }
-    reach.views = views(conn, &needles)?
-        .into_iter()
-        .map(|(name, _)| name)
-        .collect();
-    reach.too_short = needles.too_short;
-    Ok(reach)
-}
-
-fn is_erased(conn: &Connection, seq: i64) -> Result<bool, Error> {
-    Ok(conn
-        .prepare_cached("select 1 from deliveries where seq = ?1 and erased_at is not null")?
-        .exists([seq])?)
-}
-
-/// Names and texts of the saved filters that name the reader.
-fn views(conn: &Connection, needles: &Needles) -> Result<Vec<(String, String)>, Error> {
-    let mut statement = conn.prepare_cached("select name, query from views")?;
-    let all = statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?;
-    let all: Vec<(String, String)> = all.collect::<rusqlite::Result<_>>()?;
-    let names = |text: &str| needles.are_in(text.as_bytes());
-    Ok(all
-        .into_iter()
-        .filter(|(name, query)| names(name) || names(query))
-        .collect())
 }
 
 /// What is done next.
@@ -302,12 +53,8 @@ enum Stage {
     /// The requests that were turned away after this one.
     Ring(i64),
     Notes,
-    /// The file is written anew, once.
-    Pages,
-    /// Where that could not be done, free pages are given back.
-    Free,
-    /// Tries so far.
-    Log(u32),
+    /// What the disk still holds is overwritten.
+    Disk,
     /// All that is left is to say so.
     End,
 }
@@ -323,10 +70,7 @@ struct Erasure {
     of: Option<u64>,
     others: Vec<i64>,
     others_count: u64,
-    /// The file could not be written anew.
-    pages_are_old: bool,
-    /// Somebody read the database for so long that the log could not be emptied.
-    log_is_held: bool,
+    cleaning: Cleaning,
 }
 
 /// Erases whoever `who` names; `keeps` says whether a residue stays.
@@ -385,7 +129,7 @@ fn run(request: Option<(Who, bool)>) -> Steps {
         let mut pause = Duration::ZERO;
         match advance(core, &mut erasure)? {
             Advance::On => {}
-            Advance::Wait => pause = LOG_AGAIN,
+            Advance::Wait(again) => pause = again,
             Advance::Finished => {
                 let (deliveries, requests) = counts(&core.conn, erasure.id)?;
                 report.changed += deliveries;
@@ -426,18 +170,7 @@ fn tell(report: &mut TaskReport, erasure: &Erasure) {
             named.join(", ")
         ));
     }
-    if erasure.pages_are_old {
-        report.find(
-            "the database is too large, or the disk too full, to be written anew: copies of erased bytes may stand in \
-             unused parts of its pages; `subledger backup` and `subledger restore` of that copy leave none",
-        );
-    }
-    if erasure.log_is_held {
-        report.find(
-            "another program is reading the database: erased bytes may stand in the log beside it (-wal) until that \
-             program lets go and the receiver is idle or stopped",
-        );
-    }
+    erasure.cleaning.tell(report);
 }
 
 fn progress(conn: &Connection, erasure: &Erasure) -> Result<Progress, Error> {
@@ -534,7 +267,7 @@ fn next(conn: &Connection, path: &Path) -> Result<Option<Erasure>, Error> {
     // Who it was is forgotten once everything is done but for what the disk still holds.
     let (stage, sought) = match sought {
         Some(text) => (Stage::Look(looked_seq), read_sought(&text, id, path)?),
-        None => (Stage::Pages, Sought::default()),
+        None => (Stage::Disk, Sought::default()),
     };
     Ok(Some(Erasure {
         id,
@@ -546,8 +279,7 @@ fn next(conn: &Connection, path: &Path) -> Result<Option<Erasure>, Error> {
         of: None,
         others: Vec::new(),
         others_count: 0,
-        pages_are_old: false,
-        log_is_held: false,
+        cleaning: Cleaning::new(),
     }))
 }
 
@@ -573,7 +305,7 @@ fn counts(conn: &Connection, id: i64) -> Result<(u64, u64), Error> {
 
 enum Advance {
     On,
-    Wait,
+    Wait(Duration),
     Finished,
 }
 
@@ -597,7 +329,9 @@ fn advance(core: &mut Core, erasure: &mut Erasure) -> Result<Advance, Error> {
             }
         }
         Stage::Reduce => {
-            if core.transact(|core| reduce(core, erasure.id))? == 0 {
+            let seqs = core.transact(|core| reduce(core, erasure.id))?;
+            overwrite::pack(core, &seqs)?;
+            if seqs.is_empty() {
                 erasure.stage = Stage::Ring(0);
             }
         }
@@ -611,31 +345,13 @@ fn advance(core: &mut Core, erasure: &mut Erasure) -> Result<Advance, Error> {
         Stage::Notes => {
             core.transact(|core| forget(core, erasure))?;
             erasures::mirror(&core.conn, &core.path)?;
-            erasure.stage = Stage::Pages;
+            erasure.stage = Stage::Disk;
         }
-        Stage::Pages => {
-            if write_anew(&core.conn)? {
-                erasure.stage = Stage::Log(0);
-            } else {
-                erasure.pages_are_old = true;
-                erasure.stage = Stage::Free;
-            }
-        }
-        Stage::Free => {
-            if !give_back(&core.conn, PAGES)? {
-                erasure.stage = Stage::Log(0);
-            }
-        }
-        Stage::Log(tries) => {
-            let emptied = core.empty_log();
-            erasure.log_is_held = !emptied;
-            if emptied || tries >= LOG_TRIES {
-                erasure.stage = Stage::End;
-            } else {
-                erasure.stage = Stage::Log(tries + 1);
-                return Ok(Advance::Wait);
-            }
-        }
+        Stage::Disk => match erasure.cleaning.advance(core)? {
+            Next::On(_) => {}
+            Next::Wait(again) => return Ok(Advance::Wait(again)),
+            Next::Through => erasure.stage = Stage::End,
+        },
         Stage::End => {
             core.transact(|core| finish(core, erasure.id))?;
             return Ok(Advance::Finished);
@@ -651,13 +367,17 @@ fn look(conn: &Connection, erasure: &mut Erasure, after: i64) -> Result<i64, Err
         if seq > erasure.last_seq {
             break;
         }
-        if !erasure.sought.is_about_others(conn, seq)? {
-            find(conn, seq)?;
-        } else if !is_erased(conn, seq)? {
-            erasure.others_count += 1;
-            if erasure.others.len() < OTHERS_MAX {
-                erasure.others.push(seq);
+        match erasure.sought.stays(conn, seq)? {
+            None => {
+                find(conn, seq)?;
             }
+            Some(Stays::AboutOthers) if !is_erased(conn, seq)? => {
+                erasure.others_count += 1;
+                if erasure.others.len() < OTHERS_MAX {
+                    erasure.others.push(seq);
+                }
+            }
+            Some(_) => {}
         }
     }
     let to = named.to.unwrap_or(erasure.last_seq);
@@ -686,9 +406,7 @@ fn note(core: &mut Core, erasure: &Erasure) -> Result<usize, Error> {
     if erasure.keeps {
         let conn = &core.conn;
         core.folder
-            .guarded(conn, |projector| {
-                projector.note_residue(conn, &seqs, Why::Erased)
-            })
+            .guarded(conn, |projector| projector.note_residue(conn, &seqs))
             .map_err(Trouble::into_error)?;
     }
     for seq in &seqs {
@@ -738,11 +456,11 @@ fn found(conn: &Connection, which: &str) -> Result<Vec<i64>, Error> {
     Ok(rows.collect::<rusqlite::Result<_>>()?)
 }
 
-/// Erases a few deliveries.
-fn reduce(core: &mut Core, id: i64) -> Result<usize, Error> {
+/// Erases a few deliveries; which.
+fn reduce(core: &mut Core, id: i64) -> Result<Vec<i64>, Error> {
     let seqs = found(&core.conn, "noted = 1")?;
     if seqs.is_empty() {
-        return Ok(0);
+        return Ok(seqs);
     }
     erase(core, &seqs)?;
     core.conn
@@ -753,7 +471,7 @@ fn reduce(core: &mut Core, id: i64) -> Result<usize, Error> {
             .prepare_cached("delete from erasing where seq = ?1")?
             .execute([seq])?;
     }
-    Ok(seqs.len())
+    Ok(seqs)
 }
 
 /// Erases these deliveries, puts their residue in their place if one is written down, and remembers what they were
@@ -825,7 +543,11 @@ fn clear_ring(core: &mut Core, erasure: &Erasure, after: i64) -> Result<Option<i
     let mut to = None;
     if !erasure.needles.is_empty() {
         let named = naming_rejected(conn, &erasure.needles, after)?;
-        ids = named.found;
+        for id in named.found {
+            if erasure.sought.is_at(&rejected_at(conn, id)?) {
+                ids.push(id);
+            }
+        }
         to = named.to;
     }
     if to.is_none() {
@@ -880,6 +602,7 @@ fn finish(core: &mut Core, id: i64) -> Result<(), Error> {
 
 /// Takes the reader out of what the publisher and the program wrote, and forgets who it was.
 fn forget(core: &mut Core, erasure: &Erasure) -> Result<(), Error> {
+    overwrite::note(core)?;
     let conn = &core.conn;
     let sealer = Sealer::obtain(conn)?;
     let mut lines = Vec::new();
@@ -898,36 +621,4 @@ fn forget(core: &mut Core, erasure: &Erasure) -> Result<(), Error> {
     conn.prepare_cached("update erasures set sought = null where id = ?1")?
         .execute([erasure.id])?;
     Ok(())
-}
-
-/// Writes the whole file anew, unless it is too large for answers to wait so long; whether that was done.
-///
-/// What is deleted is overwritten, and so is a page that is free. But where SQLite divides a full page in two it leaves
-/// copies of rows in the unused part of the old one, and nothing overwrites those.
-fn write_anew(conn: &Connection) -> Result<bool, Error> {
-    let bytes: i64 = conn.query_row(
-        "select page_count * page_size from pragma_page_count, pragma_page_size",
-        [],
-        |row| row.get(0),
-    )?;
-    if bytes > ANEW_BYTES_MAX {
-        return Ok(false);
-    }
-    match vacuum(conn) {
-        Ok(()) => Ok(true),
-        Err(Error::Full(_) | Error::Unwritable(_) | Error::Busy) => Ok(false),
-        Err(error) => Err(error),
-    }
-}
-
-/// Writes the whole file anew.
-pub(crate) fn vacuum(conn: &Connection) -> Result<(), Error> {
-    // The copy stands in a file meanwhile, not in memory. This drops the triggers that seal deliveries.
-    conn.pragma_update(None, "temp_store", "file")?;
-    conn.set_limit(Limit::SQLITE_LIMIT_ATTACHED, 1)?;
-    let done = conn.execute_batch("vacuum");
-    conn.set_limit(Limit::SQLITE_LIMIT_ATTACHED, 0)?;
-    conn.pragma_update(None, "temp_store", "memory")?;
-    seal::keep(conn)?;
-    Ok(done?)
 }

@@ -7,7 +7,7 @@
 
 use std::collections::{BTreeSet, HashSet};
 use std::fs::OpenOptions;
-use std::io::{ErrorKind, Write as _};
+use std::io::{self, ErrorKind, Write as _};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 
@@ -444,16 +444,21 @@ fn add(file: &Path, text: &str) -> Result<(), Error> {
             open.write_all(text.as_bytes())?;
             open.sync_all()
         });
-    written.map_err(|source| match source.kind() {
+    written.map_err(|source| unwritable(file, source))
+}
+
+/// What is wrong where `file` cannot be written.
+pub(crate) fn unwritable(file: &Path, cause: io::Error) -> Error {
+    match cause.kind() {
         ErrorKind::StorageFull | ErrorKind::QuotaExceeded => {
-            Error::Full(format!("{}: {source}", file.display()))
+            Error::Full(format!("{}: {cause}", file.display()))
         }
-        ErrorKind::ReadOnlyFilesystem => Error::Unwritable(format!("{}: {source}", file.display())),
+        ErrorKind::ReadOnlyFilesystem => Error::Unwritable(format!("{}: {cause}", file.display())),
         _ => Error::Io {
             path: file.to_owned(),
-            cause: source,
+            cause,
         },
-    })
+    }
 }
 
 /// The lines of the ledger at `path`, in the order in which they were written; none if nothing was ever erased there.

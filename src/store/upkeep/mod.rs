@@ -20,7 +20,13 @@ pub mod verify;
 mod made;
 
 pub(crate) mod again;
+pub mod reach;
+
 pub mod erase;
+
+pub(crate) mod overwrite;
+
+mod pages;
 
 pub mod erasures;
 

@@ -13,34 +13,86 @@ use crate::store::upkeep::erasures;
 /// So many deliveries per step.
 const STEP: i64 = 16;
 
+/// Reads everything again that was not understood.
 pub(crate) fn retry() -> Steps {
     let mut last = 0;
-    let mut tried: u64 = 0;
-    let mut report = TaskReport::default();
+    let mut tried = Tried::default();
     Box::new(move |core| {
         let seqs = quarantined_after(core, last)?;
         for seq in &seqs {
-            match core.transact(|core| retry_one(core, *seq)) {
-                Ok(true) => {
-                    report.changed += 1;
-                    report.seqs.push(*seq);
-                }
-                Ok(false) => {}
-                Err(Error::Refused(why)) => report.find(format!("delivery {seq}: {why}")),
-                Err(error) => return Err(error),
-            }
-            tried += 1;
+            tried.one(core, *seq)?;
             last = *seq;
         }
-        if !seqs.is_empty() {
-            return Ok(Step::More(Progress {
-                done: tried,
-                of: None,
-            }));
+        if seqs.is_empty() {
+            Ok(tried.done())
+        } else {
+            Ok(tried.more(None))
         }
-        report.summary = format!("{} of {tried} understood now", report.changed);
-        Ok(Step::Done(std::mem::take(&mut report)))
     })
+}
+
+/// Reads these again; one that is not among what was not understood is named.
+pub(crate) fn retry_these(seqs: Vec<i64>) -> Steps {
+    let mut tried = Tried::default();
+    let (mut at, of) = (0, seqs.len() as u64);
+    Box::new(move |core| {
+        let step = usize::try_from(STEP).unwrap_or(1);
+        for seq in seqs.iter().skip(at).take(step) {
+            let outcome = stored_at(&core.conn, *seq)?.map(|stored| stored.outcome);
+            match outcome {
+                Some(Outcome::Quarantined) => tried.one(core, *seq)?,
+                Some(_) => tried.pass(format!("delivery {seq} was understood")),
+                None => tried.pass(format!("there is no delivery {seq}")),
+            }
+        }
+        at += step;
+        if at < seqs.len() {
+            Ok(tried.more(Some(of)))
+        } else {
+            Ok(tried.done())
+        }
+    })
+}
+
+/// What came of it so far.
+#[derive(Default)]
+struct Tried {
+    deliveries: u64,
+    report: TaskReport,
+}
+
+impl Tried {
+    fn one(&mut self, core: &mut Core, seq: i64) -> Result<(), Error> {
+        self.deliveries += 1;
+        match core.transact(|core| retry_one(core, seq)) {
+            Ok(true) => {
+                self.report.changed += 1;
+                self.report.seqs.push(seq);
+            }
+            Ok(false) => {}
+            Err(Error::Refused(why)) => self.report.find(format!("delivery {seq}: {why}")),
+            Err(error) => return Err(error),
+        }
+        Ok(())
+    }
+
+    fn pass(&mut self, why: String) {
+        self.deliveries += 1;
+        self.report.find(why);
+    }
+
+    fn more(&self, of: Option<u64>) -> Step {
+        Step::More(Progress {
+            done: self.deliveries,
+            of,
+        })
+    }
+
+    fn done(&mut self) -> Step {
+        let understood = self.report.changed;
+        self.report.summary = format!("{understood} of {} understood now", self.deliveries);
+        Step::Done(std::mem::take(&mut self.report))
+    }
 }
 
 fn quarantined_after(core: &Core, last: i64) -> Result<Vec<i64>, Error> {

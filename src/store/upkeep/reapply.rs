@@ -14,9 +14,9 @@ use crate::store::append::body_bytes;
 use crate::store::project::Projector;
 use crate::store::schema::{self, Found, meta};
 use crate::store::today::alerts::ALERTS;
-use crate::store::upkeep::erase::vacuum;
 use crate::store::upkeep::erasures::{self, Line, Place, Sealer, body_hash};
 use crate::store::upkeep::notes::unpin;
+use crate::store::upkeep::overwrite::vacuum;
 use crate::store::upkeep::{Reason, guard, retention};
 use crate::store::{Error, Mode, connect, fold, seal, upgrade};
 

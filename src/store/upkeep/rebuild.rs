@@ -396,8 +396,12 @@ struct Differing {
 impl Differing {
     fn condition(&self) -> String {
         let terms = self.columns.iter().enumerate();
+        // Bytes in a key are text that is none.
         let terms: Vec<_> = terms
-            .map(|(place, name)| format!("\"{name}\" is ?{}", place + 1))
+            .map(|(place, name)| match self.key[place] {
+                Value::Blob(_) => format!("\"{name}\" is cast(?{} as text)", place + 1),
+                _ => format!("\"{name}\" is ?{}", place + 1),
+            })
             .collect();
         terms.join(" and ")
     }
@@ -628,6 +632,18 @@ fn sqlite_order(here: ValueRef<'_>, there: ValueRef<'_>) -> Ordering {
     }
 }
 
+/// A stored value; text that is none, as a damaged one may be, as its bytes.
+fn value(stored: ValueRef<'_>) -> Value {
+    match stored {
+        ValueRef::Null => Value::Null,
+        ValueRef::Integer(number) => Value::Integer(number),
+        ValueRef::Real(number) => Value::Real(number),
+        ValueRef::Text(text) => String::from_utf8(text.to_vec())
+            .map_or_else(|text| Value::Blob(text.into_bytes()), Value::Text),
+        ValueRef::Blob(bytes) => Value::Blob(bytes.to_vec()),
+    }
+}
+
 /// The row that a statement stands on.
 struct Cursor<'a> {
     rows: Rows<'a>,
@@ -654,9 +670,10 @@ impl<'a> Cursor<'a> {
     }
 
     fn values(&self) -> Result<Option<Vec<Value>>, Error> {
-        let values = self
-            .row()
-            .map(|row| (0..self.width).map(|place| row.get(place)).collect());
+        let values = self.row().map(|row| {
+            let values = (0..self.width).map(|place| Ok(value(row.get_ref(place)?)));
+            values.collect::<rusqlite::Result<_>>()
+        });
         Ok(values.transpose()?)
     }
 }

@@ -18,6 +18,7 @@ use rusqlite::types::ValueRef;
 use rusqlite::{Connection, OptionalExtension, params};
 use serde::{Deserialize, Serialize};
 
+use crate::domain::count::in_words;
 use crate::domain::delivery::{Content, Outcome, Reading};
 use crate::domain::time::{DAY_MS, Timestamp};
 use crate::store::Error;
@@ -27,7 +28,7 @@ use crate::store::schema::{meta, set_meta};
 use crate::store::seal::seal_of;
 use crate::store::task::{Progress, Step, Steps, TaskReport};
 use crate::store::thread::Core;
-use crate::store::upkeep::room::{PAGES, give_back};
+use crate::store::upkeep::overwrite::{self, Cleaning, Next};
 use crate::store::upkeep::{Reason, guard};
 
 /// The first schema with bodies dropped for their age.
@@ -131,6 +132,16 @@ impl Reader {
         })
     }
 
+    /// Bytes of bodies that were not understood and are kept.
+    pub fn quarantine_bytes(&self) -> Result<u64, Error> {
+        self.with(|conn| {
+            if !is_known(conn)? {
+                return Ok(0);
+            }
+            Ok(u64::try_from(number(conn, QUARANTINE_BYTES)?).unwrap_or(0))
+        })
+    }
+
     /// What was dropped lately, if anything ever was.
     pub fn pruned(&self) -> Result<Option<Pruned>, Error> {
         self.with(last)
@@ -162,6 +173,7 @@ fn last(conn: &Connection) -> Result<Option<Pruned>, Error> {
 /// Drops what is due now, in bounded steps, when asked for by hand.
 pub(crate) fn prune(retention: Retention) -> Steps {
     let (mut deliveries, mut bytes) = (0_u64, 0_u64);
+    let mut cleaning = Cleaning::new();
     Box::new(move |core| {
         if core.behind() && core.catch_up(256, &|| false)? > 0 {
             return Ok(Step::More(Progress::default()));
@@ -171,8 +183,8 @@ pub(crate) fn prune(retention: Retention) -> Steps {
                 "the clock leapt ahead lately and may be wrong: nothing is dropped for its age for a day".to_owned(),
             ));
         }
-        let gone = core.transact(|core| step(core, retention))?;
-        deliveries += gone.dropped;
+        let gone = step(core, retention)?;
+        deliveries += gone.dropped();
         bytes += gone.bytes;
         if gone.looked > 0 {
             return Ok(Step::More(Progress {
@@ -180,44 +192,62 @@ pub(crate) fn prune(retention: Retention) -> Steps {
                 of: None,
             }));
         }
-        if core.transact(|core| give_back(&core.conn, PAGES))? {
-            return Ok(Step::More(Progress {
-                done: deliveries,
-                of: None,
-            }));
+        match cleaning.advance(core)? {
+            Next::On(_) => {
+                return Ok(Step::More(Progress {
+                    done: deliveries,
+                    of: None,
+                }));
+            }
+            Next::Wait(again) => return Ok(Step::Wait(Progress::default(), again)),
+            Next::Through => {}
         }
-        core.empty_log();
-        let noun = if deliveries == 1 { "body" } else { "bodies" };
         let size = crate::domain::size::in_words(bytes);
-        Ok(Step::Done(TaskReport::of(
-            format!("{deliveries} {noun} dropped, {size}"),
+        let mut report = TaskReport::of(
+            format!("{} dropped, {size}", in_words(deliveries, "body", "bodies")),
             deliveries,
-        )))
+        );
+        cleaning.tell(&mut report);
+        Ok(Step::Done(report))
     })
 }
 
 /// What one step did.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Gone {
     /// Deliveries looked at; 0: there is nothing more to do now.
     pub(crate) looked: usize,
-    dropped: u64,
+    /// Those of them whose body was dropped.
+    seqs: Vec<i64>,
     bytes: u64,
 }
 
-/// Drops the bodies of a few deliveries, inside the caller's transaction, once everything is folded.
+impl Gone {
+    fn dropped(&self) -> u64 {
+        self.seqs.len() as u64
+    }
+}
+
+/// Drops the bodies of a few deliveries, once everything is folded, and moves together what is left of them.
 pub(crate) fn step(core: &mut Core, retention: Retention) -> Result<Gone, Error> {
+    let gone = core.transact(|core| drop_some(core, retention))?;
+    overwrite::pack(core, &gone.seqs)?;
+    Ok(gone)
+}
+
+fn drop_some(core: &mut Core, retention: Retention) -> Result<Gone, Error> {
     let now = core.now();
     let mut gone = bodies(core, retention, now)?;
     if gone.looked == 0 {
         gone = quarantined(core, retention, now)?;
     }
-    if gone.dropped > 0 {
+    if !gone.seqs.is_empty() {
+        overwrite::note(core)?;
         let before = last(&core.conn)?;
         let (deliveries, bytes) = before.map_or((0, 0), |last| (last.deliveries, last.bytes));
         let text = serde_json::to_string(&Pruned {
             at: now,
-            deliveries: deliveries + gone.dropped,
+            deliveries: deliveries + gone.dropped(),
             bytes: bytes + gone.bytes,
         });
         set_meta(&core.conn, PRUNED_LAST, &text.unwrap_or_default())?;
@@ -268,7 +298,7 @@ fn bodies(core: &mut Core, retention: Retention, now: Timestamp) -> Result<Gone,
         }
         let is_quarantined = outcome == Outcome::Quarantined.as_str();
         if !is_gone && !is_quarantined && drop_body(core, seq)? {
-            gone.dropped += 1;
+            gone.seqs.push(seq);
             gone.bytes += u64::try_from(body_bytes).unwrap_or(0);
         }
         gone.looked += 1;
@@ -312,7 +342,7 @@ fn quarantined(core: &mut Core, retention: Retention, now: Timestamp) -> Result<
     empty(conn, seq)?;
     Ok(Gone {
         looked: 1,
-        dropped: 1,
+        seqs: vec![seq],
         bytes: u64::try_from(body_bytes).unwrap_or(0),
     })
 }

@@ -9,6 +9,7 @@ use crate::store::append::forget_keys;
 use crate::store::fold::Trouble;
 use crate::store::task::{Progress, Step, Steps, TaskReport, Which};
 use crate::store::thread::Core;
+use crate::store::upkeep::overwrite::{self, Cleaning, Next};
 use crate::store::upkeep::{Reason, guard, retention};
 
 /// So many deliveries per step.
@@ -102,17 +103,25 @@ fn mark_some(core: &mut Core, seqs: &[i64], test: bool) -> Result<u64, Error> {
 pub(crate) fn clear() -> Steps {
     let mut last = 0;
     let mut cleared = 0;
+    let mut cleaning = Cleaning::new();
     Box::new(move |core| {
         let seqs = tests_after(core, last)?;
         let Some(end) = seqs.last().copied() else {
-            let _ = core.empty_log();
+            match cleaning.advance(core)? {
+                Next::On(progress) => return Ok(Step::More(progress)),
+                Next::Wait(again) => return Ok(Step::Wait(Progress::default(), again)),
+                Next::Through => {}
+            }
             let summary = format!(
                 "{} erased",
                 in_words(cleared, "test delivery", "test deliveries")
             );
-            return Ok(Step::Done(TaskReport::of(summary, cleared)));
+            let mut report = TaskReport::of(summary, cleared);
+            cleaning.tell(&mut report);
+            return Ok(Step::Done(report));
         };
         core.transact(|core| erase_some(core, &seqs))?;
+        overwrite::pack(core, &seqs)?;
         last = end;
         cleared += seqs.len() as u64;
         Ok(Step::More(Progress {
@@ -132,6 +141,7 @@ fn tests_after(core: &Core, last: i64) -> Result<Vec<i64>, Error> {
 
 /// Takes body, salt, headers and keys out of these deliveries, and their events out of the projections.
 pub(crate) fn erase_some(core: &mut Core, seqs: &[i64]) -> Result<(), Error> {
+    overwrite::note(core)?;
     let now = core.now();
     for seq in seqs {
         let stored = retention::forget(&core.conn, *seq)?;

@@ -404,11 +404,14 @@ fn look_at_seal(row: &Row<'_>, seq: i64, verified: &mut Verified) -> rusqlite::R
         values.push(row.get_ref(FIRST_WIDTH + 1 + place)?);
     }
     match seal {
-        None => verified.note(Some(seq), "its seal is missing"),
+        None => verified.note(
+            Some(seq),
+            "the checksum of what was noted beside its body is missing",
+        ),
         Some(seal) if seal != seal_of(values.into_iter()) => {
             verified.note(
                 Some(seq),
-                "what was noted beside its body is not what was sealed",
+                "what was noted beside its body does not fit its checksum",
             );
         }
         Some(_) => {}
@@ -425,13 +428,19 @@ fn check_seals(conn: &Connection, verified: &mut Verified) {
     );
     match counted {
         Ok((_, last)) if last > verified.last_seq => {
-            verified.note(Some(last), "is missing, and its seal is there");
+            verified.note(
+                Some(last),
+                "is missing: the checksum that was noted when it arrived is there",
+            );
         }
         Ok((seals, _)) if u64::try_from(seals).is_ok_and(|seals| seals > verified.deliveries) => {
-            verified.note(None, "there are more seals than deliveries");
+            verified.note(None, "there are checksums of deliveries that are missing");
         }
         Ok(_) => {}
-        Err(error) => verified.note(None, format!("the seals cannot be read: {error}")),
+        Err(error) => verified.note(
+            None,
+            format!("the checksums of deliveries cannot be read: {error}"),
+        ),
     }
 }
 

@@ -11,17 +11,17 @@ pub(super) static ACTIONS: &[Action] = &[
         Scope::Connections,
         ENTER,
         "open",
-        "all links of this provider; there, what arrived from it",
+        "all about this account; there, the list behind a line",
     )
-    .unless(App::why_no_card),
+    .unless(App::why_no_account),
     action(
         Act::Copy,
         Scope::Connections,
         &[Key::char('y')],
-        "copy link",
-        "copy the selected link",
+        "copy",
+        "copy the link, or the command that adds what is missing",
     )
-    .unless(App::why_no_card),
+    .unless(App::why_no_link),
     action(
         Act::CopyCurl,
         Scope::Connections,
@@ -38,8 +38,8 @@ pub(super) static ACTIONS: &[Action] = &[
         "copy the command that sends a correctly signed sample",
     )
     .unless(App::why_no_card),
-    action(Act::Down, Scope::Connections, DOWN, "", "the next link"),
-    action(Act::Up, Scope::Connections, UP, "", "the link before"),
+    action(Act::Down, Scope::Connections, DOWN, "", "the next line"),
+    action(Act::Up, Scope::Connections, UP, "", "the line before"),
     action(
         Act::PageDown,
         Scope::Connections,
@@ -53,7 +53,7 @@ pub(super) static ACTIONS: &[Action] = &[
         Scope::Connections,
         FIRST,
         "",
-        "to the first link",
+        "to the first line",
     ),
-    action(Act::Last, Scope::Connections, LAST, "", "to the last link"),
+    action(Act::Last, Scope::Connections, LAST, "", "to the last line"),
 ];

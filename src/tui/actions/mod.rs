@@ -16,6 +16,8 @@ mod today;
 
 mod connections;
 
+mod ledger;
+
 mod typing;
 
 mod everywhere;
@@ -86,6 +88,18 @@ pub enum Act {
     PinView,
     /// Drop a saved filter.
     DropView,
+    /// Take in what was turned away.
+    Admit,
+    /// Read again what was not understood.
+    Retry,
+    /// Read all again that was not understood.
+    RetryAll,
+    /// Mark a webhook as a test, or take the mark off.
+    MarkTest,
+    /// The same for all webhooks of a reader.
+    MarkReader,
+    /// Do what was asked about.
+    Yes,
     /// Present state or history of consents.
     Switch,
     /// The next face of an open record.
@@ -223,6 +237,8 @@ impl Act {
 pub enum Scope {
     /// Everywhere but where text is typed or a question stands.
     Anywhere,
+    /// What is written into the ledger, of a row of a list or its record opened.
+    Ledger,
     /// Lists of rows.
     Rows,
     /// The consent lists.
@@ -261,6 +277,8 @@ pub enum Scope {
     Help,
     /// The question on leaving.
     Leaving,
+    /// The question before something is written.
+    Asking,
     /// The periods of Today.
     Periods,
     /// What a figure of Today means.
@@ -274,6 +292,7 @@ impl Scope {
     pub const fn title(self) -> &'static str {
         match self {
             Self::Anywhere => "Everywhere",
+            Self::Ledger => "Putting a row right",
             Self::Rows => "In lists",
             Self::Consent => "On Consent",
             Self::Record => "On a row",
@@ -293,6 +312,7 @@ impl Scope {
             Self::Picker => "Choosing a filter",
             Self::Help => "Looking for a key or an action",
             Self::Leaving => "On leaving",
+            Self::Asking => "Asked before something is written",
             Self::Periods => "Choosing a period",
             Self::Explained => "Reading what a figure means",
             Self::Always => "Always",
@@ -304,6 +324,7 @@ impl Scope {
         Self::Anywhere,
         Self::Rows,
         Self::Record,
+        Self::Ledger,
         Self::Pane,
         Self::Lines,
         Self::Tree,
@@ -322,9 +343,32 @@ impl Scope {
         Self::Periods,
         Self::Explained,
         Self::Leaving,
+        Self::Asking,
         Self::Help,
         Self::Always,
     ];
+}
+
+/// What an action may do to the ledger.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Danger {
+    /// It only looks, and never asks.
+    Looks,
+    /// It writes, and another key takes that back: it does not ask.
+    Undoable,
+    /// It writes, and asks once before.
+    Asks,
+}
+
+impl Danger {
+    /// What is said of it beside its help; empty where it only looks.
+    pub const fn words(self) -> &'static str {
+        match self {
+            Self::Looks => "",
+            Self::Undoable => "can be undone",
+            Self::Asks => "asks first",
+        }
+    }
 }
 
 /// Why an action is impossible at the moment; `None` if it is possible.
@@ -344,6 +388,8 @@ pub struct Action {
     pub help: &'static str,
     /// Whether it is possible now.
     pub why_not: WhyNot,
+    /// What it may do to the ledger.
+    pub danger: Danger,
 }
 
 /// One line of the table that is always possible.
@@ -361,12 +407,35 @@ const fn action(
         title,
         help,
         why_not: |_| None,
+        danger: Danger::Looks,
     }
 }
 
 impl Action {
     const fn unless(self, why_not: WhyNot) -> Self {
         Self { why_not, ..self }
+    }
+
+    const fn undoable(self) -> Self {
+        Self {
+            danger: Danger::Undoable,
+            ..self
+        }
+    }
+
+    const fn asking(self) -> Self {
+        Self {
+            danger: Danger::Asks,
+            ..self
+        }
+    }
+
+    /// What it does, and whether it asks or can be undone.
+    pub fn told(&self) -> String {
+        match self.danger.words() {
+            "" => self.help.to_owned(),
+            words => format!("{} ({words})", self.help),
+        }
     }
 
     /// Its keys as they are written on screen.
@@ -376,7 +445,8 @@ impl Action {
 }
 
 /// Every table. Within a scope the order is that of the footer and of the `?` sheet.
-static TABLES: [&[Action]; 7] = [
+static TABLES: [&[Action]; 8] = [
+    ledger::ACTIONS,
     rows::ACTIONS,
     record::ACTIONS,
     copy::ACTIONS,
@@ -398,12 +468,16 @@ pub fn lookup(scopes: &[Scope], key: Key) -> Option<&'static Action> {
         .find_map(|scope| all().find(|action| action.scope == *scope && action.keys.contains(&key)))
 }
 
-/// The actions for the footer where `scopes` hold, possible ones only.
+/// The actions for the footer where `scopes` hold, possible ones only: what puts a row right comes first, for most rows
+/// need nothing.
 pub fn footer<'a>(
     scopes: &'a [Scope],
     app: &'a App,
 ) -> impl Iterator<Item = &'static Action> + use<'a> {
-    scopes.iter().flat_map(move |scope| {
+    let is_first = |scope: &&Scope| **scope == Scope::Ledger;
+    let first = scopes.iter().filter(is_first);
+    let rest = scopes.iter().filter(move |scope| !is_first(scope));
+    first.chain(rest).flat_map(move |scope| {
         all().filter(move |action| {
             action.scope == *scope && !action.title.is_empty() && (action.why_not)(app).is_none()
         })

@@ -43,14 +43,16 @@ pub(super) static ACTIONS: &[Action] = &[
         &[Key::char('R')],
         "reviewed",
         "mark everything up to now as reviewed",
-    ),
+    )
+    .undoable(),
     action(
         Act::UndoReview,
         Scope::Today,
         &[Key::char('u')],
         "",
         "undo the last review",
-    ),
+    )
+    .undoable(),
     action(
         Act::Explain,
         Scope::Today,

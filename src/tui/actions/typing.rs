@@ -155,14 +155,16 @@ pub(super) static ACTIONS: &[Action] = &[
         &[Key::char('p')],
         "pin",
         "pin it to a digit, or free its digit",
-    ),
+    )
+    .undoable(),
     action(
         Act::DropView,
         Scope::Views,
         &[Key::char('D')],
         "delete",
         "delete the saved filter",
-    ),
+    )
+    .asking(),
     action(
         Act::Back,
         Scope::Views,

@@ -72,11 +72,7 @@ impl App {
             Command::Go(screen, _) => self.go(screen, effects),
             Command::Save(name) => {
                 let list = self.list_here()?;
-                effects.push(Effect::Task(Task::SaveView {
-                    name,
-                    list,
-                    query: self.place().query.clone(),
-                }));
+                self.save_view(name, list, effects);
             }
             Command::View(name) => {
                 let view = self.view_named(&name)?;
@@ -88,11 +84,11 @@ impl App {
             Command::Views => self.overlay = Some(Overlay::Views(0)),
             Command::Delete(name) => {
                 let name = self.view_named(&name)?.name;
-                effects.push(Effect::Task(Task::DropView { name }));
+                self.ask_drop(name);
             }
             Command::Pin(name, digit) => {
                 let name = self.view_named(&name)?.name;
-                effects.push(Effect::Task(Task::PinView { name, digit }));
+                self.begin(Task::PinView { name, digit }, effects);
             }
             Command::Filter(text) => {
                 let list = self.bar_list();
@@ -212,7 +208,7 @@ impl App {
         };
         let name = view.name.clone();
         let task = match act {
-            Act::DropView => Task::DropView { name },
+            Act::DropView => return self.ask_drop(name),
             _ if view.pin.is_some() => Task::PinView { name, digit: None },
             _ => {
                 let is_free = |digit: &u8| self.views.iter().all(|view| view.pin != Some(*digit));
@@ -226,7 +222,7 @@ impl App {
                 }
             }
         };
-        effects.push(Effect::Task(task));
+        self.begin(task, effects);
     }
 }
 

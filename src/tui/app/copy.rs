@@ -37,6 +37,11 @@ impl App {
 
     /// Copies what belongs to a link.
     pub(super) fn copy_link(&mut self, act: Act, effects: &mut Vec<Effect>) {
+        if let Some(command) = self.command_to_add().filter(|_| act == Act::Copy) {
+            let said = format!("handed to the terminal's clipboard: {command}");
+            self.say(said, Meaning::Good);
+            return effects.push(Effect::Copy(command));
+        }
         let Some(card) = self.card() else { return };
         let (what, text) = match act {
             Act::CopyCurl => ("the curl command", card.curl.to_string()),

@@ -5,7 +5,7 @@ use crate::domain::page::{Choice, Count, Cursor, List, Order, Page, Row, RowKey}
 use crate::domain::query::{Query, Vocabulary};
 use crate::domain::time::{Timestamp, Zone};
 use crate::store::query::{Kinds, Progress, View};
-use crate::store::task::Task;
+use crate::store::task::{Progress as Done, Task, TaskReport};
 use crate::tui::actions::key::Key;
 use crate::tui::copy::Kept;
 use crate::tui::export::{Job, Written};
@@ -98,8 +98,21 @@ pub enum Msg {
     Connections(Vec<Connection>),
     /// The links by the settings as they are now, or why those do not hold.
     Links(Result<Vec<LinkCard>, String>),
-    /// A task is done: what to say of it.
-    Done(Result<String, String>),
+    /// How far the task under way is.
+    Working(Done),
+    /// The task is done, or why not.
+    Done(Result<TaskReport, String>),
+    /// What a question is about was counted.
+    Weighed {
+        /// Which request this answers.
+        ticket: u64,
+        /// How many rows.
+        count: Count,
+    },
+    /// What was asked for cannot be read: why.
+    Refused(String),
+    /// The terminal was not handed back to a shell: there is none that could continue the screen.
+    NotStopped,
     /// Bytes are in a file, or not: what to say of it.
     Kept(Result<String, String>),
 }
@@ -154,6 +167,15 @@ pub enum Effect {
     Load(Load),
     /// Count the rows of a list.
     Count {
+        /// Comes back with the answer.
+        ticket: u64,
+        /// The list.
+        list: List,
+        /// The filter.
+        query: Query,
+    },
+    /// Count what a question is about.
+    Weigh {
         /// Comes back with the answer.
         ticket: u64,
         /// The list.

@@ -23,11 +23,13 @@ mod export;
 
 mod today;
 
-mod connections;
+pub mod connections;
 
 mod copy;
 
 mod outside;
+
+mod work;
 
 mod sight;
 
@@ -58,6 +60,8 @@ use crate::tui::record::Record;
 use crate::tui::search::Search;
 use crate::tui::theme::{Meaning, Theme};
 use crate::tui::window::{Fill, Window};
+use crate::tui::work::{Question, Work};
+use crate::tui::wrap::wrapped;
 use crate::tui::{First, LinkCard, OnQuit, Setup};
 
 /// The keys of the filter that are about time.
@@ -68,6 +72,9 @@ const TIME_KEYS: [query::Key; 5] = [
     query::Key::Day,
     query::Key::Received,
 ];
+
+/// What is said at the foot takes no more lines.
+const FOOT_LINES_MAX: u16 = 4;
 
 /// What stands over the screen and takes the keys.
 #[derive(Clone, Debug, PartialEq)]
@@ -123,6 +130,8 @@ pub enum Overlay {
     Help(Palette),
     /// The question on leaving.
     Leaving,
+    /// The question before something is written.
+    Ask(Box<Question>),
     /// The periods of Today, the selected one.
     Periods(usize),
     /// What the selected figure of Today means, from this line on.
@@ -215,6 +224,8 @@ pub struct App {
     pub hiding: Option<usize>,
     /// The file that a list is being written into.
     pub export: Option<Export>,
+    /// What is being written into the ledger.
+    pub work: Option<Work>,
     /// Personal data is shown as tags.
     pub masked: bool,
     /// Something changed that can be seen.
@@ -301,22 +312,31 @@ const PICKER: &[Scope] = &[Scope::Picker, Scope::Always];
 const VIEWS: &[Scope] = &[Scope::Views, Scope::Always];
 const EXPORT: &[Scope] = &[Scope::Export, Scope::Always];
 const LEAVING: &[Scope] = &[Scope::Leaving, Scope::Always];
+const ASKING: &[Scope] = &[Scope::Asking, Scope::Always];
 const PERIODS: &[Scope] = &[Scope::Periods, Scope::Always];
 const EXPLAINED: &[Scope] = &[Scope::Explained, Scope::Always];
 const PANE: &[Scope] = &[
     Scope::Lines,
     Scope::Pane,
     Scope::Record,
+    Scope::Ledger,
     Scope::Anywhere,
     Scope::Always,
 ];
 const TODAY: &[Scope] = &[Scope::Today, Scope::Anywhere, Scope::Always];
 const CONNECTIONS: &[Scope] = &[Scope::Connections, Scope::Anywhere, Scope::Always];
-const ROWS: &[Scope] = &[Scope::Rows, Scope::Record, Scope::Anywhere, Scope::Always];
+const ROWS: &[Scope] = &[
+    Scope::Rows,
+    Scope::Record,
+    Scope::Ledger,
+    Scope::Anywhere,
+    Scope::Always,
+];
 const CONSENT: &[Scope] = &[
     Scope::Rows,
     Scope::Consent,
     Scope::Record,
+    Scope::Ledger,
     Scope::Anywhere,
     Scope::Always,
 ];
@@ -330,6 +350,7 @@ pub const CHAINS: &[&[Scope]] = &[
     VIEWS,
     EXPORT,
     LEAVING,
+    ASKING,
     PERIODS,
     EXPLAINED,
     PANE,
@@ -347,6 +368,7 @@ const TREE: &[Scope] = &[
     Scope::Tree,
     Scope::Pane,
     Scope::Record,
+    Scope::Ledger,
     Scope::Anywhere,
     Scope::Always,
 ];
@@ -355,6 +377,7 @@ const READER: &[Scope] = &[
     Scope::Lines,
     Scope::Pane,
     Scope::Record,
+    Scope::Ledger,
     Scope::Anywhere,
     Scope::Always,
 ];
@@ -396,6 +419,7 @@ impl App {
             looking: None,
             hiding: None,
             export: None,
+            work: None,
             masked: start.masked,
             dirty: true,
             percent: None,
@@ -466,12 +490,9 @@ impl App {
     /// The filter of this place as it may be shown.
     pub fn query_shown(&self) -> String {
         let query = &self.place().query;
-        match (self.mask(), self.place().screen.list()) {
-            (Some(mask), Some(list)) => match self.parse(list, query) {
-                Ok(query) => mask.query(&query),
-                Err(_) => mask.tag(query),
-            },
-            _ => query.clone(),
+        match self.place().screen.list() {
+            Some(list) => self.query_masked(list, query),
+            None => query.clone(),
         }
     }
 
@@ -491,7 +512,14 @@ impl App {
                 | Overlay::Search { error: Some(_), .. }
                 | Overlay::Command { fault: Some(_), .. },
             ) => 2,
-            _ => 1,
+            Some(Overlay::Ask(question)) => {
+                let text = question.pieces().into_iter().map(|(text, _)| text);
+                lines_of(&text.collect::<String>(), width)
+            }
+            _ => match &self.notice {
+                Some(notice) => lines_of(&notice.text, width),
+                None => 1,
+            },
         };
         Layout::of(width, height, self.share(), foot_lines)
     }
@@ -506,6 +534,7 @@ impl App {
             Some(Overlay::Picker(_)) => PICKER,
             Some(Overlay::Help(_)) => HELP,
             Some(Overlay::Leaving) => LEAVING,
+            Some(Overlay::Ask(_)) => ASKING,
             Some(Overlay::Periods(_)) => PERIODS,
             Some(Overlay::Explained(_)) => EXPLAINED,
             Some(Overlay::Find { .. }) => FIND,
@@ -579,7 +608,24 @@ impl App {
             meaning,
         });
         self.dirty = true;
+        // It may take lines from what is above it.
+        let rows = self.layout().rows();
+        self.window.settle(rows);
+        self.clamp_pane();
     }
+}
+
+/// The lines at the foot that `text` needs in a terminal of this width, within bounds.
+fn lines_of(text: &str, width: u16) -> u16 {
+    let lines = wrapped(text, foot_width(width)).len();
+    u16::try_from(lines)
+        .unwrap_or(FOOT_LINES_MAX)
+        .min(FOOT_LINES_MAX)
+}
+
+/// The cells of a line at the foot.
+pub fn foot_width(width: u16) -> usize {
+    usize::from(width.saturating_sub(2))
 }
 
 /// Takes in what happened; says what is to be done.
@@ -625,17 +671,16 @@ pub fn update(app: &mut App, msg: Msg) -> Vec<Effect> {
         Msg::Exported(done) => app.take_exported(done),
         Msg::Today(period, today) => app.take_today(&period, today),
         Msg::Links(links) => app.take_links(links),
-        Msg::Connections(connections) => {
-            app.dirty |= app.connections != connections;
-            app.connections = connections;
+        Msg::Connections(connections) => app.take_connections(connections),
+        Msg::NotStopped => {
+            let why = "nobody here could continue a screen that stops: q leaves";
+            app.say(why, Meaning::Warning);
         }
         Msg::Kept(Ok(said)) => app.say(said, Meaning::Good),
-        Msg::Done(Ok(said)) => {
-            app.say(said, Meaning::Good);
-            effects.push(Effect::Status);
-            app.load(&mut effects);
-        }
-        Msg::Done(Err(why)) | Msg::Kept(Err(why)) => app.say(why, Meaning::Bad),
+        Msg::Working(progress) => app.take_progress(progress),
+        Msg::Done(done) => app.take_done(done, &mut effects),
+        Msg::Weighed { ticket, count } => app.take_weight(ticket, count),
+        Msg::Refused(why) | Msg::Kept(Err(why)) => app.say(why, Meaning::Bad),
     }
     effects
 }

@@ -58,8 +58,13 @@ impl App {
                     .map(|digit| format!("v{digit}"))
                     .into_iter()
                     .collect(),
-                title: view.name.clone(),
-                text: format!("{}: saved filter of {}", view.name, view.list),
+                title: self.name_shown(&view.name),
+                text: format!(
+                    "{}: saved filter of {}",
+                    self.name_shown(&view.name),
+                    view.list
+                ),
+                danger: "",
                 why_not: None,
                 runs: Runs::View(at),
             }
@@ -68,6 +73,7 @@ impl App {
             keys: Vec::new(),
             title: id.clone(),
             text: format!("{id}: every webhook of this provider"),
+            danger: "",
             why_not: None,
             runs: Runs::Provider(id.clone()),
         }));
@@ -85,9 +91,19 @@ impl App {
             keys: action.key_names().collect(),
             title: action.title.to_owned(),
             text: action.help.to_owned(),
+            danger: action.danger.words(),
             why_not,
             runs: Runs::Act(action.act),
         }
+    }
+
+    /// Why what is selected among the keys or in the palette is impossible here.
+    pub fn why_not_selected(&self) -> Option<String> {
+        let Some(Overlay::Help(palette)) = &self.overlay else {
+            return None;
+        };
+        let mut choices = self.entries(palette).into_iter().filter(Entry::is_choice);
+        choices.nth(palette.at)?.why_not
     }
 
     pub(super) fn step_palette(&mut self, lines: isize) {

@@ -80,9 +80,27 @@ impl App {
         door.is_none().then_some("no reader is named here")
     }
 
-    /// There are no links.
+    /// No link is selected.
     pub fn why_no_card(&self) -> Option<&'static str> {
-        self.card().is_none().then_some("no link is selected")
+        let why = if self.links.is_empty() {
+            "there are no links here"
+        } else {
+            "no link is selected: they stand further down"
+        };
+        self.card().is_none().then_some(why)
+    }
+
+    /// Neither a link nor a command is selected.
+    pub fn why_no_link(&self) -> Option<&'static str> {
+        self.why_no_card()
+            .filter(|_| self.command_to_add().is_none())
+    }
+
+    /// There are no accounts.
+    pub fn why_no_account(&self) -> Option<&'static str> {
+        self.accounts()
+            .is_empty()
+            .then_some("no account is known yet")
     }
 
     /// Nothing was sought yet.

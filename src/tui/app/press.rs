@@ -24,6 +24,8 @@ impl App {
                 Some(why) => self.say(why, Meaning::Warning),
                 None => self.act(action.act, effects),
             }
+        } else if matches!(self.overlay, Some(Overlay::Ask(_))) {
+            self.leave_question();
         } else if let crossterm::event::KeyCode::Char(c) = key.code
             && !key.ctrl
         {
@@ -70,6 +72,10 @@ impl App {
             Act::Period | Act::Explain | Act::Review | Act::UndoReview => {
                 self.review(act, effects);
             }
+            Act::Admit | Act::Retry | Act::RetryAll | Act::MarkTest | Act::MarkReader => {
+                self.put_right(act, effects);
+            }
+            Act::Yes => self.answer_yes(effects),
             Act::StopOn => self.step_beside(true),
             Act::StopBack => self.step_beside(false),
             Act::Zone => self.next_zone(),

@@ -19,6 +19,10 @@ use crate::tui::window::Fill;
 impl App {
     /// A paste is never keys: where nothing is typed, it does nothing but say where it would go.
     pub(super) fn paste(&mut self, text: &str) {
+        // Nothing that was copied somewhere answers a question.
+        if matches!(self.overlay, Some(Overlay::Ask(_))) {
+            return self.leave_question();
+        }
         if !self.insert(text) {
             let why = "nothing is being typed that a paste could go into: / filters, : commands";
             self.say(why, Meaning::Warning);

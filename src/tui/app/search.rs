@@ -143,9 +143,10 @@ impl App {
 
     /// The part of the filter that hides all rows, as it was typed.
     pub fn hiding_term(&self) -> Option<String> {
-        let query = self.parse(self.place().screen.list()?, &self.place().query);
-        let part = query.ok()?.parts().get(self.hiding?)?.to_string();
-        Some(part)
+        let list = self.place().screen.list()?;
+        let query = self.parse(list, &self.place().query).ok()?;
+        let part = query.parts().get(self.hiding?)?.to_string();
+        Some(self.query_masked(list, &part))
     }
 
     pub(super) fn take_looking(&mut self, progress: Progress) {

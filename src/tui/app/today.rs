@@ -60,10 +60,10 @@ impl App {
                 }
             }
             Act::Review => match self.today.as_ref().map(|today| today.seq) {
-                Some(seq) => effects.push(Effect::Task(Task::MarkReviewed { seq })),
+                Some(seq) => self.begin(Task::MarkReviewed { seq }, effects),
                 None => self.say("nothing could be read yet", Meaning::Warning),
             },
-            _ => effects.push(Effect::Task(Task::UndoReview)),
+            _ => self.begin(Task::UndoReview, effects),
         }
     }
 

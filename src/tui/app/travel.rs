@@ -1,9 +1,6 @@
 //! From place to place, and from line to line within one.
 
-use std::ops::Range;
-
 use crate::domain::page::Cursor;
-use crate::domain::query::value_text;
 use crate::store::today::PERIODS;
 use crate::tui::app::message::Effect;
 use crate::tui::app::message::From;
@@ -82,19 +79,13 @@ impl App {
             }
             Screen::Connections => {
                 let account = self.place().line;
-                self.visit(Place::new(Screen::Account(account)), effects);
+                if account < self.accounts().len() {
+                    let mut place = Place::new(Screen::Account(account));
+                    place.line = self.first_stop(account);
+                    self.visit(place, effects);
+                }
             }
-            Screen::Account(_) => {
-                let query = self.card().map(|card| {
-                    format!(
-                        "provider:{} account:{}",
-                        value_text(&card.provider),
-                        value_text(&card.account)
-                    )
-                });
-                let place = Place::with_query(Screen::DELIVERIES, query.unwrap_or_default());
-                self.visit(place, effects);
-            }
+            Screen::Account(account) => self.open_stop(account, effects),
         }
     }
 
@@ -174,7 +165,7 @@ impl App {
                 .as_ref()
                 .map_or(usize::MAX, |today| today.stops().count()),
             Screen::Connections => self.accounts().len(),
-            Screen::Account(account) => self.accounts().get(account).map_or(0, Range::len),
+            Screen::Account(account) => self.stops(account).len(),
             Screen::List(_) => return,
         };
         let place = self.history.here_mut();

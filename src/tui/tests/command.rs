@@ -122,7 +122,7 @@ fn a_filter_is_saved_opened_pinned_and_deleted_by_name() {
         "provider:zotlo",
         "Esc comes back"
     );
-    session.keys(":pin gold 2\n:unpin who left\n:delete Gold\n");
+    session.keys(":pin gold 2\n:unpin who left\n:delete Gold\ny");
     assert_eq!(
         tasks(&session),
         vec![
@@ -163,7 +163,7 @@ fn v_and_a_digit_open_a_pinned_filter() {
         "{}",
         session.text()
     );
-    session.keys("jp\u{1b}vD");
+    session.keys("jp\u{1b}vDy");
     assert_eq!(
         tasks(&session),
         vec![

@@ -8,14 +8,16 @@ use crate::domain::page::{
     Cell, Choice, Column, Count, Cursor, List, Order, Page, Row, RowKey, Shape,
 };
 use crate::domain::query::{self, Query};
+use crate::domain::remedy::remedy;
 use crate::domain::time::{DAY_MS, MINUTE_MS, Timestamp};
 use crate::store::query::{
     Alias, Around, Difference, Kinds, Money, Past, Standing, UserDetail, columns,
 };
+use crate::store::task::TaskReport;
 use crate::store::today;
 use crate::tui::app::message::{Effect, From, Load, Msg};
 use crate::tui::curl::Curl;
-use crate::tui::facts::{Arrived, Connection, Status};
+use crate::tui::facts::{Arrived, Connection, Door, Fact, Status};
 use crate::tui::lookup::ReaderPage;
 use crate::tui::record::Raw;
 use crate::tui::tests::reviews::{morning, shown};
@@ -71,7 +73,9 @@ fn value(list: List, column: &Column, i: i64, at: Timestamp) -> Cell {
         }
         "state" | "after_state" => pick(&["given", "withdrawn"]),
         "test" => Cell::Int(i64::from(i % 5 == 4)),
+        "seq" if is_rejected(list, i) => Cell::Null,
         "seq" | "id" => Cell::Int(i),
+        "erased_at" => Cell::Null,
         "salt" => Cell::Blob(vec![7; 16]),
         _ => match column.shape {
             Shape::Time => Cell::Text(at.to_string()),
@@ -84,12 +88,17 @@ fn value(list: List, column: &Column, i: i64, at: Timestamp) -> Cell {
     }
 }
 
+/// The `i`th row is one of a webhook that was turned away.
+fn is_rejected(list: List, i: i64) -> bool {
+    list == List::Deliveries && i % 4 == 3
+}
+
 pub(super) fn row(list: List, i: i64) -> Row {
     let at = now().plus_ms(-MINUTE_MS * (100_000 - i));
     Row {
         key: RowKey {
             sort: at.to_string(),
-            id: i,
+            id: if is_rejected(list, i) { -i } else { i },
         },
         cells: columns(list)
             .iter()
@@ -128,6 +137,7 @@ impl Fake {
                 lost: 0,
                 demo: false,
                 running: true,
+                listens: Some(("127.0.0.1:8484".to_owned(), 7)),
             },
             today: morning(),
         }
@@ -136,7 +146,7 @@ impl Fake {
     /// So many more rows at the head of every list.
     pub(super) fn grow(&mut self, rows: i64) {
         for (list, all) in &mut self.rows {
-            let newest = all.first().map_or(0, |row| row.key.id);
+            let newest = all.first().map_or(0, |row| row.key.id.abs());
             for i in 1..=rows {
                 all.insert(0, row(*list, newest + i));
             }
@@ -328,9 +338,15 @@ impl Fake {
             }
             Effect::Connections => vec![Msg::Connections(connections())],
             Effect::Status => vec![Msg::Status(self.status.clone())],
-            Effect::Task(_) => vec![Msg::Done(
-                Ok("Everything up to now is reviewed.".to_owned()),
-            )],
+            Effect::Task(_) => vec![Msg::Done(Ok(TaskReport {
+                summary: "Everything up to now is reviewed.".to_owned(),
+                changed: 1,
+                ..TaskReport::default()
+            }))],
+            Effect::Weigh { ticket, .. } => vec![Msg::Weighed {
+                ticket,
+                count: Count::Exact(23),
+            }],
             Effect::Find {
                 ticket,
                 list,
@@ -412,25 +428,47 @@ pub(super) fn choices(key: &'static str) -> Vec<Choice> {
 }
 
 pub(super) fn connections() -> Vec<Connection> {
-    vec![Connection {
+    let door = |query: &str| Door {
+        list: List::Deliveries,
+        query: query.to_owned(),
+    };
+    let reason = "path key wrong";
+    let zotlo = Connection {
         provider: "zotlo".to_owned(),
         account: "main".to_owned(),
+        name: "Zotlo".to_owned(),
         state: ("last webhook 4 min ago on events".to_owned(), Meaning::Good),
-        refused: Some("2 days ago on events, wrong secret link".to_owned()),
+        refused: Some("2 days ago on events: secret link wrong".to_owned()),
+        hint: remedy(reason),
         old: Vec::new(),
-        lines: vec![
-            (
-                "last webhook".to_owned(),
-                "4 min ago".to_owned(),
-                Meaning::Good,
-            ),
-            (
-                "last turned away".to_owned(),
-                "wrong secret link, 2 days ago".to_owned(),
-                Meaning::Bad,
-            ),
+        facts: vec![
+            Fact {
+                door: Some(door("provider:zotlo account:main")),
+                ..Fact::new("last webhook", "4 min ago on events", Meaning::Good)
+            },
+            Fact {
+                hint: remedy(reason),
+                door: Some(door("is:rejected provider:zotlo reason:\"path key wrong\"")),
+                count: Some(4),
+                ..Fact::new(
+                    "turned away",
+                    "4 in 24 hours, last 2 days ago",
+                    Meaning::Bad,
+                )
+            },
+            Fact::new("proof in force", "secret link", Meaning::Plain),
         ],
-    }]
+    };
+    let gone = Connection {
+        provider: "klustr".to_owned(),
+        account: "weekly".to_owned(),
+        name: "Klustr weekly".to_owned(),
+        state: ("quiet for 3 h".to_owned(), Meaning::Warning),
+        refused: None,
+        hint: None,
+        ..zotlo.clone()
+    };
+    vec![zotlo, gone]
 }
 
 pub(super) fn links() -> Vec<LinkCard> {
@@ -458,6 +496,7 @@ pub(super) fn links() -> Vec<LinkCard> {
             }],
             unguarded: false,
             several: Vec::new(),
+            place: "Developer Tools > Webhooks",
         }
     })
     .to_vec()

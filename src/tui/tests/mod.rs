@@ -24,6 +24,8 @@ mod connections;
 
 mod sight;
 
+mod work;
+
 mod hostile;
 
 mod whole;

@@ -6,7 +6,10 @@ use ratatui::layout::Rect;
 use unicode_segmentation::UnicodeSegmentation;
 use unicode_width::UnicodeWidthStr;
 
+use crate::domain::page::List;
 use crate::domain::printable::Printable;
+use crate::store::query::View;
+use crate::tui::app::message::Msg;
 use crate::tui::tests::Session;
 use crate::tui::tests::ledger::links;
 use crate::tui::theme::{Meaning, Theme};
@@ -96,6 +99,54 @@ fn masked_links_do_not_let_in() {
         matches!(effect, crate::tui::app::message::Effect::Copy(text) if *text == links()[0].url)
     });
     assert!(copied, "what is copied is whole");
+}
+
+#[test]
+fn under_a_mask_what_is_typed_saved_and_sought_names_nobody() {
+    let view = |name: &str, query: &str| View {
+        name: name.to_owned(),
+        list: List::Events,
+        query: query.to_owned(),
+        pin: None,
+    };
+    let masked = |keys: &str| {
+        let mut session = Session::open(60, (120, 40));
+        session.tell(Msg::Views(vec![
+            view("of ada@example.org", "email:ada@example.org type:cancel"),
+            view("late", "Lovelace provider:zotlo"),
+        ]));
+        session.keys("2P");
+        session.keys(keys);
+        session.text()
+    };
+    for keys in [
+        "v",
+        "/email:ada@example.org Lovelace provider:zotlo",
+        "sLovelace ada@example.org",
+        ":users Lovelace email:ada@example.org",
+        ":view of ada@example.org",
+        "\n/ada@example.org Lovelace",
+        "/email:ada@example.org Lovelace nothing\n",
+        "/email:ada@example.org Lovelace\nE",
+        "?saved",
+    ] {
+        let shown = masked(keys);
+        assert!(!shown.contains("ada@"), "{keys}:\n{shown}");
+        let foot = shown.lines().skip(20).collect::<String>();
+        assert!(!foot.contains("Lovelace"), "{keys}:\n{shown}");
+    }
+    // Keys and what names nobody stay, and so does the caret's place.
+    let shown = masked("/email:ada@example.org provider:zotlo");
+    assert!(
+        shown.contains("/ email:*************** provider:zotlo"),
+        "{shown}"
+    );
+    assert!(masked("v").contains("provider:zotlo"));
+    assert!(masked(":users email:ada@example.org").contains(":users email:***"));
+    // What was typed is what is sought.
+    let mut session = Session::open(60, (120, 40));
+    session.keys("2P/email:ada@example.org\n");
+    assert_eq!(session.app.place().query, "email:ada@example.org");
 }
 
 #[test]

@@ -3,8 +3,8 @@
 use proptest::prelude::*;
 
 use crate::domain::time::HOUR_MS;
-use crate::tui::actions;
 use crate::tui::actions::key::Key;
+use crate::tui::actions::{self, Act, Danger};
 use crate::tui::app::message::{Effect, Msg};
 use crate::tui::app::update;
 use crate::tui::tests::Session;
@@ -93,6 +93,14 @@ fn any_step() -> impl Strategy<Value = Step> {
     ]
 }
 
+/// Whether `key` may have something written here: it can be undone, answers a question, or enters what was typed.
+fn written_by(session: &Session, key: Key) -> bool {
+    let action = actions::lookup(session.app.scopes(), key);
+    action.is_some_and(|action| {
+        matches!(action.act, Act::Yes | Act::Apply) || action.danger == Danger::Undoable
+    })
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(64))]
     #[test]
@@ -103,7 +111,14 @@ proptest! {
         let mut session = Session::open(rows, (80, 24));
         for step in steps {
             match step {
-                Step::Key(key) => session.tell(Msg::Key(key)),
+                Step::Key(key) => {
+                    let says = written_by(&session, key);
+                    let before = session.outside.len();
+                    session.tell(Msg::Key(key));
+                    let mut new = session.outside[before..].iter();
+                    let writes = new.any(|effect| matches!(effect, Effect::Task(_)));
+                    prop_assert!(!writes || says, "{} writes unasked", key.name());
+                }
                 Step::Resize(width, height) => session.tell(Msg::Resize(width, height)),
                 Step::Grow(rows) => {
                     session.fake.grow(rows);

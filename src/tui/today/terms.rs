@@ -164,7 +164,7 @@ const fn needs(rule: Rule) -> &'static str {
         Rule::DiskLow => "A full disk turns every webhook away.",
         Rule::Quiet => {
             "Quiet: no webhook for longer than any gap of the 28 days before the last one, of which there were 20 at \
-             least; or for longer than expect_every in the settings."
+             least; or for longer than expect_every in the settings. 9 says what was turned away and what to do."
         }
         Rule::TurnedAway => {
             "Requests to one of your links that could not be believed, by provider and reason. If they are genuine, a \

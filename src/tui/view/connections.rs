@@ -1,14 +1,13 @@
 //! Links to paste, and what is known of each provider's account: all accounts at once, or one with all its links.
 
-use std::ops::Range;
-
 use ratatui::layout::Rect;
 
-use crate::domain::printable::Printable;
 use crate::tui::app::App;
-use crate::tui::facts::{Arrived, Connection};
+use crate::tui::app::connections::{Account, Stop};
+use crate::tui::facts::{Arrived, Connection, Fact};
 use crate::tui::theme::Meaning;
 use crate::tui::view::paint::{Cursor, Paint, first_line, width};
+use crate::tui::wrap::wrapped;
 use crate::tui::{LinkCard, Missing};
 
 /// A line of this screen: indentation, pieces, and which link or account it belongs to.
@@ -96,10 +95,9 @@ pub fn draw(paint: &mut Paint<'_>, app: &App, area: Rect) -> Cursor {
 
 /// Draws the links of one account in `area`; its cursor stands on the selected one.
 pub fn draw_account(paint: &mut Paint<'_>, app: &App, account: usize, area: Rect) -> Cursor {
-    let lines = app
-        .accounts()
-        .get(account)
-        .map_or_else(Vec::new, |cards| opened(app, cards.clone(), area.width));
+    let accounts = app.accounts();
+    let page = accounts.get(account);
+    let lines = page.map_or_else(Vec::new, |one| opened(app, account, one, area.width));
     show(paint, app, area, &lines)
 }
 
@@ -131,17 +129,41 @@ fn show(paint: &mut Paint<'_>, app: &App, area: Rect, lines: &[Line]) -> Cursor 
 
 fn overview(app: &App, width: u16, selected: usize, blanks: bool, curls: bool) -> Vec<Line> {
     let mut lines = Lines::new(width);
+    beginning(&mut lines, app, curls);
+    for (at, account) in app.accounts().iter().enumerate() {
+        if blanks && !lines.done.is_empty() {
+            lines.blank();
+        }
+        lines.of = Some(at);
+        let cards = app.links.get(account.links.clone()).unwrap_or_default();
+        brief(&mut lines, app, account, cards, at == selected);
+        // The command holds the link.
+        if let Some(card) = cards
+            .first()
+            .filter(|_| curls && at == selected && !app.masked)
+        {
+            lines.curl(card);
+        }
+        lines.of = None;
+    }
+    if blanks {
+        lines.blank();
+    }
+    ending(&mut lines, app);
+    lines.done
+}
+
+/// What is said before the accounts.
+fn beginning(lines: &mut Lines, app: &App, curls: bool) {
     if app.demo {
         let text = "A made-up ledger has no links: `subledger` without `demo` shows yours.";
-        lines.put(1, text, Meaning::Strong);
-        return lines.done;
+        return lines.put(1, text, Meaning::Strong);
     }
-    settings_fault(&mut lines, app);
+    settings_fault(lines, app);
     if app.links.is_empty() {
         let text = "The settings hold no provider: `subledger config set --help` says how to add \
                     one.";
-        lines.put(1, text, Meaning::Strong);
-        return lines.done;
+        return lines.put(1, text, Meaning::Strong);
     }
     if app.arrived() != Arrived::Real {
         let text = if app.links.iter().any(|link| link.is_local) {
@@ -158,26 +180,36 @@ fn overview(app: &App, width: u16, selected: usize, blanks: bool, curls: bool) -
         };
         lines.put(1, text, Meaning::Plain);
     }
-    for (at, cards) in app.accounts().into_iter().enumerate() {
-        if blanks && !lines.done.is_empty() {
-            lines.blank();
-        }
-        lines.of = Some(at);
-        account(&mut lines, app, &app.links[cards]);
-        // The command holds the link.
-        if curls && at == selected && !app.masked {
-            lines.curl(&app.links[app.accounts()[at].start]);
-        }
-        lines.of = None;
+}
+
+/// Where the receiver listens, from where it can be reached, the last backup.
+fn ending(lines: &mut Lines, app: &App) {
+    let Some(status) = app.status.as_ref().filter(|_| !app.demo) else {
+        return;
+    };
+    let (text, meaning) = match &status.listens {
+        Some((address, pid)) => (format!("http://{address} (process {pid})"), Meaning::Quiet),
+        None if status.running => ("none runs; another program writes".to_owned(), Meaning::Bad),
+        None => (
+            "none runs: `subledger serve` starts one".to_owned(),
+            Meaning::Bad,
+        ),
+    };
+    lines.pieces(
+        1,
+        vec![
+            ("Receiver     ".to_owned(), Meaning::Quiet),
+            (text, meaning),
+        ],
+    );
+    let public = app.links.iter().find(|link| !link.is_local);
+    if let Some((base, _)) = public.and_then(|link| link.url.split_once("/hooks/")) {
+        let text = format!("From outside {base}; `subledger doctor --public` tries it");
+        lines.pieces(1, vec![(text, Meaning::Quiet)]);
     }
-    let status = app.status.as_ref();
-    if let Some(last) = status.and_then(|status| status.last_backup.as_ref()) {
-        if blanks {
-            lines.blank();
-        }
+    if let Some(last) = &status.last_backup {
         lines.pieces(1, vec![(format!("Last backup  {last}"), Meaning::Quiet)]);
     }
-    lines.done
 }
 
 /// The file says something else than the receiver goes by.
@@ -188,20 +220,27 @@ fn settings_fault(lines: &mut Lines, app: &App) {
     }
 }
 
-/// The state of an account, its main link, and what to add.
-fn account(lines: &mut Lines, app: &App, cards: &[LinkCard]) {
+/// The state of an account, what is wrong there, its main link, and what to add.
+fn brief(lines: &mut Lines, app: &App, account: &Account, cards: &[LinkCard], is_selected: bool) {
+    let known = app.known(account);
+    let (state, meaning) = state(cards, known);
+    lines.head(format!("{:<14} ", account.name), state, meaning);
+    if let Some(refused) = known.and_then(|known| known.refused.as_ref()) {
+        lines.put(2, &format!("turned away {refused}"), Meaning::Bad);
+        if let Some(hint) = known.and_then(|known| known.hint).filter(|_| is_selected) {
+            lines.put(4, hint, Meaning::Plain);
+        }
+    }
+    for fact in known.iter().flat_map(|known| &known.old) {
+        lines.put(2, &format!("{}: {}", fact.title, fact.text), fact.meaning);
+    }
     let Some(main) = cards.first() else {
+        if !app.demo && !account.provider.is_empty() {
+            let text = "the settings name no such account: Enter shows what it sent";
+            lines.put(2, text, Meaning::Warning);
+        }
         return;
     };
-    let known = known(app, main);
-    let (state, meaning) = state(main, known);
-    lines.head(format!("{:<14} ", main.name), state, meaning);
-    if let Some(refused) = known.and_then(|known| known.refused.as_ref()) {
-        lines.put(2, &format!("turned away: {refused}"), Meaning::Bad);
-    }
-    for (title, text, meaning) in known.iter().flat_map(|known| &known.old) {
-        lines.put(2, &format!("{title}: {text}"), *meaning);
-    }
     lines.put(2, &url(app, main), Meaning::Link);
     let keys: Vec<_> = main.add.iter().map(Missing::key).collect();
     let more = match cards.len() {
@@ -231,14 +270,8 @@ fn url(app: &App, card: &LinkCard) -> String {
     }
 }
 
-fn known<'a>(app: &'a App, card: &LinkCard) -> Option<&'a Connection> {
-    app.connections
-        .iter()
-        .find(|known| (&known.provider, &known.account) == (&card.provider, &card.account))
-}
-
-fn state(card: &LinkCard, known: Option<&Connection>) -> (String, Meaning) {
-    if card.unguarded {
+fn state(cards: &[LinkCard], known: Option<&Connection>) -> (String, Meaning) {
+    if cards.iter().any(|card| card.unguarded) {
         let text = "takes in everything, from whoever sends it (auth = \"none\")";
         return (text.to_owned(), Meaning::Bad);
     }
@@ -249,72 +282,48 @@ fn state(card: &LinkCard, known: Option<&Connection>) -> (String, Meaning) {
 }
 
 /// All there is of one account.
-fn opened(app: &App, cards: Range<usize>, width: u16) -> Vec<Line> {
+fn opened(app: &App, at: usize, account: &Account, width: u16) -> Vec<Line> {
     let mut lines = Lines::new(width);
-    let cards = &app.links[cards];
-    let Some(main) = cards.first() else {
-        return lines.done;
-    };
     settings_fault(&mut lines, app);
-    let known = known(app, main);
-    let (state, meaning) = state(main, known);
-    lines.head(format!("{}  ", main.name), state, meaning);
-    let old = known.iter().flat_map(|known| &known.old);
-    for (title, text, meaning) in old.chain(known.iter().flat_map(|known| &known.lines)) {
-        lines.put(2, &format!("{title}: {text}"), *meaning);
-    }
-    for missing in &main.add {
-        let text = format!("to add: {}. {}", missing.key(), missing.help);
-        lines.put(2, &text, Meaning::Warning);
-        lines.put(4, &missing.command(), Meaning::Plain);
-    }
-    for (at, card) in cards.iter().enumerate() {
-        lines.of = Some(at);
-        lines.put(1, &card.title, Meaning::Strong);
-        lines.put(2, &url(app, card), Meaning::Link);
-        if app.place().line == at && !app.masked {
-            lines.curl(card);
-            lines.put(2, &card.send(), Meaning::Quiet);
+    let cards = app.links.get(account.links.clone()).unwrap_or_default();
+    let known = app.known(account);
+    let (state, meaning) = state(cards, known);
+    lines.head(format!("{}  ", account.name), state, meaning);
+    let mut is_first_link = true;
+    for (line, stop) in app.stops(at).into_iter().enumerate() {
+        let is_selected = app.place().line == line;
+        if let (Stop::Link(card), true) = (stop, is_first_link) {
+            is_first_link = false;
+            if !card.place.is_empty() {
+                lines.put(1, &format!("Paste into: {}", card.place), Meaning::Plain);
+            }
         }
+        lines.of = Some(line);
+        match stop {
+            Stop::Fact(fact) => told(&mut lines, fact),
+            Stop::Add(missing) => {
+                let text = format!("to add: {}. {}", missing.key(), missing.help);
+                lines.put(2, &text, Meaning::Warning);
+                lines.put(4, &missing.command(), Meaning::Plain);
+            }
+            Stop::Link(card) => {
+                lines.put(1, &card.title, Meaning::Strong);
+                lines.put(2, &url(app, card), Meaning::Link);
+                if is_selected && !app.masked {
+                    lines.curl(card);
+                    lines.put(2, &card.send(), Meaning::Quiet);
+                }
+            }
+        }
+        lines.of = None;
     }
     lines.done
 }
 
-/// `text` in pieces of at most `cells` characters: broken behind a blank or a slash where there is one, else anywhere.
-fn wrapped(text: &str, cells: usize) -> Vec<String> {
-    let cells = cells.max(8);
-    let text = Printable::line(text);
-    let mut rest: Vec<char> = text.as_str().chars().collect();
-    let mut pieces = Vec::new();
-    while rest.len() > cells {
-        let is_link = !rest.contains(&' ');
-        let ends = |c: &char| *c == if is_link { '/' } else { ' ' };
-        let at = rest[..cells]
-            .iter()
-            .rposition(ends)
-            .map_or(cells, |at| at + 1);
-        let tail = rest.split_off(at);
-        pieces.push(rest.iter().collect::<String>().trim_end().to_owned());
-        rest = tail;
-    }
-    pieces.push(rest.iter().collect());
-    pieces
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn texts_are_broken_between_words_and_links_behind_a_slash() {
-        assert_eq!(
-            wrapped("paste each link into its dashboard", 16),
-            ["paste each link", "into its", "dashboard"]
-        );
-        assert_eq!(
-            wrapped("http://127.0.0.1:1/hooks/k_0123456789", 28),
-            ["http://127.0.0.1:1/hooks/", "k_0123456789"]
-        );
-        assert_eq!(wrapped("", 28), [""]);
+/// One thing that is known, and what to do about it.
+fn told(lines: &mut Lines, fact: &Fact) {
+    lines.put(2, &format!("{}: {}", fact.title, fact.text), fact.meaning);
+    if let Some(hint) = fact.hint {
+        lines.put(4, hint, Meaning::Plain);
     }
 }

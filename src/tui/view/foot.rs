@@ -1,34 +1,40 @@
 //! The foot: what is being typed, a message, or the keys that help here.
 
-use ratatui::layout::{Position, Rect};
+use std::ops::Range;
 
+use ratatui::layout::{Position, Rect};
+use unicode_segmentation::UnicodeSegmentation;
+
+use crate::domain::printable::Printable;
 use crate::domain::query::QueryError;
 use crate::tui::actions::{self, Act};
-use crate::tui::app::{App, Overlay};
+use crate::tui::app::{App, Overlay, foot_width};
 use crate::tui::complete::Offers;
 use crate::tui::edit::Line;
 use crate::tui::theme::Meaning;
 use crate::tui::view::paint::{Cursor, Paint, width};
+use crate::tui::wrap::wrapped;
 
 /// Draws the foot; where something is typed, the cursor stands at its caret.
 pub fn draw(paint: &mut Paint<'_>, app: &App, area: Rect) -> Option<Cursor> {
     match &app.overlay {
         Some(Overlay::Bar { line, error, .. }) => {
-            complain(paint, area, error.as_ref());
-            return Some(Some(typed(paint, area, FILTER, line, error.as_ref())));
+            complain(paint, app, area, error.as_ref());
+            return Some(Some(typed(paint, app, area, FILTER, line, error.as_ref())));
         }
         Some(Overlay::Search { line, error, .. }) => {
-            complain(paint, area, error.as_ref());
-            return Some(Some(typed(paint, area, SEARCH, line, error.as_ref())));
+            complain(paint, app, area, error.as_ref());
+            return Some(Some(typed(paint, app, area, SEARCH, line, error.as_ref())));
         }
         Some(Overlay::Command { line, fault, .. }) => {
             if let Some(fault) = fault.as_ref().filter(|_| area.height > 1) {
-                paint.line_from(area, 0, 1, &[(fault, Meaning::Bad)]);
+                let fault = app.name_shown(fault);
+                paint.line_from(area, 0, 1, &[(&fault, Meaning::Bad)]);
             }
-            return Some(Some(typed(paint, area, COMMAND, line, None)));
+            return Some(Some(typed(paint, app, area, COMMAND, line, None)));
         }
         Some(Overlay::Time { line, wrong }) => {
-            let cursor = typed(paint, area, "@ ", line, None);
+            let cursor = typed(paint, app, area, "@ ", line, None);
             let help = "14:30, yesterday, mon, 2026-11-20, 7d";
             let (text, meaning) = if *wrong {
                 (format!("no time reads like that: {help}"), Meaning::Bad)
@@ -40,13 +46,24 @@ pub fn draw(paint: &mut Paint<'_>, app: &App, area: Rect) -> Option<Cursor> {
             return Some(Some(cursor));
         }
         Some(Overlay::Find { line }) => {
-            return Some(Some(typed(paint, area, "/ ", line, None)));
+            return Some(Some(typed(paint, app, area, "/ ", line, None)));
         }
         _ => {}
     }
     let last = area.height - 1;
-    if let Some(notice) = &app.notice {
-        paint.line_from(area, last, 1, &[(&notice.text, notice.meaning)]);
+    if let Some(Overlay::Ask(question)) = &app.overlay {
+        said(paint, area, &question.pieces());
+    } else if let Some(notice) = &app.notice {
+        said(paint, area, &[(notice.text.clone(), notice.meaning)]);
+    } else if let Some(why) = app.why_not_selected() {
+        paint.line_from(area, last, 1, &[(&why, Meaning::Warning)]);
+    } else if let Some(work) = &app.work {
+        paint.line_from(
+            area,
+            last,
+            1,
+            &[(&work.words(), Meaning::Warning), (" …", Meaning::Quiet)],
+        );
     } else if let Some(why) = app.trouble.as_ref().filter(|_| app.overlay.is_none()) {
         paint.line_from(area, last, 1, &[("! ", Meaning::Bad), (why, Meaning::Bad)]);
     } else {
@@ -54,6 +71,36 @@ pub fn draw(paint: &mut Paint<'_>, app: &App, area: Rect) -> Option<Cursor> {
     }
     None
 }
+
+/// Pieces of one text on as many lines as there are.
+fn said(paint: &mut Paint<'_>, area: Rect, pieces: &[(String, Meaning)]) {
+    let whole: String = pieces.iter().map(|(text, _)| text.as_str()).collect();
+    let lines = wrapped(&whole, foot_width(area.width));
+    let mut looks = pieces.iter().flat_map(|(text, meaning)| {
+        let text = Printable::line(text).as_str().to_owned();
+        text.chars().map(|c| (c, *meaning)).collect::<Vec<_>>()
+    });
+    for (y, line) in (0..area.height).zip(&lines) {
+        let mut parts: Vec<(String, Meaning)> = Vec::new();
+        for c in line.chars() {
+            // Blanks at the end of a line are gone.
+            let found = looks.find(|(one, _)| *one == c);
+            let meaning = found.map_or(Meaning::Plain, |(_, meaning)| meaning);
+            match parts.last_mut() {
+                Some((text, last)) if *last == meaning => text.push(c),
+                _ => parts.push((c.to_string(), meaning)),
+            }
+        }
+        let parts: Vec<_> = parts
+            .iter()
+            .map(|(text, look)| (text.as_str(), *look))
+            .collect();
+        paint.line_from(area, y, 1, &parts);
+    }
+}
+
+/// What stands for a character that is not to be seen.
+const HIDDEN: &str = "*";
 
 /// What stands before a filter, a search and a command.
 const FILTER: &str = "/ ";
@@ -77,16 +124,17 @@ pub fn column(app: &App, offers: &Offers) -> u16 {
 }
 
 /// What does not parse, and what may have been meant.
-fn complain(paint: &mut Paint<'_>, area: Rect, error: Option<&QueryError>) {
+fn complain(paint: &mut Paint<'_>, app: &App, area: Rect, error: Option<&QueryError>) {
     let Some(error) = error else {
         return;
     };
     let offer = error
         .suggestion
         .as_ref()
-        .map(|term| format!("   Tab: {term}"));
+        .map(|term| format!("   Tab: {}", app.name_shown(term)));
+    let message = app.name_shown(&error.message);
     let pieces = [
-        (error.message.as_str(), Meaning::Bad),
+        (message.as_str(), Meaning::Bad),
         (offer.as_deref().unwrap_or_default(), Meaning::Strong),
     ];
     if area.height > 1 {
@@ -94,9 +142,10 @@ fn complain(paint: &mut Paint<'_>, area: Rect, error: Option<&QueryError>) {
     }
 }
 
-/// The line being typed on the last line of `area`, what is wrong underlined.
+/// The line being typed on the last line of `area`, what is wrong underlined, and under a mask what is personal hidden.
 pub(super) fn typed(
     paint: &mut Paint<'_>,
+    app: &App,
     area: Rect,
     prompt: &str,
     line: &Line,
@@ -106,25 +155,31 @@ pub(super) fn typed(
     let from = paint.line_from(area, y, 1, &[(prompt, Meaning::Strong)]);
     let room = area.width.saturating_sub(from + 1);
     let (range, caret) = line.window(usize::from(room));
-    let shown = &line.text()[range.clone()];
-    let wrong = error.map(|error| {
-        let inside = |at: usize| at.clamp(range.start, range.end) - range.start;
-        inside(error.at.start)..inside(error.at.end)
-    });
-    // A range that cuts a character apart underlines nothing rather than the wrong thing.
-    let parts = wrong.and_then(|wrong| {
-        Some((
-            shown.get(..wrong.start)?,
-            shown.get(wrong.clone())?,
-            shown.get(wrong.end..)?,
-        ))
-    });
-    let (before, wrong, after) = parts.unwrap_or((shown, "", ""));
-    let pieces = [
-        (before, Meaning::Plain),
-        (wrong, Meaning::Wrong),
-        (after, Meaning::Plain),
-    ];
+    let hidden = app.hidden_in_line();
+    let is_in = |range: &Range<usize>, at: usize| range.contains(&at);
+    let mut pieces: Vec<(String, Meaning)> = Vec::new();
+    for (at, piece) in line.text()[range.clone()].grapheme_indices(true) {
+        let at = range.start + at;
+        let wrong = error.is_some_and(|error| is_in(&error.at, at));
+        let meaning = if wrong {
+            Meaning::Wrong
+        } else {
+            Meaning::Plain
+        };
+        let shown = if hidden.iter().any(|range| is_in(range, at)) {
+            HIDDEN.repeat(usize::from(width(piece)))
+        } else {
+            piece.to_owned()
+        };
+        match pieces.last_mut() {
+            Some((text, last)) if *last == meaning => text.push_str(&shown),
+            _ => pieces.push((shown, meaning)),
+        }
+    }
+    let pieces: Vec<_> = pieces
+        .iter()
+        .map(|(text, look)| (text.as_str(), *look))
+        .collect();
     paint.line_from(area, y, from, &pieces);
     let x = area.x + from + u16::try_from(caret).unwrap_or(0);
     Position::new(x.min(area.right().saturating_sub(1)), area.y + y)

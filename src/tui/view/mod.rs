@@ -92,6 +92,7 @@ pub fn draw(frame: &mut Frame<'_>, app: &App) {
             | Overlay::Search { .. }
             | Overlay::Command { .. }
             | Overlay::Time { .. }
+            | Overlay::Ask(_)
             | Overlay::Find { .. },
         )
         | None => None,

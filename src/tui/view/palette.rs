@@ -17,7 +17,7 @@ const PROMPT: &str = "find ";
 pub fn draw(paint: &mut Paint<'_>, app: &App, palette: &Palette, area: Rect) -> Cursor {
     paint.clear(area);
     let head = Rect { height: 1, ..area };
-    let caret = foot::typed(paint, head, PROMPT, &palette.line, None);
+    let caret = foot::typed(paint, app, head, PROMPT, &palette.line, None);
     if palette.line.text().is_empty() {
         let what = if palette.wide {
             "an action, a screen, a saved filter, a provider"
@@ -58,12 +58,20 @@ pub fn draw(paint: &mut Paint<'_>, app: &App, palette: &Palette, area: Rect) -> 
         paint.text(body.x + 3, body.y + y, KEYS_WIDTH, &keys, Meaning::Link);
         let why = entry.why_not.as_ref().filter(|_| !is_grouped);
         let why = why.map(|why| format!("   {why}")).unwrap_or_default();
+        let danger = match entry.danger {
+            "" => String::new(),
+            words => format!(" ({words})"),
+        };
         let look = if entry.why_not.is_some() {
             Meaning::Quiet
         } else {
             Meaning::Plain
         };
-        let pieces = [(entry.text.as_str(), look), (why.as_str(), Meaning::Quiet)];
+        let pieces = [
+            (entry.text.as_str(), look),
+            (danger.as_str(), Meaning::Quiet),
+            (why.as_str(), Meaning::Quiet),
+        ];
         paint.line_from(body, y, KEYS_WIDTH + 4, &pieces);
         if line == selected {
             paint.select(body, y);

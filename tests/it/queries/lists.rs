@@ -480,7 +480,8 @@ fn the_order_of_the_list_comes_from_the_index() {
         (List::Events, "", "events_at"),
         (List::Events, "provider:zotlo", "events_provider"),
         (List::Events, "type:payment", "events_type"),
-        (List::Events, "account:main", "events_at"),
+        (List::Events, "account:main", "deliveries_provider"),
+        (List::Events, "-account:main", "events_at"),
         (List::Events, "since:7d", "events_at"),
         (List::Deliveries, "", "deliveries_received"),
         (List::Deliveries, "provider:zotlo", "deliveries_provider"),
@@ -755,7 +756,7 @@ fn status_and_connections_tell_what_is_stored() {
         .unwrap()
     );
     assert!(status.connected && !status.demo && status.last_review.is_none());
-    let connections = reader.connections(now()).unwrap();
+    let connections = reader.connections(now(), &[]).unwrap();
     let month: i64 = connections.iter().map(|connection| connection.month).sum();
     let from = now().plus_ms(-28 * DAY_MS).to_string();
     let recent = ledger

@@ -266,7 +266,7 @@ fn the_longest_gap_is_the_one_that_reading_every_delivery_gives() {
         let reader = Heard::of(times.into_iter().map(live));
         let found = Reader::open(&reader.path)
             .unwrap()
-            .connections(asked)
+            .connections(asked, &[])
             .unwrap()[0]
             .quiet
             .map(|quiet| (quiet.gap_ms, quiet.longest_ms));

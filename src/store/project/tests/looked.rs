@@ -9,7 +9,6 @@ use rusqlite::types::Value;
 use crate::domain::delivery::{Delivery, Reading};
 use crate::domain::time::DAY_MS;
 use crate::store::project::left::Left;
-use crate::store::project::residue::Why;
 use crate::store::project::same::{Apart, Look, agreeing, entries};
 use crate::store::project::tests::generated::{About, stream};
 use crate::store::project::tests::{Ledger, START, Sent, zone};
@@ -76,7 +75,7 @@ fn erase(ledger: &mut Ledger, place: usize) {
     ledger.within(|projector, conn| {
         conn.execute("insert into erasing (seq) values (?1)", [seq])
             .unwrap();
-        projector.note_residue(conn, &[seq], Why::Erased).unwrap();
+        projector.note_residue(conn, &[seq]).unwrap();
     });
     ledger.retract(&[seq]);
     ledger.within(|projector, conn| {
