@@ -145,8 +145,8 @@ impl Core {
             next_probe: now,
             next_shrink: now + TICK_EVERY,
             next_prune: now + PRUNE_FIRST,
-            next_overwrite: now + OVERWRITE_AGAIN,
             places: None,
+            next_overwrite: now + OVERWRITE_AGAIN,
         };
         core.places = core.places_now();
         core.take_over()?;

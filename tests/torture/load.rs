@@ -32,8 +32,8 @@ pub(crate) struct Said {
     pub(crate) refused: HashMap<u16, usize>,
     /// Connections that ended before the answer.
     pub(crate) broken: usize,
-    /// Of them, those that had been made.
-    pub(crate) cut: usize,
+    /// Of them, those that had been made: when, nanoseconds of the monotonic clock.
+    pub(crate) cut: Vec<i64>,
     /// How long each 200 took.
     pub(crate) waits: Vec<Duration>,
 }
@@ -121,7 +121,7 @@ impl Load {
             }
             None => {
                 said.broken += 1;
-                said.cut += usize::from(sender.was_made);
+                said.cut.extend(sender.made_ns);
                 drop(said);
                 std::thread::sleep(Duration::from_millis(5));
                 None
@@ -141,7 +141,7 @@ impl Load {
     }
 }
 
-fn monotonic_ns() -> i64 {
+pub(crate) fn monotonic_ns() -> i64 {
     let now = rustix::time::clock_gettime(rustix::time::ClockId::Monotonic);
     now.tv_sec * 1_000_000_000 + now.tv_nsec
 }
@@ -158,8 +158,8 @@ pub(crate) fn seq_in(answer: &str) -> i64 {
 pub(crate) struct Sender {
     port: u16,
     stream: Option<TcpStream>,
-    /// The last request had a connection.
-    was_made: bool,
+    /// When the connection of the last request was made.
+    made_ns: Option<i64>,
 }
 
 impl Sender {
@@ -167,7 +167,7 @@ impl Sender {
         Self {
             port,
             stream: None,
-            was_made: false,
+            made_ns: None,
         }
     }
 
@@ -192,12 +192,14 @@ impl Sender {
     }
 
     fn exchange(&mut self, request: &[u8]) -> Option<(u16, String)> {
-        self.was_made = self.stream.is_some();
+        if self.stream.is_none() {
+            self.made_ns = None;
+        }
         let stream = match &mut self.stream {
             Some(stream) => stream,
             none => {
                 let stream = TcpStream::connect(("127.0.0.1", self.port)).ok()?;
-                self.was_made = true;
+                self.made_ns = Some(monotonic_ns());
                 stream.set_nodelay(true).ok()?;
                 stream
                     .set_read_timeout(Some(Duration::from_secs(15)))
