@@ -2,43 +2,19 @@
 
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
-use std::process::{Command, Output, Stdio};
+use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use rusqlite::Connection;
 use subledger::domain::page::List;
 
-use crate::support::{Home, PATIENCE};
+use crate::support::{Home, PATIENCE, Said};
 
 const PROVIDERS: [&str; 4] = ["conscent", "klustr", "expressconsent", "zotlo"];
 
-/// What a command said and how it ended.
-struct Said {
-    code: i32,
-    out: String,
-    err: String,
-}
-
-fn said(output: Output) -> Said {
-    Said {
-        code: output.status.code().unwrap_or(-1),
-        out: String::from_utf8(output.stdout).unwrap(),
-        err: String::from_utf8(output.stderr).unwrap(),
-    }
-}
-
-fn run(home: &Home, args: &[&str]) -> Said {
-    said(home.command(args).stdin(Stdio::null()).output().unwrap())
-}
-
-/// As `run`, with these words on stdin.
-fn given(home: &Home, args: &[&str], words: &str) -> Said {
-    said(home.given(args, words))
-}
-
 /// The command fails with this code, says these things, and nothing on stdout.
 fn fails(home: &Home, args: &[&str], code: i32, says: &[&str]) {
-    let said = run(home, args);
+    let said = home.says(args);
     assert_eq!(said.code, code, "{args:?}: {}", said.err);
     for word in says {
         assert!(
@@ -48,12 +24,6 @@ fn fails(home: &Home, args: &[&str], code: i32, says: &[&str]) {
         );
     }
     assert_eq!(said.out, "", "{args:?}");
-}
-
-fn succeeds(home: &Home, args: &[&str]) -> Said {
-    let said = run(home, args);
-    assert_eq!(said.code, 0, "{args:?}: {}", said.err);
-    said
 }
 
 fn json(text: &str) -> serde_json::Value {
@@ -73,7 +43,7 @@ fn full() -> (Home, crate::support::Serving) {
     let home = Home::new();
     let serving = home.serve();
     for provider in PROVIDERS {
-        succeeds(&home, &["send", provider, "--all"]);
+        home.succeeds(&["send", provider, "--all"]);
     }
     (home, serving)
 }
@@ -120,7 +90,7 @@ fn wrong_settings_name_the_line_the_key_and_the_nearest() {
     let home = Home::with_settings("secret = 1\n");
     fails(&home, &["serve"], 2, &["[providers.zotlo]", "`secret`"]);
     let home = Home::with_settings("[providers.klustr.accounts.b]\nsecret = \"not base64 !\"\n");
-    let said = run(&home, &["serve"]);
+    let said = home.says(&["serve"]);
     assert_eq!(said.code, 2, "{}", said.err);
     assert!(!said.err.contains("not base64 !"));
     assert!(
@@ -163,7 +133,7 @@ fn a_ledger_can_be_read_while_its_settings_do_not_hold() {
     // A key that is none: the file still says which ledger is meant.
     std::fs::write(settings(&home), format!("{whole}[display2]\n")).unwrap();
     for command in reading {
-        let said = succeeds(&home, command);
+        let said = home.succeeds(command);
         assert!(said.err.contains("left aside"), "{}", said.err);
         assert!(said.err.contains("`display2`"), "{}", said.err);
     }
@@ -174,10 +144,10 @@ fn a_ledger_can_be_read_while_its_settings_do_not_hold() {
     for command in reading {
         fails(&home, command, 2, &["subledger.toml:1", "--db FILE"]);
         let named = [&["--db", ledger], *command].concat();
-        let said = succeeds(&home, &named);
+        let said = home.succeeds(&named);
         assert!(said.err.contains("left aside"), "{}", said.err);
     }
-    succeeds(&home, &["--db", ledger, "stop"]);
+    home.succeeds(&["--db", ledger, "stop"]);
     drop(serving);
 }
 
@@ -194,15 +164,12 @@ fn a_second_receiver_and_a_taken_port_are_told_apart() {
     let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let port = listener.local_addr().unwrap().port().to_string();
     let other = Home::new();
-    succeeds(
-        &other,
-        &[
-            "config",
-            "set",
-            "receiver.listen",
-            &format!("127.0.0.1:{port}"),
-        ],
-    );
+    other.succeeds(&[
+        "config",
+        "set",
+        "receiver.listen",
+        &format!("127.0.0.1:{port}"),
+    ]);
     fails(
         &other,
         &["serve"],
@@ -211,7 +178,7 @@ fn a_second_receiver_and_a_taken_port_are_told_apart() {
     );
     assert!(!other.ledger().exists());
     // Another port on the same ledger: the lock tells.
-    succeeds(&home, &["config", "set", "receiver.listen", "127.0.0.1:0"]);
+    home.succeeds(&["config", "set", "receiver.listen", "127.0.0.1:0"]);
     fails(&home, &["serve"], 3, &["another subledger", "is writing"]);
     drop(serving);
 }
@@ -284,7 +251,7 @@ fn a_place_that_cannot_be_written_is_named() {
     );
     let folder = home.path().join("folder");
     std::fs::create_dir(&folder).unwrap();
-    let said = run(&home, &["--db", folder.to_str().unwrap(), "serve"]);
+    let said = home.says(&["--db", folder.to_str().unwrap(), "serve"]);
     assert!(matches!(said.code, 1 | 3), "{}", said.err);
     assert!(said.err.contains("folder"), "{}", said.err);
     let config = inside.with_file_name("subledger.toml");
@@ -304,7 +271,7 @@ fn without_a_home_the_message_says_what_to_set() {
         for name in ["XDG_CONFIG_HOME", "XDG_DATA_HOME", "XDG_STATE_HOME"] {
             command.env_remove(name);
         }
-        said(
+        Said::from(
             command
                 .env("HOME", "not/absolute")
                 .stdin(Stdio::null())
@@ -354,15 +321,12 @@ fn the_first_start_writes_private_files_says_where_and_keeps_them() {
     assert_eq!(mode(&settings(&home)), 0o600);
     assert_eq!(mode(settings(&home).parent().unwrap()), 0o700);
     let first = std::fs::read_to_string(settings(&home)).unwrap();
-    succeeds(
-        &home,
-        &[
-            "config",
-            "set",
-            "receiver.listen",
-            &format!("127.0.0.1:{}", home.port),
-        ],
-    );
+    home.succeeds(&[
+        "config",
+        "set",
+        "receiver.listen",
+        &format!("127.0.0.1:{}", home.port),
+    ]);
     let serving = home.serve();
     assert_eq!(mode(&home.ledger()), 0o600);
     assert_eq!(mode(home.ledger().parent().unwrap()), 0o700);
@@ -393,7 +357,7 @@ fn settings_that_let_nothing_in_do_not_pass_the_check() {
 fn a_setting_can_be_set_before_the_first_start() {
     let home = Home::new();
     std::fs::remove_dir_all(home.path().join("config")).unwrap();
-    let said = succeeds(&home, &["config", "set", "receiver.metrics", "true"]);
+    let said = home.succeeds(&["config", "set", "receiver.metrics", "true"]);
     assert!(said.err.contains("wrote the settings"), "{}", said.err);
     let text = std::fs::read_to_string(settings(&home)).unwrap();
     assert!(text.contains("metrics = true"), "{text}");
@@ -406,10 +370,10 @@ fn config_shows_where_each_value_comes_from_and_never_a_secret() {
     let home = Home::with_settings(
         "[providers.klustr.accounts.b]\nsecret = \"whsec_aHVudGVyMmh1bnRlcjI=\"\n",
     );
-    let shown = succeeds(&home, &["config", "print"]);
+    let shown = home.succeeds(&["config", "print"]);
     assert!(shown.out.contains("receiver.listen") && shown.out.contains("# line 2"));
     assert!(shown.out.contains("display.theme") && shown.out.contains("# default"));
-    let json_shown = succeeds(&home, &["config", "print", "--json"]);
+    let json_shown = home.succeeds(&["config", "print", "--json"]);
     for text in [&shown.out, &json_shown.out] {
         assert!(
             !text.contains("whsec_") && !text.contains("k_test"),
@@ -417,7 +381,7 @@ fn config_shows_where_each_value_comes_from_and_never_a_secret() {
         );
     }
     assert!(json(&json_shown.out).as_array().unwrap().len() > 10);
-    let paths = json(&succeeds(&home, &["config", "paths", "--json"]).out);
+    let paths = json(&home.succeeds(&["config", "paths", "--json"]).out);
     assert_eq!(paths[0]["path"], settings(&home).to_str().unwrap());
     assert_eq!(paths[1]["path"], home.ledger().to_str().unwrap());
     fails(
@@ -432,14 +396,13 @@ fn config_shows_where_each_value_comes_from_and_never_a_secret() {
         2,
         &["an address"],
     );
-    let said = given(
-        &home,
+    let said = home.given(
         &["config", "set", "providers.klustr.secret"],
         "not base64 !\n",
     );
     assert_eq!(said.code, 2, "{}", said.err);
     assert!(said.err.contains("klustr") && !said.err.contains("not base64 !"));
-    succeeds(&home, &["config", "check"]);
+    home.succeeds(&["config", "check"]);
 }
 
 #[test]
@@ -462,29 +425,22 @@ fn a_secret_is_not_taken_from_the_command_line() {
         &["providers.klustr.secret=s3cret-on-argv"],
         &["providers.klustr.secrt", "s3cret-on-argv"],
     ] {
-        let said = run(&home, &[&["config", "set"], words].concat());
+        let said = home.says(&[&["config", "set"], words].concat());
         assert_eq!(said.code, 2, "{}", said.err);
         assert!(!said.err.contains("s3cret-on-argv"), "{}", said.err);
         assert_eq!(std::fs::read_to_string(settings(&home)).unwrap(), before);
     }
     // Where a secret is found is none, and neither is nothing.
     let elsewhere = "{ env = \"HOME\" }";
-    succeeds(
-        &home,
-        &[
-            "config",
-            "set",
-            "providers.conscent.webhook_secret",
-            elsewhere,
-        ],
-    );
-    succeeds(
-        &home,
-        &["config", "set", "providers.conscent.webhook_secret", ""],
-    );
+    home.succeeds(&[
+        "config",
+        "set",
+        "providers.conscent.webhook_secret",
+        elsewhere,
+    ]);
+    home.succeeds(&["config", "set", "providers.conscent.webhook_secret", ""]);
     // Several at once, a line each, in their order among other keys.
-    let said = given(
-        &home,
+    let said = home.given(
         &[
             "config",
             "set",
@@ -499,7 +455,7 @@ fn a_secret_is_not_taken_from_the_command_line() {
     let text = std::fs::read_to_string(settings(&home)).unwrap();
     assert!(text.contains("api_key = \"user\"") && text.contains("api_secret = \"password\""));
     assert!(text.contains("metrics = true"));
-    let said = given(&home, &["config", "set", "providers.klustr.secret"], "");
+    let said = home.given(&["config", "set", "providers.klustr.secret"], "");
     assert_eq!(said.code, 2, "{}", said.err);
     assert!(said.err.contains("no value"), "{}", said.err);
 }
@@ -521,7 +477,7 @@ fn a_secret_can_be_set_from_stdin() {
         .unwrap()
         .write_all(b"from stdin\n")
         .unwrap();
-    let said = said(child.wait_with_output().unwrap());
+    let said = Said::from(child.wait_with_output().unwrap());
     assert_eq!(said.code, 0, "{}", said.err);
     assert!(!said.err.contains("from stdin"));
     let text = std::fs::read_to_string(settings(&home)).unwrap();
@@ -532,7 +488,7 @@ fn a_secret_can_be_set_from_stdin() {
 fn urls_are_one_a_line_and_their_curl_lines_work_in_a_shell() {
     let home = Home::new();
     let serving = home.serve();
-    let printed = succeeds(&home, &["urls"]);
+    let printed = home.succeeds(&["urls"]);
     let urls: Vec<&str> = printed.out.lines().collect();
     assert!(urls.len() >= 12);
     assert!(
@@ -541,7 +497,7 @@ fn urls_are_one_a_line_and_their_curl_lines_work_in_a_shell() {
     );
     assert!(printed.err.contains("Zotlo") && printed.err.contains("public_url"));
     fails(&home, &["urls", "zotl"], 2, &["did you mean `zotlo`?"]);
-    let links = json(&succeeds(&home, &["urls", "--json"]).out);
+    let links = json(&home.succeeds(&["urls", "--json"]).out);
     if std::process::Command::new("curl")
         .arg("--version")
         .output()
@@ -572,16 +528,13 @@ fn urls_are_one_a_line_and_their_curl_lines_work_in_a_shell() {
 #[test]
 fn public_links_keep_their_prefix_and_plain_http_is_warned_of() {
     let home = Home::new();
-    succeeds(
-        &home,
-        &[
-            "config",
-            "set",
-            "receiver.public_url",
-            "http://a.example/in/",
-        ],
-    );
-    let urls = succeeds(&home, &["urls", "klustr"]);
+    home.succeeds(&[
+        "config",
+        "set",
+        "receiver.public_url",
+        "http://a.example/in/",
+    ]);
+    let urls = home.succeeds(&["urls", "klustr"]);
     assert!(
         urls.out
             .starts_with("http://a.example/in/hooks/klustr/events/k_"),
@@ -616,26 +569,26 @@ fn every_sample_of_every_provider_is_stored_as_a_test() {
             "{table}"
         );
     }
-    let cleared = succeeds(&home, &["tests", "clear"]);
+    let cleared = home.succeeds(&["tests", "clear"]);
     assert!(!cleared.out.is_empty());
     assert_eq!(home.number("select count(*) from events"), 0);
     assert_eq!(
         home.number("select count(*) from deliveries where body is not null"),
         0
     );
-    succeeds(&home, &["verify"]);
+    home.succeeds(&["verify"]);
     drop(serving);
 }
 
 /// Of what was not understood, tests are listed only where they are asked for.
 fn tests_are_left_out(home: &Home, tests: usize) {
-    let rows = json(&succeeds(home, &["quarantine", "is:test", "--json"]).out);
+    let rows = json(&home.succeeds(&["quarantine", "is:test", "--json"]).out);
     assert_eq!(rows.as_array().map(Vec::len), Some(tests));
-    let without = succeeds(home, &["quarantine", "--format", "ndjson"]);
+    let without = home.succeeds(&["quarantine", "--format", "ndjson"]);
     assert_eq!(without.out, "");
     let says = format!("{tests} tests are left out");
     assert!(without.err.contains(&says), "{}", without.err);
-    let status = json(&succeeds(home, &["status", "--json"]).out);
+    let status = json(&home.succeeds(&["status", "--json"]).out);
     let bytes = home.number("select sum(body_bytes) from deliveries where outcome = 'quarantined'");
     assert_eq!(status[0]["quarantine_bytes"].as_i64(), Some(bytes));
 }
@@ -643,11 +596,7 @@ fn tests_are_left_out(home: &Home, tests: usize) {
 #[test]
 fn signed_samples_are_let_in_by_their_signature_and_spoilt_ones_are_not() {
     let home = Home::with_settings("");
-    let said = given(
-        &home,
-        &["config", "set", "providers.conscent.api_key"],
-        "key\n",
-    );
+    let said = home.given(&["config", "set", "providers.conscent.api_key"], "key\n");
     assert_eq!(said.code, 2);
     assert!(said.err.contains("api_secret"), "{}", said.err);
     let keys = [
@@ -659,23 +608,23 @@ fn signed_samples_are_let_in_by_their_signature_and_spoilt_ones_are_not() {
         "providers.klustr.secret",
     ];
     let secrets = "key\nsecret\nanother\nwhsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw\n";
-    let said = given(&home, &keys, secrets);
+    let said = home.given(&keys, secrets);
     assert_eq!(said.code, 0, "{}", said.err);
     let serving = home.serve();
     for provider in ["conscent", "klustr"] {
-        succeeds(&home, &["send", provider]);
+        home.succeeds(&["send", provider]);
     }
     let proofs = "select count(*) from deliveries where credential like '%signature%' or credential like '%basic%'";
     assert_eq!(home.number(proofs), 2);
     for provider in PROVIDERS {
-        let said = run(&home, &["send", provider, "--corrupt", "signature"]);
+        let said = home.says(&["send", provider, "--corrupt", "signature"]);
         assert_eq!(
             (said.code, said.out.starts_with("401 ")),
             (1, true),
             "{provider}: {}",
             said.out
         );
-        let said = run(&home, &["send", provider, "--corrupt", "body"]);
+        let said = home.says(&["send", provider, "--corrupt", "body"]);
         assert_eq!(said.code, 0, "{provider}: {}{}", said.out, said.err);
         assert!(
             said.out.starts_with("200 quarantined"),
@@ -689,16 +638,16 @@ fn signed_samples_are_let_in_by_their_signature_and_spoilt_ones_are_not() {
         assert!(Instant::now() < deadline, "what is turned away is kept");
         std::thread::sleep(Duration::from_millis(20));
     }
-    let list = succeeds(&home, &["rejected"]);
+    let list = home.succeeds(&["rejected"]);
     assert_eq!(list.out.lines().count(), 5, "{}", list.out);
     assert!(!list.out.contains("k_wrong"));
-    let shown = succeeds(&home, &["rejected", "show", "1"]);
+    let shown = home.succeeds(&["rejected", "show", "1"]);
     assert!(
         shown.out.contains("Headers") && shown.out.contains("Body"),
         "{}",
         shown.out
     );
-    json(&succeeds(&home, &["rejected", "show", "1", "--json"]).out);
+    json(&home.succeeds(&["rejected", "show", "1", "--json"]).out);
     fails(
         &home,
         &["send", "zotlo", "transactio"],
@@ -725,28 +674,27 @@ fn what_was_turned_away_can_be_taken_in_with_the_right_secret() {
         assert!(Instant::now() < deadline);
         std::thread::sleep(Duration::from_millis(20));
     }
-    let refused = run(&home, &["rejected", "admit", "1"]);
+    let refused = home.says(&["rejected", "admit", "1"]);
     assert_eq!(refused.code, 1, "{}{}", refused.out, refused.err);
-    let said = given(
-        &home,
+    let said = home.given(
         &["config", "set", "providers.zotlo.path_key"],
         "k_forgotten\n",
     );
     assert_eq!(said.code, 0, "{}", said.err);
-    let reloaded = succeeds(&home, &["reload"]);
+    let reloaded = home.succeeds(&["reload"]);
     assert!(
         reloaded.err.contains("took the settings again"),
         "{}",
         reloaded.err
     );
-    succeeds(&home, &["rejected", "admit", "1"]);
+    home.succeeds(&["rejected", "admit", "1"]);
     assert_eq!(
         home.number("select count(*) from deliveries where origin = 'admitted'"),
         1
     );
     drop(serving);
     // And with no receiver, by this process.
-    let again = run(&home, &["rejected", "admit", "1"]);
+    let again = home.says(&["rejected", "admit", "1"]);
     assert_ne!(again.code, 3, "{}", again.err);
 }
 
@@ -773,7 +721,7 @@ fn settings_that_do_not_hold_leave_the_old_in_force() {
         &["the old settings stay in force", "lets nothing in"],
     );
     still();
-    succeeds(&home, &["status"]);
+    home.succeeds(&["status"]);
     drop(serving);
 }
 
@@ -781,16 +729,16 @@ fn settings_that_do_not_hold_leave_the_old_in_force() {
 fn status_and_stop_tell_what_is() {
     let home = Home::new();
     let mut serving = home.serve();
-    let status = json(&succeeds(&home, &["status", "--json"]).out);
+    let status = json(&home.succeeds(&["status", "--json"]).out);
     assert_eq!(status[0]["running"], true);
     assert_eq!(status[0]["pid"], serving.child.id());
-    let stopped = succeeds(&home, &["stop"]);
+    let stopped = home.succeeds(&["stop"]);
     assert!(stopped.err.contains("has stopped"), "{}", stopped.err);
     assert_eq!(serving.child.wait().unwrap().code(), Some(0));
-    let status = run(&home, &["status"]);
+    let status = home.says(&["status"]);
     assert_eq!(status.code, 3);
     assert!(status.out.contains("no receiver runs"));
-    assert!(succeeds(&home, &["stop"]).err.contains("no receiver runs"));
+    assert!(home.succeeds(&["stop"]).err.contains("no receiver runs"));
     fails(&home, &["reload"], 3, &["no receiver runs"]);
 }
 
@@ -798,13 +746,13 @@ fn status_and_stop_tell_what_is() {
 fn lists_parse_in_every_format_and_say_what_they_left_out() {
     let (home, serving) = full();
     for list in List::ALL.iter().map(|list| list.as_str()) {
-        let rows = json(&succeeds(&home, &[list, "--json"]).out);
+        let rows = json(&home.succeeds(&[list, "--json"]).out);
         let rows = rows.as_array().unwrap();
         assert!(!rows.is_empty(), "{list}");
-        let lines = succeeds(&home, &[list, "--format", "ndjson"]).out;
+        let lines = home.succeeds(&[list, "--format", "ndjson"]).out;
         assert_eq!(lines.lines().map(json).collect::<Vec<_>>(), *rows, "{list}");
         for (format, delimiter) in [("csv", b','), ("tsv", b'\t')] {
-            let text = succeeds(&home, &[list, "--format", format]).out;
+            let text = home.succeeds(&[list, "--format", format]).out;
             let mut reader = csv::ReaderBuilder::new()
                 .delimiter(delimiter)
                 .from_reader(text.as_bytes());
@@ -815,11 +763,11 @@ fn lists_parse_in_every_format_and_say_what_they_left_out() {
             let count = reader.records().map(Result::unwrap).count();
             assert_eq!(count, rows.len(), "{list}");
         }
-        let md = succeeds(&home, &[list, "--format", "md"]).out;
+        let md = home.succeeds(&[list, "--format", "md"]).out;
         assert_eq!(md.lines().count(), rows.len() + 2, "{list}");
-        let table = succeeds(&home, &[list]).out;
+        let table = home.succeeds(&[list]).out;
         assert_eq!(table.lines().count(), rows.len() + 1, "{list}");
-        let cut = succeeds(&home, &[list, "--limit", "1", "--format", "ndjson"]);
+        let cut = home.succeeds(&[list, "--limit", "1", "--format", "ndjson"]);
         assert_eq!(cut.out.lines().count(), 1, "{list}");
         if rows.len() > 1 {
             assert!(
@@ -835,7 +783,7 @@ fn lists_parse_in_every_format_and_say_what_they_left_out() {
 #[test]
 fn filters_narrow_and_a_wrong_one_never_widens() {
     let (home, serving) = full();
-    let zotlo = json(&succeeds(&home, &["events", "provider:zotlo", "--json"]).out);
+    let zotlo = json(&home.succeeds(&["events", "provider:zotlo", "--json"]).out);
     assert!(
         zotlo
             .as_array()
@@ -843,7 +791,7 @@ fn filters_narrow_and_a_wrong_one_never_widens() {
             .iter()
             .all(|row| row["provider"] == "zotlo")
     );
-    let others = json(&succeeds(&home, &["events", "-provider:zotlo", "--json"]).out);
+    let others = json(&home.succeeds(&["events", "-provider:zotlo", "--json"]).out);
     assert!(
         others
             .as_array()
@@ -851,13 +799,14 @@ fn filters_narrow_and_a_wrong_one_never_widens() {
             .iter()
             .all(|row| row["provider"] != "zotlo")
     );
-    let main = json(&succeeds(&home, &["events", "--account", "main", "--json"]).out);
+    let main = json(
+        &home
+            .succeeds(&["events", "--account", "main", "--json"])
+            .out,
+    );
     assert!(main.as_array().unwrap().len() > zotlo.as_array().unwrap().len());
     fails(&home, &["events", "--account", "weekly"], 2, &["weekly"]);
-    succeeds(
-        &home,
-        &["events", "provider:zotlo OR -is:test", "--account", "main"],
-    );
+    home.succeeds(&["events", "provider:zotlo OR -is:test", "--account", "main"]);
     fails(
         &home,
         &["events", "provder:zotlo"],
@@ -887,7 +836,7 @@ fn hostile_text_reaches_neither_terminal_nor_spreadsheet() {
         &["show", "1", "--json"],
         &["sql", "select * from users"],
     ] {
-        let out = succeeds(&home, args).out;
+        let out = home.succeeds(args).out;
         assert!(
             !out.contains(['\u{1b}', '\u{202e}', '\u{9b}']),
             "{args:?}: {out}"
@@ -897,7 +846,7 @@ fn hostile_text_reaches_neither_terminal_nor_spreadsheet() {
             "{args:?}: {out}"
         );
     }
-    let csv = succeeds(&home, &["users", "--format", "csv"]).out;
+    let csv = home.succeeds(&["users", "--format", "csv"]).out;
     assert!(csv.contains("'=cmd|"), "{csv}");
     let exact = home.command(&["show", "1", "--body"]).output().unwrap();
     assert_eq!(exact.stdout, body.as_bytes());
@@ -908,10 +857,7 @@ fn hostile_text_reaches_neither_terminal_nor_spreadsheet() {
 fn sql_reads_and_refuses_to_write() {
     use std::io::Write as _;
     let (home, serving) = full();
-    let counted = succeeds(
-        &home,
-        &["sql", "select count(*) as n from deliveries", "--json"],
-    );
+    let counted = home.succeeds(&["sql", "select count(*) as n from deliveries", "--json"]);
     assert_eq!(
         json(&counted.out)[0]["n"],
         home.number("select count(*) from deliveries")
@@ -954,21 +900,18 @@ fn sql_reads_and_refuses_to_write() {
         1,
         &["stopped after 1 s"],
     );
-    let listed = succeeds(&home, &["sql", "@"]);
+    let listed = home.succeeds(&["sql", "@"]);
     assert_eq!(listed.out.lines().count(), 21);
-    succeeds(&home, &["sql", "@refunds", "--json"]);
+    home.succeeds(&["sql", "@refunds", "--json"]);
     fails(&home, &["sql", "@refunbs"], 2, &["`@refunds`"]);
-    let cut = succeeds(
-        &home,
-        &[
-            "sql",
-            "select * from events",
-            "--limit",
-            "2",
-            "--format",
-            "ndjson",
-        ],
-    );
+    let cut = home.succeeds(&[
+        "sql",
+        "select * from events",
+        "--limit",
+        "2",
+        "--format",
+        "ndjson",
+    ]);
     assert_eq!(cut.out.lines().count(), 2);
     assert!(cut.err.contains("--limit 0"));
     drop(serving);
@@ -977,11 +920,11 @@ fn sql_reads_and_refuses_to_write() {
 #[test]
 fn a_delivery_is_shown_whole() {
     let (home, serving) = full();
-    let shown = succeeds(&home, &["show", "1"]);
+    let shown = home.succeeds(&["show", "1"]);
     for part in ["Events", "Headers", "Body", "conscent"] {
         assert!(shown.out.contains(part), "{}", shown.out);
     }
-    let one = json(&succeeds(&home, &["show", "1", "--json"]).out);
+    let one = json(&home.succeeds(&["show", "1", "--json"]).out);
     assert_eq!(one[0]["seq"], 1);
     assert!(!one[0]["events"].as_array().unwrap().is_empty());
     assert!(one[0]["body"].as_str().unwrap().starts_with('{'));
@@ -999,7 +942,7 @@ fn a_reader_that_goes_away_is_no_failure() {
         .spawn()
         .unwrap();
     drop(child.stdout.take());
-    let said = said(child.wait_with_output().unwrap());
+    let said = Said::from(child.wait_with_output().unwrap());
     assert_eq!((said.code, said.err.as_str()), (0, ""));
     drop(serving);
 }
@@ -1009,7 +952,7 @@ fn followed_events_arrive_as_they_are_stored() {
     use std::io::{BufRead as _, BufReader};
     let home = Home::new();
     let serving = home.serve();
-    succeeds(&home, &["send", "zotlo", "transaction"]);
+    home.succeeds(&["send", "zotlo", "transaction"]);
     let mut child = home
         .command(&[
             "events",
@@ -1033,7 +976,7 @@ fn followed_events_arrive_as_they_are_stored() {
     // Sent again until the follower, which starts with what is there, has begun to look.
     let deadline = Instant::now() + PATIENCE;
     let line = loop {
-        succeeds(&home, &["send", "klustr", "--all"]);
+        home.succeeds(&["send", "klustr", "--all"]);
         match receiver.recv_timeout(Duration::from_secs(1)) {
             Ok(line) => break line,
             Err(_) => assert!(Instant::now() < deadline, "nothing came"),
@@ -1052,20 +995,17 @@ fn deliveries_and_users_can_be_marked_as_tests_by_hand() {
     let serving = home.serve();
     let body = r#"{"clientUuid":"u1","subscriberId":"a@example.com","registerDate":"2026-01-01 00:00:00","appId":1}"#;
     serving.post("zotlo", "events", body.as_bytes()).unwrap();
-    let user = json(&succeeds(&home, &["users", "--json"]).out)[0]["user_id"]
+    let user = json(&home.succeeds(&["users", "--json"]).out)[0]["user_id"]
         .as_str()
         .unwrap()
         .to_owned();
-    succeeds(&home, &["tests", "mark", "1"]);
+    home.succeeds(&["tests", "mark", "1"]);
     assert_eq!(home.number("select test from users"), 1);
-    succeeds(&home, &["tests", "mark", "1", "--undo"]);
+    home.succeeds(&["tests", "mark", "1", "--undo"]);
     assert_eq!(home.number("select test from users"), 0);
     assert_eq!(serving.terminate(), Some(0));
     // With no receiver, by this process.
-    succeeds(
-        &home,
-        &["tests", "mark", "--user", &format!("zotlo:{user}")],
-    );
+    home.succeeds(&["tests", "mark", "--user", &format!("zotlo:{user}")]);
     assert_eq!(home.number("select test from deliveries"), 1);
     fails(
         &home,
@@ -1087,18 +1027,15 @@ fn the_demo_is_the_same_again_and_touches_nothing_else() {
     let make = |name: &str| {
         let path = home.path().join(name);
         let path = path.to_str().unwrap();
-        succeeds(
-            &home,
-            &[
-                "demo",
-                "--out",
-                path,
-                "--events",
-                "2000",
-                "--until",
-                "2026-11-01",
-            ],
-        );
+        home.succeeds(&[
+            "demo",
+            "--out",
+            path,
+            "--events",
+            "2000",
+            "--until",
+            "2026-11-01",
+        ]);
         // The salt is random in a demo, too, and the chain hangs on it.
         let deliveries = "select seq, received_at, provider, account, hook, outcome, duplicate_of, reason, dedupe_key,
             confidence, credential, identity_proof, headers, body, origin, test from deliveries order by seq";
@@ -1106,7 +1043,7 @@ fn the_demo_is_the_same_again_and_touches_nothing_else() {
             let mut all = vec!["--db", path];
             all.extend(args);
             all.extend(["--limit", "0", "--format", "csv"]);
-            succeeds(&home, &all).out
+            home.succeeds(&all).out
         };
         (
             list(&["events"]),
@@ -1126,7 +1063,7 @@ fn the_demo_is_the_same_again_and_touches_nothing_else() {
         2,
         &["there already"],
     );
-    succeeds(&home, &["--db", there.to_str().unwrap(), "verify"]);
+    home.succeeds(&["--db", there.to_str().unwrap(), "verify"]);
 }
 
 #[test]
@@ -1155,8 +1092,8 @@ fn without_a_terminal_no_command_means_serve() {
 fn doctor_finds_what_is_wrong_and_says_so() {
     let home = Home::new();
     let serving = home.serve();
-    succeeds(&home, &["send", "zotlo"]);
-    let well = json(&succeeds(&home, &["doctor", "--json"]).out);
+    home.succeeds(&["send", "zotlo"]);
+    let well = json(&home.succeeds(&["doctor", "--json"]).out);
     for check in [
         "settings",
         "database",
@@ -1175,7 +1112,7 @@ fn doctor_finds_what_is_wrong_and_says_so() {
         );
     }
     drop(serving);
-    let ill = run(&home, &["doctor"]);
+    let ill = home.says(&["doctor"]);
     assert_eq!(ill.code, 1);
     assert!(
         ill.out.contains("BAD") && ill.out.contains("none runs"),
@@ -1187,9 +1124,9 @@ fn doctor_finds_what_is_wrong_and_says_so() {
 #[test]
 fn completions_and_manual_hold_every_command_that_is_listed() {
     let home = Home::new();
-    let help = succeeds(&home, &["--help"]).out;
-    let man = succeeds(&home, &["man"]).out;
-    let bash = succeeds(&home, &["completions", "bash"]).out;
+    let help = home.succeeds(&["--help"]).out;
+    let man = home.succeeds(&["man"]).out;
+    let bash = home.succeeds(&["completions", "bash"]).out;
     let commands = help
         .lines()
         .skip_while(|line| *line != "Commands:")
@@ -1201,7 +1138,7 @@ fn completions_and_manual_hold_every_command_that_is_listed() {
         count += 1;
         assert!(bash.contains(command), "{command}");
         assert!(man.contains(&command.to_uppercase()), "{command}");
-        succeeds(&home, &[command, "--help"]);
+        home.succeeds(&[command, "--help"]);
     }
     assert!(count > 20, "{count}");
     assert!(!help.contains("detached"));
@@ -1237,7 +1174,7 @@ fn the_commands_of_the_readme_work_in_its_order() {
             continue;
         }
         let words = words(command);
-        succeeds(&home, &words.iter().map(String::as_str).collect::<Vec<_>>());
+        home.succeeds(&words.iter().map(String::as_str).collect::<Vec<_>>());
         tried += 1;
     }
     assert!(tried > 10, "{tried}");
@@ -1258,7 +1195,7 @@ fn the_filters_of_the_readme_are_filters_of_some_list() {
         for filter in row.split('`').skip(1).step_by(2) {
             let taken = ["events", "subscriptions", "deliveries"]
                 .iter()
-                .any(|list| run(&home, &[list, filter]).code == 0);
+                .any(|list| home.says(&[list, filter]).code == 0);
             assert!(taken, "{filter}");
             tried += 1;
         }
@@ -1270,7 +1207,7 @@ fn the_filters_of_the_readme_are_filters_of_some_list() {
 fn what_was_turned_away_and_not_kept_is_counted_and_said() {
     let home = Home::new();
     drop(home.serve());
-    let quiet = run(&home, &["rejected"]);
+    let quiet = home.says(&["rejected"]);
     assert!(!quiet.err.contains("could not be kept"), "{}", quiet.err);
     home.open()
         .execute_batch(
@@ -1280,15 +1217,15 @@ fn what_was_turned_away_and_not_kept_is_counted_and_said() {
                (strftime('%Y-%m-%dT%H:00:00.000Z', 'now', '-15 days'), '', 'no such path', 7)",
         )
         .unwrap();
-    let said = succeeds(&home, &["rejected"]);
+    let said = home.succeeds(&["rejected"]);
     assert!(
         said.err.contains("312 more were turned away"),
         "{}",
         said.err
     );
-    let rows = succeeds(&home, &["rejected", "--format", "csv"]);
+    let rows = home.succeeds(&["rejected", "--format", "csv"]);
     assert_eq!(rows.out.lines().count(), 1, "{}", rows.out);
-    let doctor = json(&run(&home, &["doctor", "--json"]).out);
+    let doctor = json(&home.says(&["doctor", "--json"]).out);
     let counted = doctor
         .as_array()
         .unwrap()
@@ -1314,7 +1251,7 @@ fn stop_signals_nobody_but_the_process_that_holds_the_lock() {
 
     // The number is another process's, as after a crash or in a container: the holder is asked instead.
     std::fs::write(&lock, &forged).unwrap();
-    let said = succeeds(&home, &["stop"]);
+    let said = home.succeeds(&["stop"]);
     assert!(said.err.contains("has stopped"), "{}", said.err);
     assert_eq!(serving.child.wait().unwrap().code(), Some(0));
     assert!(still_runs(&mut other));
@@ -1330,13 +1267,13 @@ fn stop_signals_nobody_but_the_process_that_holds_the_lock() {
     // The lock file says nothing, as on a disk that was full.
     let mut serving = home.serve();
     std::fs::write(&lock, "").unwrap();
-    succeeds(&home, &["stop"]);
+    home.succeeds(&["stop"]);
     assert_eq!(serving.child.wait().unwrap().code(), Some(0));
 
     // Whoever writes and receives nothing, an import say, goes on.
     let now = subledger::domain::time::Timestamp::parse("2026-04-01").unwrap();
     let held = subledger::store::lock::Lock::take(&home.ledger(), "", now).unwrap();
-    assert!(succeeds(&home, &["stop"]).err.contains("no receiver runs"));
+    assert!(home.succeeds(&["stop"]).err.contains("no receiver runs"));
     drop(held);
     other.kill().unwrap();
     other.wait().unwrap();
@@ -1347,20 +1284,20 @@ fn a_folder_that_no_backup_can_be_kept_in_is_told_when_it_is_set() {
     let home = Home::new();
     let folder = home.path().join("copies");
     let folder = folder.to_str().unwrap();
-    let said = succeeds(&home, &["config", "set", "backup.dir", folder]);
+    let said = home.succeeds(&["config", "set", "backup.dir", folder]);
     assert!(
         said.err.contains("warning: no backup will be made") && said.err.contains("is not there"),
         "{}",
         said.err
     );
-    let said = succeeds(&home, &["config", "check"]);
+    let said = home.succeeds(&["config", "check"]);
     assert!(said.err.contains("is not there"), "{}", said.err);
     std::fs::write(folder, "").unwrap();
-    let said = succeeds(&home, &["config", "check"]);
+    let said = home.succeeds(&["config", "check"]);
     assert!(said.err.contains("is no folder"), "{}", said.err);
     std::fs::remove_file(folder).unwrap();
     std::fs::create_dir(folder).unwrap();
-    let said = succeeds(&home, &["config", "set", "backup.dir", folder]);
+    let said = home.succeeds(&["config", "set", "backup.dir", folder]);
     assert!(!said.err.contains("warning"), "{}", said.err);
 }
 
@@ -1381,11 +1318,7 @@ fn a_list_is_turned_round_and_no_other_order_is_taken() {
     }
     assert_eq!(serving.terminate(), Some(0));
     let lines = |args: &[&str]| -> Vec<String> {
-        succeeds(&home, args)
-            .out
-            .lines()
-            .map(str::to_owned)
-            .collect()
+        home.succeeds(args).out.lines().map(str::to_owned).collect()
     };
     let newest = lines(&["users", "--format", "ndjson"]);
     let mut oldest = lines(&["users", "--format", "ndjson", "--sort", "oldest"]);

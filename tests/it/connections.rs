@@ -11,15 +11,6 @@ use subledger::tui::facts::Connection;
 
 use crate::support::{Home, PATH_KEY, PATIENCE};
 
-fn said(home: &Home, args: &[&str]) -> String {
-    let output = home.command(args).output().unwrap();
-    format!(
-        "{}{}",
-        String::from_utf8_lossy(&output.stdout),
-        String::from_utf8_lossy(&output.stderr)
-    )
-}
-
 /// What the screen says of each account.
 fn shown(home: &Home) -> Vec<Connection> {
     let reader = Reader::open(&home.ledger()).unwrap();
@@ -131,10 +122,14 @@ fn counts_equal_the_lists_behind_them() {
 fn a_link_that_was_dropped_is_told_on_screen_in_doctor_and_beside_the_request() {
     let home = Home::new();
     let serving = home.serve();
-    assert!(said(&home, &["keys", "rotate", "zotlo"]).contains("/hooks/zotlo/"));
+    assert!(
+        home.says(&["keys", "rotate", "zotlo"])
+            .all()
+            .contains("/hooks/zotlo/")
+    );
     // It still comes on the old one, and its mark is written down.
     assert_eq!(serving.post("zotlo", "events", b"{}").unwrap().0, 200);
-    said(&home, &["keys", "drop", "zotlo", "--yes"]);
+    home.says(&["keys", "drop", "zotlo", "--yes"]).all();
     let refused = serving.post("zotlo", "events", br#"{"n":2}"#).unwrap();
     assert_eq!(refused.0, 401, "{PATH_KEY} is dropped");
     serving
@@ -146,8 +141,8 @@ fn a_link_that_was_dropped_is_told_on_screen_in_doctor_and_beside_the_request() 
     assert!(words.contains("one of yours that was dropped"), "{words}");
     let never = of(&all, "klustr").hint.unwrap();
     assert!(never.contains("none of yours"), "{never}");
-    let doctor = said(&home, &["doctor"]);
+    let doctor = home.says(&["doctor"]).all();
     assert!(doctor.contains(words) && doctor.contains(never), "{doctor}");
-    assert!(said(&home, &["rejected", "show", "1"]).contains(words));
-    assert!(said(&home, &["rejected", "show", "2"]).contains(never));
+    assert!(home.says(&["rejected", "show", "1"]).all().contains(words));
+    assert!(home.says(&["rejected", "show", "2"]).all().contains(never));
 }

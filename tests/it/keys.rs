@@ -9,27 +9,10 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use crate::screen::Terminal;
-use crate::support::{Home, PATH_KEY, PATIENCE, Serving};
-
-/// What a command said and how it ended.
-struct Said {
-    code: i32,
-    out: String,
-    err: String,
-}
-
-/// Runs a command with `input` on stdin.
-fn tell(home: &Home, args: &[&str], input: &str) -> Said {
-    let output = home.given(args, input);
-    Said {
-        code: output.status.code().unwrap_or(-1),
-        out: String::from_utf8(output.stdout).unwrap(),
-        err: String::from_utf8(output.stderr).unwrap(),
-    }
-}
+use crate::support::{Home, PATH_KEY, PATIENCE, Said, Serving};
 
 fn succeeds(home: &Home, args: &[&str], input: &str) -> Said {
-    let said = tell(home, args, input);
+    let said = home.given(args, input);
     assert_eq!(said.code, 0, "{args:?}: {}", said.err);
     said
 }
@@ -37,7 +20,7 @@ fn succeeds(home: &Home, args: &[&str], input: &str) -> Said {
 /// It fails with this code, says these things, and changes nothing.
 fn fails(home: &Home, args: &[&str], input: &str, code: i32, says: &[&str]) -> Said {
     let before = std::fs::read(settings(home)).ok();
-    let said = tell(home, args, input);
+    let said = home.given(args, input);
     assert_eq!(said.code, code, "{args:?}: {}", said.err);
     for word in says {
         assert!(
@@ -209,7 +192,7 @@ fn the_old_link_is_dropped_without_a_word_once_nothing_comes_on_it() {
         [("path_key".to_owned(), 1, 1), ("path_key".to_owned(), 2, 1)]
     );
     fails(&home, drop_it, "", 1, &["1 webhook of the last 7 days"]);
-    let doctor = tell(&home, &["doctor"], "");
+    let doctor = home.given(&["doctor"], "");
     assert!(
         doctor.out.contains("old secret link: 1 in the last 7 days"),
         "{}",
@@ -223,7 +206,7 @@ fn the_old_link_is_dropped_without_a_word_once_nothing_comes_on_it() {
              where credential like 'path_key#2%'",
         )
         .unwrap();
-    let doctor = tell(&home, &["doctor"], "");
+    let doctor = home.given(&["doctor"], "");
     assert!(
         doctor
             .out
@@ -441,7 +424,7 @@ fn what_stands_elsewhere_is_not_written_over() {
         2,
         &["comes from { file = ", "put the new one there"],
     );
-    let said = tell(&home, &["connect", "klustr"], "secret=YWJj\n");
+    let said = home.given(&["connect", "klustr"], "secret=YWJj\n");
     assert_eq!(said.code, 2, "{}", said.err);
     assert!(
         said.err.contains("secret comes from { env = \"PATH\" }"),
@@ -561,7 +544,7 @@ fn settings_that_do_not_hold_leave_the_old_in_force_and_everybody_is_told() {
         "--config",
         other.to_str().unwrap(),
     ];
-    let said = tell(&home, &args, "");
+    let said = home.given(&args, "");
     assert_eq!(said.code, 1, "{}", said.err);
     assert!(
         said.err.contains("does not take the new link"),

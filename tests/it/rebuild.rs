@@ -5,7 +5,7 @@ use std::fs;
 use std::io::Write as _;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Output, Stdio};
+use std::process::{Child, Stdio};
 use std::time::{Duration, Instant};
 
 use rustix::process::Signal;
@@ -14,7 +14,7 @@ use subledger::domain::time::Timestamp;
 use subledger::providers;
 use subledger::store::task::Task;
 
-use crate::support::{Disk, Home, PATIENCE, signal};
+use crate::support::{Disk, Home, PATIENCE, Said, signal};
 
 /// Left free on the ledger's own disk.
 const RESERVE_KIB: usize = 64 << 10;
@@ -34,25 +34,8 @@ fn year() -> Home {
         "--out",
         path,
     ];
-    fine(&home, &args);
+    home.succeeds(&args);
     home
-}
-
-fn run(home: &Home, args: &[&str]) -> Output {
-    home.command(args).stdin(Stdio::null()).output().unwrap()
-}
-
-fn said(output: &Output) -> String {
-    [&output.stdout, &output.stderr]
-        .map(|text| String::from_utf8_lossy(text).into_owned())
-        .concat()
-}
-
-fn fine(home: &Home, args: &[&str]) -> String {
-    let output = run(home, args);
-    let said = said(&output);
-    assert_eq!(output.status.code(), Some(0), "{args:?}: {said}");
-    said
 }
 
 fn start(home: &Home, args: &[&str]) -> Child {
@@ -117,10 +100,10 @@ fn ctrl_c_and_kill_9_leave_the_old_rows_or_the_new() {
                 file.exists() && bytes(&file) >= reached
             });
             signal(&child, kind);
-            let ended = child.wait_with_output().unwrap();
-            let said = said(&ended);
-            if kind == Signal::INT && ended.status.code() != Some(0) {
-                assert_eq!(ended.status.code(), Some(130), "{said}");
+            let ended = Said::from(child.wait_with_output().unwrap());
+            let said = ended.all();
+            if kind == Signal::INT && ended.code != 0 {
+                assert_eq!(ended.code, 130, "{said}");
                 assert!(
                     said.contains("interrupted: no delivery was touched"),
                     "{said}"
@@ -130,16 +113,16 @@ fn ctrl_c_and_kill_9_leave_the_old_rows_or_the_new() {
             let left = forged(&home);
             assert!(left == 0 || left == all, "{left} of {all}: {said}");
             cut_short += usize::from(left > 0);
-            fine(&home, &["verify", "--deliveries"]);
+            home.succeeds(&["verify", "--deliveries"]);
         }
     }
     assert!(cut_short > 3, "{cut_short}: it was through each time");
     forge(&home);
-    let said = fine(&home, &["rebuild"]);
+    let said = home.succeeds(&["rebuild"]).all();
     assert!(said.contains("rows put right"), "{said}");
     assert_eq!(forged(&home), 0);
     assert!(!file.exists());
-    fine(&home, &["verify"]);
+    home.succeeds(&["verify"]);
 }
 
 #[test]
@@ -167,7 +150,7 @@ fn days_in_another_zone_are_counted_to_the_end_however_often_that_is_killed() {
         });
         signal(&child, Signal::KILL);
         child.wait().unwrap();
-        fine(&home, &["verify", "--deliveries"]);
+        home.succeeds(&["verify", "--deliveries"]);
     }
     let serving = home.serve();
     let last = home.number("select max(seq) from deliveries");
@@ -178,7 +161,7 @@ fn days_in_another_zone_are_counted_to_the_end_however_often_that_is_killed() {
     }
     assert_eq!(serving.terminate(), Some(0));
     assert_eq!(home.number(counted), before);
-    let said = fine(&home, &["verify"]);
+    let said = home.succeeds(&["verify"]).all();
     assert!(said.contains("the lists are what"), "{said}");
 }
 
@@ -214,19 +197,19 @@ fn a_disk_that_fills_up_ends_it_with_the_old_rows() {
     for room_kib in [-1_024, 64, 512, 1_024] {
         fill(&data, &filler, room_kib);
         for args in [&["rebuild"][..], &["rebuild", "--check"], &["verify"]] {
-            let output = run(&home, &[&["--db", db], args].concat());
-            let said = said(&output);
-            assert_eq!(output.status.code(), Some(1), "{room_kib} {args:?}: {said}");
+            let output = home.says(&[&["--db", db], args].concat());
+            let said = output.all();
+            assert_eq!(output.code, 1, "{room_kib} {args:?}: {said}");
             assert!(said.contains("no room: "), "{said}");
             assert!(!data.join("ledger.db.check").exists(), "{said}");
             assert_eq!(left(), all, "{said}");
         }
-        fine(&home, &["--db", db, "verify", "--deliveries"]);
+        home.succeeds(&["--db", db, "verify", "--deliveries"]);
     }
     fs::remove_file(&filler).unwrap();
-    fine(&home, &["--db", db, "rebuild"]);
+    home.succeeds(&["--db", db, "rebuild"]);
     assert_eq!(left(), 0);
-    fine(&home, &["--db", db, "verify"]);
+    home.succeeds(&["--db", db, "verify"]);
     drop(disk);
 }
 
@@ -246,15 +229,15 @@ fn a_second_rebuild_at_once_is_done_too_or_says_who_is_at_it() {
     let home = year();
     forge(&home);
     let both = [(); 2].map(|()| start(&home, &["rebuild"]));
-    let both = both.map(|child| child.wait_with_output().unwrap());
+    let both = both.map(|child| Said::from(child.wait_with_output().unwrap()));
     let mut through = 0;
     for ended in &both {
-        let said = said(ended);
-        match ended.status.code() {
-            Some(0) => through += 1,
-            Some(1) => assert!(said.contains("try again"), "{said}"),
-            Some(3) => assert!(said.contains("is writing to"), "{said}"),
-            code => panic!("{code:?}: {said}"),
+        let said = ended.all();
+        match ended.code {
+            0 => through += 1,
+            1 => assert!(said.contains("try again"), "{said}"),
+            3 => assert!(said.contains("is writing to"), "{said}"),
+            code => panic!("{code}: {said}"),
         }
     }
     assert!(through > 0, "{both:?}");
@@ -262,12 +245,12 @@ fn a_second_rebuild_at_once_is_done_too_or_says_who_is_at_it() {
     forge(&home);
     let serving = home.serve();
     let both = [(); 2].map(|()| start(&home, &["rebuild"]));
-    for ended in both.map(|child| child.wait_with_output().unwrap()) {
-        assert_eq!(ended.status.code(), Some(0), "{}", said(&ended));
+    for ended in both.map(|child| Said::from(child.wait_with_output().unwrap())) {
+        assert_eq!(ended.code, 0, "{}", ended.err);
     }
     assert_eq!(forged(&home), 0);
     assert_eq!(serving.terminate(), Some(0));
-    fine(&home, &["verify"]);
+    home.succeeds(&["verify"]);
 }
 
 #[test]
@@ -277,15 +260,15 @@ fn a_receiver_that_ends_in_the_middle_takes_its_file_away() {
     let mut check = start(&home, &["rebuild", "--check"]);
     until(&mut check, "a comparison", || beside(&home).exists());
     assert_eq!(serving.terminate(), Some(0));
-    let ended = check.wait_with_output().unwrap();
-    let said = said(&ended);
+    let ended = Said::from(check.wait_with_output().unwrap());
+    let said = ended.all();
     // It may have been through by then.
     assert!(
-        ended.status.success() || said.contains("try again") || said.contains("is writing to"),
+        ended.code == 0 || said.contains("try again") || said.contains("is writing to"),
         "{said}"
     );
     assert!(!beside(&home).exists());
-    fine(&home, &["verify"]);
+    home.succeeds(&["verify"]);
 }
 
 #[test]
@@ -294,20 +277,20 @@ fn another_programs_lock_is_named() {
     let foreign = home.open();
     foreign.execute_batch("begin exclusive").unwrap();
     // Who only reads is kept from nothing.
-    fine(&home, &["verify", "--deliveries"]);
+    home.succeeds(&["verify", "--deliveries"]);
     let waiting = [&["rebuild"][..], &["rebuild", "--check"], &["verify"]];
     let waiting = waiting.map(|args| {
         // One at a time: each is to meet the foreign lock, and not that of another one.
-        let ended = run(&home, args);
+        let ended = home.says(args);
         (args, ended)
     });
     for (args, ended) in waiting {
-        let said = said(&ended);
-        assert_eq!(ended.status.code(), Some(3), "{args:?}: {said}");
+        let said = ended.all();
+        assert_eq!(ended.code, 3, "{args:?}: {said}");
         assert!(said.contains("another program holds its lock"), "{said}");
     }
     foreign.execute_batch("rollback").unwrap();
-    fine(&home, &["verify"]);
+    home.succeeds(&["verify"]);
 }
 
 #[test]
@@ -328,9 +311,9 @@ fn what_may_not_be_written_is_read_as_far_as_can_be_and_never_half_changed() {
         &["verify"],
         &["verify", "--deliveries"],
     ] {
-        let output = run(&home, &[&["--db", db], args].concat());
-        let said = said(&output);
-        assert_eq!(output.status.code(), Some(3), "{args:?}: {said}");
+        let output = home.says(&[&["--db", db], args].concat());
+        let said = output.all();
+        assert_eq!(output.code, 3, "{args:?}: {said}");
         assert!(said.contains("copy the database"), "{args:?}: {said}");
     }
     assert_eq!(fs::read(&ledger).unwrap(), before);
@@ -346,11 +329,11 @@ fn a_file_of_somebody_else_is_read_and_its_lists_are_left() {
         eprintln!("skipped: this user may write to any file");
         return;
     }
-    fine(&home, &["verify", "--deliveries"]);
+    home.succeeds(&["verify", "--deliveries"]);
     for args in [&["rebuild"][..], &["rebuild", "--check"], &["verify"]] {
-        let output = run(&home, args);
-        let said = said(&output);
-        assert_eq!(output.status.code(), Some(3), "{args:?}: {said}");
+        let output = home.says(args);
+        let said = output.all();
+        assert_eq!(output.code, 3, "{args:?}: {said}");
         assert!(said.contains("cannot write the ledger"), "{said}");
     }
 }
@@ -377,7 +360,7 @@ fn a_damaged_log_takes_no_more_than_what_stood_in_it() {
             fs::write(home.ledger(), &ledger).unwrap();
             let _ = fs::remove_file(home.ledger().with_extension("db-shm"));
             fs::write(&log, damaged).unwrap();
-            let said = fine(&home, &["verify"]);
+            let said = home.succeeds(&["verify"]).all();
             assert!(said.contains("the chain holds"), "{said}");
             assert!(home.number("select max(seq) from deliveries") >= told);
         }

@@ -76,6 +76,32 @@ impl Drop for Disk {
     }
 }
 
+/// What a command said and how it ended.
+#[derive(Debug)]
+pub(crate) struct Said {
+    /// -1 where a signal ended it.
+    pub(crate) code: i32,
+    pub(crate) out: String,
+    pub(crate) err: String,
+}
+
+impl From<Output> for Said {
+    fn from(output: Output) -> Self {
+        Self {
+            code: output.status.code().unwrap_or(-1),
+            out: String::from_utf8(output.stdout).unwrap(),
+            err: String::from_utf8(output.stderr).unwrap(),
+        }
+    }
+}
+
+impl Said {
+    /// All of it, whichever stream it came on.
+    pub(crate) fn all(&self) -> String {
+        format!("{}{}", self.out, self.err)
+    }
+}
+
 /// A home directory with settings for all four providers.
 pub(crate) struct Home {
     folder: TempDir,
@@ -152,16 +178,27 @@ impl Home {
         command.stdin(Stdio::null()).output().unwrap()
     }
 
+    /// What a command says with nothing on stdin.
+    pub(crate) fn says(&self, args: &[&str]) -> Said {
+        self.run(args).into()
+    }
+
+    /// What a command says, which must not fail.
+    #[track_caller]
+    pub(crate) fn succeeds(&self, args: &[&str]) -> Said {
+        let said = self.says(args);
+        assert_eq!(said.code, 0, "{args:?}: {}", said.err);
+        said
+    }
+
     /// What a command writes on stdout, which must not fail.
     #[track_caller]
     pub(crate) fn done(&self, args: &[&str]) -> String {
-        let output = self.run(args);
-        assert!(output.status.success(), "{args:?}: {output:?}");
-        String::from_utf8(output.stdout).unwrap()
+        self.succeeds(args).out
     }
 
-    /// Runs a command with these words on stdin.
-    pub(crate) fn given(&self, args: &[&str], words: &str) -> Output {
+    /// What a command says with these words on stdin.
+    pub(crate) fn given(&self, args: &[&str], words: &str) -> Said {
         let mut child = self
             .command(args)
             .stdin(Stdio::piped())
@@ -171,7 +208,7 @@ impl Home {
             .unwrap();
         // One that refuses at once does not read.
         let _ = child.stdin.take().unwrap().write_all(words.as_bytes());
-        child.wait_with_output().unwrap()
+        child.wait_with_output().unwrap().into()
     }
 
     /// Starts `serve` and waits until it answers.

@@ -27,7 +27,7 @@ use subledger::store::upkeep::verify::verify;
 use subledger::store::writer::{Options, Store};
 use subledger::store::{Error, Mode, connect};
 
-use crate::support::{Home, PATIENCE};
+use crate::support::{Home, PATIENCE, Said};
 
 /// When the first webhook of every such ledger came.
 const BEGIN: &str = "2026-03-01T08:00:00Z";
@@ -356,13 +356,6 @@ fn copies(path: &Path) -> Vec<String> {
     names
 }
 
-/// Exit code, stdout and stderr of a command.
-fn says(home: &Home, args: &[&str]) -> (Option<i32>, String, String) {
-    let done = home.command(args).output().unwrap();
-    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-    (done.status.code(), text(&done.stdout), text(&done.stderr))
-}
-
 #[test]
 fn every_earlier_ledger_opens_upgrades_and_counts_as_it_did() {
     for (version, file, figures_then) in kept() {
@@ -442,13 +435,13 @@ fn what_an_upgrade_brought_is_told_by_serve_status_doctor_and_today() {
         "upgraded to {version}: 2 of {waiting} webhooks that were not understood are now, a new type: "
     );
     for args in [&["status"] as &[&str], &["doctor"], &["today"]] {
-        let (_, stdout, _) = says(&home, args);
-        assert!(stdout.contains(&wanted), "{args:?}: {stdout}");
+        let Said { out, .. } = home.says(args);
+        assert!(out.contains(&wanted), "{args:?}: {out}");
     }
-    let (_, json, _) = says(&home, &["today", "--json"]);
+    let Said { out: json, .. } = home.says(&["today", "--json"]);
     assert!(json.contains("\"understood\":2"), "{json}");
     assert_eq!(serving.terminate(), Some(0));
-    assert_eq!(says(&home, &["verify"]).0, Some(0));
+    assert_eq!(home.says(&["verify"]).code, 0);
 }
 
 #[test]
@@ -501,9 +494,9 @@ fn a_newer_ledger_is_refused_by_every_command_and_left_untouched() {
         &["import", &since],
     ];
     for args in commands {
-        let (code, stdout, stderr) = says(&home, args);
-        assert_eq!(code, Some(1), "{args:?}: {stderr}");
-        let said = format!("{stdout}{stderr}");
+        let Said { code, out, err } = home.says(args);
+        assert_eq!(code, 1, "{args:?}: {err}");
+        let said = format!("{out}{err}");
         assert!(
             said.contains("was written by a newer subledger (schema 99"),
             "{args:?}: {said}"
@@ -524,36 +517,29 @@ fn an_older_ledger_is_read_as_it_stands_while_an_older_receiver_holds_it() {
     let path = old_ledger(&home);
     let pid = std::process::id();
     let held = Lock::take(&path, "127.0.0.1:1", at(THEN)).unwrap();
-    let (code, stdout, _) = says(&home, &["events", "--format", "csv"]);
-    assert_eq!(
-        (code, stdout.lines().count() > 20),
-        (Some(0), true),
-        "{stdout}"
-    );
+    let Said { code, out, .. } = home.says(&["events", "--format", "csv"]);
+    assert_eq!((code, out.lines().count() > 20), (0, true), "{out}");
     let older =
         format!("(process {pid}) is an older version: `subledger stop`, then start it again");
-    let (code, stdout, _) = says(&home, &["today"]);
-    assert!(code == Some(0) && stdout.contains(&older), "{stdout}");
-    let (_, stdout, _) = says(&home, &["status"]);
+    let Said { code, out, .. } = home.says(&["today"]);
+    assert!(code == 0 && out.contains(&older), "{out}");
+    let Said { out, .. } = home.says(&["status"]);
     assert!(
-        stdout.contains(&format!("process {pid} is an older version")),
-        "{stdout}"
+        out.contains(&format!("process {pid} is an older version")),
+        "{out}"
     );
-    assert_eq!(says(&home, &["tests", "clear"]).0, Some(3));
-    assert_eq!(says(&home, &["serve"]).0, Some(3));
+    assert_eq!(home.says(&["tests", "clear"]).code, 3);
+    assert_eq!(home.says(&["serve"]).code, 3);
     assert_eq!((schema(&path), copies(&path).len()), (1, 0));
     // Reading alone never upgrades, whoever holds it.
     drop(held);
-    assert_eq!(says(&home, &["users"]).0, Some(0));
+    assert_eq!(home.says(&["users"]).code, 0);
     assert_eq!((schema(&path), copies(&path).len()), (1, 0));
     // A command that writes does, and says where the ledger stands as it was.
-    let (code, stdout, _) = says(&home, &["tests", "clear"]);
+    let Said { code, out, .. } = home.says(&["tests", "clear"]);
     let copies = copies(&path);
-    assert_eq!(
-        (code, schema(&path), copies.len()),
-        (Some(0), SCHEMA_VERSION, 1)
-    );
-    assert!(stdout.contains(&copies[0]), "{stdout}");
+    assert_eq!((code, schema(&path), copies.len()), (0, SCHEMA_VERSION, 1));
+    assert!(out.contains(&copies[0]), "{out}");
     assert_eq!(schema(&path.with_file_name(&copies[0])), 1);
 }
 
@@ -630,11 +616,15 @@ fn the_way_back_loses_nothing_that_came_since() {
     assert_eq!(serving.terminate(), Some(0));
     let copy = path.with_file_name(&copies(&path)[0]);
     let copy = copy.to_string_lossy().into_owned();
-    let (_, stdout, _) = says(&home, &["status", "--db", &copy]);
-    assert!(stdout.contains(&format!("{before} deliveries")), "{stdout}");
+    let Said { out, .. } = home.says(&["status", "--db", &copy]);
+    assert!(out.contains(&format!("{before} deliveries")), "{out}");
     let query = format!("seq:>{before}");
-    let (code, exported, stderr) = says(&home, &["export", "--deliveries", &query]);
-    assert_eq!((code, exported.lines().count()), (Some(0), 3), "{stderr}");
+    let Said {
+        code,
+        out: exported,
+        err,
+    } = home.says(&["export", "--deliveries", &query]);
+    assert_eq!((code, exported.lines().count()), (0, 3), "{err}");
     let since = home.path().join("since.ndjson");
     fs::write(&since, exported).unwrap();
     // From here on this program is the older one.
@@ -642,16 +632,16 @@ fn the_way_back_loses_nothing_that_came_since() {
         .unwrap()
         .execute_batch("pragma user_version = 99; pragma wal_checkpoint(truncate)")
         .unwrap();
-    let (code, _, stderr) = says(&home, &["users"]);
+    let Said { code, err, .. } = home.says(&["users"]);
     assert!(
-        code == Some(1) && stderr.contains(&format!("restore {copy}")),
-        "{stderr}"
+        code == 1 && err.contains(&format!("restore {copy}")),
+        "{err}"
     );
-    let (code, _, stderr) = says(&home, &["restore", &copy, "--replace"]);
-    assert_eq!(code, Some(0), "{stderr}");
+    let Said { code, err, .. } = home.says(&["restore", &copy, "--replace"]);
+    assert_eq!(code, 0, "{err}");
     assert_eq!(schema(&path), 1);
-    let (code, _, stderr) = says(&home, &["import", &since.to_string_lossy()]);
-    assert_eq!(code, Some(0), "{stderr}");
+    let Said { code, err, .. } = home.says(&["import", &since.to_string_lossy()]);
+    assert_eq!(code, 0, "{err}");
     let found = verify(&path).unwrap();
     assert!(
         found.is_sound() && found.last_seq == before + 3,

@@ -11,7 +11,7 @@ use subledger::store::upkeep::verify::verify;
 use subledger::store::writer::Store;
 use subledger::store::{Error, Mode, connect};
 
-use crate::support::Home;
+use crate::support::{Home, Said};
 use crate::upgrade::{fill, open};
 
 /// Flips that fall in live rows.
@@ -226,12 +226,6 @@ fn home() -> Home {
     home
 }
 
-fn says(home: &Home, args: &[&str]) -> (Option<i32>, String, String) {
-    let done = home.command(args).output().unwrap();
-    let text = |bytes| String::from_utf8(bytes).unwrap();
-    (done.status.code(), text(done.stdout), text(done.stderr))
-}
-
 const COMMANDS: [&[&str]; 4] = [
     &["verify"],
     &["verify", "--deliveries"],
@@ -308,9 +302,13 @@ fn whatever_stands_in_the_place_of_a_ledger_is_told_and_left_alone() {
         put(&home.ledger());
         let before = fs::read(home.ledger()).ok();
         for args in COMMANDS {
-            let (found, stdout, stderr) = says(&home, args);
-            assert_eq!(found, Some(*code), "{what} {args:?}: {stdout}{stderr}");
-            let said = format!("{stdout}{stderr}");
+            let Said {
+                code: found,
+                out,
+                err,
+            } = home.says(args);
+            assert_eq!(found, *code, "{what} {args:?}: {out}{err}");
+            let said = format!("{out}{err}");
             assert!(said.contains(word), "{what} {args:?}: {said}");
             assert!(!said.contains("panicked"), "{what} {args:?}: {said}");
             assert_eq!(fs::read(home.ledger()).ok(), before, "{what} {args:?}");
@@ -322,19 +320,19 @@ fn whatever_stands_in_the_place_of_a_ledger_is_told_and_left_alone() {
 #[test]
 fn the_end_of_the_chain_can_be_noted_and_looked_for() {
     let home = home();
-    let (code, stdout, _) = says(&home, &["verify"]);
-    assert_eq!(code, Some(0), "{stdout}");
-    let end = stdout
+    let Said { code, out, .. } = home.says(&["verify"]);
+    assert_eq!(code, 0, "{out}");
+    let end = out
         .lines()
         .find_map(|line| line.strip_prefix("its end: "))
         .unwrap();
     let noted = ["verify", "--deliveries", "--noted", end];
-    assert_eq!(says(&home, &noted).0, Some(0));
+    assert_eq!(home.says(&noted).code, 0);
     let line = format!("its end: {end}");
-    assert_eq!(says(&home, &["verify", "--noted", &line]).0, Some(0));
-    let (code, _, stderr) = says(&home, &["verify", "--noted", "12"]);
-    assert_eq!(code, Some(2));
-    assert!(stderr.contains("`12` is no end of a chain"), "{stderr}");
+    assert_eq!(home.says(&["verify", "--noted", &line]).code, 0);
+    let Said { code, err, .. } = home.says(&["verify", "--noted", "12"]);
+    assert_eq!(code, 2);
+    assert!(err.contains("`12` is no end of a chain"), "{err}");
     // The newest one, taken away with everything that tells of it, is missed only by whoever noted it.
     let (seq, _) = end.split_once(':').unwrap();
     home.open()
@@ -344,10 +342,10 @@ fn the_end_of_the_chain_can_be_noted_and_looked_for() {
              delete from events where seq = {seq}; delete from unconfirmed where seq = {seq};"
         ))
         .unwrap();
-    let (code, stdout, _) = says(&home, &noted);
-    assert_eq!(code, Some(1), "{stdout}");
-    assert!(stdout.contains(&format!("{seq}: is missing")), "{stdout}");
-    assert!(stdout.contains("trigger deliveries_no_delete"), "{stdout}");
+    let Said { code, out, .. } = home.says(&noted);
+    assert_eq!(code, 1, "{out}");
+    assert!(out.contains(&format!("{seq}: is missing")), "{out}");
+    assert!(out.contains("trigger deliveries_no_delete"), "{out}");
 }
 
 #[test]
@@ -381,8 +379,8 @@ fn a_rebuild_under_a_running_receiver_loses_nothing() {
     );
     let forged = "select count(*) from users where email = 'forged@example.org'";
     assert_eq!(home.number(forged), 0);
-    let (code, stdout, stderr) = says(&home, &["verify"]);
-    assert_eq!(code, Some(0), "{stdout}{stderr}");
+    let Said { code, out, err } = home.says(&["verify"]);
+    assert_eq!(code, 0, "{out}{err}");
     assert_eq!(serving.terminate(), Some(0));
 }
 
@@ -396,8 +394,8 @@ fn what_a_killed_comparison_left_is_gone_at_the_next_start() {
     }
     home.serve().kill();
     assert!(left.iter().all(|file| !file.exists()), "{left:?}");
-    let (code, stdout, stderr) = says(&home, &["rebuild", "--check"]);
-    assert_eq!(code, Some(0), "{stdout}{stderr}");
+    let Said { code, out, err } = home.says(&["rebuild", "--check"]);
+    assert_eq!(code, 0, "{out}{err}");
     assert!(left.iter().all(|file| !file.exists()), "{left:?}");
 }
 
@@ -455,9 +453,9 @@ fn what_is_left_of_the_erased_must_not_contradict_itself() {
         let whole = fs::read(home.ledger()).unwrap();
         let sql = format!("update residue set {changed} where what = 'subscription'");
         assert!(home.open().execute(&sql, []).unwrap() > 0);
-        let (code, stdout, _) = says(&home, &["verify", "--deliveries"]);
-        assert_eq!(code, Some(1), "{changed}: {stdout}");
-        assert!(stdout.contains("what is left of it"), "{stdout}");
+        let Said { code, out, .. } = home.says(&["verify", "--deliveries"]);
+        assert_eq!(code, 1, "{changed}: {out}");
+        assert!(out.contains("what is left of it"), "{out}");
         fs::write(home.ledger(), whole).unwrap();
     }
     let whole = fs::read(home.ledger()).unwrap();
@@ -465,14 +463,11 @@ fn what_is_left_of_the_erased_must_not_contradict_itself() {
         select min(seq), 9, 'event', 'erased', provider, account, 'user.registered', '2026-01-01'
         from deliveries where erased_at is null";
     assert_eq!(home.open().execute(beside, []).unwrap(), 1);
-    let (code, stdout, _) = says(&home, &["verify", "--deliveries"]);
-    assert_eq!(code, Some(1), "{stdout}");
-    assert!(
-        stdout.contains("something is left in its place"),
-        "{stdout}"
-    );
+    let Said { code, out, .. } = home.says(&["verify", "--deliveries"]);
+    assert_eq!(code, 1, "{out}");
+    assert!(out.contains("something is left in its place"), "{out}");
     fs::write(home.ledger(), whole).unwrap();
-    assert_eq!(says(&home, &["verify"]).0, Some(0));
+    assert_eq!(home.says(&["verify"]).code, 0);
 }
 
 #[test]
