@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
-use std::process::{Output, Stdio};
+use std::process::Stdio;
 use std::time::{Duration, Instant};
 
 use rusqlite::Connection;
@@ -12,49 +12,11 @@ use rustix::process::Signal;
 use subledger::providers;
 
 use crate::interrupts::interrupted;
-use crate::support::{FOLDED, Home, PATIENCE, Serving, signal};
-
-fn run(home: &Home, args: &[&str]) -> Output {
-    let mut command = home.command(args);
-    // Side files of stdin stand where the command runs.
-    command.current_dir(home.path());
-    command.stdin(Stdio::null()).output().unwrap()
-}
-
-fn run_with(home: &Home, args: &[&str], stdin: &[u8]) -> Output {
-    let mut child = home
-        .command(args)
-        .current_dir(home.path())
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .unwrap();
-    let mut pipe = child.stdin.take().unwrap();
-    // Whoever refuses a file does not read it.
-    let _ = pipe.write_all(stdin);
-    drop(pipe);
-    child.wait_with_output().unwrap()
-}
-
-fn code(output: &Output) -> i32 {
-    output.status.code().unwrap_or(-1)
-}
-
-fn err(output: &Output) -> String {
-    String::from_utf8(output.stderr.clone()).unwrap()
-}
-
-fn succeeds(home: &Home, args: &[&str]) -> Output {
-    let output = run(home, args);
-    assert_eq!(code(&output), 0, "{args:?}: {}", err(&output));
-    output
-}
+use crate::support::{FOLDED, Home, PATIENCE, Said, Serving, signal};
 
 /// The one object that `import --json` writes.
-fn counts(output: &Output) -> serde_json::Value {
-    let text = String::from_utf8(output.stdout.clone()).unwrap();
-    let mut array: Vec<serde_json::Value> = serde_json::from_str(&text).unwrap();
+fn counts(said: &Said) -> serde_json::Value {
+    let mut array: Vec<serde_json::Value> = serde_json::from_str(&said.out).unwrap();
     array.remove(0)
 }
 
@@ -114,8 +76,8 @@ fn same_relations(one: &Connection, other: &Connection, relations: &[&str]) {
 }
 
 fn is_sound(home: &Home, db: &str) {
-    succeeds(home, &["--db", db, "verify"]);
-    succeeds(home, &["--db", db, "rebuild", "--check"]);
+    home.succeeds(&["--db", db, "verify"]);
+    home.succeeds(&["--db", db, "rebuild", "--check"]);
 }
 
 /// Every sample of every provider, and bodies that nobody can read.
@@ -151,8 +113,8 @@ fn an_exported_ledger_comes_back_whole_and_once() {
     drop(serving);
     let db = |name: &str| home.path().join(name).display().to_string();
     let (file, other, a) = (db("a.ndjson"), db("b.db"), home.ledger());
-    succeeds(&home, &["export", "--deliveries", "--out", &file]);
-    let output = succeeds(&home, &["--db", &other, "import", &file, "--json"]);
+    home.succeeds(&["export", "--deliveries", "--out", &file]);
+    let output = home.succeeds(&["--db", &other, "import", &file, "--json"]);
     let first = counts(&output);
     let b = open(Path::new(&other));
     let a = open(&a);
@@ -164,19 +126,13 @@ fn an_exported_ledger_comes_back_whole_and_once() {
     same_relations(&a, &b, &["deliveries"]);
     is_sound(&home, &other);
     for ledger in [other.as_str(), home.ledger().to_str().unwrap()] {
-        let again = counts(&succeeds(
-            &home,
-            &["--db", ledger, "import", &file, "--json"],
-        ));
+        let again = counts(&home.succeeds(&["--db", ledger, "import", &file, "--json"]));
         assert_eq!(number(&again, "present"), number(&first, "lines"));
         assert_eq!(rows(&open(Path::new(ledger)), "deliveries").len(), all);
     }
     // The export of the copy is the export, but for what belongs to one ledger alone.
     let back = db("b.ndjson");
-    succeeds(
-        &home,
-        &["--db", &other, "export", "--deliveries", "--out", &back],
-    );
+    home.succeeds(&["--db", &other, "export", "--deliveries", "--out", &back]);
     let bodies = |file: &str| -> Vec<String> {
         let text = std::fs::read_to_string(file).unwrap();
         let lines = text.lines().map(|line| {
@@ -205,14 +161,11 @@ fn a_made_up_year_is_the_same_year_elsewhere() {
         "--out",
         &a,
     ];
-    succeeds(&home, &year);
+    home.succeeds(&year);
     // Made by the clock of its own year: what today's clock changes is changed in both.
-    succeeds(&home, &["--db", &a, "rebuild"]);
-    succeeds(
-        &home,
-        &["--db", &a, "export", "--deliveries", "--out", &file],
-    );
-    succeeds(&home, &["--db", &b, "import", &file]);
+    home.succeeds(&["--db", &a, "rebuild"]);
+    home.succeeds(&["--db", &a, "export", "--deliveries", "--out", &file]);
+    home.succeeds(&["--db", &b, "import", &file]);
     let (one, other) = (open(Path::new(&a)), open(Path::new(&b)));
     let folded = FOLDED.map(|relation| match relation {
         // Nobody in that year has a second id.
@@ -250,14 +203,10 @@ fn what_the_old_box_still_got_comes_over_and_counts_once() {
     }
     serving.post("zotlo", "events", zotlo(1).as_bytes());
     assert_eq!(serving.terminate(), Some(0));
-    let export = succeeds(&home, &["export", "--deliveries"]);
+    let export = home.succeeds(&["export", "--deliveries"]);
     let moved = moved.display().to_string();
-    let output = run_with(
-        &home,
-        &["--db", &moved, "import", "-", "--json"],
-        &export.stdout,
-    );
-    assert_eq!(code(&output), 0, "{}", err(&output));
+    let output = home.given(&["--db", &moved, "import", "-", "--json"], &export.out);
+    assert_eq!(output.code, 0, "{}", output.err);
     let merged = counts(&output);
     assert_eq!(number(&merged, "present"), 3);
     same_relations(&home.open(), &open(Path::new(&moved)), &FOLDED);
@@ -346,12 +295,14 @@ fn a_delivery_has_no_more_headers_than_one_over_http() {
         )
     };
     let text = format!("{}\n{}\n", line(16), line(20_000));
-    let output = run_with(&home, &["import", "-", "--json"], text.as_bytes());
-    assert_eq!(code(&output), 1);
+    let output = home.given(&["import", "-", "--json"], text.as_bytes());
+    assert_eq!(output.code, 1);
     assert!(
-        err(&output).contains("line 2: its `headers` have 80000 bytes"),
+        output
+            .err
+            .contains("line 2: its `headers` have 80000 bytes"),
         "{}",
-        err(&output)
+        output.err
     );
     assert_eq!(number(&counts(&output), "quarantined"), 1);
 }
@@ -369,8 +320,8 @@ fn bad_lines_are_put_aside_by_number_and_the_rest_is_taken() {
     let file = home.path().join("old.ndjson");
     std::fs::write(&file, text).unwrap();
     let path = file.display().to_string();
-    let output = run(&home, &["import", &path, "--json"]);
-    assert_eq!(code(&output), 1, "{}", err(&output));
+    let output = home.says(&["import", &path, "--json"]);
+    assert_eq!(output.code, 1, "{}", output.err);
     let taken = counts(&output);
     assert_eq!(number(&taken, "quarantined"), 1);
     assert_eq!(
@@ -392,14 +343,14 @@ fn bad_lines_are_put_aside_by_number_and_the_rest_is_taken() {
     }
     assert_eq!(mode(&side), 0o600);
     // A second run takes nothing, and puts its own lines elsewhere.
-    let again = run(&home, &["import", &path]);
-    assert!(err(&again).contains("1 here already"), "{}", err(&again));
-    assert!(err(&again).contains("old.ndjson.rejected.2.ndjson"));
+    let again = home.says(&["import", &path]);
+    assert!(again.err.contains("1 here already"), "{}", again.err);
+    assert!(again.err.contains("old.ndjson.rejected.2.ndjson"));
     assert_eq!(std::fs::read_to_string(&side).unwrap(), kept);
     let named = side.display().to_string();
-    let refused = run(&home, &["import", &path, "--rejects", &named]);
-    assert_eq!(code(&refused), 2);
-    assert!(err(&refused).contains("is there already"));
+    let refused = home.says(&["import", &path, "--rejects", &named]);
+    assert_eq!(refused.code, 2);
+    assert!(refused.err.contains("is there already"));
 }
 
 fn mode(path: &Path) -> u32 {
@@ -427,9 +378,9 @@ fn what_is_plainly_no_list_is_refused_before_anything_is_made() {
         ("/nowhere/at/all".to_owned(), "cannot read"),
     ];
     for (path, says) in cases {
-        let output = run(&home, &["import", &path]);
-        assert_eq!(code(&output), 2, "{path}");
-        assert!(err(&output).contains(says), "{}", err(&output));
+        let output = home.says(&["import", &path]);
+        assert_eq!(output.code, 2, "{path}");
+        assert!(output.err.contains(says), "{}", output.err);
     }
     let list = file("bare", b"{}\n");
     let slips: [&[&str]; 3] = [
@@ -456,10 +407,10 @@ fn what_is_plainly_no_list_is_refused_before_anything_is_made() {
         &["import", &list, "--provider", "zotlo"],
     ];
     for args in slips {
-        assert_eq!(code(&run(&home, args)), 2, "{args:?}");
+        assert_eq!(home.says(args).code, 2, "{args:?}");
     }
-    let dry = run(&home, &["import", &list, "--dry-run"]);
-    assert_eq!(code(&dry), 1);
+    let dry = home.says(&["import", &list, "--dry-run"]);
+    assert_eq!(dry.code, 1);
     assert!(!home.ledger().exists());
     assert_eq!(std::fs::read_dir(home.path()).unwrap().flatten().count(), 5);
 }
@@ -490,21 +441,17 @@ fn bare_bodies_are_taken_as_of_one_time_as_lines_or_as_a_list() {
             at,
         ]
     };
-    let first = counts(&run_with(&home, &as_of("2026-01-01"), lines.as_bytes()));
+    let first = counts(&home.given(&as_of("2026-01-01"), lines.as_bytes()));
     let told = ["stored", "repeats", "quarantined"].map(|key| number(&first, key));
     assert_eq!(told, [1, 1, 1], "{first}");
-    let second = counts(&run_with(&home, &as_of("2026-01-01"), list.as_bytes()));
+    let second = counts(&home.given(&as_of("2026-01-01"), list.as_bytes()));
     assert_eq!(number(&second, "present"), 3, "{second}");
     // Another day is another sign-in.
-    let third = counts(&run_with(&home, &as_of("2026-01-02"), list.as_bytes()));
+    let third = counts(&home.given(&as_of("2026-01-02"), list.as_bytes()));
     assert_eq!(number(&third, "stored"), 1, "{third}");
-    let cut = run_with(
-        &home,
-        &as_of("2026-01-02"),
-        &list.as_bytes()[..list.len() - 1],
-    );
-    assert_eq!(code(&cut), 1);
-    assert!(err(&cut).contains("ends before the list"), "{}", err(&cut));
+    let cut = home.given(&as_of("2026-01-02"), &list.as_bytes()[..list.len() - 1]);
+    assert_eq!(cut.code, 1);
+    assert!(cut.err.contains("ends before the list"), "{}", cut.err);
     assert_eq!(
         home.number("select count(*) from deliveries where account = 'weekly'"),
         6
@@ -526,8 +473,8 @@ fn an_import_goes_through_the_receiver_that_runs() {
         )
         .unwrap();
     }
-    let output = run_with(&home, &["import", "-", "--json"], lines.as_bytes());
-    assert_eq!(code(&output), 0, "{}", err(&output));
+    let output = home.given(&["import", "-", "--json"], lines.as_bytes());
+    assert_eq!(output.code, 0, "{}", output.err);
     assert_eq!(number(&counts(&output), "quarantined"), 3_000);
     serving.post("zotlo", "events", b"{\"live\":2}");
     assert_eq!(home.number("select count(*) from deliveries"), 3_002);
@@ -575,20 +522,16 @@ fn an_import_that_is_stopped_keeps_what_it_has_and_goes_on() {
         std::thread::sleep(Duration::from_millis(20));
     }
     signal(&child, Signal::INT);
-    let output = child.wait_with_output().unwrap();
+    let output = Said::from(child.wait_with_output().unwrap());
     drop(pipe);
-    assert_eq!(code(&output), 130, "{}", err(&output));
+    assert_eq!(output.code, 130, "{}", output.err);
     assert!(
-        err(&output).contains("stopped behind line 2000"),
+        output.err.contains("stopped behind line 2000"),
         "{}",
-        err(&output)
+        output.err
     );
     assert_eq!(counts(&output)["interrupted"], true);
-    let rest = counts(&run_with(
-        &home,
-        &["import", "-", "--json"],
-        lines.as_bytes(),
-    ));
+    let rest = counts(&home.given(&["import", "-", "--json"], lines.as_bytes()));
     assert_eq!(number(&rest, "present"), 2_000);
     assert_eq!(number(&rest, "quarantined"), 500);
 }
@@ -621,20 +564,20 @@ fn an_import_through_a_receiver_that_stops_goes_on_or_says_to_try_again() {
         std::thread::sleep(Duration::from_millis(5));
     }
     assert_eq!(serving.terminate(), Some(0));
-    let output = child.wait_with_output().unwrap();
-    match code(&output) {
+    let output = Said::from(child.wait_with_output().unwrap());
+    match output.code {
         // Nobody held the ledger any more: it went on by itself.
         0 => assert_eq!(rows(), 12_000),
-        1 => assert!(err(&output).contains("try again"), "{}", err(&output)),
-        other => panic!("exit code {other}: {}", err(&output)),
+        1 => assert!(output.err.contains("try again"), "{}", output.err),
+        other => panic!("exit code {other}: {}", output.err),
     }
     let taken = rows();
-    let rest = counts(&succeeds(&home, &args));
+    let rest = counts(&home.succeeds(&args));
     assert_eq!(number(&rest, "present"), taken);
     assert_eq!(number(&rest, "quarantined"), 12_000 - taken);
     assert_eq!(rows(), 12_000);
     let args = ["verify", "--deliveries"];
-    succeeds(&home, &args);
+    home.succeeds(&args);
 }
 
 #[test]
@@ -648,12 +591,12 @@ fn erased_deliveries_go_out_without_a_body_and_do_not_come_back() {
         "Subledger-Test: 1\r\n",
         sample.body.as_bytes(),
     );
-    let before = succeeds(&home, &["export", "--deliveries"]).stdout;
-    succeeds(&home, &["tests", "clear"]);
-    let after = succeeds(&home, &["export", "--deliveries"]).stdout;
+    let before = home.succeeds(&["export", "--deliveries"]).out;
+    home.succeeds(&["tests", "clear"]);
+    let after = home.succeeds(&["export", "--deliveries"]).out;
     for export in [&before, &after] {
-        let output = run_with(&home, &["import", "-", "--json"], export);
-        assert_eq!(code(&output), 0, "{}", err(&output));
+        let output = home.given(&["import", "-", "--json"], export);
+        assert_eq!(output.code, 0, "{}", output.err);
         assert_eq!(number(&counts(&output), "erased"), 1);
     }
     assert_eq!(
@@ -670,32 +613,29 @@ fn a_file_is_whole_or_not_there_and_never_written_over_silently() {
     post_all(&serving);
     let path = home.path().join("out/events.csv");
     let name = path.display().to_string();
-    let absent = run(&home, &["export", "--out", &name]);
-    assert_eq!(code(&absent), 1, "{}", err(&absent));
+    let absent = home.says(&["export", "--out", &name]);
+    assert_eq!(absent.code, 1, "{}", absent.err);
     std::fs::create_dir(home.path().join("out")).unwrap();
-    succeeds(
-        &home,
-        &[
-            "export",
-            "--format",
-            "csv",
-            "--out",
-            &name,
-            "since:2020-01-01",
-        ],
-    );
+    home.succeeds(&[
+        "export",
+        "--format",
+        "csv",
+        "--out",
+        &name,
+        "since:2020-01-01",
+    ]);
     assert_eq!(mode(&path), 0o600);
     let first = std::fs::read(&path).unwrap();
-    let refused = run(&home, &["export", "--out", &name]);
-    assert_eq!(code(&refused), 2);
-    assert!(err(&refused).contains("--force"));
+    let refused = home.says(&["export", "--out", &name]);
+    assert_eq!(refused.code, 2);
+    assert!(refused.err.contains("--force"));
     assert_eq!(std::fs::read(&path).unwrap(), first);
-    succeeds(&home, &["export", "--out", &name, "--force"]);
+    home.succeeds(&["export", "--out", &name, "--force"]);
     assert!(std::fs::read(&path).unwrap().starts_with(b"{\"id\""));
     let ledger = home.ledger().display().to_string();
     for own in [ledger.as_str(), "/dev/null"] {
         assert_eq!(
-            code(&run(&home, &["export", "--out", own, "--force"])),
+            home.says(&["export", "--out", own, "--force"]).code,
             2,
             "{own}"
         );
@@ -726,11 +666,11 @@ fn events_go_out_all_oldest_first_and_by_the_filters_of_the_lists() {
         "--out",
         &db,
     ];
-    succeeds(&home, &year);
+    home.succeeds(&year);
     let lines = |args: &[&str]| -> Vec<String> {
         let mut all = vec!["--db", &db];
         all.extend(args);
-        let text = String::from_utf8(succeeds(&home, &all).stdout).unwrap();
+        let text = home.succeeds(&all).out;
         text.lines().map(str::to_owned).collect()
     };
     for query in [
@@ -758,8 +698,8 @@ fn events_go_out_all_oldest_first_and_by_the_filters_of_the_lists() {
         .try_into()
         .unwrap();
     assert_eq!(csv.len(), count + 1);
-    let array = String::from_utf8(succeeds(&home, &["--db", &db, "export", "--json"]).stdout);
-    let array: Vec<serde_json::Value> = serde_json::from_str(&array.unwrap()).unwrap();
+    let array = home.succeeds(&["--db", &db, "export", "--json"]).out;
+    let array: Vec<serde_json::Value> = serde_json::from_str(&array).unwrap();
     assert!(array.len() > 2_000);
 }
 
@@ -767,7 +707,7 @@ fn events_go_out_all_oldest_first_and_by_the_filters_of_the_lists() {
 fn an_export_that_is_stopped_ends_with_a_whole_line() {
     let home = Home::new();
     let db = home.path().join("a.db").display().to_string();
-    succeeds(&home, &["demo", "--events", "2500", "--out", &db]);
+    home.succeeds(&["demo", "--events", "2500", "--out", &db]);
     for kind in [Signal::INT, Signal::TERM] {
         let text = interrupted(&home, &["--db", &db, "export", "--deliveries"], kind);
         assert!(text.ends_with("}\n"));

@@ -77,7 +77,7 @@ impl Drop for Disk {
 }
 
 /// What a command said and how it ended.
-#[derive(Debug)]
+#[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Said {
     /// -1 where a signal ended it.
     pub(crate) code: i32,
@@ -152,7 +152,7 @@ impl Home {
         self.path().join("data/subledger/subledger.db")
     }
 
-    /// The built binary in this home.
+    /// The built binary, run in this home.
     pub(crate) fn command(&self, args: &[&str]) -> Command {
         self.command_of(Path::new(env!("CARGO_BIN_EXE_subledger")), args)
     }
@@ -162,6 +162,7 @@ impl Home {
         let mut command = Command::new(program);
         command
             .args(args)
+            .current_dir(self.path())
             .env_clear()
             .env("PATH", std::env::var_os("PATH").unwrap_or_default())
             .env("HOME", self.path())
@@ -198,7 +199,7 @@ impl Home {
     }
 
     /// What a command says with these words on stdin.
-    pub(crate) fn given(&self, args: &[&str], words: &str) -> Said {
+    pub(crate) fn given(&self, args: &[&str], words: impl AsRef<[u8]>) -> Said {
         let mut child = self
             .command(args)
             .stdin(Stdio::piped())
@@ -207,7 +208,7 @@ impl Home {
             .spawn()
             .unwrap();
         // One that refuses at once does not read.
-        let _ = child.stdin.take().unwrap().write_all(words.as_bytes());
+        let _ = child.stdin.take().unwrap().write_all(words.as_ref());
         child.wait_with_output().unwrap().into()
     }
 

@@ -2,7 +2,6 @@
 
 use std::io::Read as _;
 use std::path::Path;
-use std::process::Output;
 
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
@@ -61,26 +60,11 @@ pub(crate) fn wait_until_folded(home: &Home) {
     }
 }
 
-pub(crate) fn run(home: &Home, args: &[&str]) -> Output {
-    home.command(args)
-        .current_dir(home.path())
-        .output()
-        .unwrap()
-}
-
-pub(crate) fn code(home: &Home, args: &[&str]) -> Option<i32> {
-    run(home, args).status.code()
-}
-
-pub(crate) fn said(output: &Output) -> String {
-    String::from_utf8_lossy(&output.stderr).into_owned()
-}
-
 /// What `prove --json` says of one consent at a time.
 pub(crate) fn proved(home: &Home, who: &str, purpose: &str, at: &str) -> Value {
-    let output = run(home, &["prove", who, purpose, "--at", at, "--json"]);
-    assert_eq!(output.status.code(), Some(0), "{}", said(&output));
-    let all: Vec<Value> = serde_json::from_slice(&output.stdout).unwrap();
+    let output = home.says(&["prove", who, purpose, "--at", at, "--json"]);
+    assert_eq!(output.code, 0, "{}", output.err);
+    let all: Vec<Value> = serde_json::from_str(&output.out).unwrap();
     assert_eq!(all.len(), 1);
     all.into_iter().next().unwrap()
 }
@@ -167,12 +151,9 @@ fn a_proof_by_a_test_says_so() {
     let body = disclosed(true, "Yes.", 1_772_577_000_000);
     post(&serving, "expressconsent", "events", &body);
     wait_until_folded(&home);
-    let told = || {
-        let told = run(&home, &["prove", "ada@example.org", "newsletter"]);
-        String::from_utf8(told.stdout).unwrap()
-    };
+    let told = || home.says(&["prove", "ada@example.org", "newsletter"]).out;
     assert!(!told().contains("TEST"), "{}", told());
-    assert_eq!(code(&home, &["tests", "mark", "1"]), Some(0));
+    assert_eq!(home.says(&["tests", "mark", "1"]).code, 0);
     assert!(told().contains("Delivery 1  TEST: "), "{}", told());
     drop(serving);
 }
@@ -204,8 +185,7 @@ fn the_wording_and_the_zone_of_a_time_are_told() {
     let found = proved(&home, "ada@example.org", "NEWSLETTER", "2026-03-04");
     assert_eq!(found["standing"]["wording"], "Yes, write to me.");
     assert_eq!(found["zone"], "Europe/Istanbul");
-    let told = run(&home, &["prove", "ada@example.org", "newsletter"]);
-    let told = String::from_utf8(told.stdout).unwrap();
+    let told = home.says(&["prove", "ada@example.org", "newsletter"]).out;
     assert!(
         told.contains("Yes, write to me.") && told.contains("verified: "),
         "{told}"
@@ -246,9 +226,9 @@ fn the_wording_and_the_zone_of_a_time_are_told() {
         ),
         (&["prove", "", "newsletter"], 2, "name a reader"),
     ] {
-        let output = run(&home, args);
-        assert_eq!(output.status.code(), Some(wanted), "{args:?}");
-        assert!(said(&output).contains(words), "{}", said(&output));
+        let output = home.says(args);
+        assert_eq!(output.code, wanted, "{args:?}");
+        assert!(output.err.contains(words), "{}", output.err);
     }
     drop(serving);
 }
@@ -272,7 +252,7 @@ fn a_body_or_a_link_that_was_changed_proves_nothing() {
     wait_until_folded(&home);
     assert_eq!(serving.terminate(), Some(0));
     let prove = ["prove", "ada@example.org", "newsletter"];
-    assert_eq!(code(&home, &prove), Some(0));
+    assert_eq!(home.says(&prove).code, 0);
     for (change, undo, wrong) in [
         (
             "update deliveries set body = replace(body, 'Yes.', 'No. ') where seq = 1",
@@ -291,15 +271,15 @@ fn a_body_or_a_link_that_was_changed_proves_nothing() {
         )
         .unwrap();
         conn.execute_batch(change).unwrap();
-        let output = run(&home, &prove);
-        assert_eq!(output.status.code(), Some(1));
-        let told = String::from_utf8_lossy(&output.stdout).into_owned();
+        let output = home.says(&prove);
+        assert_eq!(output.code, 1);
+        let told = output.out;
         assert!(
             told.contains("NOT VERIFIED") && told.contains(wrong),
             "{told}"
         );
         conn.execute_batch(undo).unwrap();
-        assert_eq!(code(&home, &prove), Some(0));
+        assert_eq!(home.says(&prove).code, 0);
     }
 }
 
@@ -363,11 +343,8 @@ fn an_export_holds_what_the_ledger_holds_and_nothing_of_others() {
         std::thread::sleep(std::time::Duration::from_millis(20));
     }
 
-    let output = run(
-        &home,
-        &["user", "export", "ada@EXAMPLE.org", "--out", "ada.zip"],
-    );
-    assert_eq!(output.status.code(), Some(0), "{}", said(&output));
+    let output = home.says(&["user", "export", "ada@EXAMPLE.org", "--out", "ada.zip"]);
+    assert_eq!(output.code, 0, "{}", output.err);
     let path = home.path().join("ada.zip");
     let mode = std::fs::metadata(&path).unwrap().permissions().mode();
     assert_eq!(mode & 0o777, 0o600);
@@ -416,48 +393,40 @@ fn an_export_holds_what_the_ledger_holds_and_nothing_of_others() {
     assert!(page.contains("&lt;script&gt;"));
 
     // A second time, and into what is no file.
-    let again = run(
-        &home,
-        &["user", "export", "ada@example.org", "--out", "ada.zip"],
-    );
-    assert_eq!(again.status.code(), Some(2), "{}", said(&again));
+    let again = home.says(&["user", "export", "ada@example.org", "--out", "ada.zip"]);
+    assert_eq!(again.code, 2, "{}", again.err);
     assert_eq!(
-        code(
-            &home,
-            &[
-                "subject",
-                "export",
-                "ada@example.org",
-                "--out",
-                "ada.zip",
-                "--force"
-            ]
-        ),
-        Some(0)
+        home.says(&[
+            "subject",
+            "export",
+            "ada@example.org",
+            "--out",
+            "ada.zip",
+            "--force"
+        ])
+        .code,
+        0
     );
     assert_eq!(
-        code(
-            &home,
-            &["user", "export", "ada@example.org", "--out", "/dev/null"]
-        ),
-        Some(2)
+        home.says(&["user", "export", "ada@example.org", "--out", "/dev/null"])
+            .code,
+        2
     );
     assert_eq!(
-        code(&home, &["user", "export", "ada@example.org", "--out", "-"]),
-        Some(2)
+        home.says(&["user", "export", "ada@example.org", "--out", "-"])
+            .code,
+        2
     );
     assert_eq!(
-        code(
-            &home,
-            &[
-                "user",
-                "export",
-                "ada@example.org",
-                "--out",
-                "no/such/folder.zip"
-            ]
-        ),
-        Some(1)
+        home.says(&[
+            "user",
+            "export",
+            "ada@example.org",
+            "--out",
+            "no/such/folder.zip"
+        ])
+        .code,
+        1
     );
     let left: Vec<_> = std::fs::read_dir(home.path())
         .unwrap()
@@ -471,8 +440,8 @@ fn an_export_holds_what_the_ledger_holds_and_nothing_of_others() {
 #[test]
 fn a_reader_is_found_by_mail_phone_and_id_and_cut_lists_say_so() {
     let home = Home::new();
-    assert_eq!(code(&home, &["user", "show", "ada@example.org"]), Some(3));
-    assert_eq!(code(&home, &["prove", "ada@example.org", "x"]), Some(3));
+    assert_eq!(home.says(&["user", "show", "ada@example.org"]).code, 3);
+    assert_eq!(home.says(&["prove", "ada@example.org", "x"]).code, 3);
     let serving = home.serve();
     post(
         &serving,
@@ -502,28 +471,27 @@ fn a_reader_is_found_by_mail_phone_and_id_and_cut_lists_say_so() {
         ("conscent/main:ada@example.org", 1),
         ("40017755999", 1),
     ] {
-        let output = run(&home, &["user", "show", who, "--json"]);
-        assert_eq!(output.status.code(), Some(0), "{who}: {}", said(&output));
-        let all: Value = serde_json::from_slice(&output.stdout).unwrap();
+        let output = home.says(&["user", "show", who, "--json"]);
+        assert_eq!(output.code, 0, "{who}: {}", output.err);
+        let all: Value = serde_json::from_str(&output.out).unwrap();
         assert_eq!(
             all[0]["readers"].as_array().unwrap().len(),
             readers,
             "{who}"
         );
     }
-    let shown = run(
-        &home,
-        &["subject", "show", "ada@example.org", "--limit", "1"],
-    );
-    let shown = String::from_utf8(shown.stdout).unwrap();
+    let shown = home
+        .says(&["subject", "show", "ada@example.org", "--limit", "1"])
+        .out;
     assert!(shown.contains("1 more: --limit 0 shows all"), "{shown}");
-    let whole = run(&home, &["user", "show", "ada@example.org", "--limit", "0"]);
-    assert!(!String::from_utf8(whole.stdout).unwrap().contains("more: "));
-    let elsewhere = run(
-        &home,
-        &["user", "show", "ada@example.org", "--account", "b"],
+    let whole = home.says(&["user", "show", "ada@example.org", "--limit", "0"]);
+    assert!(!whole.out.contains("more: "));
+    let elsewhere = home.says(&["user", "show", "ada@example.org", "--account", "b"]);
+    assert!(
+        elsewhere
+            .err
+            .contains("at account b, and nowhere else was looked")
     );
-    assert!(said(&elsewhere).contains("at account b, and nowhere else was looked"));
     for (who, wanted) in [
         ("bob@example.org", 1),
         ("", 2),
@@ -531,9 +499,9 @@ fn a_reader_is_found_by_mail_phone_and_id_and_cut_lists_say_so() {
         ("%", 1),
         ("zotlo:", 2),
     ] {
-        let output = run(&home, &["user", "show", who]);
-        assert_eq!(output.status.code(), Some(wanted), "{who}");
-        assert!(output.stdout.is_empty() && !said(&output).is_empty());
+        let output = home.says(&["user", "show", who]);
+        assert_eq!(output.code, wanted, "{who}");
+        assert!(output.out.is_empty() && !output.err.is_empty());
     }
     drop(serving);
 }
@@ -555,8 +523,8 @@ fn a_body_with_an_address_of_earlier_or_an_id_of_ones_own_is_found_by_the_one_of
     wait_until_folded(&home);
     let file = home.path().join("ada.zip");
     let args = ["user", "export", "ada.new@example.org", "--out", "ada.zip"];
-    let output = run(&home, &args);
-    assert_eq!(output.status.code(), Some(0), "{}", said(&output));
+    let output = home.says(&args);
+    assert_eq!(output.code, 0, "{}", output.err);
     let held = unzipped(&file);
     for seq in 1..=4 {
         let named = format!("deliveries/{seq:06}.");
@@ -567,8 +535,8 @@ fn a_body_with_an_address_of_earlier_or_an_id_of_ones_own_is_found_by_the_one_of
         );
     }
     // The erasure takes the same.
-    let output = run(&home, &["user", "erase", "ada.new@example.org", "--json"]);
-    let all: Value = serde_json::from_slice(&output.stdout).unwrap();
+    let output = home.says(&["user", "erase", "ada.new@example.org", "--json"]);
+    let all: Value = serde_json::from_str(&output.out).unwrap();
     assert_eq!(all[0]["deliveries"], json!([1, 2, 3, 4]));
     drop(serving);
 }

@@ -9,7 +9,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
 use crate::screen::Terminal;
-use crate::support::{Home, PATIENCE};
+use crate::support::{Home, PATIENCE, Said};
 
 /// A home whose ledger holds a made-up year.
 fn home() -> Home {
@@ -55,16 +55,6 @@ fn copied(terminal: &Terminal) -> Option<String> {
     Some(String::from_utf8(text).unwrap())
 }
 
-fn run(home: &Home, args: &[&str]) -> (bool, String, String) {
-    let done = home.command(args).output().unwrap();
-    let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).unwrap();
-    (
-        done.status.success(),
-        text(&done.stdout),
-        text(&done.stderr),
-    )
-}
-
 #[test]
 fn a_filter_saved_on_screen_is_a_word_on_the_command_line() {
     let home = home();
@@ -80,32 +70,33 @@ fn a_filter_saved_on_screen_is_a_word_on_the_command_line() {
     terminal.wait_for("Events  provider:zotlo type:user -is:test");
     terminal.leave();
     assert_eq!(terminal.wait(), 0);
-    let (_, kept, _) = run(
-        &home,
-        &[
-            "sql",
-            "--format",
-            "csv",
-            "select name, list, query from views",
-        ],
-    );
+    let Said { out: kept, .. } = home.says(&[
+        "sql",
+        "--format",
+        "csv",
+        "select name, list, query from views",
+    ]);
     assert!(kept.contains("provider:zotlo type:user -is:test"), "{kept}");
     let ids = ["--format", "csv", "--limit", "0"];
-    let direct = run(
-        &home,
-        &[&["events", "provider:zotlo type:user -is:test"][..], &ids].concat(),
-    );
-    let saved = run(&home, &[&["events", "@who's \"new\""][..], &ids].concat());
-    assert!(direct.0 && direct.1.lines().count() > 3, "{direct:?}");
-    assert_eq!(saved, direct);
-    let (worked, _, said) = run(&home, &["users", "@who's \"new\""]);
+    let direct = home.says(&[&["events", "provider:zotlo type:user -is:test"][..], &ids].concat());
+    let saved = home.says(&[&["events", "@who's \"new\""][..], &ids].concat());
     assert!(
-        !worked && said.contains("is of events, not of users"),
+        direct.code == 0 && direct.out.lines().count() > 3,
+        "{direct:?}"
+    );
+    assert_eq!(saved, direct);
+    let Said {
+        code, err: said, ..
+    } = home.says(&["users", "@who's \"new\""]);
+    assert!(
+        code != 0 && said.contains("is of events, not of users"),
         "{said}"
     );
     // What no saved filter is called is a word.
-    let (worked, _, said) = run(&home, &["users", "@nowhere.example"]);
-    assert!(worked && said.contains("no users fit"), "{said}");
+    let Said {
+        code, err: said, ..
+    } = home.says(&["users", "@nowhere.example"]);
+    assert!(code == 0 && said.contains("no users fit"), "{said}");
 }
 
 #[test]
@@ -175,10 +166,8 @@ fn what_is_seen_goes_into_a_file_as_the_command_line_writes_it() {
         paths.sort();
         paths
     };
-    let (_, wanted, _) = run(
-        &home,
-        &["events", "type:payment", "--limit", "0", "--format", "csv"],
-    );
+    let Said { out: wanted, .. } =
+        home.says(&["events", "type:payment", "--limit", "0", "--format", "csv"]);
     let files = files();
     assert_eq!(files.len(), 2, "{files:?}");
     for file in files {

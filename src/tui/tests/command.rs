@@ -6,7 +6,7 @@ use crate::domain::page::List;
 use crate::store::query::View;
 use crate::store::task::Task;
 use crate::tui::app::Overlay;
-use crate::tui::app::message::{Effect, Msg};
+use crate::tui::app::message::Msg;
 use crate::tui::place::Screen;
 use crate::tui::tests::Session;
 
@@ -28,16 +28,6 @@ fn with_views() -> Session {
     let mut session = Session::open(60, (80, 24));
     session.tell(Msg::Views(views()));
     session
-}
-
-fn tasks(session: &Session) -> Vec<Task> {
-    let effects = session.outside.iter();
-    effects
-        .filter_map(|effect| match effect {
-            Effect::Task(task) => Some(task.clone()),
-            _ => None,
-        })
-        .collect()
 }
 
 #[test]
@@ -124,7 +114,7 @@ fn a_filter_is_saved_opened_pinned_and_deleted_by_name() {
     );
     session.keys(":pin gold 2\n:unpin who left\n:delete Gold\ny");
     assert_eq!(
-        tasks(&session),
+        session.tasks(),
         vec![
             Task::SaveView {
                 name: "my zotlo".to_owned(),
@@ -165,7 +155,7 @@ fn v_and_a_digit_open_a_pinned_filter() {
     );
     session.keys("jp\u{1b}vDy");
     assert_eq!(
-        tasks(&session),
+        session.tasks(),
         vec![
             Task::PinView {
                 name: "Gold".to_owned(),

@@ -36,6 +36,7 @@ use ratatui::buffer::Buffer;
 use crate::domain::mask::Mask;
 use crate::domain::page::{List, Order};
 use crate::domain::query::Vocabulary;
+use crate::store::task::Task;
 use crate::tui::actions::key::Key;
 use crate::tui::app::message::{Effect, Msg, Opened};
 use crate::tui::app::{App, Receiver, Start, update};
@@ -138,6 +139,17 @@ impl Session {
     fn text(&self) -> String {
         let (width, height) = self.app.size;
         lines(&render(&self.app, width, height)).join("\n")
+    }
+
+    /// What the ledger was told to write.
+    fn tasks(&self) -> Vec<Task> {
+        let effects = self.outside.iter();
+        effects
+            .filter_map(|effect| match effect {
+                Effect::Task(task) => Some(task.clone()),
+                _ => None,
+            })
+            .collect()
     }
 
     fn selected(&self) -> i64 {

@@ -12,16 +12,6 @@ use crate::tui::app::message::{Effect, Msg};
 use crate::tui::app::{Overlay, update};
 use crate::tui::tests::Session;
 
-fn tasks(session: &Session) -> Vec<Task> {
-    let effects = session.outside.iter();
-    effects
-        .filter_map(|effect| match effect {
-            Effect::Task(task) => Some(task.clone()),
-            _ => None,
-        })
-        .collect()
-}
-
 /// On Deliveries, with a webhook of this outcome selected.
 fn on_a(outcome: &str, size: (u16, u16)) -> Session {
     let mut session = Session::open(60, size);
@@ -119,9 +109,9 @@ fn what_was_turned_away_is_taken_in_once_y_says_so() {
             .text()
             .contains("Judge 1 webhook again and take it in")
     );
-    assert!(tasks(&session).is_empty());
+    assert!(session.tasks().is_empty());
     session.keys("y");
-    assert_eq!(tasks(&session), [Task::Admit { ids: vec![id] }]);
+    assert_eq!(session.tasks(), [Task::Admit { ids: vec![id] }]);
 }
 
 #[test]
@@ -132,7 +122,7 @@ fn any_other_key_and_a_paste_leave_everything_as_it_is() {
         session.keys(leave);
         assert_eq!(session.app.overlay, None, "{leave:?}");
         assert!(session.text().contains("nothing was changed"), "{leave:?}");
-        assert!(tasks(&session).is_empty(), "{leave:?}");
+        assert!(session.tasks().is_empty(), "{leave:?}");
     }
     let mut session = on_a("rejected", (80, 24));
     session.keys("a");
@@ -140,7 +130,7 @@ fn any_other_key_and_a_paste_leave_everything_as_it_is() {
     assert_eq!(session.app.overlay, None);
     session.keys("a");
     session.code(KeyCode::Down);
-    assert!(tasks(&session).is_empty());
+    assert!(session.tasks().is_empty());
 }
 
 #[test]
@@ -156,7 +146,7 @@ fn what_was_not_understood_is_read_again_one_or_all() {
     );
     session.keys("y");
     assert_eq!(
-        tasks(&session),
+        session.tasks(),
         [Task::RetryThese { seqs: vec![seq] }, Task::RetryQuarantine]
     );
 }
@@ -170,7 +160,7 @@ fn a_test_mark_is_put_on_and_taken_off_without_a_question() {
         which: Which::Seqs(vec![seq]),
         test: seq % 5 != 4,
     };
-    assert_eq!(tasks(&session), [marked]);
+    assert_eq!(session.tasks(), [marked]);
     assert!(session.text().contains("t takes that back"));
 }
 
@@ -185,7 +175,7 @@ fn all_of_a_reader_is_marked_after_a_question_that_counts() {
     );
     session.keys("y");
     assert!(matches!(
-        &tasks(&session)[..],
+        &session.tasks()[..],
         [Task::MarkTest {
             which: Which::User { user_id, .. },
             ..
@@ -212,7 +202,7 @@ fn where_nothing_can_be_put_right_the_key_says_why() {
             "{outcome} {key}: {}",
             session.text()
         );
-        assert!(tasks(&session).is_empty());
+        assert!(session.tasks().is_empty());
     }
     let mut session = Session::open(60, (80, 24));
     session.keys("2a");
@@ -250,14 +240,14 @@ fn one_thing_is_written_at_a_time_and_says_how_far_it_is() {
     session.keys("t");
     assert!(session.text().contains("wait until it is done"));
     session.keys("1R");
-    assert!(tasks(&session).is_empty(), "nothing beside it");
+    assert!(session.tasks().is_empty(), "nothing beside it");
     session.keys("2j");
     session.tell(Msg::Done(Err(
         "cannot write the ledger: no space".to_owned()
     )));
     assert!(session.text().contains("no space"));
     session.keys("1R");
-    assert_eq!(tasks(&session).len(), 1);
+    assert_eq!(session.tasks().len(), 1);
 }
 
 #[test]
@@ -284,16 +274,16 @@ fn saved_filters_are_neither_deleted_nor_replaced_unasked() {
     for keys in ["2vD", "2:delete late\n", "2:save late\n"] {
         let mut session = with_a_view(Session::open(60, (80, 24)));
         session.keys(keys);
-        assert!(tasks(&session).is_empty(), "{keys}");
+        assert!(session.tasks().is_empty(), "{keys}");
         assert!(
             session.text().contains("the saved filter \"late\""),
             "{keys}: {}",
             session.text()
         );
         session.keys("y");
-        assert_eq!(tasks(&session).len(), 1, "{keys}");
+        assert_eq!(session.tasks().len(), 1, "{keys}");
     }
     let mut session = with_a_view(Session::open(60, (80, 24)));
     session.keys("2/type:cancel\n:save late\n:save other\n");
-    assert_eq!(tasks(&session).len(), 2, "the same again, and a new one");
+    assert_eq!(session.tasks().len(), 2, "the same again, and a new one");
 }

@@ -7,10 +7,8 @@ use std::time::{Duration, Instant};
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Value, json};
 
-use crate::support::{Home, PATH_KEY, PATIENCE};
-use crate::user::{
-    code, disclosed, post, proved, registered, run, said, unzipped, wait_until_folded,
-};
+use crate::support::{Home, PATH_KEY, PATIENCE, Said};
+use crate::user::{disclosed, post, proved, registered, unzipped, wait_until_folded};
 
 /// A home with `count` sign-ins of one reader.
 fn with_sign_ins(count: usize) -> Home {
@@ -38,7 +36,7 @@ fn with_sign_ins(count: usize) -> Home {
         "2026-04-01",
         file.to_str().unwrap(),
     ];
-    assert_eq!(code(&home, &args), Some(0));
+    assert_eq!(home.says(&args).code, 0);
     wait_until_folded(&home);
     home
 }
@@ -74,12 +72,12 @@ fn an_export_of_thousands_is_whole_or_not_there() {
         }
         let pid = Pid::from_raw(i32::try_from(child.id()).unwrap()).unwrap();
         kill_process(pid, signal).unwrap();
-        let ended = child.wait_with_output().unwrap();
-        assert_eq!(said(&ended), "subledger: interrupted\n");
-        assert_eq!(ended.status.code(), Some(130));
+        let ended = Said::from(child.wait_with_output().unwrap());
+        assert_eq!(ended.err, "subledger: interrupted\n");
+        assert_eq!(ended.code, 130);
         assert_eq!(names(&folder), [""; 0]);
     }
-    assert_eq!(code(&home, &args), Some(0));
+    assert_eq!(home.says(&args).code, 0);
     assert_eq!(names(&folder), ["all.zip"]);
     let files = unzipped(&file);
     let bodies = files.keys().filter(|name| name.starts_with("deliveries/"));
@@ -94,20 +92,15 @@ fn an_export_of_thousands_is_whole_or_not_there() {
 #[test]
 fn an_export_that_does_not_fit_or_may_not_be_written_leaves_nothing() {
     let home = with_sign_ins(300);
-    let export = |to: &str| {
-        run(
-            &home,
-            &["user", "export", "reader-of-many-days", "--out", to],
-        )
-    };
+    let export = |to: &str| home.says(&["user", "export", "reader-of-many-days", "--out", to]);
     for nowhere in [
         "/proc/held.zip",
         "no/such/folder.zip",
         "many.ndjson/held.zip",
     ] {
         let output = export(nowhere);
-        assert_eq!(output.status.code(), Some(1), "{}", said(&output));
-        assert!(said(&output).contains("cannot write"), "{}", said(&output));
+        assert_eq!(output.code, 1, "{}", output.err);
+        assert!(output.err.contains("cannot write"), "{}", output.err);
     }
     let full = home.path().join("full");
     std::fs::create_dir(&full).unwrap();
@@ -123,9 +116,9 @@ fn an_export_that_does_not_fit_or_may_not_be_written_leaves_nothing() {
     let output = export("full/held.zip");
     let left = names(&full);
     Command::new("umount").arg(&full).status().unwrap();
-    assert_eq!(output.status.code(), Some(1), "{}", said(&output));
-    assert_eq!(said(&output).lines().count(), 1, "{}", said(&output));
-    assert!(said(&output).contains("No space left"), "{}", said(&output));
+    assert_eq!(output.code, 1, "{}", output.err);
+    assert_eq!(output.err.lines().count(), 1, "{}", output.err);
+    assert!(output.err.contains("No space left"), "{}", output.err);
     assert_eq!(left, [""; 0]);
 }
 
@@ -139,14 +132,14 @@ fn a_file_that_is_no_sound_ledger_is_told_of_and_left_as_it_is() {
             &["user", "export", "ada@example.org", "--out", "held.zip"],
             &["prove", "ada@example.org", "newsletter"],
         ]
-        .map(|args| run(&home, &[&["--db", ledger], args].concat()))
+        .map(|args| home.says(&[&["--db", ledger], args].concat()))
     };
     let check = |ledger: &Path, wanted: i32| {
         let before = std::fs::read(ledger).ok();
         for output in asked(ledger) {
-            assert_eq!(output.status.code(), Some(wanted), "{}", said(&output));
-            assert_eq!(said(&output).lines().count(), 1, "{}", said(&output));
-            assert!(output.stdout.is_empty());
+            assert_eq!(output.code, wanted, "{}", output.err);
+            assert_eq!(output.err.lines().count(), 1, "{}", output.err);
+            assert!(output.out.is_empty());
         }
         assert_eq!(std::fs::read(ledger).ok(), before);
         assert!(!home.path().join("held.zip").exists());
@@ -169,7 +162,7 @@ fn a_file_that_is_no_sound_ledger_is_told_of_and_left_as_it_is() {
     wait_until_folded(&home);
     // While the receiver has the lock, all of them answer.
     for output in asked(&home.ledger()) {
-        assert_eq!(output.status.code(), Some(0), "{}", said(&output));
+        assert_eq!(output.code, 0, "{}", output.err);
     }
     std::fs::remove_file(at("held.zip")).unwrap();
     assert_eq!(serving.terminate(), Some(0));
@@ -237,8 +230,9 @@ fn an_hour_that_the_clocks_show_twice_is_told_apart() {
     ] {
         assert_eq!(state(at), wanted, "{at}");
     }
-    let shown = run(&home, &["prove", "sub-1", "mail", "--at", "2025-11-02"]);
-    let shown = String::from_utf8(shown.stdout).unwrap();
+    let shown = home
+        .says(&["prove", "sub-1", "mail", "--at", "2025-11-02"])
+        .out;
     for line in [
         "2025-11-02 01:30:00 -04:00  not known -> given",
         "2025-11-02 01:30:00 -05:00  given -> withdrawn",
@@ -254,8 +248,8 @@ fn an_hour_that_the_clocks_show_twice_is_told_apart() {
         "02/11/2025",
         "",
     ] {
-        let output = run(&home, &["prove", "sub-1", "mail", "--at", wrong]);
-        assert_eq!(output.status.code(), Some(2), "{wrong}: {}", said(&output));
+        let output = home.says(&["prove", "sub-1", "mail", "--at", wrong]);
+        assert_eq!(output.code, 2, "{wrong}: {}", output.err);
     }
     drop(serving);
 }
@@ -285,18 +279,16 @@ fn a_reader_of_conscent_is_proved_by_the_address_that_others_know_too() {
     assert_eq!(found["evidence"][0]["seq"], seq);
     assert_eq!(found["verified"], true);
     // What is asked of one provider is answered for that one alone.
-    let alone = run(
-        &home,
-        &["prove", "conscent:u-reader@example.org", "newsletter"],
-    );
-    assert_eq!(alone.status.code(), Some(1));
+    let alone = home.says(&["prove", "conscent:u-reader@example.org", "newsletter"]);
+    assert_eq!(alone.code, 1);
     assert!(
-        said(&alone).contains("no consent of conscent:u-reader@example.org is known"),
+        alone
+            .err
+            .contains("no consent of conscent:u-reader@example.org is known"),
         "{}",
-        said(&alone)
+        alone.err
     );
-    let shown = run(&home, &["user", "show", "reader@example.org"]);
-    let shown = String::from_utf8(shown.stdout).unwrap();
+    let shown = home.says(&["user", "show", "reader@example.org"]).out;
     assert!(shown.contains("verified"), "{shown}");
     assert!(
         shown.contains("expressconsent:reader@example.org"),
@@ -333,19 +325,16 @@ fn of_what_was_erased_the_commitment_and_the_link_are_told() {
     conn.execute_batch(&guards).unwrap();
     let proof = |sql: &str| {
         conn.execute_batch(sql).unwrap();
-        let output = run(
-            &home,
-            &[
-                "prove",
-                "ada@example.org",
-                "newsletter",
-                "--at",
-                "2026-04-01",
-                "--json",
-            ],
-        );
-        assert_eq!(output.status.code(), Some(1), "{}", said(&output));
-        let all: Value = serde_json::from_slice(&output.stdout).unwrap();
+        let output = home.says(&[
+            "prove",
+            "ada@example.org",
+            "newsletter",
+            "--at",
+            "2026-04-01",
+            "--json",
+        ]);
+        assert_eq!(output.code, 1, "{}", output.err);
+        let all: Value = serde_json::from_str(&output.out).unwrap();
         all[0].clone()
     };
 
@@ -372,7 +361,7 @@ fn of_what_was_erased_the_commitment_and_the_link_are_told() {
 
     // The export tells of it, without a body.
     let export = ["user", "export", "ada@example.org", "--out", "held.zip"];
-    assert_eq!(code(&home, &export), Some(0));
+    assert_eq!(home.says(&export).code, 0);
     let files = unzipped(&home.path().join("held.zip"));
     assert!(!files.contains_key(&format!("deliveries/{seq:06}.json")));
     assert_eq!(
@@ -402,33 +391,28 @@ fn nothing_is_held_or_proved_of_a_reader_that_was_erased() {
     post(&serving, "expressconsent", "events", &agreed);
     wait_until_folded(&home);
     assert_eq!(
-        code(&home, &["user", "erase", "ada@example.org", "--yes"]),
-        Some(0)
+        home.says(&["user", "erase", "ada@example.org", "--yes"])
+            .code,
+        0
     );
     for args in [
         &["user", "show", "ada@example.org"][..],
         &["user", "export", "ada@example.org", "--out", "held.zip"],
         &["prove", "ada@example.org", "newsletter"],
     ] {
-        let output = run(&home, args);
-        assert_eq!(output.status.code(), Some(1), "{}", said(&output));
-        assert!(output.stdout.is_empty());
+        let output = home.says(args);
+        assert_eq!(output.code, 1, "{}", output.err);
+        assert!(output.out.is_empty());
     }
     assert!(!home.path().join("held.zip").exists());
     // What is left of the delivery is its place in the chain.
-    let output = run(
-        &home,
-        &[
-            "sql",
-            "select length(commitment), length(link), body from deliveries",
-            "--format",
-            "csv",
-        ],
-    );
-    assert!(
-        String::from_utf8_lossy(&output.stdout).contains("32,32,"),
-        "{output:?}"
-    );
-    assert_eq!(code(&home, &["verify"]), Some(0));
+    let output = home.says(&[
+        "sql",
+        "select length(commitment), length(link), body from deliveries",
+        "--format",
+        "csv",
+    ]);
+    assert!(output.out.contains("32,32,"), "{output:?}");
+    assert_eq!(home.says(&["verify"]).code, 0);
     drop(serving);
 }
