@@ -1,29 +1,38 @@
 //! Text on several lines.
 
+use unicode_segmentation::UnicodeSegmentation as _;
+use unicode_width::UnicodeWidthStr as _;
+
 use crate::domain::printable::Printable;
 
-/// The fewest characters that a line is given.
+/// The fewest cells that a line is given.
 const CELLS_MIN: usize = 8;
 
-/// `text` in pieces of at most `cells` characters: broken behind a blank or a slash where there is one, else anywhere.
+/// `text` in pieces of at most `cells` cells: broken behind a blank or a slash where there is one, else between any two
+/// graphemes.
 pub fn wrapped(text: &str, cells: usize) -> Vec<String> {
     let cells = cells.max(CELLS_MIN);
     let text = Printable::line(text);
-    let mut rest: Vec<char> = text.as_str().chars().collect();
+    let mut rest = text.as_str();
     let mut pieces = Vec::new();
-    while rest.len() > cells {
-        let is_link = !rest.contains(&' ');
-        let ends = |c: &char| *c == if is_link { '/' } else { ' ' };
-        let at = rest[..cells]
-            .iter()
-            .rposition(ends)
-            .map_or(cells, |at| at + 1);
-        let tail = rest.split_off(at);
-        pieces.push(rest.iter().collect::<String>().trim_end().to_owned());
-        rest = tail;
+    while rest.width() > cells {
+        let fits = &rest[..fitting(rest, cells)];
+        let end = if rest.contains(' ') { ' ' } else { '/' };
+        let at = fits.rfind(end).map_or(fits.len(), |at| at + 1);
+        let (piece, behind) = rest.split_at(at);
+        pieces.push(piece.trim_end().to_owned());
+        rest = behind;
     }
-    pieces.push(rest.iter().collect());
+    pieces.push(rest.to_owned());
     pieces
+}
+
+/// How many bytes of `text` fit into `cells`: whole graphemes, one at least.
+fn fitting(text: &str, cells: usize) -> usize {
+    let mut ends = text.grapheme_indices(true).map(|(at, one)| at + one.len());
+    let first = ends.next().unwrap_or(text.len());
+    let fits = ends.take_while(|end| text[..*end].width() <= cells);
+    fits.last().unwrap_or(first)
 }
 
 #[cfg(test)]
@@ -41,5 +50,11 @@ mod tests {
             ["http://127.0.0.1:1/hooks/", "k_0123456789"]
         );
         assert_eq!(wrapped("", 28), [""]);
+    }
+
+    #[test]
+    fn wide_characters_take_two_cells_each() {
+        assert_eq!(wrapped("日本語日本語", 8), ["日本語日", "本語"]);
+        assert_eq!(wrapped("drop 日本語 now", 10), ["drop", "日本語 now"]);
     }
 }
