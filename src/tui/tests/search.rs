@@ -63,7 +63,7 @@ fn the_term_that_hides_everything_is_named_and_x_drops_it() {
     );
     session.keys("x");
     assert_eq!(session.app.place().query, "provider:zotlo");
-    session.keys("/ nothing \"nothing at all\"\n");
+    session.keys("/nothing \"nothing at all\"\n");
     let shown = session.text();
     assert!(shown.contains("x drops the filter"), "{shown}");
     session.keys("x");
