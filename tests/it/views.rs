@@ -106,6 +106,8 @@ fn a_filter_saved_on_screen_is_a_word_on_the_command_line() {
     // What no saved filter is called is a word.
     let (worked, _, said) = run(&home, &["users", "@nowhere.example"]);
     assert!(worked && said.contains("no users fit"), "{said}");
+    let named = "no saved filter is called \"nowhere.example\"";
+    assert!(said.contains(named), "{said}");
 }
 
 #[test]
