@@ -50,7 +50,7 @@ pub fn check(config: &Config) -> Result<()> {
 pub fn lets_something_in(context: &Context) -> Result<()> {
     if context.settings.exists && !context.config.lets_something_in() {
         return Err(Failure::usage(format!(
-            "{} lets nothing in: no path key, no secret",
+            "{} lets nothing in: no secret link, no secret",
             context.settings.path.display()
         ))
         .into());
