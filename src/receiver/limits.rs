@@ -230,12 +230,13 @@ pub(crate) async fn run(
     }
     // What the system has accepted for us is accepted: closing the listener would reset it. What queues at a socket that
     // was passed is for whoever comes next.
-    while !listeners.outlive_us()
-        && let Ok(Ok((stream, peer))) = timeout_at(Instant::now(), listeners.accept()).await
-    {
-        tasks.spawn(hold(stream, peer.ip(), &shared, &router, draining.clone()));
+    if listeners.outlive_us() {
+        drop(listeners);
+    } else {
+        for (stream, peer) in listeners.close() {
+            tasks.spawn(hold(stream, peer.ip(), &shared, &router, draining.clone()));
+        }
     }
-    drop(listeners);
     drain.send_replace(true);
     let until = Instant::now() + limits.drain_timeout;
     while let Ok(Some(_)) = timeout_at(until, tasks.join_next()).await {}

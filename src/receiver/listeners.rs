@@ -7,6 +7,9 @@ use std::task::Poll;
 
 use tokio::net::{TcpListener, TcpStream};
 
+/// What the system queues is taken up to so many when the sockets are closed.
+const QUEUED_MAX: usize = 4_096;
+
 /// Sockets that are listened on; each has its turn.
 pub struct Listeners {
     sockets: Vec<TcpListener>,
@@ -58,6 +61,27 @@ impl Listeners {
             Poll::Pending
         })
         .await
+    }
+
+    /// Closes the sockets and hands over what queued at them to the last: the system itself is asked, as the runtime may
+    /// not have heard yet of what came a moment ago.
+    pub(crate) fn close(self) -> Vec<(TcpStream, SocketAddr)> {
+        let mut queued = Vec::new();
+        for socket in self.sockets {
+            let Ok(socket) = socket.into_std() else {
+                continue;
+            };
+            while queued.len() < QUEUED_MAX
+                && let Ok((stream, peer)) = socket.accept()
+            {
+                if stream.set_nonblocking(true).is_ok()
+                    && let Ok(stream) = TcpStream::from_std(stream)
+                {
+                    queued.push((stream, peer));
+                }
+            }
+        }
+        queued
     }
 }
 

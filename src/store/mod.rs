@@ -5,6 +5,8 @@
 
 pub mod lock;
 
+mod kept;
+
 pub mod schema;
 
 pub mod upgrade;
@@ -40,6 +42,9 @@ pub mod upkeep;
 pub mod query;
 
 pub mod today;
+
+#[cfg(subledger_control)]
+mod control;
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -170,10 +175,6 @@ pub enum Mode {
 }
 
 /// Opens a connection and says every setting. The schema is not looked at.
-#[expect(
-    clippy::disallowed_methods,
-    reason = "the one place that opens databases"
-)]
 pub fn connect(path: &Path, mode: Mode) -> Result<Connection, Error> {
     let flags = match mode {
         Mode::Write | Mode::Fill => {
@@ -181,7 +182,7 @@ pub fn connect(path: &Path, mode: Mode) -> Result<Connection, Error> {
         }
         Mode::Read => OpenFlags::SQLITE_OPEN_READ_ONLY,
     };
-    let conn = Connection::open_with_flags(path, flags | OpenFlags::SQLITE_OPEN_NO_MUTEX)?;
+    let conn = kept::open(path, flags | OpenFlags::SQLITE_OPEN_NO_MUTEX)?;
     conn.busy_timeout(BUSY_TIMEOUT)?;
     conn.set_prepared_statement_cache_capacity(128);
     conn.set_db_config(DbConfig::SQLITE_DBCONFIG_DEFENSIVE, true)?;
@@ -202,6 +203,8 @@ pub fn connect(path: &Path, mode: Mode) -> Result<Connection, Error> {
             conn.pragma_update(None, "auto_vacuum", "incremental")?;
             conn.pragma_update(None, "journal_mode", "wal")?;
             conn.pragma_update(None, "synchronous", "full")?;
+            #[cfg(subledger_control)]
+            control::weaken(&conn)?;
             conn.pragma_update(None, "foreign_keys", true)?;
             conn.pragma_update(None, "secure_delete", true)?;
             conn.pragma_update(None, "journal_size_limit", 64 << 20)?;

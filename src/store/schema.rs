@@ -4,13 +4,14 @@
 //! touches a file that is not ours: its first hundred bytes are looked at before SQLite opens it for writing.
 
 use std::fs::{self, File, OpenOptions};
-use std::io::{self, Read};
+use std::io;
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 use rusqlite::{Connection, ErrorCode, OptionalExtension, params};
 
 use crate::domain::time::{Timestamp, Zone};
+use crate::store::kept;
 use crate::store::seal;
 use crate::store::upgrade::{self, Upgraded};
 use crate::store::upkeep::again::clean_beside;
@@ -50,16 +51,9 @@ pub enum Found {
 /// Looks at the first bytes of `path` without opening it as a database, so that nothing is left beside a foreign
 /// file. `Error::Foreign` for anything that is neither nothing nor a ledger, `Error::Newer` for a later version.
 pub fn look(path: &Path) -> Result<Found, Error> {
-    let mut head = Vec::with_capacity(100);
-    match open_to_look(path) {
-        Ok(file) => {
-            if !file.metadata().is_ok_and(|data| data.is_file()) {
-                return Err(Error::Foreign(path.to_owned()));
-            }
-            file.take(100)
-                .read_to_end(&mut head)
-                .map_err(|source| io_error(path, source))?
-        }
+    let head = match kept::head::<100>(path) {
+        Ok(Some(head)) => head,
+        Ok(None) => return Err(Error::Foreign(path.to_owned())),
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Found::Absent),
         Err(source) => return Err(io_error(path, source)),
     };
@@ -119,6 +113,7 @@ pub fn open(
     now: Timestamp,
 ) -> Result<(Connection, Option<Upgraded>), Error> {
     if look(path)? != Found::Ledger {
+        spare_log(path)?;
         make(path, zone, now)?;
     }
     let mut conn = connect(path, Mode::Write).map_err(|error| judge(path, error))?;
@@ -130,6 +125,20 @@ pub fn open(
     // A comparison that was killed on the way: whoever holds the lock is the only one to make one.
     clean_beside(path)?;
     Ok((conn, upgraded))
+}
+
+/// A write-ahead log without its database may hold what was acknowledged last: SQLite would remove it.
+fn spare_log(path: &Path) -> Result<(), Error> {
+    let log = beside(path, "-wal");
+    match fs::metadata(&log) {
+        Ok(about) if about.len() > 0 => Err(Error::Refused(format!(
+            "{} is gone and {} is still there, which may hold what was acknowledged last: put the database back beside \
+             it, or move it away to begin a new ledger",
+            path.display(),
+            log.display()
+        ))),
+        _ => Ok(()),
+    }
 }
 
 fn make(path: &Path, zone: Zone, now: Timestamp) -> Result<(), Error> {
@@ -265,7 +274,7 @@ pub(crate) fn judge(path: &Path, error: Error) -> Error {
 
 /// Why SQLite cannot open the file at `path`, which it does not say.
 fn cannot_open(path: &Path) -> Error {
-    match File::open(path) {
+    match kept::head::<1>(path) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => Error::Absent(path.to_owned()),
         Err(error) => io_error(path, error),
         Ok(_) => io_error(

@@ -19,11 +19,12 @@ use crate::domain::time::{Clock, Timestamp, Zone};
 use crate::store::append::{self, Ack, Head};
 use crate::store::fold::{self, Folder, Trouble, Unfolded};
 use crate::store::inbox::{Job, Notes, Taken};
+use crate::store::kept::{self, Place};
 use crate::store::leaps::Watch;
 use crate::store::project::Read;
 use crate::store::reread;
 use crate::store::ring::{RING, Ring, count_lost};
-use crate::store::schema::{READER_VERSION, set_meta};
+use crate::store::schema::{READER_VERSION, beside, set_meta};
 use crate::store::task::Running;
 use crate::store::upgrade::Upgrade;
 use crate::store::upkeep::overwrite::{self, Came, Overwriting};
@@ -102,6 +103,8 @@ pub(crate) struct Core {
     /// What was deleted and is still to be overwritten.
     pub(crate) overwriting: Overwriting,
     watch: Watch,
+    /// Where the database and its write-ahead log are on the disk.
+    places: Option<[Place; 2]>,
 }
 
 impl Core {
@@ -142,8 +145,10 @@ impl Core {
             next_probe: now,
             next_shrink: now + TICK_EVERY,
             next_prune: now + PRUNE_FIRST,
+            places: None,
             next_overwrite: now + OVERWRITE_AGAIN,
         };
+        core.places = core.places_now();
         core.take_over()?;
         core.task = upkeep::erase::resumed(&core.conn)?.map(Running::unasked);
         core.shared.vitals.look(&core.conn)?;
@@ -337,6 +342,8 @@ impl Core {
             let mut acks = Vec::with_capacity(jobs.len());
             for job in jobs.iter_mut() {
                 acks.push(core.append_one(job)?);
+                #[cfg(subledger_control)]
+                crate::store::control::answer_early(job, acks.last());
             }
             if fold {
                 folded = core.fold_along(jobs, &acks);
@@ -388,7 +395,11 @@ impl Core {
             Ok((ack, received_at)) => {
                 self.conn.prepare_cached("release one")?.execute([])?;
                 self.head = head;
-                job.delivery.received_at = received_at;
+                if job.delivery.received_at != received_at {
+                    job.delivery.received_at = received_at;
+                    // Which times are plausible goes by the arrival, and a rebuild knows only the one that is stored.
+                    job.reading = self.folder.read(&job.delivery);
+                }
                 Ok(Ok(ack))
             }
             Err(Error::Sqlite(cause)) if !self.conn.is_autocommit() && alone(&cause) => {
@@ -454,11 +465,29 @@ impl Core {
         Ok(())
     }
 
-    fn commit(&self) -> Result<(), Error> {
+    fn commit(&mut self) -> Result<(), Error> {
         let begun = Instant::now();
         self.conn.prepare_cached("commit")?.execute([])?;
         self.shared.vitals.committed(begun.elapsed());
-        Ok(())
+        // What is committed must be where the next start looks for it.
+        let now = self.places_now();
+        if self.places.is_none() {
+            self.places = now;
+        }
+        if now.is_some() && now == self.places {
+            return Ok(());
+        }
+        Err(Error::Unwritable(format!(
+            "{} or its -wal was taken away or replaced while it was open: put it back, or start subledger again",
+            self.path.display()
+        )))
+    }
+
+    fn places_now(&self) -> Option<[Place; 2]> {
+        Some([
+            kept::place_of(&self.path)?,
+            kept::place_of(&beside(&self.path, "-wal"))?,
+        ])
     }
 
     fn roll_back(&mut self) {

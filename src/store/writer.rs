@@ -12,6 +12,7 @@ use crate::domain::delivery::{Delivery, Reading};
 use crate::domain::time::{Clock, Timestamp, Zone};
 use crate::store::inbox::{Inbox, Job};
 pub use crate::store::inbox::{Overloaded, Reply};
+use crate::store::kept::{self, Hold};
 use crate::store::lock::Lock;
 pub use crate::store::ring::Rejected;
 use crate::store::schema::{self, meta, unhex};
@@ -124,7 +125,8 @@ pub struct Store {
     thread: Option<JoinHandle<Result<(), Error>>>,
     served: Mutex<Option<Served>>,
     upgraded: Option<Upgraded>,
-    // Last: the lock is let go of after the thread has ended.
+    // Last: the locks are let go of after the thread has ended.
+    _hold: Option<Hold>,
     _lock: Lock,
 }
 
@@ -138,6 +140,7 @@ impl Store {
         schema::make_folder(path)?;
         let lock = Lock::take(path, &options.listen, now)?;
         let (conn, upgraded) = schema::open(path, options.zone, now)?;
+        let hold = hold(path)?;
         let damaged = |what: &str| Error::Damaged {
             path: path.clone(),
             what: what.to_owned(),
@@ -165,6 +168,7 @@ impl Store {
             thread: Some(thread),
             served: Mutex::new(None),
             upgraded,
+            _hold: hold,
             _lock: lock,
         })
     }
@@ -247,6 +251,21 @@ impl Drop for Store {
         self.shared.hurry.store(true, Ordering::Relaxed);
         // Nobody is left to be told.
         let _ = self.end();
+    }
+}
+
+/// Keeps others from writing to the ledger by another name of the same file; `None` where the disk has no such locks.
+fn hold(path: &Path) -> Result<Option<Hold>, Error> {
+    match kept::hold(path) {
+        Ok(Some(hold)) => Ok(Some(hold)),
+        Ok(None) => Err(Error::Locked {
+            path: path.to_owned(),
+            holder: "unknown, it opened the file by another name".to_owned(),
+        }),
+        Err(error) => {
+            tracing::debug!("another name of the ledger would not be noticed: {error}");
+            Ok(None)
+        }
     }
 }
 

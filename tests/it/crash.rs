@@ -88,3 +88,55 @@ fn kill_in_the_middle_of_a_load_loses_nothing_that_got_its_200() {
         String::from_utf8_lossy(&check.stderr)
     );
 }
+
+/// What another program does that opens the ledger, reads, and closes it: as the last one it would empty the
+/// write-ahead log and remove it.
+fn look(home: &Home) -> i64 {
+    home.number("select count(*) from deliveries")
+}
+
+#[test]
+fn a_program_that_opens_and_closes_the_ledger_takes_nothing_away() {
+    let home = Home::new();
+    let serving = home.serve();
+    for number in 0..5 {
+        let (status, _) = serving
+            .post("zotlo", "events", &registration(0, number))
+            .unwrap();
+        assert_eq!(status, 200);
+        // The receiver looks at its own file too.
+        let check = home.command(&["rebuild", "--check"]).output().unwrap();
+        assert!(check.status.success());
+        assert_eq!(look(&home), i64::try_from(number).unwrap() + 1);
+    }
+    serving.kill();
+    assert_eq!(look(&home), 5);
+}
+
+#[test]
+fn nothing_is_acknowledged_into_files_that_were_taken_away() {
+    for ending in ["", "-wal"] {
+        let home = Home::new();
+        let serving = home.serve();
+        let post = |number| {
+            let answer = serving.post("zotlo", "events", &registration(0, number));
+            answer.unwrap().0
+        };
+        assert_eq!(post(0), 200);
+        let mut file = home.ledger().into_os_string();
+        file.push(ending);
+        let mut away = file.clone();
+        away.push(".away");
+        std::fs::rename(&file, &away).unwrap();
+        assert_eq!(post(1), 503);
+        std::fs::rename(&away, &file).unwrap();
+        // It is tried again every second.
+        let deadline = std::time::Instant::now() + crate::support::PATIENCE;
+        while post(2) != 200 {
+            assert!(std::time::Instant::now() < deadline, "it does not recover");
+            std::thread::sleep(Duration::from_millis(50));
+        }
+        serving.kill();
+        assert!(look(&home) >= 2);
+    }
+}

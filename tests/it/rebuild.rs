@@ -9,6 +9,10 @@ use std::process::{Child, Output, Stdio};
 use std::time::{Duration, Instant};
 
 use rustix::process::Signal;
+use subledger::domain::delivery::{Delivery, Origin, ProviderId};
+use subledger::domain::time::Timestamp;
+use subledger::providers;
+use subledger::store::task::Task;
 
 use crate::support::{Disk, Home, PATIENCE, signal};
 
@@ -378,4 +382,44 @@ fn a_damaged_log_takes_no_more_than_what_stood_in_it() {
             assert!(home.number("select max(seq) from deliveries") >= told);
         }
     }
+}
+
+#[test]
+fn what_came_while_the_clock_was_wrong_is_read_by_the_arrival_that_is_stored() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = crate::upgrade::open(&folder.path().join("subledger.db"));
+    let writer = store.writer();
+    let read = crate::upgrade::options().read;
+    for (provider, arrived) in providers::ALL.iter().zip([
+        "2026-03-01T08:00:00Z",
+        "1970-01-01T00:00:01Z",
+        "1970-01-01T00:00:02Z",
+        "1970-01-01T00:00:03Z",
+    ]) {
+        for sample in provider.samples() {
+            let delivery = Delivery {
+                provider: ProviderId::known(provider.id()),
+                account: "main".to_owned(),
+                hook: sample.hook.to_owned(),
+                received_at: Timestamp::parse(arrived).unwrap(),
+                headers: Vec::new(),
+                body: sample.body.as_bytes().to_vec(),
+                credential: "path_key".to_owned(),
+                identity_proof: None,
+                remote_ip: "198.51.100.7".to_owned(),
+                origin: Origin::Live,
+                test: false,
+            };
+            let reading = read(&delivery);
+            let (told, answer) = std::sync::mpsc::channel();
+            let reply = Box::new(move |ack| told.send(ack).unwrap());
+            writer.append(delivery, reading, reply).ok().unwrap();
+            answer.recv().unwrap().unwrap();
+        }
+    }
+    let check = writer
+        .run(Task::Rebuild { check: true }, &mut |_| {})
+        .unwrap();
+    assert_eq!(check.findings, Vec::<String>::new());
+    store.close().unwrap();
 }

@@ -128,7 +128,12 @@ impl Home {
 
     /// The built binary in this home.
     pub(crate) fn command(&self, args: &[&str]) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_subledger"));
+        self.command_of(Path::new(env!("CARGO_BIN_EXE_subledger")), args)
+    }
+
+    /// Another program in this home.
+    pub(crate) fn command_of(&self, program: &Path, args: &[&str]) -> Command {
+        let mut command = Command::new(program);
         command
             .args(args)
             .env_clear()
@@ -198,7 +203,7 @@ impl Home {
 /// A running receiver, killed when dropped.
 pub(crate) struct Serving {
     pub(crate) child: Child,
-    port: u16,
+    pub(crate) port: u16,
 }
 
 impl Serving {

@@ -410,3 +410,29 @@ fn confirmations_are_committed_alone_when_nothing_follows() {
         ledger.text("select count(*) from unconfirmed") == "0"
     });
 }
+
+#[test]
+fn no_ledger_is_made_over_the_log_of_one_that_is_gone() {
+    let ledger = Ledger::closed();
+    let log = ledger.path.with_file_name("subledger.db-wal");
+    for put in [
+        |_: &std::path::Path| {},
+        |path: &std::path::Path| fs::write(path, "").unwrap(),
+    ] {
+        put(&ledger.path);
+        fs::write(&log, "what was acknowledged last").unwrap();
+        let Err(error) = Store::open(&ledger.path, ledger.options()) else {
+            panic!("opened");
+        };
+        assert!(
+            error.to_string().contains("put the database back"),
+            "{error}"
+        );
+        assert!(fs::read(&log).unwrap() == b"what was acknowledged last");
+    }
+    fs::remove_file(&log).unwrap();
+    Store::open(&ledger.path, ledger.options())
+        .unwrap()
+        .close()
+        .unwrap();
+}
