@@ -685,7 +685,7 @@ const WORDINGS: [&str; 3] = [
 fn reason(provider: &str) -> &'static str {
     match provider {
         "conscent" => "basic: user right, password wrong",
-        "zotlo" => "path key wrong",
+        "zotlo" => "secret link wrong",
         _ => "signature wrong",
     }
 }

@@ -41,15 +41,16 @@ pub enum Shown {
 
 /// Writes a list, newest first unless it is to be turned round.
 pub fn run(context: &Context, list: List, args: &ListArgs, out: &mut Out) -> Result<()> {
-    self::list(context, list, args, Shown::Usual, out)
+    self::list(context, list, args, Shown::Usual, None, out)
 }
 
-/// Writes a list, newest first, with other columns than usual.
+/// Writes a list, newest first, with other columns than usual. `none` is what an empty one says.
 pub fn list(
     context: &Context,
     list: List,
     args: &ListArgs,
     shown: Shown,
+    none: Option<&str>,
     out: &mut Out,
 ) -> Result<()> {
     let reader = Reader::open(&context.database)?;
@@ -96,16 +97,25 @@ pub fn list(
         };
         out.say(format!("{written} of {all} {list}: --limit 0 gives all"))?;
     } else if written == 0 {
-        out.say(format!(
-            "no {list}{}",
-            if args.query.is_empty() {
-                " yet"
-            } else {
-                " fit"
-            }
-        ))?;
+        match none {
+            Some(says) => out.say(says)?,
+            None => out.say(no_rows(&reader, list, &args.query.join(" "))?)?,
+        }
     }
     Ok(())
+}
+
+/// What an empty list says. `@NAME` that names no saved filter was taken as a word, and may have been meant as one.
+fn no_rows(reader: &Reader, list: List, text: &str) -> Result<String> {
+    let name = match text.trim().strip_prefix('@') {
+        Some(name) if saved(reader, None, text)?.is_none() => name,
+        _ if text.is_empty() => return Ok(format!("no {list} yet")),
+        _ => return Ok(format!("no {list} fit")),
+    };
+    Ok(format!(
+        "no {list} fit, and no saved filter is called {:?}",
+        Printable::line(name).as_str()
+    ))
 }
 
 /// What masks personal data, where that is asked for.

@@ -54,8 +54,14 @@ pub fn run(
 }
 
 fn list(context: &Context, args: &ListArgs, out: &mut Out) -> Result<()> {
+    let none = if args.query.is_empty() {
+        "nothing was turned away in the last 14 days"
+    } else {
+        "nothing that was turned away fits"
+    };
     let args = within("is:rejected", args);
-    lists::list(context, List::Deliveries, &args, Shown::Only(COLUMNS), out)?;
+    let shown = Shown::Only(COLUMNS);
+    lists::list(context, List::Deliveries, &args, shown, Some(none), out)?;
     let lost = Reader::open(&context.database)?
         .status(context.clock.now())?
         .lost;

@@ -18,6 +18,7 @@ use crate::cli::out::Out;
 use crate::cli::running;
 use crate::cli::table::{Format, Head, Sheet};
 use crate::config::{Secret, Settings, read};
+use crate::domain::count::in_words;
 use crate::domain::page::Cell;
 use crate::domain::printable::Printable;
 use crate::domain::time::Zone;
@@ -58,7 +59,8 @@ pub fn run(context: &Context, args: &SendArgs, out: &mut Out) -> Result<()> {
     })?;
     report.end()?;
     if failed > 0 {
-        return Err(Failure::failed(format!("{failed} of the answers were not 200")).into());
+        let answers = in_words(failed, "answer was", "answers were");
+        return Err(Failure::failed(format!("{answers} not 200")).into());
     }
     Ok(())
 }

@@ -50,7 +50,7 @@ pub fn check(config: &Config) -> Result<()> {
 pub fn lets_something_in(context: &Context) -> Result<()> {
     if context.settings.exists && !context.config.lets_something_in() {
         return Err(Failure::usage(format!(
-            "{} lets nothing in: no path key, no secret",
+            "{} lets nothing in: no secret link, no secret",
             context.settings.path.display()
         ))
         .into());
@@ -169,8 +169,14 @@ fn set(global: &Global, words: &[String], out: &mut Out) -> Result<()> {
     let edits = edits(words)?;
     write(&settings, &edits, out)?;
     let keys: Vec<&str> = edits.iter().map(|edit| edit.key.as_str()).collect();
+    let is_screens = |key: &&str| matches!(*key, "display.theme" | "display.on_quit");
+    let taken = if keys.iter().all(is_screens) {
+        "the screen takes it when it is opened"
+    } else {
+        "a running receiver takes it at `subledger reload`"
+    };
     out.say(format!(
-        "set {} in {}; a running receiver takes it at `subledger reload`",
+        "set {} in {}; {taken}",
         Printable::line(&keys.join(", ")),
         settings.path.display()
     ))?;

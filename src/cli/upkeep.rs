@@ -7,9 +7,10 @@ use crate::cli::bar::Bar;
 use crate::cli::context::Context;
 use crate::cli::failure::{FAILED, Failure};
 use crate::cli::interrupt;
+use crate::cli::lists::{self, Shown};
 use crate::cli::out::Out;
 use crate::cli::table::{json_text, tame};
-use crate::cli::{lists, tasks};
+use crate::cli::tasks;
 use crate::domain::count::in_words;
 use crate::domain::page::{Count, List};
 use crate::domain::printable::Printable;
@@ -50,7 +51,13 @@ pub fn quarantine(
         return lists::run(context, List::Deliveries, &args, out);
     }
     let without = within("is:quarantined -is:test", args);
-    lists::run(context, List::Deliveries, &without, out)?;
+    let none = if args.query.is_empty() {
+        "nothing is kept and not understood"
+    } else {
+        "nothing that is kept and not understood fits"
+    };
+    let shown = Shown::Usual;
+    lists::list(context, List::Deliveries, &without, shown, Some(none), out)?;
     let reader = Reader::open(&context.database)?;
     let tests = within("is:quarantined is:test", args).query;
     let tests = lists::parse(context, &reader, List::Deliveries, &tests)?;

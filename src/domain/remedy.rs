@@ -51,10 +51,9 @@ const REMEDIES: &[(&str, &str)] = &[
         "basic: ",
         "compare user and password (API key and secret) in the dashboard with your settings: they may be another account's",
     ),
-    (
-        "path key wrong",
-        "its secret link is none of yours, perhaps one that was dropped: paste the link that `subledger urls` shows",
-    ),
+    ("secret link wrong", NOT_YOURS),
+    // As earlier ledgers say it.
+    ("path key wrong", NOT_YOURS),
     (
         "not judged",
         "a header that the signature needs is missing: have what forwards to subledger pass all headers on",
@@ -92,6 +91,9 @@ pub fn remedy(reason: &str) -> Option<&'static str> {
     REMEDIES.iter().find(fits).map(|(_, words)| *words)
 }
 
+/// What to do about a request whose secret link is not known.
+const NOT_YOURS: &str = "its secret link is none of yours, perhaps one that was dropped: paste the link that `subledger urls` shows";
+
 /// What to do about a request whose secret link was valid before.
 const DROPPED: &str = "its secret link is one of yours that was dropped: paste the link that `subledger urls` and screen 9 show \
      into the provider's dashboard";
@@ -108,7 +110,7 @@ pub const fn about_quiet(was_refused: bool) -> &'static str {
 
 /// What to do, where it is known whether the secret link `was_valid` before.
 pub fn advice(reason: &str, was_valid: bool) -> Option<&'static str> {
-    if was_valid && reason.contains("path key wrong") {
+    if was_valid && remedy(reason) == Some(NOT_YOURS) {
         return Some(DROPPED);
     }
     remedy(reason)
@@ -120,9 +122,13 @@ mod tests {
 
     #[test]
     fn a_link_that_was_dropped_is_told_from_one_that_never_was() {
-        let dropped = advice("path key wrong", true).unwrap();
+        let dropped = advice("secret link wrong", true).unwrap();
         assert!(dropped.contains("was dropped"), "{dropped}");
-        assert_eq!(advice("path key wrong", false), remedy("path key wrong"));
+        assert_eq!(advice("path key wrong", true), Some(dropped));
+        assert_eq!(
+            advice("secret link wrong", false),
+            remedy("secret link wrong")
+        );
         assert_ne!(about_quiet(true), about_quiet(false));
         let swapped = "basic: user and password are swapped";
         assert_eq!(advice(swapped, true), remedy(swapped));
@@ -135,7 +141,7 @@ mod tests {
                 "nothing is at this path; the nearest is /hooks/zotlo/events",
                 "correct the link",
             ),
-            ("path key wrong; basic right", "secret link"),
+            ("secret link wrong; basic right", "secret link"),
             ("basic: user right, password wrong", "API secret"),
             ("basic: user and password are swapped", "exchange"),
             ("basic: user wrong", "another account's"),
@@ -160,7 +166,7 @@ mod tests {
                 "signature not judged: no svix-id header",
                 "pass all headers on",
             ),
-            ("signature wrong; path key right", "changed on the way"),
+            ("signature wrong; secret link right", "changed on the way"),
             ("the settings hold nothing to judge by: basic", "as missing"),
             ("no credential sent", "no secret came"),
             (

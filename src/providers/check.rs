@@ -263,7 +263,7 @@ pub fn path_key(key: &str, keys: &[Secret]) -> Verdict {
     if keys.is_empty() {
         return Verdict::Unchecked;
     }
-    nth(key.as_bytes(), keys).map_or_else(|| wrong("path key wrong"), Verdict::Right)
+    nth(key.as_bytes(), keys).map_or_else(|| wrong("secret link wrong"), Verdict::Right)
 }
 
 /// HMAC-SHA256 of `message`.
@@ -721,7 +721,7 @@ mod tests {
         let keys = secrets(&["k_new", "k_old"]);
         assert_eq!(path_key("k_new", &keys), Verdict::Right(0));
         assert_eq!(path_key("k_old", &keys), Verdict::Right(1));
-        assert_eq!(why(path_key("k_ne", &keys)), "path key wrong");
+        assert_eq!(why(path_key("k_ne", &keys)), "secret link wrong");
         assert_eq!(path_key("k_new", &[]), Verdict::Unchecked);
     }
 

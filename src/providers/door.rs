@@ -377,7 +377,7 @@ impl Door {
                 .flat_map(|account| account.settings.secrets("path_key"));
             let key = find_print(&self.fingerprint_key, print, secrets.map(Secret::expose));
             if key.is_none() {
-                unknown.push("path key".to_owned());
+                unknown.push("secret link".to_owned());
             }
             key.unwrap_or(print).to_owned()
         });
@@ -623,7 +623,7 @@ fn why_none(judged: &[Judged<'_>]) -> String {
 /// A proof's name in a sentence.
 fn spoken(name: &str) -> &str {
     match name {
-        "path_key" => "path key",
+        "path_key" => "secret link",
         other => other,
     }
 }
@@ -1095,7 +1095,7 @@ mod tests {
         );
         assert_eq!(
             ask(&doors, Some("k_no"), &basic),
-            turned_away("path key wrong")
+            turned_away("secret link wrong")
         );
         assert_eq!(ask(&doors, None, &[]), turned_away("no credential sent"));
         assert_eq!(
@@ -1117,11 +1117,11 @@ mod tests {
         let (right, wrong) = (basic("user", "pass"), basic("user", "x"));
         assert_eq!(
             ask(&doors, Some("k_1"), &[("authorization", &wrong)]),
-            turned_away("basic: user right, password wrong; path key right")
+            turned_away("basic: user right, password wrong; secret link right")
         );
         assert_eq!(
             ask(&doors, Some("k_2"), &[("authorization", &right)]),
-            turned_away("path key wrong; basic right")
+            turned_away("secret link wrong; basic right")
         );
         assert_eq!(
             ask(&doors, None, &[("authorization", &right)]),
@@ -1154,7 +1154,7 @@ mod tests {
         );
         assert_eq!(
             ask(&doors, Some("whatever"), &[]),
-            turned_away("the settings hold nothing to judge by: path key")
+            turned_away("the settings hold nothing to judge by: secret link")
         );
     }
 
@@ -1187,9 +1187,12 @@ mod tests {
         let wrong = basic("u2", "x");
         assert_eq!(
             ask(&doors, Some("k_2"), &[("authorization", &wrong)]),
-            turned_away("basic: user right, password wrong; path key right")
+            turned_away("basic: user right, password wrong; secret link right")
         );
-        assert_eq!(ask(&doors, Some("k_3"), &[]), turned_away("path key wrong"));
+        assert_eq!(
+            ask(&doors, Some("k_3"), &[]),
+            turned_away("secret link wrong")
+        );
         let door = doors.door("conscent").unwrap();
         assert_eq!(door.path_key("k_2"), Some("weekly"));
         assert_eq!(door.path_key("k_3"), None);
@@ -1252,7 +1255,7 @@ mod tests {
         let doors = open(&[settings]);
         let door = doors.door("signed").unwrap();
         let refused = door.admit(request(Some("k_1"), &[])).err().unwrap();
-        assert_eq!(refused.reason, "address not allowed; path key right");
+        assert_eq!(refused.reason, "address not allowed; secret link right");
         assert_eq!(refused.request.path_key.as_deref(), Some("k_1"));
     }
 
@@ -1316,7 +1319,7 @@ mod tests {
         let doors = open(&[]);
         assert_eq!(
             ask(&doors, Some("k"), &[]),
-            turned_away("the settings hold nothing to judge by: path key")
+            turned_away("the settings hold nothing to judge by: secret link")
         );
         assert!(doors.door("nobody").is_none());
     }
@@ -1426,7 +1429,7 @@ mod tests {
         assert!(row.headers[0].1.starts_with("fp:"));
         assert_eq!(
             before.admit_again(&row).unwrap_err(),
-            "path key wrong (known by fingerprint only, and none of today's secrets: path key, authorization)"
+            "secret link wrong (known by fingerprint only, and none of today's secrets: secret link, authorization)"
         );
         let after = open(&[account(
             "conscent",

@@ -42,7 +42,7 @@ const TOLD_BY: [(&str, &str); 8] = [
     ("no_credential", "no credential"),
     ("address", "address is not"),
     ("signature", "signature"),
-    ("path_key", "path key wrong"),
+    ("path_key", "secret link wrong"),
 ];
 
 /// The credentials that can let a request in.
@@ -526,11 +526,14 @@ mod tests {
     #[test]
     fn every_reason_of_the_door_has_a_kind() {
         let kinds = [
-            ("path key wrong", "path_key"),
-            ("path key wrong; basic right", "path_key"),
-            ("basic: user right, password wrong; path key right", "basic"),
+            ("secret link wrong", "path_key"),
+            ("secret link wrong; basic right", "path_key"),
+            (
+                "basic: user right, password wrong; secret link right",
+                "basic",
+            ),
             ("basic: not base64", "basic"),
-            ("signature wrong: not hex; path key right", "signature"),
+            ("signature wrong: not hex; secret link right", "signature"),
             ("signature header sent twice", "signature"),
             ("signed time 412 s off", "signed_time"),
             ("no credential sent", "no_credential"),
@@ -541,7 +544,7 @@ mod tests {
             ("credentials of two accounts", "accounts"),
             ("credentials fit several accounts: main, weekly", "accounts"),
             (
-                "the caller's address is not in allow_ips; path key right",
+                "the caller's address is not in allow_ips; secret link right",
                 "address",
             ),
             ("something new", "other"),

@@ -353,7 +353,7 @@ fn proofs(known: &Connected, when: When) -> Vec<Fact> {
     facts
 }
 
-/// A credential or a reason in the publisher's words: `path_key+basic:unchecked`, `path key wrong`.
+/// A credential or a reason in the publisher's words: `path_key+basic:unchecked`, `secret link wrong`.
 fn spoken(stored: &str) -> String {
     stored
         .replace("path_key", "secret link")

@@ -25,6 +25,8 @@ pub struct Picker {
     /// The line that keys act on.
     pub line: usize,
     rest: String,
+    /// A value was chosen or left out here: Enter goes by the marks alone.
+    is_touched: bool,
 }
 
 impl Picker {
@@ -92,8 +94,22 @@ impl Picker {
         self.chosen.contains(&(KEYS[part].1, choice.value.clone()))
     }
 
+    /// Ends the choice. Where nothing was marked, the selected value is what was meant.
+    pub fn settle(&mut self) {
+        if self.chosen.is_empty() && !self.is_touched {
+            self.chosen.extend(self.selected());
+        }
+    }
+
+    /// Leaves every value out.
+    pub fn clear(&mut self) {
+        self.is_touched = true;
+        self.chosen.clear();
+    }
+
     /// Chooses the selected value, or leaves it out.
     pub fn toggle(&mut self) {
+        self.is_touched = true;
         if let Some(choice) = self.selected()
             && !self.chosen.remove(&choice)
         {
@@ -161,6 +177,31 @@ mod tests {
             picker.query(),
             "\"gold plan\" -type:cancel amount:>5 (a OR b) provider:klustr,zotlo type:payment.refunded"
         );
+    }
+
+    #[test]
+    fn without_a_mark_the_selected_value_is_meant() {
+        let values = || vec![choice("provider", "klustr"), choice("provider", "zotlo")];
+        let mut unmarked = picker("amount:>5");
+        unmarked.fill("provider", values());
+        unmarked.move_by(1);
+        unmarked.settle();
+        assert_eq!(unmarked.query(), "amount:>5 provider:zotlo");
+
+        // What is marked, or was unmarked on purpose, is taken as it is.
+        let mut marked = picker("provider:klustr");
+        marked.fill("provider", values());
+        marked.move_by(1);
+        marked.settle();
+        assert_eq!(marked.query(), "provider:klustr");
+        marked.clear();
+        marked.settle();
+        assert_eq!(marked.query(), "");
+        let mut emptied = picker("provider:klustr");
+        emptied.fill("provider", values());
+        emptied.toggle();
+        emptied.settle();
+        assert_eq!(emptied.query(), "");
     }
 
     #[test]

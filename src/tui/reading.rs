@@ -299,7 +299,7 @@ mod tests {
 
     #[test]
     fn a_reason_comes_with_what_to_do() {
-        let said = hint("path key wrong", false, 4, true).unwrap();
+        let said = hint("secret link wrong", false, 4, true).unwrap();
         assert!(said.starts_with("its secret link") && said.contains("rejected admit 4"));
         let unknown = "nothing is at this path; the nearest is /hooks/zotlo/events";
         let said = hint(unknown, false, 4, false).unwrap();

@@ -168,11 +168,15 @@ mod tests {
     #[test]
     fn what_came_of_it_is_one_sentence() {
         let admit = Work::new(Task::Admit { ids: vec![12] });
-        let refused = report("0 of 1 taken in", 0, &["12: path key wrong; basic right"]);
+        let refused = report(
+            "0 of 1 taken in",
+            0,
+            &["12: secret link wrong; basic right"],
+        );
         assert_eq!(
             admit.said(&refused),
             (
-                "not taken in: path key wrong; basic right".to_owned(),
+                "not taken in: secret link wrong; basic right".to_owned(),
                 Meaning::Bad
             )
         );

@@ -75,7 +75,7 @@ fn without_a_receiver_the_screen_takes_the_lock_and_judges_by_the_settings_of_no
     terminal.press("a");
     terminal.wait_for("Judge 1 webhook again");
     terminal.press("y");
-    terminal.wait_for("not taken in: path key wrong");
+    terminal.wait_for("not taken in: secret link wrong");
     assert_eq!(stored(&home), 1);
     // The screen has been open all the while.
     trust_other(&home);

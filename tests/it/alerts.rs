@@ -109,7 +109,7 @@ impl Watched {
             provider: "zotlo".to_owned(),
             hook: "events".to_owned(),
             path: "/hooks/zotlo/events/fp:0".to_owned(),
-            reason: "path key wrong".to_owned(),
+            reason: "secret link wrong".to_owned(),
             remote_ip: "203.0.113.9".to_owned(),
             method: "POST".to_owned(),
             headers: Vec::new(),

@@ -545,8 +545,26 @@ fn public_links_keep_their_prefix_and_plain_http_is_warned_of() {
 }
 
 #[test]
+fn settings_that_only_a_screen_reads_need_no_reload() {
+    let home = Home::new();
+    let said = succeeds(&home, &["config", "set", "display.theme", "light"]);
+    assert!(said.err.contains("when it is opened"), "{}", said.err);
+    let said = succeeds(&home, &["config", "set", "display.timezone", "UTC"]);
+    assert!(said.err.contains("subledger reload"), "{}", said.err);
+}
+
+#[test]
 fn every_sample_of_every_provider_is_stored_as_a_test() {
     let (home, serving) = full();
+    for (args, wanted) in [
+        (&["rejected"][..], "nothing was turned away in the last 14"),
+        (&["rejected", "provider:zotlo"], "nothing that was turned"),
+        (&["quarantine"], "nothing is kept and not understood"),
+        (&["quarantine", "provider:zotlo"], "nothing that is kept"),
+    ] {
+        let said = succeeds(&home, args);
+        assert!(said.err.contains(wanted), "{args:?}: {}", said.err);
+    }
     let samples =
         home.number("select count(*) from deliveries where test = 1 and outcome = 'stored'");
     assert_eq!(home.number("select count(*) from deliveries"), samples);

@@ -312,7 +312,7 @@ fn what_a_proxy_changes_is_found() {
     });
     let found = doctor(&home, &format!("http://127.0.0.1:{keyless}"));
     found.is_bad("zotlo events", "rejected show");
-    found.is_bad("zotlo events", "path key");
+    found.is_bad("zotlo events", "secret link");
 }
 
 #[test]

@@ -97,6 +97,8 @@ fn a_filter_saved_on_screen_is_a_word_on_the_command_line() {
         code, err: said, ..
     } = home.says(&["users", "@nowhere.example"]);
     assert!(code == 0 && said.contains("no users fit"), "{said}");
+    let named = "no saved filter is called \"nowhere.example\"";
+    assert!(said.contains(named), "{said}");
 }
 
 #[test]

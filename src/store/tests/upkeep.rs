@@ -27,7 +27,7 @@ fn rejected(provider: &str, n: i64, body: Option<&str>) -> Rejected {
         provider: provider.to_owned(),
         hook: "events".to_owned(),
         path: format!("/hooks/{provider}/events/fp:0011223344556677"),
-        reason: "path key wrong".to_owned(),
+        reason: "secret link wrong".to_owned(),
         remote_ip: "203.0.113.9".to_owned(),
         method: "POST".to_owned(),
         headers: vec![("user-agent".to_owned(), "x".to_owned())],
@@ -101,7 +101,7 @@ fn a_rejected_delivery_is_taken_in_once_with_its_own_arrival_judged() {
         assert_eq!(row.rejected.received_at, MORNING.plus_ms(row.id));
         let body = String::from_utf8(row.rejected.body.clone().unwrap()).unwrap();
         if body.contains("forged") {
-            return Err("path key wrong".to_owned());
+            return Err("secret link wrong".to_owned());
         }
         Ok(Delivery {
             received_at: row.rejected.received_at,
@@ -125,7 +125,7 @@ fn a_rejected_delivery_is_taken_in_once_with_its_own_arrival_judged() {
     assert_eq!(
         report.findings,
         [
-            "2: path key wrong",
+            "2: secret link wrong",
             "3: its body was not kept",
             "9: it is not kept any more"
         ]

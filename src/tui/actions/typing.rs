@@ -112,7 +112,7 @@ pub(super) static ACTIONS: &[Action] = &[
         Scope::Picker,
         ENTER,
         "apply",
-        "apply what is chosen",
+        "apply what is chosen; nothing chosen: the value here",
     ),
     action(
         Act::Back,

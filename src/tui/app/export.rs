@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
+use crate::domain::count::word;
 use crate::tui::app::command::format_at;
 use crate::tui::app::message::Effect;
 use crate::tui::app::{App, Overlay};
@@ -75,7 +76,8 @@ impl App {
         match done {
             Ok(written) => {
                 let rows = cell::number(written.rows);
-                let said = format!("{rows} rows in {}", written.path);
+                let word = word(written.rows, "row", "rows");
+                let said = format!("{rows} {word} in {}", written.path);
                 self.say(said, Meaning::Good);
             }
             Err(why) => self.say(why, Meaning::Bad),

@@ -187,7 +187,11 @@ impl App {
                     .screen
                     .list()
                     .map_or("", |_| &self.place().query);
-                let line = Line::new(query);
+                // The next term is typed at once, not onto the end of the last one.
+                let line = Line::new(match query {
+                    "" => String::new(),
+                    query => format!("{query} "),
+                });
                 self.overlay = Some(Overlay::Bar {
                     line,
                     error: None,
@@ -206,7 +210,7 @@ impl App {
             }
             Act::Pick => self.pick(effects),
             Act::Clear => match &mut self.overlay {
-                Some(Overlay::Picker(picker)) => picker.chosen.clear(),
+                Some(Overlay::Picker(picker)) => picker.clear(),
                 _ => self.drop_filter(effects),
             },
             Act::Toggle => {
@@ -319,6 +323,7 @@ impl App {
                 }
             }
             Some(Overlay::Picker(picker)) => {
+                picker.settle();
                 let query = picker.query();
                 self.overlay = None;
                 self.filter_by(self.bar_list(), &query, effects);

@@ -432,7 +432,7 @@ pub(super) fn connections() -> Vec<Connection> {
         list: List::Deliveries,
         query: query.to_owned(),
     };
-    let reason = "path key wrong";
+    let reason = "secret link wrong";
     let zotlo = Connection {
         provider: "zotlo".to_owned(),
         account: "main".to_owned(),
@@ -448,7 +448,9 @@ pub(super) fn connections() -> Vec<Connection> {
             },
             Fact {
                 hint: remedy(reason),
-                door: Some(door("is:rejected provider:zotlo reason:\"path key wrong\"")),
+                door: Some(door(
+                    "is:rejected provider:zotlo reason:\"secret link wrong\"",
+                )),
                 count: Some(4),
                 ..Fact::new(
                     "turned away",

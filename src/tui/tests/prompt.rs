@@ -15,7 +15,7 @@ fn a_term_that_does_not_parse_never_widens_the_result() {
     session.keys("2/provider:zotlo\n");
     assert_eq!(session.app.place().query, "provider:zotlo");
     let loads = session.outside.len();
-    session.keys("/ provder:klustr\n");
+    session.keys("/provder:klustr\n");
     assert_eq!(session.app.place().query, "provider:zotlo");
     assert_eq!(session.outside.len(), loads);
     let shown = session.text();
@@ -41,7 +41,7 @@ fn a_filter_named_on_the_command_line_that_does_not_parse_is_put_before_the_publ
 #[test]
 fn up_and_down_bring_back_what_was_typed() {
     let mut session = Session::open(60, (80, 24));
-    session.keys("2/provider:zotlo\n/ type:cancel\u{1b}\n:clear\n/");
+    session.keys("2/provider:zotlo\n/type:cancel\u{1b}\n:clear\n/");
     let typed = |session: &mut Session, code| {
         session.code(code);
         match &session.app.overlay {

@@ -63,7 +63,7 @@ fn the_term_that_hides_everything_is_named_and_x_drops_it() {
     );
     session.keys("x");
     assert_eq!(session.app.place().query, "provider:zotlo");
-    session.keys("/ nothing \"nothing at all\"\n");
+    session.keys("/nothing \"nothing at all\"\n");
     let shown = session.text();
     assert!(shown.contains("x drops the filter"), "{shown}");
     session.keys("x");
@@ -147,4 +147,29 @@ fn a_file_is_asked_for_followed_and_stopped() {
     let wanted = "31,204 rows in /home/ada/subledger-events-2026-11-20.csv";
     assert!(shown.contains(wanted), "{shown}");
     assert!(!shown.contains("writing a file"), "{shown}");
+    session.tell(Msg::Exported(Ok(Written {
+        rows: 1,
+        path: "/home/ada/one.csv".to_owned(),
+    })));
+    assert!(session.text().contains("1 row in /home/ada/one.csv"));
+}
+
+#[test]
+fn the_question_how_to_write_shows_a_long_command_whole_and_always_the_formats() {
+    let filter =
+        "provider:zotlo -type:engagement.paywall since:2026-01-01 amount:>=100 currency:EUR";
+    for size in [(80, 24), (40, 10)] {
+        let mut session = Session::open(60, size);
+        session.keys(&format!("2/{filter}\nE"));
+        let shown = session.text();
+        for format in ["csv ", "tsv ", "json ", "ndjson ", "md "] {
+            let found = shown
+                .lines()
+                .any(|line| line.trim_start().starts_with(format));
+            assert!(found, "{format}: {shown}");
+        }
+        let together: String = shown.split_whitespace().collect();
+        let command = format!("subledgerevents--limit0--formatcsv--'{filter}'").replace(' ', "");
+        assert_eq!(together.contains(&command), size.0 == 80, "{shown}");
+    }
 }

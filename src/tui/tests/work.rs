@@ -256,7 +256,7 @@ fn what_was_refused_says_why_in_as_many_lines_as_it_takes() {
     session.keys("a");
     assert!(session.text().contains("y does it"), "{}", session.text());
     update(&mut session.app, Msg::Key(actions::key::Key::char('y')));
-    let why = "12: signature wrong: the body was changed on the way; path key right";
+    let why = "12: signature wrong: the body was changed on the way; secret link right";
     session.tell(Msg::Done(Ok(TaskReport {
         summary: "0 of 1 taken in".to_owned(),
         findings: vec![why.to_owned()],
@@ -264,7 +264,7 @@ fn what_was_refused_says_why_in_as_many_lines_as_it_takes() {
     })));
     let shown = session.text().replace('\n', "");
     assert!(
-        shown.contains("not taken in: signature wrong") && shown.contains("path key right"),
+        shown.contains("not taken in: signature wrong") && shown.contains("secret link right"),
         "{shown}"
     );
 }

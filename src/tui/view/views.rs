@@ -6,6 +6,7 @@ use crate::tui::app::App;
 use crate::tui::command::FileFormat;
 use crate::tui::theme::Meaning;
 use crate::tui::view::paint::{Cursor, Paint, first_line, width};
+use crate::tui::wrap::wrapped;
 
 /// The most cells that a name is given.
 const NAME_WIDTH: u16 = 28;
@@ -61,9 +62,14 @@ pub fn ask_format(paint: &mut Paint<'_>, app: &App, selected: usize, area: Rect)
         format!(" with {query}")
     };
     let title = format!("All {list}{filter}, in a new file in the current folder:");
-    paint.line_from(area, 0, 1, &[(&title, Meaning::Strong)]);
+    // However long the filter is, the formats can be seen.
+    let formats = FileFormat::ALL.len();
+    let spare = usize::from(area.height).saturating_sub(formats).max(1);
+    let y = block(paint, area, 0, spare, &title, Meaning::Strong);
+    let gap = u16::from(usize::from(y) < spare);
     let mut cursor = None;
-    for (place, (y, (_, word, help))) in (2..).zip(FileFormat::ALL).enumerate() {
+    let top = y + gap;
+    for (place, (y, (_, word, help))) in (top..).zip(FileFormat::ALL).enumerate() {
         let pieces = [(*word, Meaning::Plain)];
         paint.line_from(area, y, 3, &pieces);
         paint.line_from(area, y, 12, &[(help, Meaning::Quiet)]);
@@ -80,10 +86,30 @@ pub fn ask_format(paint: &mut Paint<'_>, app: &App, selected: usize, area: Rect)
     } else {
         app.listing(word)
     };
-    let pieces = [
-        ("The same in a shell: ", Meaning::Quiet),
-        (command.as_str(), Meaning::Plain),
-    ];
-    paint.line_from(area, 8, 1, &pieces);
+    let below = top + u16::try_from(formats).unwrap_or(u16::MAX) + 1;
+    let left = usize::from(area.height.saturating_sub(below + 1));
+    paint.line_from(area, below, 1, &[("The same in a shell:", Meaning::Quiet)]);
+    block(paint, area, below + 1, left, &command, Meaning::Plain);
     cursor
+}
+
+/// Draws `text` from line `y` of `area` on, on at most so many lines, the last one cut. The line below it.
+fn block(
+    paint: &mut Paint<'_>,
+    area: Rect,
+    y: u16,
+    lines_max: usize,
+    text: &str,
+    meaning: Meaning,
+) -> u16 {
+    let pieces = wrapped(text, usize::from(area.width.saturating_sub(2)));
+    let is_cut = pieces.len() > lines_max;
+    let mut below = y;
+    for (place, piece) in pieces.into_iter().take(lines_max).enumerate() {
+        let ends = is_cut && place + 1 == lines_max;
+        let line = if ends { format!("{piece}…") } else { piece };
+        paint.line_from(area, below, 1, &[(&line, meaning)]);
+        below += 1;
+    }
+    below
 }
