@@ -547,9 +547,9 @@ fn public_links_keep_their_prefix_and_plain_http_is_warned_of() {
 #[test]
 fn settings_that_only_a_screen_reads_need_no_reload() {
     let home = Home::new();
-    let said = succeeds(&home, &["config", "set", "display.theme", "light"]);
+    let said = home.succeeds(&["config", "set", "display.theme", "light"]);
     assert!(said.err.contains("when it is opened"), "{}", said.err);
-    let said = succeeds(&home, &["config", "set", "display.timezone", "UTC"]);
+    let said = home.succeeds(&["config", "set", "display.timezone", "UTC"]);
     assert!(said.err.contains("subledger reload"), "{}", said.err);
 }
 
@@ -562,7 +562,7 @@ fn every_sample_of_every_provider_is_stored_as_a_test() {
         (&["quarantine"], "nothing is kept and not understood"),
         (&["quarantine", "provider:zotlo"], "nothing that is kept"),
     ] {
-        let said = succeeds(&home, args);
+        let said = home.succeeds(args);
         assert!(said.err.contains(wanted), "{args:?}: {}", said.err);
     }
     let samples =
