@@ -791,8 +791,14 @@ impl Core {
             match overwrite::step(self) {
                 Ok(Came::On | Came::Through) => {}
                 Ok(Came::Held) => pause = OVERWRITE_HELD,
-                // Nothing more can be done here and now.
-                Ok(Came::Unmapped) => self.overwriting.is_due = false,
+                Ok(Came::Unmapped) => {
+                    // Nothing more can be done here and now.
+                    tracing::warn!(
+                        "what was deleted cannot be overwritten page by page: another program made this file; \
+                         `subledger backup` and `subledger restore` of that copy leave nothing of it"
+                    );
+                    self.overwriting.is_due = false;
+                }
                 Err(error) => {
                     tracing::warn!("what was deleted cannot be overwritten yet: {error}");
                     pause = TICK_EVERY;

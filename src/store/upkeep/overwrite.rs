@@ -25,8 +25,10 @@ use crate::store::{Error, seal};
 
 /// The key in `meta` under which stands since when there is something to overwrite.
 const OVERWRITE_SINCE: &str = "overwrite_since";
-/// So many pages, 4 MiB, are looked at in one step.
-const STEP: u32 = 1_024;
+/// Pages of so many bytes are looked at in one step.
+const STEP_BYTES: usize = 4 << 20;
+/// So often all pages are gone through at most while rows are written in between.
+const PASSES_MAX: u32 = 3;
 /// A file without a map of its pages is written anew up to this size; answers wait for some seconds at most.
 const ANEW_BYTES_MAX: i64 = 256 << 20;
 /// Where another program is in the way it is tried so often, and again after so long.
@@ -41,6 +43,10 @@ pub(crate) struct Overwriting {
     pub(crate) is_due: bool,
     /// The next page.
     next: u32,
+    /// Passes through all pages behind it, in which rows were written.
+    passes: u32,
+    /// Rows that this connection had written when the pass began.
+    written: u64,
 }
 
 impl Overwriting {
@@ -50,12 +56,15 @@ impl Overwriting {
             file: pages::identity(path).ok(),
             is_due: meta(conn, OVERWRITE_SINCE)?.is_some(),
             next: 1,
+            passes: 0,
+            written: 0,
         })
     }
 
     /// Pages were moved: what was seen of them may stand elsewhere now.
     pub(crate) const fn start_again(&mut self) {
         self.next = 1;
+        self.passes = 0;
     }
 }
 
@@ -126,12 +135,12 @@ pub(crate) fn step(core: &mut Core) -> Result<Came, Error> {
 fn some_pages(core: &mut Core) -> io::Result<Came> {
     let log = beside(&core.path, "-wal");
     let is_empty = log.metadata().is_ok_and(|data| data.len() == 0);
+    let file = pages::opened(&core.path)?;
     // A file that was put in the place of ours belongs to somebody else.
-    let is_ours = core.overwriting.file == Some(pages::identity(&core.path)?);
+    let is_ours = core.overwriting.file == Some(pages::identity_of(file)?);
     if !is_ours || !is_empty {
         return Ok(Came::Held);
     }
-    let file = pages::opened(&core.path)?;
     let Some(layout) = Layout::of(file)? else {
         return Ok(Came::Unmapped);
     };
@@ -139,13 +148,30 @@ fn some_pages(core: &mut Core) -> io::Result<Came> {
         .conn
         .pragma_query_value(None, "page_count", |row| row.get::<_, u32>(0))
         .map_err(io::Error::other)?;
-    let from = core.overwriting.next;
-    let to = from.saturating_add(STEP).min(count + 1);
+    let written = core.conn.total_changes();
+    let now = &mut core.overwriting;
+    let from = now.next;
+    if from == 1 {
+        now.written = written;
+    }
+    let to = from
+        .saturating_add(layout.pages_in(STEP_BYTES))
+        .min(count + 1);
     if from < to {
         pages::overwrite(file, layout, from..to)?;
     }
-    core.overwriting.next = to;
-    Ok(if to > count { Came::Through } else { Came::On })
+    now.next = to;
+    if to <= count {
+        return Ok(Came::On);
+    }
+    // Where SQLite evens out neighbouring pages it may exchange their places, with what is unused of them: one that was
+    // not looked at yet may come to stand where one was.
+    if now.written != written && now.passes + 1 < PASSES_MAX {
+        now.passes += 1;
+        now.next = 1;
+        return Ok(Came::On);
+    }
+    Ok(Came::Through)
 }
 
 /// What is left to do on disk after something was deleted, as the end of a task.
@@ -390,6 +416,21 @@ mod tests {
         .unwrap();
         until_through(&mut core);
         assert_eq!(canaries(&core), 0);
+    }
+
+    #[test]
+    fn pages_that_may_have_moved_behind_a_pass_are_seen_by_the_next() {
+        for (writes, is_seen) in [(false, false), (true, true)] {
+            let (_ledger, mut core) = worn();
+            // As if the pass were at its end.
+            core.overwriting.next = 1_000_000;
+            core.overwriting.written = core.conn.total_changes();
+            if writes {
+                core.transact(|core| set(core, "x")).unwrap();
+            }
+            until_through(&mut core);
+            assert_eq!(canaries(&core) == named(&core), is_seen);
+        }
     }
 
     #[test]

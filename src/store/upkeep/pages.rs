@@ -38,6 +38,12 @@ pub(crate) fn identity(path: &Path) -> io::Result<Identity> {
     Ok((data.dev(), data.ino()))
 }
 
+/// Which file this is.
+pub(crate) fn identity_of(file: &File) -> io::Result<Identity> {
+    let data = file.metadata()?;
+    Ok((data.dev(), data.ino()))
+}
+
 /// The file at `path`, open for good.
 ///
 /// Where any one descriptor of a file is closed, the system drops every lock that the process holds on it, SQLite's too:
@@ -52,8 +58,7 @@ pub(crate) fn opened(path: &Path) -> io::Result<&'static File> {
     let file: &'static File = Box::leak(Box::new(
         OpenOptions::new().read(true).write(true).open(path)?,
     ));
-    let data = file.metadata()?;
-    open.insert((data.dev(), data.ino()), file);
+    open.insert(identity_of(file)?, file);
     Ok(file)
 }
 
@@ -67,6 +72,11 @@ pub(crate) struct Layout {
 }
 
 impl Layout {
+    /// So many pages have that many bytes; one at least.
+    pub(crate) fn pages_in(self, bytes: usize) -> u32 {
+        u32::try_from(bytes / self.size).unwrap_or(u32::MAX).max(1)
+    }
+
     /// As the head of `file` says; `None` if it has no map of its pages, or is no such file.
     pub(crate) fn of(file: &File) -> io::Result<Option<Self>> {
         let mut head = [0; HEAD];
