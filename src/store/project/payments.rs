@@ -291,6 +291,10 @@ pub(super) fn is_attached(
     Ok(said.optional()?.unwrap_or(false))
 }
 
+const EARLIER: &str = "\
+select 1 from payments
+where provider = ?1 and account = ?2 and transaction_id = ?3 and id < ?4 and kind = 'refund' limit 1";
+
 /// Whether the refunds of a transaction, by their flags, give back more than was paid exactly where they do. `None`
 /// where another of its refunds comes before `id`.
 pub(super) fn is_checked(
@@ -299,11 +303,12 @@ pub(super) fn is_checked(
     transaction_id: &str,
     id: i64,
 ) -> Result<Option<bool>, Error> {
-    let parts = of_transaction(conn, scope, transaction_id)?;
-    let refunds = || parts.iter().filter(|part| part.is_refund);
-    if refunds().any(|part| part.place.id() < id) {
+    let mut earlier = conn.prepare_cached(EARLIER)?;
+    if earlier.exists(params![scope.provider, scope.account, transaction_id, id])? {
         return Ok(None);
     }
+    let parts = of_transaction(conn, scope, transaction_id)?;
+    let refunds = || parts.iter().filter(|part| part.is_refund);
     let beyond = beyond(&parts);
     Ok(Some(refunds().all(|part| {
         flagged(part.flag.as_deref(), beyond.contains(&part.place.id())) == part.flag
