@@ -7,7 +7,7 @@
 //! the next look uses the same descriptor. Holds no connection, takes no lock.
 
 use std::collections::BTreeMap;
-use std::fs::{self, File, Metadata, TryLockError};
+use std::fs::{self, File, Metadata, OpenOptions, TryLockError};
 use std::io;
 use std::os::unix::fs::{FileExt as _, MetadataExt as _};
 use std::path::Path;
@@ -23,7 +23,8 @@ pub(crate) type Place = (u64, u64);
 /// Files with connections now or earlier, and the descriptor of each that was looked at since.
 static CONNECTED: Mutex<BTreeMap<Place, Option<File>>> = Mutex::new(BTreeMap::new());
 
-fn place(about: &Metadata) -> Place {
+/// Which file that is, whatever its name.
+pub(crate) fn place(about: &Metadata) -> Place {
     (about.dev(), about.ino())
 }
 
@@ -65,6 +66,20 @@ pub(crate) fn head<const N: usize>(path: &Path) -> io::Result<Option<Vec<u8>>> {
         *kept = Some(file);
     }
     read
+}
+
+/// The file at `path`, to be read and written beside SQLite; never closed, and opened once however often it is asked for.
+pub(crate) fn writable(path: &Path) -> io::Result<&'static File> {
+    static OPEN: Mutex<BTreeMap<Place, &'static File>> = Mutex::new(BTreeMap::new());
+    let mut open = OPEN.lock().unwrap_or_else(PoisonError::into_inner);
+    if let Some(file) = open.get(&place(&fs::metadata(path)?)) {
+        return Ok(file);
+    }
+    let file: &'static File = Box::leak(Box::new(
+        OpenOptions::new().read(true).write(true).open(path)?,
+    ));
+    open.insert(place(&file.metadata()?), file);
+    Ok(file)
 }
 
 /// Keeps other processes from writing to a file by another of its names, until it is dropped. SQLite's own locks would

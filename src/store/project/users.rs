@@ -223,17 +223,21 @@ impl Said {
     }
 }
 
-pub(super) const SAID: &str = "\
-select e.seq, e.n, e.type, e.at, e.test, e.email, e.phone, e.name, e.data, d.dedupe_key, d.identity_proof
-from events e cross join deliveries d on d.seq = e.seq
-where e.users_id = ?1";
+/// What `said` reads of each event of a reader, and more columns behind it.
+macro_rules! of_reader {
+    ($more:literal) => {
+        concat!(
+            "select e.seq, e.n, e.type, e.at, e.test, e.email, e.phone, e.name, e.data, d.dedupe_key, d.identity_proof",
+            $more,
+            " from events e cross join deliveries d on d.seq = e.seq where e.users_id = ?1"
+        )
+    };
+}
+
+pub(super) const SAID: &str = of_reader!("");
 
 /// The same, and whose event it is, and of which day.
-const WHOSE: &str = "\
-select e.seq, e.n, e.type, e.at, e.test, e.email, e.phone, e.name, e.data, d.dedupe_key, d.identity_proof, e.provider,
-  e.account, e.user_id, e.day
-from events e cross join deliveries d on d.seq = e.seq
-where e.users_id = ?1";
+const WHOSE: &str = of_reader!(", e.provider, e.account, e.user_id, e.day");
 
 fn said(row: &Row<'_>) -> rusqlite::Result<Said> {
     let kind = kind(row, 2)?;

@@ -14,12 +14,13 @@ use rusqlite::config::DbConfig;
 use rusqlite::limits::Limit;
 use rusqlite::{Connection, params};
 
+use crate::store::kept::{self, Place};
 use crate::store::query::Reader;
 use crate::store::schema::{beside, meta};
 use crate::store::task::{Progress, TaskReport};
 use crate::store::thread::Core;
 use crate::store::upkeep::erasures::unwritable;
-use crate::store::upkeep::pages::{self, Identity, Layout};
+use crate::store::upkeep::pages::{self, Layout};
 use crate::store::upkeep::room::{PAGES, give_back};
 use crate::store::{Error, seal};
 
@@ -38,7 +39,7 @@ const AGAIN: Duration = Duration::from_millis(250);
 /// How far this has come.
 #[derive(Debug)]
 pub(crate) struct Overwriting {
-    file: Option<Identity>,
+    file: Option<Place>,
     /// Whether there is anything to do.
     pub(crate) is_due: bool,
     /// The next page.
@@ -53,7 +54,7 @@ impl Overwriting {
     /// As the ledger at `path` says.
     pub(crate) fn load(conn: &Connection, path: &Path) -> Result<Self, Error> {
         Ok(Self {
-            file: pages::identity(path).ok(),
+            file: kept::place_of(path),
             is_due: meta(conn, OVERWRITE_SINCE)?.is_some(),
             next: 1,
             passes: 0,
@@ -135,9 +136,9 @@ pub(crate) fn step(core: &mut Core) -> Result<Came, Error> {
 fn some_pages(core: &mut Core) -> io::Result<Came> {
     let log = beside(&core.path, "-wal");
     let is_empty = log.metadata().is_ok_and(|data| data.len() == 0);
-    let file = pages::opened(&core.path)?;
+    let file = kept::writable(&core.path)?;
     // A file that was put in the place of ours belongs to somebody else.
-    let is_ours = core.overwriting.file == Some(pages::identity_of(file)?);
+    let is_ours = core.overwriting.file == Some(kept::place(&file.metadata()?));
     if !is_ours || !is_empty {
         return Ok(Came::Held);
     }

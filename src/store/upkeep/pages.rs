@@ -11,13 +11,10 @@
 //! transaction) and the write-ahead log is empty, so that no older page comes back out of it. Whoever wrote has to drop
 //! its cache afterwards. The format is the one of <https://www.sqlite.org/fileformat2.html>, read 2026-11-21.
 
-use std::collections::BTreeMap;
-use std::fs::{File, OpenOptions};
+use std::fs::File;
 use std::io;
 use std::ops::Range;
-use std::os::unix::fs::{FileExt as _, MetadataExt as _};
-use std::path::Path;
-use std::sync::{Mutex, PoisonError};
+use std::os::unix::fs::FileExt as _;
 
 /// Of the file's own head, bytes.
 const HEAD: usize = 100;
@@ -28,39 +25,6 @@ const ENTRY: usize = 5;
 /// Kinds of pages in that map: the root of a table or index, and any other page of one.
 const ROOT: u8 = 1;
 const INNER: u8 = 5;
-
-/// Which file it is, whatever its name.
-pub(crate) type Identity = (u64, u64);
-
-/// Which file stands at `path`.
-pub(crate) fn identity(path: &Path) -> io::Result<Identity> {
-    let data = path.metadata()?;
-    Ok((data.dev(), data.ino()))
-}
-
-/// Which file this is.
-pub(crate) fn identity_of(file: &File) -> io::Result<Identity> {
-    let data = file.metadata()?;
-    Ok((data.dev(), data.ino()))
-}
-
-/// The file at `path`, open for good.
-///
-/// Where any one descriptor of a file is closed, the system drops every lock that the process holds on it, SQLite's too:
-/// so these are kept until the process ends, one for each file.
-pub(crate) fn opened(path: &Path) -> io::Result<&'static File> {
-    static OPEN: Mutex<BTreeMap<Identity, &'static File>> = Mutex::new(BTreeMap::new());
-    let mut open = OPEN.lock().unwrap_or_else(PoisonError::into_inner);
-    let identity = identity(path)?;
-    if let Some(file) = open.get(&identity) {
-        return Ok(file);
-    }
-    let file: &'static File = Box::leak(Box::new(
-        OpenOptions::new().read(true).write(true).open(path)?,
-    ));
-    open.insert(identity_of(file)?, file);
-    Ok(file)
-}
 
 /// How a file is divided into pages.
 #[derive(Clone, Copy, Debug)]
@@ -188,10 +152,12 @@ pub(crate) fn overwrite(file: &File, layout: Layout, pages: Range<u32>) -> io::R
 #[cfg(test)]
 mod tests {
     use std::fs;
+    use std::path::Path;
 
     use rusqlite::Connection;
 
     use super::*;
+    use crate::store::kept;
     use crate::store::{Mode, connect};
 
     /// Rows under random keys, with an index, of which many are deleted again, and long ones beside them.
@@ -248,7 +214,7 @@ mod tests {
     }
 
     fn overwrite_all(path: &Path, chunk: u32) -> usize {
-        let file = opened(path).unwrap();
+        let file = kept::writable(path).unwrap();
         let layout = Layout::of(file).unwrap().unwrap();
         let count = u32::try_from(path.metadata().unwrap().len() / layout.size as u64).unwrap();
         let mut from = 1;
