@@ -9,16 +9,14 @@ use std::io::{self, Write};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use clap::ValueEnum;
-use comfy_table::presets::NOTHING;
-use comfy_table::{CellAlignment, ColumnConstraint, Table, Width};
 use serde_json::value::RawValue;
-use unicode_width::UnicodeWidthStr;
+use unicode_segmentation::UnicodeSegmentation;
 
 use crate::cli::interrupt;
 use crate::cli::out::Out;
 use crate::domain::money::grouped;
 use crate::domain::page::{Cell, Column, Shape};
-use crate::domain::printable::{Printable, defused};
+use crate::domain::printable::{self, Printable, defused};
 use crate::domain::time::{Timestamp, Zone};
 
 /// How rows are written.
@@ -223,35 +221,23 @@ impl<'o> Sheet<'o> {
             .filter(|place| widths[*place] > 0)
             .collect();
         let heads: Vec<&Head> = self.in_table().map(|(_, head)| head).collect();
-        let mut table = Table::new();
-        table.load_style(NOTHING);
-        table.set_header(
-            kept.iter().map(|place| {
-                String::from(Printable::line(&heads[*place].title).cut(widths[*place]))
-            }),
-        );
-        for row in rows {
-            table.add_row(
-                kept.iter()
-                    .map(|place| String::from(Printable::line(&row[*place]).cut(widths[*place]))),
-            );
+        let line = |texts: &[&str]| {
+            let cells = kept.iter().map(|place| {
+                let is_right = is_number(heads[*place].shape);
+                padded(texts[*place], widths[*place], is_right)
+            });
+            let cells: Vec<String> = cells.collect();
+            cells.join("  ").trim_end().to_owned()
+        };
+        let titles: Vec<&str> = heads.iter().map(|head| head.title.as_str()).collect();
+        let head = first.then(|| line(&titles));
+        let texts = |row: &Vec<String>| line(&row.iter().map(String::as_str).collect::<Vec<_>>());
+        let lines: Vec<String> = rows.iter().map(texts).collect();
+        if let Some(head) = head {
+            self.out.heading(head)?;
         }
-        for (column, place) in kept.iter().enumerate() {
-            if let Some(column) = table.column_mut(column) {
-                let cells = u16::try_from(widths[*place]).unwrap_or(u16::MAX);
-                column.set_padding((0, 2));
-                column.set_constraint(ColumnConstraint::LowerBoundary(Width::Fixed(cells + 2)));
-                if is_number(heads[*place].shape) {
-                    column.set_cell_alignment(CellAlignment::Right);
-                }
-            }
-        }
-        for (number, line) in table.lines().enumerate() {
-            match (number, first) {
-                (0, true) => self.out.heading(line.trim_end())?,
-                (0, false) => {}
-                _ => self.out.line(line.trim_end())?,
-            }
+        for line in lines {
+            self.out.line(line)?;
         }
         self.widths = Some(widths);
         Ok(())
@@ -264,9 +250,10 @@ impl<'o> Sheet<'o> {
             .iter()
             .enumerate()
             .map(|(place, head)| {
-                let widest = rows.iter().map(|row| row[place].width()).max().unwrap_or(0);
-                let most = head.width_max.max(head.title.width());
-                widest.max(head.title.width()).min(most).max(1)
+                let widest = rows.iter().map(|row| printable::cells(&row[place])).max();
+                let title = printable::cells(&head.title);
+                let most = head.width_max.max(title);
+                widest.unwrap_or(0).max(title).min(most).max(1)
             })
             .collect();
         let Some(room) = self.out.width() else {
@@ -370,6 +357,17 @@ pub fn object(heads: &[Head], cells: &[Cell]) -> io::Result<String> {
     Ok(object)
 }
 
+/// `text` in exactly so many `cells`, at their end if `is_right`.
+fn padded(text: &str, cells: usize, is_right: bool) -> String {
+    let text = Printable::line(text).cut(cells);
+    let blanks = " ".repeat(cells.saturating_sub(text.width()));
+    if is_right {
+        format!("{blanks}{text}")
+    } else {
+        format!("{text}{blanks}")
+    }
+}
+
 /// Takes cells from the widest column until all fit into `room`, none below its minimum.
 fn shrink(widths: &mut [usize], minimum: &[usize], room: usize) {
     loop {
@@ -457,15 +455,33 @@ pub fn json_text(text: &str) -> io::Result<String> {
 /// within strings only, and line breaks between tokens only.
 pub fn tame(json: &str) -> String {
     let mut out = String::with_capacity(json.len());
+    let mut rest = json;
+    while let Some(at) = rest.find(|c: char| !c.is_ascii()) {
+        // A mark is judged by what it stands on.
+        let from = at.saturating_sub(1);
+        let end = rest[at..].find(|c: char| c.is_ascii());
+        let end = end.map_or(rest.len(), |end| at + end);
+        push_tame(&mut out, &rest[..from]);
+        for grapheme in rest[from..end].graphemes(true) {
+            if Printable::line(grapheme).as_str() == grapheme {
+                out.push_str(grapheme);
+            } else {
+                push_tame(&mut out, grapheme);
+            }
+        }
+        rest = &rest[end..];
+    }
+    push_tame(&mut out, rest);
+    out
+}
+
+/// ASCII as it is, blanks for line breaks and tabs, all else as escapes.
+fn push_tame(out: &mut String, json: &str) {
     let mut units = [0; 2];
-    let mut one = [0; 4];
     for c in json.chars() {
         match c {
             '\n' | '\r' | '\t' => out.push(' '),
             ' '..='~' => out.push(c),
-            _ if Printable::line(c.encode_utf8(&mut one)).as_str() == one_str(&one, c) => {
-                out.push(c);
-            }
             _ => {
                 for unit in c.encode_utf16(&mut units) {
                     out.extend(format!("\\u{unit:04x}").chars());
@@ -473,11 +489,6 @@ pub fn tame(json: &str) -> String {
             }
         }
     }
-    out
-}
-
-fn one_str(bytes: &[u8; 4], c: char) -> &str {
-    std::str::from_utf8(&bytes[..c.len_utf8()]).unwrap_or("")
 }
 
 #[cfg(test)]
@@ -491,6 +502,18 @@ mod tests {
         assert!(!text.contains(['\u{1b}', '\u{9b}', '\u{202e}', '\u{7f}']));
         assert!(text.contains("😀é"));
         assert_eq!(serde_json::from_str::<String>(&text).unwrap(), hostile);
+    }
+
+    #[test]
+    fn json_keeps_marks_on_letters_and_spells_others_out() {
+        for (text, json) in [
+            ("e\u{301}", "\"e\u{301}\""),
+            ("हिन्दी ก็", "\"हिन्दी ก็\""),
+            ("\u{605}", "\"\\u0605\""),
+            ("é\u{200b}é", "\"é\\u200bé\""),
+        ] {
+            assert_eq!(json_text(text).unwrap(), json);
+        }
     }
 
     #[test]
@@ -520,6 +543,21 @@ mod tests {
         assert_eq!(unquoted("say \"no\""), "say \"no\"");
         assert_eq!(unquoted("\"no\""), "'\"no\"");
         assert_eq!(flat(&Cell::Text("a\tb".to_owned())), "a\\tb");
+    }
+
+    #[test]
+    fn a_cell_of_a_table_takes_its_width_whatever_the_letters() {
+        for (text, shown) in [
+            ("ab", "ab  "),
+            ("日本", "日本"),
+            ("日本語", "日… "),
+            ("لا", "لا  "),
+            ("لالا", "لالا"),
+            ("abcde", "abc…"),
+        ] {
+            assert_eq!(padded(text, 4, false), shown);
+        }
+        assert_eq!(padded("7", 3, true), "  7");
     }
 
     #[test]

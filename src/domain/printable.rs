@@ -45,7 +45,7 @@ impl Printable {
 
     /// The cells it takes on a terminal.
     pub fn width(&self) -> usize {
-        self.0.width()
+        cells(&self.0)
     }
 
     /// This text cut to `cells`, on a grapheme border, with `…` where it was cut.
@@ -83,15 +83,30 @@ impl From<Printable> for String {
     }
 }
 
+/// The cells that printable `text` takes on a terminal, which draws one grapheme after the other: it knows nothing of letters
+/// that a typesetter would write as one, such as the lam and alef of Arabic.
+pub fn cells(text: &str) -> usize {
+    if text.is_ascii() {
+        return text.len();
+    }
+    text.graphemes(true).map(UnicodeWidthStr::width).sum()
+}
+
 fn clean(text: &str, multi_line: bool) -> String {
     let mut out = String::with_capacity(text.len());
     for grapheme in text.graphemes(true) {
+        // A mark without anything to stand on would change what stands before it, or not be there at all.
+        let is_lost = grapheme.width() == 0;
         for (i, c) in grapheme.chars().enumerate() {
             if i == GRAPHEME_CHARS_MAX {
                 out.push('…');
                 break;
             }
-            push_clean(&mut out, c, multi_line);
+            if is_lost {
+                push_code_point(&mut out, c);
+            } else {
+                push_clean(&mut out, c, multi_line);
+            }
         }
     }
     out
@@ -128,6 +143,7 @@ fn is_deceptive(c: char) -> bool {
         | '\u{200b}' | '\u{200c}' | '\u{200e}' | '\u{200f}'
         | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}'
         | '\u{3164}' | '\u{feff}' | '\u{ffa0}' | '\u{fff0}'..='\u{fffb}'
+        | '\u{1bca0}'..='\u{1bca3}' | '\u{1d173}'..='\u{1d17a}'
         | '\u{e000}'..='\u{f8ff}' | '\u{e0000}'..='\u{e0fff}' | '\u{f0000}'..='\u{10ffff}')
 }
 
@@ -171,6 +187,25 @@ mod tests {
         assert_eq!(Printable::line("日本語").cut(5).as_str(), "日本…");
         assert_eq!(Printable::line("日本語").cut(6).as_str(), "日本語");
         assert_eq!(Printable::line("abc").cut(0).as_str(), "");
+    }
+
+    #[test]
+    fn letters_that_a_typesetter_joins_take_a_cell_each() {
+        let name = Printable::line("الأحمد");
+        assert_eq!(name.width(), 6);
+        assert_eq!(name.cut(5).as_str(), "الأح…");
+    }
+
+    #[test]
+    fn what_takes_no_cell_is_spelt_out() {
+        assert_eq!(
+            Printable::line("\u{301}a\u{301}").as_str(),
+            "<U+0301>a\u{301}"
+        );
+        assert_eq!(Printable::line("\u{fe0f}").as_str(), "<U+FE0F>");
+        assert_eq!(Printable::line("\u{1161}").as_str(), "<U+1161>");
+        assert_eq!(Printable::line("a\u{1bca0}b").as_str(), "a<U+1BCA0>b");
+        assert_eq!(Printable::line("\u{1d173}").as_str(), "<U+1D173>");
     }
 
     #[test]

@@ -3,7 +3,8 @@
 //! Plain data: keys in, text and caret out. The caret always stands between graphemes.
 
 use unicode_segmentation::UnicodeSegmentation;
-use unicode_width::UnicodeWidthStr;
+
+use crate::domain::printable;
 
 /// So many bytes a line may have: a pasted body is no filter.
 const BYTES_MAX: usize = 4096;
@@ -141,18 +142,19 @@ impl Line {
     /// The part of the text that fits `cells` with the caret in sight: its range in bytes, and the caret's cell.
     pub fn window(&self, cells: usize) -> (std::ops::Range<usize>, usize) {
         let mut from = 0;
-        while self.text[from..self.caret].width() + 1 > cells.max(1) && from < self.caret {
+        while printable::cells(&self.text[from..self.caret]) + 1 > cells.max(1) && from < self.caret
+        {
             let step = self.text[from..].graphemes(true).next().map_or(1, str::len);
             from += step;
         }
         let mut to = from;
         for grapheme in self.text[from..].graphemes(true) {
-            if self.text[from..to + grapheme.len()].width() > cells {
+            if printable::cells(&self.text[from..to + grapheme.len()]) > cells {
                 break;
             }
             to += grapheme.len();
         }
-        (from..to, self.text[from..self.caret].width())
+        (from..to, printable::cells(&self.text[from..self.caret]))
     }
 }
 

@@ -1,8 +1,8 @@
 //! Lines of text laid out for a width: a label, a value wrapped between words, another beside it.
 
 use unicode_segmentation::UnicodeSegmentation;
-use unicode_width::UnicodeWidthStr;
 
+use crate::domain::printable;
 use crate::tui::place::Place;
 use crate::tui::theme::Meaning;
 
@@ -306,16 +306,16 @@ struct Wrapping {
 impl Wrapping {
     /// What fits no line is cut smaller, so that it begins on the line that is there.
     fn put(&mut self, value: &str, meaning: Meaning) {
-        if value.width() <= self.cells {
+        if printable::cells(value) <= self.cells {
             return self.put_word(value, meaning);
         }
         for run in cut_at(value, 1) {
-            if run.width() <= self.cells {
+            if printable::cells(run) <= self.cells {
                 self.put_word(run, meaning);
                 continue;
             }
             for word in run.split_word_bounds() {
-                if word.width() <= self.cells {
+                if printable::cells(word) <= self.cells {
                     self.put_word(word, meaning);
                     continue;
                 }
@@ -327,7 +327,7 @@ impl Wrapping {
     }
 
     fn put_word(&mut self, word: &str, meaning: Meaning) {
-        let width = word.width();
+        let width = printable::cells(word);
         if self.used + width > self.cells && self.used > 0 {
             self.lines.push(Vec::new());
             self.used = 0;
@@ -407,7 +407,7 @@ mod tests {
         fn no_line_is_wider_than_its_place_and_only_blanks_are_lost(value in "[\\PC ]{0,60}", cells in 2..30usize) {
             let lines = lines(&value, cells);
             for line in &lines {
-                prop_assert!(line.width() <= cells || line.graphemes(true).count() == 1, "{line:?}");
+                prop_assert!(printable::cells(line) <= cells || line.graphemes(true).count() == 1, "{line:?}");
             }
             let solid = |text: &str| text.replace(' ', "");
             prop_assert_eq!(solid(&lines.concat()), solid(&value));

@@ -5,6 +5,8 @@
 
 use std::fmt::Write as _;
 
+use unicode_segmentation::UnicodeSegmentation as _;
+
 use crate::domain::page::{List, Order};
 use crate::domain::printable::Printable;
 
@@ -68,27 +70,32 @@ pub fn word(text: &str) -> String {
         return text.to_owned();
     }
     // What is spelt out on screen would act on a terminal that it is pasted into.
-    let acts = |c: char| Printable::line(c.encode_utf8(&mut [0; 4])).as_str() != c.to_string();
-    if text.chars().any(acts) {
-        return spelt_out(text, acts);
+    if text.graphemes(true).any(acts) {
+        return spelt_out(text);
     }
     format!("'{}'", text.replace('\'', "'\\''"))
 }
 
+fn acts(grapheme: &str) -> bool {
+    Printable::line(grapheme).as_str() != grapheme
+}
+
 /// In the quotes of bash, zsh, ksh and fish's neighbours, where a byte may be written as a number.
-fn spelt_out(text: &str, acts: impl Fn(char) -> bool) -> String {
+fn spelt_out(text: &str) -> String {
     let mut out = "$'".to_owned();
-    for c in text.chars() {
-        match c {
-            '\'' | '\\' => out.extend(['\\', c]),
-            // No argument can hold it.
-            '\0' => {}
-            _ if acts(c) => {
-                for byte in c.encode_utf8(&mut [0; 4]).bytes() {
-                    write!(out, "\\{byte:03o}").ok();
-                }
+    for grapheme in text.graphemes(true) {
+        if acts(grapheme) {
+            // No argument can hold a NUL.
+            for byte in grapheme.bytes().filter(|byte| *byte != 0) {
+                write!(out, "\\{byte:03o}").ok();
             }
-            _ => out.push(c),
+            continue;
+        }
+        for c in grapheme.chars() {
+            if matches!(c, '\'' | '\\') {
+                out.push('\\');
+            }
+            out.push(c);
         }
     }
     out.push('\'');

@@ -1,9 +1,8 @@
 //! Text on several lines.
 
 use unicode_segmentation::UnicodeSegmentation as _;
-use unicode_width::UnicodeWidthStr as _;
 
-use crate::domain::printable::Printable;
+use crate::domain::printable::{self, Printable};
 
 /// The fewest cells that a line is given.
 const CELLS_MIN: usize = 8;
@@ -15,7 +14,7 @@ pub fn wrapped(text: &str, cells: usize) -> Vec<String> {
     let text = Printable::line(text);
     let mut rest = text.as_str();
     let mut pieces = Vec::new();
-    while rest.width() > cells {
+    while printable::cells(rest) > cells {
         let fits = &rest[..fitting(rest, cells)];
         let end = if rest.contains(' ') { ' ' } else { '/' };
         let at = fits.rfind(end).map_or(fits.len(), |at| at + 1);
@@ -31,7 +30,7 @@ pub fn wrapped(text: &str, cells: usize) -> Vec<String> {
 fn fitting(text: &str, cells: usize) -> usize {
     let mut ends = text.grapheme_indices(true).map(|(at, one)| at + one.len());
     let first = ends.next().unwrap_or(text.len());
-    let fits = ends.take_while(|end| text[..*end].width() <= cells);
+    let fits = ends.take_while(|end| printable::cells(&text[..*end]) <= cells);
     fits.last().unwrap_or(first)
 }
 

@@ -47,7 +47,6 @@ const CRATES: &[(&[&str], &[&str])] = &[
             "clap_complete",
             "clap_mangen",
             "indicatif",
-            "comfy_table",
             "anyhow",
             "ureq",
         ],

@@ -2,7 +2,6 @@
 
 use ratatui::buffer::Buffer;
 use ratatui::layout::{Position, Rect};
-use unicode_width::UnicodeWidthStr;
 
 use crate::domain::printable::Printable;
 use crate::tui::theme::{Meaning, Theme};
@@ -97,7 +96,7 @@ impl<'a> Paint<'a> {
 
 /// The cells that `text` takes once it is printable.
 pub fn width(text: &str) -> u16 {
-    u16::try_from(Printable::line(text).as_str().width()).unwrap_or(u16::MAX)
+    u16::try_from(Printable::line(text).width()).unwrap_or(u16::MAX)
 }
 
 /// The first line to show of a list so that `selected` is in sight, keeping a line of what comes before.
