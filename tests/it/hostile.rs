@@ -7,6 +7,7 @@ use serde_json::Value;
 use subledger::domain::page::List;
 use subledger::providers;
 
+use crate::fuzz::targets::printable;
 use crate::support::{Home, PATH_KEY, PATIENCE, Serving};
 
 /// The hooks that bodies are thrown at.
@@ -63,13 +64,11 @@ fn wait_until_folded(home: &Home) {
     }
 }
 
-/// The first character of `text` that acts on a terminal.
-fn acting(text: &str) -> Option<char> {
-    text.chars().find(|c| {
-        (c.is_control() && !matches!(c, '\n' | '\r' | '\t'))
-            || matches!(c, '\u{200b}' | '\u{200e}'..='\u{200f}' | '\u{2028}'..='\u{202e}')
-            || matches!(c, '\u{2066}'..='\u{2069}' | '\u{feff}' | '\u{e000}')
-    })
+/// That nothing in `text` acts on a terminal or hides in it.
+#[track_caller]
+fn assert_acts_on_nothing(text: &str, args: &[&str]) {
+    let held = printable::harmless("the output", text, "\r\n\t");
+    assert!(held.is_ok(), "{args:?}: {:.300}", held.unwrap_err());
 }
 
 fn assert_harmless(home: &Home) {
@@ -86,7 +85,7 @@ fn assert_harmless(home: &Home) {
             let output = home.command(&args).output().unwrap();
             assert!(output.status.success(), "{args:?}");
             let text = String::from_utf8(output.stdout).unwrap();
-            assert_eq!(acting(&text), None, "{args:?}");
+            assert_acts_on_nothing(&text, &args);
         }
     }
 }
@@ -261,8 +260,8 @@ fn harmless(home: &Home, args: &[&str]) -> String {
     let said = String::from_utf8(output.stderr).unwrap();
     assert!(output.status.success(), "{args:?}: {said}");
     let text = String::from_utf8(output.stdout).unwrap();
-    assert_eq!(acting(&text), None, "{args:?}");
-    assert_eq!(acting(&said), None, "{args:?}");
+    assert_acts_on_nothing(&text, args);
+    assert_acts_on_nothing(&said, args);
     text
 }
 

@@ -22,6 +22,7 @@ mod erase;
 mod erase_faults;
 mod filter;
 mod floors;
+mod fuzz;
 mod hooks;
 mod hostile;
 mod import;
