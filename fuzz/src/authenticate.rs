@@ -230,15 +230,13 @@ pub fn check(data: &[u8], subject: &Subject) -> Held {
         must(is_in || !has_any || is_shared, || {
             format!("the right credentials are refused: {request:?}")
         })?;
-        for nth in [0, data.len() / 2, data.len()] {
-            let spoilt = spoilt(&request, nth + usize::from(sum(data)));
-            trial.judged(&spoilt)?;
-            let body = Request {
-                body: [&request.body[..], b" "].concat(),
-                ..request.clone()
-            };
-            trial.judged(&body)?;
+        for nth in [0, data.len()] {
+            trial.judged(&spoilt(&request, nth + usize::from(sum(data))))?;
         }
+        trial.judged(&Request {
+            body: [&request.body[..], b" "].concat(),
+            ..request
+        })?;
     }
     Ok(())
 }

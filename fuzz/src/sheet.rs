@@ -248,10 +248,9 @@ fn is_exact(cell: &Cell, shape: Shape, raw: &str) -> bool {
         Cell::Null => raw == "null",
         Cell::Int(number) => raw == number.to_string(),
         Cell::Real(number) if !number.is_finite() => raw == "null",
-        Cell::Real(number) => serde_json::from_str::<f64>(raw).is_ok_and(|back| {
-            // The last digit of a float may be lost on the way back, nothing more.
-            (back - number).abs() <= number.abs() * f64::EPSILON
-        }),
+        Cell::Real(number) => raw
+            .parse::<f64>()
+            .is_ok_and(|back| back.to_bits() == number.to_bits()),
         Cell::Text(text) => match serde_json::from_str::<&RawValue>(text) {
             // JSON is embedded as it was sent; of what a reader makes nothing of there is nothing to compare.
             Ok(own) if shape == Shape::Json => {

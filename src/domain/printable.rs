@@ -95,13 +95,15 @@ pub fn cells(text: &str) -> usize {
 fn clean(text: &str, multi_line: bool) -> String {
     let mut out = String::with_capacity(text.len());
     for grapheme in text.graphemes(true) {
-        // A mark without anything to stand on would change what stands before it, or not be there at all.
-        let is_lost = grapheme.width() == 0;
+        // A mark without anything to stand on would change what stands before it, or not be there at all. What it stood
+        // on may be spelt out itself.
+        let mut is_lost = grapheme.width() == 0;
         for (i, c) in grapheme.chars().enumerate() {
             if i == GRAPHEME_CHARS_MAX {
                 out.push('…');
                 break;
             }
+            is_lost |= is_deceptive(c);
             if is_lost {
                 push_code_point(&mut out, c);
             } else {
@@ -120,7 +122,6 @@ fn push_clean(out: &mut String, c: char, multi_line: bool) {
         '\r' => out.push_str("\\r"),
         '\t' => out.push_str("\\t"),
         '\0'..='\x1f' | '\x7f' => push_byte(out, u32::from(c)),
-        _ if is_deceptive(c) => push_code_point(out, c),
         _ => out.push(c),
     }
 }
@@ -206,6 +207,14 @@ mod tests {
         assert_eq!(Printable::line("\u{1161}").as_str(), "<U+1161>");
         assert_eq!(Printable::line("a\u{1bca0}b").as_str(), "a<U+1BCA0>b");
         assert_eq!(Printable::line("\u{1d173}").as_str(), "<U+1D173>");
+        assert_eq!(
+            Printable::line("\u{115f}\u{1161}").as_str(),
+            "<U+115F><U+1161>"
+        );
+        assert_eq!(
+            Printable::line("\u{e000}\u{301}a").as_str(),
+            "<U+E000><U+0301>a"
+        );
     }
 
     #[test]

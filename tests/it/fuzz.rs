@@ -50,7 +50,7 @@ fn files(folder: &Path) -> Vec<PathBuf> {
 }
 
 /// The seeds of a target. The bodies that all other tests know are seeds of reading.
-fn seeds(target: &str) -> Vec<Vec<u8>> {
+pub(crate) fn seeds(target: &str) -> Vec<Vec<u8>> {
     let mut folders = vec![root().join("fuzz/seeds").join(target)];
     if target == "read" {
         for provider in subledger::providers::ALL {

@@ -72,7 +72,7 @@ const TRAPS: &[&[u8]] = &[
 ];
 
 /// A sample that something happened to.
-fn spoilt(dice: &mut Dice, sample: &[u8]) -> Vec<u8> {
+pub(crate) fn spoilt(dice: &mut Dice, sample: &[u8]) -> Vec<u8> {
     let mut body = sample.to_vec();
     for _ in 0..=dice.below(3) {
         let at = dice.below(body.len() + 1);

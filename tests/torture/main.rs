@@ -44,6 +44,8 @@ mod wire;
 
 mod content;
 
+mod fuzz;
+
 mod soak;
 
 use std::process::ExitCode;
@@ -60,6 +62,7 @@ const ROWS: &[&[Row]] = &[
     files::ROWS,
     wire::ROWS,
     content::ROWS,
+    fuzz::ROWS,
     soak::ROWS,
 ];
 
