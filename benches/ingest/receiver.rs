@@ -138,6 +138,15 @@ pub(crate) struct Progress {
     pub(crate) commits: u64,
 }
 
+/// Processor time of a receiver.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Processor {
+    /// Of the thread that appends and folds.
+    pub(crate) writer: Duration,
+    /// Of all others: network, credentials, reading.
+    pub(crate) others: Duration,
+}
+
 /// Memory of a process, KiB.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Memory {
@@ -187,6 +196,25 @@ impl Serving {
             .unwrap_or(0)
     }
 
+    /// Processor time so far.
+    fn processor(&self) -> Processor {
+        let mut processor = Processor::default();
+        let threads = fs::read_dir(format!("/proc/{}/task", self.running.pid()));
+        for thread in threads.into_iter().flatten().flatten() {
+            let text = |name| fs::read_to_string(thread.path().join(name)).unwrap_or_default();
+            // The first number is nanoseconds on a processor.
+            let schedule = text("schedstat");
+            let ns = schedule.split(' ').next().and_then(|ns| ns.parse().ok());
+            let took = Duration::from_nanos(ns.unwrap_or(0));
+            if text("comm").trim() == "writer" {
+                processor.writer += took;
+            } else {
+                processor.others += took;
+            }
+        }
+        processor
+    }
+
     /// Waits until everything is folded: how long that took.
     fn fold_all(&self) -> io::Result<Duration> {
         let begun = Instant::now();
@@ -213,6 +241,7 @@ pub(crate) struct Received {
     pub(crate) commits: u64,
     pub(crate) wal_bytes: u64,
     pub(crate) disk_bytes: u64,
+    pub(crate) processor: Processor,
     pub(crate) memory: Memory,
 }
 
@@ -240,11 +269,13 @@ pub(crate) fn load(
 ) -> io::Result<Received> {
     serving.fold_all()?;
     let (before, disk_bytes) = (serving.progress()?, serving.written_bytes());
+    let processor = serving.processor();
     let wal = WalWatch::start(home.db())?;
     let load = generator.send(home.port(), requests, connections, time)?;
     let behind = serving.progress()?.behind;
     let folded_in = serving.fold_all()?;
     let after = serving.progress()?;
+    let spent = serving.processor();
     Ok(Received {
         load,
         deliveries: after.last_seq - before.last_seq,
@@ -253,6 +284,10 @@ pub(crate) fn load(
         commits: after.commits - before.commits,
         wal_bytes: wal.end(),
         disk_bytes: serving.written_bytes() - disk_bytes,
+        processor: Processor {
+            writer: spent.writer.saturating_sub(processor.writer),
+            others: spent.others.saturating_sub(processor.others),
+        },
         memory: serving.memory()?,
     })
 }

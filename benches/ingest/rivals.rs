@@ -180,8 +180,26 @@ pub(crate) fn python_versions() -> Option<String> {
     Some(first_line(Command::new(python()?).args(["-c", SAYS])))
 }
 
+/// How the FastAPI receiver is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Handler {
+    /// The event loop commits.
+    Async,
+    /// A pool of threads does.
+    Threads,
+}
+
+impl Handler {
+    pub(crate) const fn name(self) -> &'static str {
+        match self {
+            Self::Async => "async",
+            Self::Threads => "threads",
+        }
+    }
+}
+
 /// A receiver written by hand with FastAPI and sqlite3, in so many processes.
-pub(crate) fn fastapi(contest: &Contest<'_>, workers: usize) -> Fared {
+pub(crate) fn fastapi(contest: &Contest<'_>, handler: Handler, workers: usize) -> Fared {
     let python = python().ok_or_else(|| Absent::not_installed("FastAPI with uvicorn"))?;
     let port = free_port();
     let mut keys = serde_json::Map::new();
@@ -199,10 +217,8 @@ pub(crate) fn fastapi(contest: &Contest<'_>, workers: usize) -> Fared {
         .args(["--workers", &workers.to_string()])
         .args(["--no-access-log", "--log-level", "warning"])
         .env("PYTHONDONTWRITEBYTECODE", "1")
-        .env(
-            "RECEIVER_DB",
-            contest.folder.join(format!("fastapi-{workers}.db")),
-        )
+        .env("RECEIVER_DB", contest.folder.join("fastapi.db"))
+        .env("RECEIVER_HANDLER", handler.name())
         .env("RECEIVER_KEYS", json!(keys).to_string());
     contest.run(&mut command, port)
 }

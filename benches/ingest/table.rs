@@ -191,9 +191,12 @@ fn size_row(name: String, each: f64, body_bytes: u64) -> Vec<String> {
 /// What one load of a receiver cost beside time.
 pub(crate) fn cost(received: &Received) -> String {
     let each = |bytes: u64| crate::real(bytes) / crate::real(received.deliveries.max(1));
+    let us = |time: Duration| time.as_secs_f64() * 1e6 / crate::real(received.deliveries.max(1));
     format!(
-        "{:.0} bytes of write-ahead log and {:.0} bytes to the disk in all for each delivery, {:.1} deliveries a commit; \
-         memory {} KiB at most, {} KiB at the end",
+        "For each delivery, folding included: processor {:.0} µs in the writer and {:.0} µs elsewhere, {:.0} bytes of \
+         write-ahead log, {:.0} bytes to the disk in all; {:.1} deliveries a commit; memory {} KiB at most, {} KiB at the end",
+        us(received.processor.writer),
+        us(received.processor.others),
         each(received.wal_bytes),
         each(received.disk_bytes),
         crate::real(received.deliveries) / crate::real(received.commits.max(1)),
@@ -219,13 +222,14 @@ pub(crate) fn growth(all: &[Grown]) -> Vec<Vec<String>> {
     rows.collect()
 }
 
-pub(crate) const GROWTH_HEADS: [&str; 9] = [
+pub(crate) const GROWTH_HEADS: [&str; 10] = [
     "events before",
     "200s a second",
     "of the smallest",
     "folding alone",
     "folded to the end",
     "p50 / p99 at 100 a second",
+    "processor a delivery",
     "log a delivery",
     "file a delivery",
     "memory",
@@ -236,12 +240,17 @@ fn grown_cells(seen: &Seen, first: Option<&Seen>) -> Vec<String> {
     let rate = received.load.per_second();
     let part = first.map_or(1.0, |first| rate / first.received.load.per_second());
     let catching_up = received.catching_up_per_second();
+    let spent = received.processor.writer + received.processor.others;
     vec![
         format!("{rate:.0}{}", failures(&received.load)),
         format!("{:.0} %", part * 100.0),
         catching_up.map_or_else(|| "never behind".to_owned(), |rate| format!("{rate:.0}/s")),
         format!("{:.0}/s", received.folded_per_second()),
         format!("{} / {}", ms(seen.latency.p50), ms(seen.latency.p99)),
+        format!(
+            "{:.0} µs",
+            spent.as_secs_f64() * 1e6 / crate::real(received.deliveries.max(1))
+        ),
         format!(
             "{:.0}",
             crate::real(received.wal_bytes) / crate::real(received.deliveries.max(1))
