@@ -125,6 +125,8 @@ pub(crate) struct Sizes {
     /// Deliveries that repeat an earlier one.
     pub(crate) duplicates: u64,
     pub(crate) file_bytes: u64,
+    /// Of them, in pages that hold nothing.
+    pub(crate) free_bytes: u64,
     pub(crate) shares: Vec<Share>,
 }
 
@@ -151,6 +153,10 @@ impl Sizes {
             duplicates: count("select count(*) from deliveries where outcome = 'duplicate'")?
                 .unsigned_abs(),
             file_bytes: std::fs::metadata(db).map_or(0, |file| file.len()),
+            free_bytes: count(
+                "select freelist_count * page_size from pragma_freelist_count, pragma_page_size",
+            )?
+            .unsigned_abs(),
             shares,
         })
     }

@@ -158,28 +158,26 @@ pub(crate) fn contest(lines: &[Line]) -> String {
     record::markdown(&heads, rows)
 }
 
-/// Bytes for each delivery by table and index, those of at least one byte in fifty.
+/// Bytes for each delivery by table and index, those of at least one byte in a hundred.
 pub(crate) fn sizes(sizes: &Sizes, body_bytes: u64) -> Vec<Vec<String>> {
     let shares = sizes.shares.iter();
-    let shares = shares.filter(|share| share.bytes * 50 >= sizes.file_bytes);
+    let shares = shares.filter(|share| share.bytes * 100 >= sizes.file_bytes);
     let shown: u64 = shares.clone().map(|share| share.bytes).sum();
-    let rest = sizes.file_bytes.saturating_sub(shown);
-    let rest = crate::real(rest) / crate::real(sizes.deliveries.max(1));
+    let rest = sizes.file_bytes.saturating_sub(shown + sizes.free_bytes);
+    let each = |bytes: u64| crate::real(bytes) / crate::real(sizes.deliveries.max(1));
     shares
         .map(|share| {
-            let each = crate::real(share.bytes) / crate::real(sizes.deliveries.max(1));
             let name = if share.name == share.table {
                 share.name.clone()
             } else {
                 format!("{} (index of {})", share.name, share.table)
             };
-            size_row(name, each, body_bytes)
+            size_row(name, each(share.bytes), body_bytes)
         })
-        .chain([size_row(
-            "everything else, and what is free".to_owned(),
-            rest,
-            body_bytes,
-        )])
+        .chain([
+            size_row("everything else".to_owned(), each(rest), body_bytes),
+            size_row("free".to_owned(), each(sizes.free_bytes), body_bytes),
+        ])
         .collect()
 }
 

@@ -278,7 +278,7 @@ fn ledger(looked: &Looked) -> String {
     if let Some(sizes) = &looked.sizes {
         let rows = table::sizes(sizes, looked.body_bytes);
         text.extend([format!(
-            "\n{:.0} bytes on disk for each delivery, {:.2} times the body of {} bytes; shares of at least 2 %:\n\n{}",
+            "\n{:.0} bytes on disk for each delivery, {:.2} times the body of {} bytes; shares of at least 1 %:\n\n{}",
             sizes.each(),
             sizes.each() / crate::real(looked.body_bytes.max(1)),
             looked.body_bytes,
