@@ -81,6 +81,7 @@ pub(crate) struct Asked {
     pub(crate) sets: Vec<Set>,
     pub(crate) seconds: u64,
     pub(crate) sizes: Vec<u64>,
+    pub(crate) in_place: Vec<u64>,
     /// Every row.
     pub(crate) is_whole: bool,
     pub(crate) writes: bool,
@@ -95,6 +96,7 @@ impl Asked {
             sets: Vec::new(),
             seconds: seconds()?,
             sizes: growth::sizes()?,
+            in_place: growth::in_place()?,
             is_whole: false,
             writes: false,
             lists: false,

@@ -41,6 +41,8 @@ pub(crate) struct Plan<'a> {
     pub(crate) generator: &'a Generator,
     pub(crate) connections: usize,
     pub(crate) time: Duration,
+    /// The sizes whose ledgers are loaded themselves.
+    pub(crate) in_place: &'a [u64],
     /// Requests for so many a second are made.
     pub(crate) requests_per_second: u64,
 }
@@ -48,6 +50,11 @@ pub(crate) struct Plan<'a> {
 /// The sizes that are asked for: `SIZES=10000,1000000`.
 pub(crate) fn sizes() -> Result<Vec<u64>, String> {
     numbers("SIZES", "10000,1000000,10000000")
+}
+
+/// The sizes whose ledgers are loaded themselves: `IN_PLACE=10000000`.
+pub(crate) fn in_place() -> Result<Vec<u64>, String> {
+    numbers("IN_PLACE", "")
 }
 
 fn numbers(variable: &str, usual: &str) -> Result<Vec<u64>, String> {
@@ -67,7 +74,6 @@ fn numbers(variable: &str, usual: &str) -> Result<Vec<u64>, String> {
 /// Loads the ledger of about `events` events.
 pub(crate) fn measure(plan: &Plan<'_>, place: u64, events: u64) -> io::Result<Grown> {
     let kept = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("browse-{events}"));
-    let in_place = numbers("IN_PLACE", "").map_err(io::Error::other)?;
     let folder = plan.folder.join(format!("grown-{events}"));
     let ledger = kept.join("ledger.db");
     let skipped = |why: String| {
@@ -82,7 +88,7 @@ pub(crate) fn measure(plan: &Plan<'_>, place: u64, events: u64) -> io::Result<Gr
         ));
     }
     fs::create_dir_all(&folder)?;
-    let db = if in_place.contains(&events) {
+    let db = if plan.in_place.contains(&events) {
         ledger
     } else {
         let bytes = fs::metadata(&ledger)?.len();

@@ -315,6 +315,7 @@ impl Bench {
                 generator: &self.generator,
                 connections: CONNECTIONS,
                 time: self.asked.rival_time(),
+                in_place: &self.asked.in_place,
                 requests_per_second: REQUESTS_PER_SECOND,
             };
             self.grown.push(growth::measure(&plan, place, events)?);

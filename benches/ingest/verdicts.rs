@@ -88,7 +88,10 @@ fn beside(bench: &Bench, set: Set, rival: &str, times: f64) -> Result<(bool, Str
 fn judged(what: String, figure: String, beside: Result<(bool, String), String>) -> Promise {
     let (verdict, seen) = match beside {
         Ok((holds, seen)) => (Verdict::of(holds), seen),
-        Err(why) => (Verdict::Skipped, why),
+        Err(why) => (
+            Verdict::Skipped,
+            why.trim_start_matches("skipped: ").to_owned(),
+        ),
     };
     Promise {
         what,
