@@ -22,8 +22,8 @@ use crate::store::{Error, ReadFn, upkeep};
 /// So many deliveries are folded at once, before the writer looks at its queue again.
 const CHUNK: i64 = 16;
 /// Readings kept in memory for folding soon; beyond that they are read from disk again.
-const RECENT_MAX: usize = 2048;
-const RECENT_BYTES_MAX: usize = 8 << 20;
+const RECENT_MAX: usize = 1024;
+const RECENT_BYTES_MAX: usize = 4 << 20;
 /// So many rows are taken away in one transaction while the projections are emptied.
 const CLEAR_ROWS: u32 = 500;
 
