@@ -55,7 +55,7 @@ use growth::Grown;
 use latency::{Latency, PER_SECOND};
 use load::Generator;
 use processes::{Folder, first_line};
-use receiver::{Home, Memory, Received};
+use receiver::{Home, Memory};
 use record::Verdict;
 use rivals::{Contest, Fared, Handler};
 use table::{Figures, Line, OURS};
@@ -210,6 +210,12 @@ impl Bench {
             received.behind,
             received.folded_in.as_secs_f64()
         );
+        if received.deliveries > requests.count {
+            println!(
+                "  more than the {} requests there were: those from the beginning again are repeats, which cost less",
+                requests.count
+            );
+        }
         let batch = (received.deliveries / received.commits.max(1)).clamp(1, BATCH);
         let mut looked = Looked {
             set: requests.set,
@@ -226,7 +232,7 @@ impl Bench {
         }
         serving.end();
         if self.asked.wants(Row::Disk) {
-            looked.sizes = Some(disk_use(&home, &received, looked.body_bytes)?);
+            looked.sizes = Some(disk_use(&home, looked.body_bytes)?);
         }
         if self.asked.wants(Row::Start) {
             looked.start = Some(starts(&home)?);
@@ -421,7 +427,7 @@ fn contestants(batch: u64) -> Vec<(Row, String, Rival)> {
     all
 }
 
-fn disk_use(home: &Home, received: &Received, body_bytes: u64) -> io::Result<Sizes> {
+fn disk_use(home: &Home, body_bytes: u64) -> io::Result<Sizes> {
     let sizes = Sizes::of(home.db())?;
     println!(
         "  on disk {} for {} deliveries, {} of them repeats: {:.0} bytes each, {:.2} times the body",
@@ -431,10 +437,6 @@ fn disk_use(home: &Home, received: &Received, body_bytes: u64) -> io::Result<Siz
         sizes.each(),
         sizes.each() / real(body_bytes.max(1))
     );
-    // Where the file of requests began again, repeats take the place of deliveries.
-    if sizes.duplicates > sizes.deliveries / 20 {
-        println!("  {} sent more than there were", received.deliveries);
-    }
     let rows = table::sizes(&sizes, body_bytes);
     print!("{}", table::columns(&verdicts::SIZE_HEADS, &rows));
     Ok(sizes)
