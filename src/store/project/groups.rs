@@ -57,7 +57,7 @@ const KEPT_FROM: usize = if cfg!(test) { 1 } else { 16 };
 /// Subscriptions and events kept so, of some 700 bytes each.
 const KEPT_MAX: usize = 8192;
 /// Where events have come late, so many are kept to be folded again without being read again.
-const TOLD_MAX: usize = 2048;
+const TOLD_MAX: usize = 4000;
 
 /// Groups that were folded lately, so that later events are added to what there is.
 #[derive(Debug)]

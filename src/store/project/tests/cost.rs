@@ -13,7 +13,7 @@ use crate::store::project::tests::{Ledger, START, Sent, reader, stated};
 
 /// A reader whose deliveries are measured once they are known well, and again with much more behind them.
 const KNOWN: usize = 60;
-const MUCH: usize = 500;
+const MUCH: usize = 300;
 
 /// Engine steps that the `KNOWN`th and the `MUCH`th delivery take, the dearest of ten each. Those of one instant stand in
 /// the order of their keys, which they do not come in.
@@ -56,8 +56,11 @@ fn check(one: impl Fn(usize) -> Event) {
     }
 }
 
-/// When the events of a stream happened, by the order in which they come.
-const ORDERS: [(&str, fn(usize) -> usize); 4] = [
+/// When the event of a place in a stream happened.
+type When = fn(usize) -> usize;
+
+/// The orders in which events come.
+const ORDERS: [(&str, When); 4] = [
     ("in order", |index| index),
     ("in pairs of one instant", |index| index / 2),
     ("all at one instant", |_| 0),
