@@ -20,6 +20,7 @@ mod detail;
 mod duplicates;
 mod erase;
 mod erase_faults;
+mod figures;
 mod filter;
 mod floors;
 mod fuzz;

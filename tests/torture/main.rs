@@ -20,6 +20,9 @@
 #[path = "../it/support.rs"]
 mod support;
 
+#[path = "../../benches/record/machine.rs"]
+mod machine;
+
 mod suite;
 
 mod report;

@@ -4,6 +4,7 @@ use std::fmt::Write as _;
 use std::path::Path;
 use std::time::Duration;
 
+use crate::machine::machine;
 use crate::suite::{Asked, Result, Stop};
 
 fn verdict(result: &Result) -> (&'static str, &str) {
@@ -74,34 +75,5 @@ pub(crate) fn write(asked: &Asked, results: &[Result]) -> std::io::Result<()> {
     std::fs::write(
         Path::new(env!("CARGO_MANIFEST_DIR")).join("RELIABILITY.md"),
         page,
-    )
-}
-
-/// What kind of machine this is, without its name.
-fn machine() -> String {
-    let cores = std::thread::available_parallelism().map_or(1, usize::from);
-    let memory = std::fs::read_to_string("/proc/meminfo").unwrap_or_default();
-    let kib: u64 = memory
-        .lines()
-        .find_map(|line| {
-            line.strip_prefix("MemTotal:")?
-                .split_whitespace()
-                .next()?
-                .parse()
-                .ok()
-        })
-        .unwrap_or(0);
-    let kernel = std::fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default();
-    let kernel: Vec<&str> = kernel.split(['.', '-']).take(2).collect();
-    let build = if cfg!(debug_assertions) {
-        "debug"
-    } else {
-        "release"
-    };
-    format!(
-        "{build} build, {cores} cores of {}, {} GiB, Linux {}",
-        std::env::consts::ARCH,
-        kib.div_ceil(1 << 20),
-        kernel.join(".")
     )
 }
