@@ -123,9 +123,9 @@ pub struct TuiArgs {
     /// The row to select, by its id in the list
     #[arg(long, value_name = "ID", allow_negative_numbers = true)]
     pub at: Option<i64>,
-    /// Which rows come first: newest or oldest
-    #[arg(long, value_name = "ORDER", value_parser = an_order, default_value = "newest")]
-    pub sort: Order,
+    /// Which rows come first: newest or oldest; without it as they were saved, else newest
+    #[arg(long, value_name = "ORDER", value_parser = an_order)]
+    pub sort: Option<Order>,
     /// Begin with personal data masked, as `P` does
     #[arg(long)]
     pub redact: bool,
@@ -307,9 +307,9 @@ pub struct ListArgs {
     /// At most so many rows; 0: all
     #[arg(long, default_value_t = 500, value_name = "N")]
     pub limit: usize,
-    /// Which rows come first: newest or oldest
-    #[arg(long, value_name = "ORDER", value_parser = an_order, default_value = "newest")]
-    pub sort: Order,
+    /// Which rows come first: newest or oldest; without it as they were saved, else newest
+    #[arg(long, value_name = "ORDER", value_parser = an_order)]
+    pub sort: Option<Order>,
     /// Mask personal data: the same value has the same tag everywhere
     #[arg(long)]
     pub redact: bool,

@@ -12,7 +12,7 @@ use crate::cli::interrupt;
 use crate::cli::out::Out;
 use crate::cli::table::{Format, Head, Sheet};
 use crate::domain::mask::Mask;
-use crate::domain::page::{Cell, Count, Cursor, List, Row};
+use crate::domain::page::{Cell, Count, Cursor, List, Order, Row};
 use crate::domain::printable::Printable;
 use crate::domain::query::{Query, QueryError, Words};
 use crate::providers::ALL;
@@ -55,6 +55,7 @@ pub fn list(
 ) -> Result<()> {
     let reader = Reader::open(&context.database)?;
     let query = parse(context, &reader, list, &args.query)?;
+    let order = order(&reader, list, args)?;
     interrupt::watch(&reader)?;
     let format = context.format(args.format);
     let (heads, places) = heads(list, shown, format);
@@ -69,7 +70,7 @@ pub fn list(
     let mut left = limit;
     let mut more = true;
     while more && left > 0 {
-        let page = match reader.page_in(list, &query, args.sort, &cursor, left.min(PAGE_ROWS)) {
+        let page = match reader.page_in(list, &query, order, &cursor, left.min(PAGE_ROWS)) {
             Ok(page) => page,
             Err(error) => {
                 sheet.flush()?;
@@ -172,6 +173,15 @@ pub fn parse(context: &Context, reader: &Reader, list: List, words: &[String]) -
         format!("({text}) {account}")
     };
     parse_text(context, reader, list, &both)
+}
+
+/// Which end comes first: as asked for, else as the filter was saved.
+fn order(reader: &Reader, list: List, args: &ListArgs) -> Result<Order> {
+    if let Some(order) = args.sort {
+        return Ok(order);
+    }
+    let view = saved(reader, Some(list), &args.query.join(" "))?;
+    Ok(view.map_or(Order::default(), |view| view.order))
 }
 
 /// The saved filter that `@NAME` names. One of another list than is asked for is refused; a name that none has is left

@@ -143,12 +143,12 @@ fn bare(context: &Context) -> Setup {
     }
 }
 
-/// The list that the command line asks for. A saved filter brings its own.
+/// The list that the command line asks for. A saved filter brings its own, and its order where none is asked for.
 pub fn first(
     context: &Context,
     query: &str,
     list: Option<List>,
-    order: Order,
+    order: Option<Order>,
     id: Option<i64>,
 ) -> Result<First> {
     // Only the ledger knows saved filters; for anything else the screen itself waits for it.
@@ -157,14 +157,18 @@ pub fn first(
     } else {
         None
     };
-    let (list, query) = match view {
-        Some(view) => (view.list, view.query),
-        None => (list.unwrap_or(List::Events), query.to_owned()),
+    let (list, query, saved) = match view {
+        Some(view) => (view.list, view.query, view.order),
+        None => (
+            list.unwrap_or(List::Events),
+            query.to_owned(),
+            Order::default(),
+        ),
     };
     Ok(First {
         list,
         query,
-        order,
+        order: order.unwrap_or(saved),
         id,
     })
 }

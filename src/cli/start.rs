@@ -74,7 +74,7 @@ pub fn screen(mut context: Context, args: &TuiArgs) -> Result<()> {
     let TuiArgs { list, at, sort, .. } = *args;
     let query = args.query.join(" ");
     let is_named = list.is_some() || at.is_some() || !query.trim().is_empty();
-    let first = if is_named || sort != Order::default() {
+    let first = if is_named || sort.is_some_and(|order| order != Order::default()) {
         Some(screen::first(&context, &query, list, sort, at)?)
     } else {
         None

@@ -2,7 +2,7 @@
 
 use crossterm::event::KeyCode;
 
-use crate::domain::page::List;
+use crate::domain::page::{List, Order};
 use crate::store::query::View;
 use crate::tui::actions::key::Key;
 use crate::tui::app::message::{Effect, Msg};
@@ -16,6 +16,7 @@ fn session() -> Session {
         name: "who left".to_owned(),
         list: List::Cancellations,
         query: "since:7d".to_owned(),
+        order: Order::default(),
         pin: Some(3),
     }]));
     session
