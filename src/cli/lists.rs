@@ -44,13 +44,22 @@ pub fn run(context: &Context, list: List, args: &ListArgs, out: &mut Out) -> Res
     self::list(context, list, args, Shown::Usual, None, out)
 }
 
-/// Writes a list, newest first, with other columns than usual. `none` is what an empty one says.
+/// How a list that is narrowed beforehand speaks of its rows.
+#[derive(Clone, Copy)]
+pub struct Wording<'a> {
+    /// There is none.
+    pub none: &'a str,
+    /// What they are: `requests turned away`.
+    pub rows: &'a str,
+}
+
+/// Writes a list, newest first, with other columns than usual. Without `wording` it speaks of all rows of the list.
 pub fn list(
     context: &Context,
     list: List,
     args: &ListArgs,
     shown: Shown,
-    none: Option<&str>,
+    wording: Option<Wording<'_>>,
     out: &mut Out,
 ) -> Result<()> {
     let reader = Reader::open(&context.database)?;
@@ -96,10 +105,11 @@ pub fn list(
             Count::MoreThan(many) => format!("more than {many}"),
             Count::About(many) => format!("about {many}"),
         };
-        out.say(format!("{written} of {all} {list}: --limit 0 gives all"))?;
+        let rows = wording.map_or(list.as_str(), |wording| wording.rows);
+        out.say(format!("{written} of {all} {rows}: --limit 0 gives all"))?;
     } else if written == 0 {
-        match none {
-            Some(says) => out.say(says)?,
+        match wording {
+            Some(wording) => out.say(wording.none)?,
             None => out.say(no_rows(&reader, list, &args.query.join(" "))?)?,
         }
     }
