@@ -173,10 +173,25 @@ pub struct Setup {
     pub masked: bool,
     /// The machine's zone, where it is known.
     pub machine_zone: Option<Zone>,
+    /// The themes that this terminal can show, by their names in the settings.
+    pub looks: Vec<(&'static str, Theme)>,
+    /// What can be set in the settings.
+    pub knobs: Vec<Knob>,
     /// Has something written to the ledger, wherever its writer is.
     pub tasks: Box<Tasks>,
     /// What settings and disk tell of what needs the publisher.
     pub outside: Box<Known>,
+}
+
+/// Something that can be set in the settings.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Knob {
+    /// Its key with its table: `display.theme`.
+    pub setting: String,
+    /// What it is good for, in a sentence; empty where its key says it.
+    pub help: String,
+    /// The command that sets it; what it is set to is typed behind.
+    pub command: String,
 }
 
 /// A list to begin with.

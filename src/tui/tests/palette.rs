@@ -9,6 +9,7 @@ use crate::tui::app::message::{Effect, Msg};
 use crate::tui::app::{CHAINS, Overlay};
 use crate::tui::place::Screen;
 use crate::tui::tests::Session;
+use crate::tui::theme::Theme;
 
 fn session() -> Session {
     let mut session = Session::open(60, (80, 24));
@@ -161,4 +162,31 @@ fn what_stands_over_the_screen_reads_its_own_keys() {
         assert_eq!(format!("{:?}", scopes[0]), scope, "after {keys:?}");
         assert!(CHAINS.contains(&scopes));
     }
+}
+
+#[test]
+fn the_look_and_every_setting_are_found_by_name() {
+    let mut session = session();
+    session.tell(Msg::Key(Key::ctrl('p')));
+    session.keys("theme");
+    let shown = found(&session).join("\n");
+    for what in ["theme terminal", "theme mono", "display.theme: setting"] {
+        assert!(shown.contains(what), "{what}: {shown}");
+    }
+    session.keys(" mono\n");
+    assert_eq!(session.app.theme, Theme::Mono);
+    let said = session.app.notice.as_ref().unwrap();
+    assert!(
+        said.text.contains("config set display.theme mono"),
+        "{}",
+        said.text
+    );
+    session.tell(Msg::Key(Key::ctrl('p')));
+    session.keys("setting\n");
+    let is_copied = |effect: &Effect| matches!(effect, Effect::Copy(text) if text == "subledger config set display.theme");
+    assert!(
+        session.outside.iter().any(is_copied),
+        "{:?}",
+        session.outside
+    );
 }
