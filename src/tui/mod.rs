@@ -368,8 +368,13 @@ pub fn run(setup: Setup) -> Result<Leave, Error> {
     let size = crossterm::terminal::size().map_err(Error::Terminal)?;
     let app = App::new(Start::of(&setup, size));
     let (sender, inbox) = channel();
+    let has_filter = setup
+        .first
+        .as_ref()
+        .is_some_and(|first| !first.query.trim().is_empty());
     let worker = Worker::start(
         setup.path,
+        has_filter,
         setup.clock,
         setup.settings,
         setup.outside,

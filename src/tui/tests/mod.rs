@@ -104,10 +104,10 @@ impl Session {
         self.tell(Msg::Opened(Opened {
             zone: "Europe/Istanbul".parse().unwrap(),
             mask: Mask::new([7; 32]),
-            vocabulary: Vocabulary {
+            vocabulary: Some(Vocabulary {
                 providers: PROVIDERS.map(str::to_owned).to_vec(),
                 ..Vocabulary::default()
-            },
+            }),
             last_review: None,
             status: self.fake.status.clone(),
         }));
