@@ -13,17 +13,21 @@ use rusqlite::{Connection, ErrorCode, params};
 
 use crate::domain::delivery::{Content, Delivery, Outcome, Reading};
 use crate::domain::time::{Timestamp, Zone};
-use crate::store::append::{Stored, stored_after};
+use crate::store::append::{Stored, stored_after, stored_some};
 use crate::store::project::{Projector, Read};
 use crate::store::reread::{self, Again, Gain, Rereading};
 use crate::store::schema::{READER_VERSION, meta, set_meta};
 use crate::store::{Error, ReadFn, upkeep};
 
-/// So many deliveries are folded at once, before the writer looks at its queue again.
+/// So many deliveries are folded at once, before the writer looks at its queue again; more where many wait, since what
+/// is about one reader is then folded once.
 const CHUNK: i64 = 16;
+const LARGE_CHUNK: i64 = 64;
+/// So many are many.
+const MANY: usize = 256;
 /// Readings kept in memory for folding soon; beyond that they are read from disk again.
-const RECENT_MAX: usize = 2048;
-const RECENT_BYTES_MAX: usize = 8 << 20;
+const RECENT_MAX: usize = 1024;
+const RECENT_BYTES_MAX: usize = 4 << 20;
 /// So many rows are taken away in one transaction while the projections are emptied.
 const CLEAR_ROWS: u32 = 500;
 
@@ -422,7 +426,7 @@ impl Folder {
         let mut passed = 0;
         conn.prepare_cached("begin immediate")?.execute([])?;
         while passed < limit {
-            let Some((last, batch)) = self.next(conn, CHUNK.min(limit - passed))? else {
+            let Some((last, batch)) = self.next(conn, self.chunk().min(limit - passed))? else {
                 break;
             };
             passed += last - self.seq;
@@ -437,6 +441,15 @@ impl Folder {
         }
         conn.prepare_cached("commit")?.execute([])?;
         Ok(passed)
+    }
+
+    /// How many to fold at once. Where the next one is not in memory any more, many wait.
+    fn chunk(&self) -> i64 {
+        if self.recent.is_empty() || self.recent.len() >= MANY {
+            LARGE_CHUNK
+        } else {
+            CHUNK
+        }
     }
 
     /// What follows the position: the last seq of it and those that give events; `None` if there is nothing.
@@ -459,7 +472,7 @@ impl Folder {
         if last > self.seq {
             return Ok(Some((last, batch)));
         }
-        let rows = stored_after(conn, self.seq, limit)?;
+        let rows = stored_some(conn, self.seq, limit, RECENT_BYTES_MAX)?;
         let Some(last) = rows.last().map(|row| row.seq) else {
             return Ok(None);
         };

@@ -210,7 +210,8 @@ pub fn connect(path: &Path, mode: Mode) -> Result<Connection, Error> {
             conn.pragma_update(None, "journal_size_limit", 64 << 20)?;
             // The writer checkpoints by itself, after the replies.
             conn.pragma_update(None, "wal_autocheckpoint", 0)?;
-            conn.pragma_update(None, "cache_size", -32_768)?;
+            // The whole receiver is to stay under 64 MiB; the system keeps what does not fit.
+            conn.pragma_update(None, "cache_size", -16_384)?;
         }
         Mode::Read => {
             conn.pragma_update(None, "query_only", true)?;

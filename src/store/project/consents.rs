@@ -274,8 +274,10 @@ where e.id = ?1";
 /// An entity of so many events is kept in memory once it has been folded: fewer are read again as fast. Tests
 /// keep every one, so that short streams take the same path.
 const KEPT_FROM: usize = if cfg!(test) { 1 } else { 16 };
-/// Purposes kept so, of some 300 bytes each.
+/// Purposes and events kept so, of some 300 bytes each.
 const KEPT_MAX: usize = 8192;
+/// Where events have come late, so many are kept to be folded again without being read again.
+const TOLD_MAX: usize = 4000;
 
 /// Entities that were folded lately, so that later events are added to what there is.
 #[derive(Debug)]
@@ -289,7 +291,8 @@ impl Default for Kept {
 
 impl Kept {
     fn put(&mut self, entity: &Entity, present: Present) {
-        let weight = 1 + present.state.purposes.len();
+        let told = present.told.as_ref().map_or(0, Vec::len);
+        let weight = 1 + present.state.purposes.len() + told;
         self.0.put(entity.clone(), present, weight);
     }
 }
@@ -302,6 +305,45 @@ struct Present {
     test: bool,
     /// Where the latest event that counts stands.
     last: Place,
+    /// All events that count, in their order, where one came late and they are not too many.
+    told: Option<Vec<Told>>,
+}
+
+impl Present {
+    /// Adds events, in their order, behind all that there are; what changed.
+    fn add(&mut self, events: Vec<Told>) -> Vec<Change> {
+        for told in &events {
+            self.state.add(told);
+            self.last.clone_from(&told.place);
+        }
+        self.told = self
+            .told
+            .take()
+            .filter(|told| told.len() + events.len() <= TOLD_MAX)
+            .map(|mut told| {
+                told.extend(events);
+                told
+            });
+        std::mem::take(&mut self.state.changes)
+    }
+
+    /// Adds events, in their order, among those that there are: the changes before and after. `None` if those are not
+    /// kept.
+    fn add_late(&mut self, events: &[Told]) -> Option<[Vec<Change>; 2]> {
+        let mut told = self
+            .told
+            .take()
+            .filter(|told| told.len() + events.len() <= TOLD_MAX)?;
+        let before = fold(&told).changes;
+        told.extend_from_slice(events);
+        told.sort_by(|a, b| a.place.cmp(&b.place));
+        self.state = fold(&told);
+        if let Some(last) = told.last() {
+            self.last.clone_from(&last.place);
+        }
+        self.told = Some(told);
+        Some([before, std::mem::take(&mut self.state.changes)])
+    }
 }
 
 /// Folds an entity on which the events `fresh` bear and writes what differs; whether it did.
@@ -313,33 +355,36 @@ pub(super) fn fold_on(
     kept: &mut Kept,
 ) -> Result<bool, Error> {
     let Some(mut present) = kept.0.take(entity) else {
-        return refold(conn, zone, entity, kept);
+        return refold(conn, zone, entity, false, kept);
     };
     let mut events = Vec::new();
     for id in fresh {
         events.extend(conn.prepare_cached(ONE)?.query_row([id], told)?);
     }
     if present.test && events.iter().any(|told| !told.test) {
-        return refold(conn, zone, entity, kept);
+        return refold(conn, zone, entity, false, kept);
     }
     events.retain(|told| present.test || !told.test);
     events.sort_by(|a, b| a.place.cmp(&b.place));
-    if events
-        .first()
-        .is_some_and(|told| told.place <= present.last)
-    {
-        return refold(conn, zone, entity, kept);
-    }
     let before = present.state.purposes.clone();
-    for told in &events {
-        present.state.add(told);
-        present.last.clone_from(&told.place);
+    let is_late = events
+        .first()
+        .is_some_and(|told| told.place <= present.last);
+    let (gone, new) = if is_late {
+        let Some([was, is]) = present.add_late(&events) else {
+            return refold(conn, zone, entity, true, kept);
+        };
+        differences(was, is)
+    } else {
+        (Vec::new(), present.add(events))
+    };
+    for id in &gone {
+        conn.prepare_cached(DELETE_CHANGE)?.execute([id])?;
     }
-    let changes = std::mem::take(&mut present.state.changes);
-    for change in &changes {
+    for change in &new {
         put_change(conn, zone, entity, change, present.test)?;
     }
-    let mut wrote = !changes.is_empty();
+    let mut wrote = !gone.is_empty() || !new.is_empty();
     for (purpose, now) in &present.state.purposes {
         if before.get(purpose) != Some(now) {
             put_purpose(conn, entity, purpose, now, present.test)?;
@@ -350,8 +395,31 @@ pub(super) fn fold_on(
     Ok(wrote)
 }
 
+/// The ids of changes that are no more, or not as they were, and the changes that are new, or not as they were.
+fn differences(was: Vec<Change>, is: Vec<Change>) -> (Vec<i64>, Vec<Change>) {
+    let mut was: BTreeMap<i64, Change> = was.into_iter().map(|one| (one.id, one)).collect();
+    let new = is
+        .into_iter()
+        .filter(|one| {
+            let same = was.get(&one.id) == Some(one);
+            if same {
+                was.remove(&one.id);
+            }
+            !same
+        })
+        .collect();
+    (was.into_keys().collect(), new)
+}
+
 /// Folds an entity again and writes what differs; whether it did.
-fn refold(conn: &Connection, zone: Zone, entity: &Entity, kept: &mut Kept) -> Result<bool, Error> {
+/// Where an event came late, others will: the events are kept for them.
+fn refold(
+    conn: &Connection,
+    zone: Zone,
+    entity: &Entity,
+    was_late: bool,
+    kept: &mut Kept,
+) -> Result<bool, Error> {
     let Scope { provider, account } = &entity.scope;
     let word = family(entity.kind);
     let mut statement = conn.prepare_cached(TOLD)?;
@@ -377,7 +445,14 @@ fn refold(conn: &Connection, zone: Zone, entity: &Entity, kept: &mut Kept) -> Re
     if let Some(last) = events.last().filter(|_| events.len() >= KEPT_FROM) {
         state.changes = Vec::new();
         let last = last.place.clone();
-        kept.put(entity, Present { state, test, last });
+        let told = (was_late && events.len() <= TOLD_MAX).then_some(events);
+        let present = Present {
+            state,
+            test,
+            last,
+            told,
+        };
+        kept.put(entity, present);
     }
     Ok(history | present)
 }

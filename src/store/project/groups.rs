@@ -54,8 +54,10 @@ pub(super) type Seeds = BTreeMap<(Scope, Seed), BTreeSet<i64>>;
 /// A group of so many events is kept in memory once it has been folded: fewer are read again as fast. Tests
 /// keep every one, so that short streams take the same path.
 const KEPT_FROM: usize = if cfg!(test) { 1 } else { 16 };
-/// Subscriptions kept so, of some 700 bytes each.
+/// Subscriptions and events kept so, of some 700 bytes each.
 const KEPT_MAX: usize = 8192;
+/// Where events have come late, so many are kept to be folded again without being read again.
+const TOLD_MAX: usize = 4000;
 
 /// Groups that were folded lately, so that later events are added to what there is.
 #[derive(Debug)]
@@ -82,6 +84,46 @@ struct Group {
     scope: Scope,
     seeds: BTreeSet<Seed>,
     sum: Sum,
+    /// All events, where one came late, none is a refund and they are not too many.
+    told: Option<Vec<Told>>,
+}
+
+impl Group {
+    /// Adds new events, wherever they stand; the subscriptions that this changes, with what they were before where that
+    /// is not what the group adds up to. `None` if the events are not kept that all of it is folded from.
+    fn add(&mut self, fresh: &BTreeMap<i64, Told>) -> Option<Change> {
+        let events: Vec<Told> = fresh.values().cloned().collect();
+        let changed = self.sum.add(events.clone());
+        let before = self.told.take();
+        let was = before.as_ref().filter(|_| changed.is_none());
+        let was = was.map(|told| Sum::of(told.clone(), &[]));
+        self.told = before.and_then(|mut told| {
+            told.extend(events);
+            may_keep(&told).then_some(told)
+        });
+        if let Some(changed) = changed {
+            return Some(Change { changed, was });
+        }
+        let (was, told) = was.zip(self.told.clone())?;
+        self.sum = Sum::of(told, &[]);
+        Some(Change {
+            changed: self.sum.differs(&was),
+            was: Some(was),
+        })
+    }
+}
+
+/// What new events change in a group.
+struct Change {
+    changed: BTreeSet<String>,
+    /// What the group added up to, where it was folded again.
+    was: Option<Sum>,
+}
+
+/// Whether all events of a group may be kept. What a refund gives back is looked up.
+fn may_keep(events: &[Told]) -> bool {
+    let refund = |told: &Told| told.kind == EventType::PaymentRefunded;
+    events.len() <= TOLD_MAX && !events.iter().any(refund)
 }
 
 impl Kept {
@@ -102,7 +144,8 @@ impl Kept {
                 self.entries.insert((group.scope.clone(), seed), number);
             }
         }
-        let weight = group.sum.weight() + group.seeds.len();
+        let told = group.told.as_ref().map_or(0, Vec::len);
+        let weight = group.sum.weight() + group.seeds.len() + told;
         for gone in self.groups.put(number, group, weight) {
             self.leave(gone);
         }
@@ -311,9 +354,10 @@ pub(super) fn refold(
         if done.contains(entry) {
             continue;
         }
+        let is_late = kept.knows(entry);
         let met = match add(conn, moment, entry, seeds, kept, &mut writes, readers)? {
             Some(met) => met,
-            None => refold_one(conn, moment, entry, kept, &mut writes, readers)?,
+            None => refold_one(conn, moment, entry, is_late, kept, &mut writes, readers)?,
         };
         done.extend(met.into_iter().map(|seed| (entry.0.clone(), seed)));
     }
@@ -337,10 +381,10 @@ fn add(
     let scope = &entry.0;
     let mut found = None;
     if let Some(members) = gather_fresh(conn, &group, seeds)? {
-        let changed = group.sum.add(members.events.into_values().collect());
-        found = changed.map(|changed| (members.seeds, changed));
+        let change = group.add(&members.events);
+        found = change.map(|change| (members.seeds, change));
     }
-    let Some((met, mut changed)) = found else {
+    let Some((met, Change { mut changed, was })) = found else {
         kept.leave(group);
         return Ok(None);
     };
@@ -348,19 +392,29 @@ fn add(
     changed.extend(ids(&met).cloned());
     for id in &changed {
         let standing = group.sum.standing(id);
-        writes.compare_latest_spells(conn, moment.zone, scope, id, standing)?;
+        match &was {
+            Some(was) => writes.compare_both(moment.zone, scope, id, [was.standing(id), standing]),
+            None => writes.compare_latest_spells(conn, moment.zone, scope, id, standing)?,
+        }
         writes.compare(conn, moment, scope, id, standing, readers)?;
     }
-    group.sum.settle(changed.iter());
+    if was.is_some() {
+        let all = group.seeds.union(&met).cloned().collect();
+        group.sum.settle(ids(&all));
+    } else {
+        group.sum.settle(changed.iter());
+    }
     kept.put_back(number, group, met.clone());
     Ok(Some(met))
 }
 
-/// Folds all of the group behind `entry`; the entries that this serves.
+/// Folds all of the group behind `entry`; the entries that this serves. Where an event came late, others will: the events
+/// are kept for them.
 fn refold_one(
     conn: &Connection,
     moment: Moment,
     entry: &(Scope, Seed),
+    was_late: bool,
     kept: &mut Kept,
     writes: &mut Writes,
     readers: &mut Readers,
@@ -373,7 +427,9 @@ fn refold_one(
         kept.forget(&(scope.clone(), seed.clone()));
     }
     let is_long = events.len() >= KEPT_FROM;
-    let mut sum = Sum::of(events.into_values().collect(), &paid);
+    let events: Vec<Told> = events.into_values().collect();
+    let told = (was_late && is_long && may_keep(&events)).then(|| events.clone());
+    let mut sum = Sum::of(events, &paid);
     for (id, subscription_id) in sum.refunds() {
         payments::attach(conn, id, subscription_id)?;
     }
@@ -388,6 +444,7 @@ fn refold_one(
             scope: scope.clone(),
             seeds: seeds.clone(),
             sum,
+            told,
         });
     }
     Ok(seeds)
@@ -690,6 +747,31 @@ impl Writes {
             .collect::<Result<_, _>>()?;
         self.replace_spells(before, wanted);
         Ok(())
+    }
+
+    /// The cancellations that differ between what a subscription was and what it is.
+    fn compare_both(
+        &mut self,
+        zone: Zone,
+        scope: &Scope,
+        id: &str,
+        [was, is]: [Option<&Standing>; 2],
+    ) {
+        let known = |one: Option<&Standing>| -> BTreeMap<i64, Vec<Value>> {
+            let rows = spell_rows(scope, id, one, zone).into_iter();
+            let named = one.into_iter().flat_map(|one| &one.spells);
+            named.map(|spell| spell.id).zip(rows).collect()
+        };
+        let (mut before, mut wanted) = (known(was), known(is));
+        before.retain(|spell, row| {
+            let same = wanted.get(spell) == Some(row);
+            if same {
+                wanted.remove(spell);
+            }
+            !same
+        });
+        self.spells_gone.extend(before.into_keys().map(Value::from));
+        self.spells_wanted.extend(wanted.into_values());
     }
 
     fn replace_spells(&mut self, mut before: Vec<Vec<Value>>, wanted: Vec<Vec<Value>>) {

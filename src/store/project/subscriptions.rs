@@ -593,6 +593,16 @@ impl Sum {
         Some(met.into_iter().chain(shown).collect())
     }
 
+    /// The subscriptions that are shown otherwise in the two.
+    pub(super) fn differs(&self, other: &Self) -> BTreeSet<String> {
+        let halves = [&self.real, &self.tests, &other.real, &other.tests];
+        let ids = halves
+            .iter()
+            .flat_map(|group| group.folded.standings.keys());
+        let changed = ids.filter(|id| self.standing(id) != other.standing(id));
+        changed.cloned().collect()
+    }
+
     /// What is to be shown of the subscription `id`.
     pub(super) fn standing(&self, id: &str) -> Option<&Standing> {
         let real = self.real.folded.standings.get(id);

@@ -1,7 +1,8 @@
 //! Rows of `users` and `user_aliases`: what is known of a reader.
 //!
-//! Imports domain. A reader's later event is folded onto the row; anything else folds all their events again. Either
-//! way the row is the same (MAPPING.md rule 11.2).
+//! Imports domain. An event is folded onto its reader's row. For one that came late it is looked up whether a later one
+//! says otherwise; only where a test becomes a reader are all their events folded again. Either way the row is the same
+//! (MAPPING.md rule 11.2).
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
@@ -55,6 +56,9 @@ pub(super) struct Said {
     pub(super) aliases: Vec<(String, String)>,
 }
 
+/// How many facts there are of which the latest statement wins.
+const FACTS: usize = 7;
+
 /// What a reader's events add up to.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct State {
@@ -93,16 +97,9 @@ impl State {
     /// Adds one event that stands after all that were added before.
     fn add(&mut self, said: &Said) {
         let at = said.place.at;
-        for (known, told) in [
-            (&mut self.email, &said.email),
-            (&mut self.phone, &said.phone),
-            (&mut self.name, &said.name),
-            (&mut self.country, &said.country),
-            (&mut self.city, &said.city),
-            (&mut self.client_user_id, &said.client_user_id),
-        ] {
-            if told.as_deref().is_some_and(|told| !told.is_empty()) {
-                known.clone_from(told);
+        for (known, told) in self.latest().into_iter().zip(said.latest()) {
+            if let Some(told) = told {
+                *known = Some(told.to_owned());
             }
         }
         if said.kind == EventType::UserRegistered && self.registered_at.is_none() {
@@ -114,13 +111,56 @@ impl State {
         if said.acted {
             self.last_seen_at = at;
         }
-        if let Some(proof) = said.proof
-            && proof != IdentityProof::Absent
-            && proves(said.kind)
-        {
-            self.identity_proof = Some(proof.as_str().to_owned());
-        }
         self.folded_to = at;
+    }
+
+    /// Adds one event that stands among or before those that were added, and are all in `past`.
+    fn add_late(&mut self, said: &Said, past: &Past<'_>) -> Result<(), Error> {
+        let at = said.place.at;
+        let told = said.latest();
+        let differs = |known: &Option<String>, told: Option<&str>| {
+            told.is_some_and(|told| known.as_deref().is_some_and(|known| known != told))
+        };
+        let mut open = [false; FACTS];
+        for (open, (known, told)) in open.iter_mut().zip(self.latest().into_iter().zip(told)) {
+            *open = differs(known, told);
+        }
+        let overruled = past.overrules(&said.place, open)?;
+        for ((known, told), overruled) in self.latest().into_iter().zip(told).zip(overruled) {
+            if let Some(told) = told.filter(|_| !overruled) {
+                *known = Some(told.to_owned());
+            }
+        }
+        if said.kind == EventType::UserRegistered {
+            let earliest = self.registered_at.map_or(at, |known| known.min(at));
+            self.registered_at = Some(earliest);
+        }
+        if said.kind == EventType::UserSignedIn {
+            self.sign_ins += 1;
+        }
+        if at < self.first_seen_at {
+            // Who never acted was seen last when they were seen first.
+            if self.last_seen_at == self.first_seen_at && !past.acts_at(self.first_seen_at)? {
+                self.last_seen_at = at;
+            }
+            self.first_seen_at = at;
+        } else if said.acted {
+            self.last_seen_at = self.last_seen_at.max(at);
+        }
+        Ok(())
+    }
+
+    /// The facts of which the latest statement wins, in the order of `Said::latest`.
+    const fn latest(&mut self) -> [&mut Option<String>; FACTS] {
+        [
+            &mut self.email,
+            &mut self.phone,
+            &mut self.name,
+            &mut self.country,
+            &mut self.city,
+            &mut self.client_user_id,
+            &mut self.identity_proof,
+        ]
     }
 
     /// The columns that stand in an index or seldom change.
@@ -189,6 +229,24 @@ fn actor(cancellation: Option<&CancellationFacts>) -> Actor {
 }
 
 impl Said {
+    /// What it says of the facts of which the latest statement wins.
+    fn latest(&self) -> [Option<&str>; FACTS] {
+        let proof = self
+            .proof
+            .filter(|proof| *proof != IdentityProof::Absent && proves(self.kind));
+        let [email, phone, name, country, city, client_user_id] = [
+            &self.email,
+            &self.phone,
+            &self.name,
+            &self.country,
+            &self.city,
+            &self.client_user_id,
+        ]
+        .map(|told| told.as_deref().filter(|told| !told.is_empty()));
+        let proof = proof.map(IdentityProof::as_str);
+        [email, phone, name, country, city, client_user_id, proof]
+    }
+
     /// What a fresh event says, exactly as it will be read back.
     fn fresh(fresh: &Fresh<'_>) -> Self {
         let subject = &fresh.event.subject;
@@ -225,19 +283,41 @@ impl Said {
 
 /// What `said` reads of each event of a reader, and more columns behind it.
 macro_rules! of_reader {
-    ($more:literal) => {
+    ($more:literal, $which:literal) => {
         concat!(
             "select e.seq, e.n, e.type, e.at, e.test, e.email, e.phone, e.name, e.data, d.dedupe_key, d.identity_proof",
             $more,
-            " from events e cross join deliveries d on d.seq = e.seq where e.users_id = ?1"
+            " from events e cross join deliveries d on d.seq = e.seq where ",
+            $which
         )
     };
 }
 
-pub(super) const SAID: &str = of_reader!("");
+pub(super) const SAID: &str = of_reader!("", "e.users_id = ?1");
 
 /// The same, and whose event it is, and of which day.
-const WHOSE: &str = of_reader!(", e.provider, e.account, e.user_id, e.day");
+const WHOSE: &str = of_reader!(
+    ", e.provider, e.account, e.user_id, e.day",
+    "e.users_id = ?1"
+);
+
+/// Those of one delivery.
+const IN_DELIVERY: &str = of_reader!(
+    "",
+    "e.users_id = ?1 and e.id >= ?2 * 10000 and e.id < (?2 + 1) * 10000"
+);
+
+/// Those of a reader, by name, from a time on, the last first.
+pub(super) const SINCE: &str = of_reader!(
+    "",
+    "e.provider = ?1 and e.account = ?2 and e.user_id = ?3 and e.at >= ?4 and e.users_id is not null order by e.at desc"
+);
+
+/// The same at one instant.
+const AT: &str = of_reader!(
+    "",
+    "e.provider = ?1 and e.account = ?2 and e.user_id = ?3 and e.at = ?4 and e.users_id is not null"
+);
 
 fn said(row: &Row<'_>) -> rusqlite::Result<Said> {
     let kind = kind(row, 2)?;
@@ -476,6 +556,111 @@ fn greet_new(conn: &Connection, key: &UserKey, id: i64, said: Vec<Said>) -> Resu
     Ok(stored)
 }
 
+/// The events of a reader that stand in the ledger and count, for what comes late.
+struct Past<'a> {
+    conn: &'a Connection,
+    key: &'a UserKey,
+    id: i64,
+    /// The reader is made of tests only.
+    test: bool,
+}
+
+impl Past<'_> {
+    /// Which of the facts that are `open` are told by an event behind `place`.
+    fn overrules(&self, place: &Place, mut open: [bool; FACTS]) -> Result<[bool; FACTS], Error> {
+        let mut overruled = [false; FACTS];
+        if !open.contains(&true) {
+            return Ok(overruled);
+        }
+        self.each(SINCE, place.at, |later| {
+            if later.place > *place {
+                for (fact, told) in later.latest().iter().enumerate() {
+                    overruled[fact] |= open[fact] && told.is_some();
+                    open[fact] &= told.is_none();
+                }
+            }
+            open.contains(&true)
+        })?;
+        Ok(overruled)
+    }
+
+    /// Whether the reader did something at this instant.
+    fn acts_at(&self, at: Timestamp) -> Result<bool, Error> {
+        let mut acts = false;
+        self.each(AT, at, |said| {
+            acts = said.acted;
+            !acts
+        })?;
+        Ok(acts)
+    }
+
+    /// Gives events to `next` until it wants no more.
+    fn each(
+        &self,
+        sql: &str,
+        at: Timestamp,
+        mut next: impl FnMut(&Said) -> bool,
+    ) -> Result<(), Error> {
+        let Scope { provider, account } = &self.key.scope;
+        let mut statement = self.conn.prepare_cached(sql)?;
+        let mut rows =
+            statement.query(params![provider, account, self.key.user_id, at.to_string()])?;
+        while let Some(row) = rows.next()? {
+            let said = said(row)?;
+            if (self.test || !said.test) && !next(&said) {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    /// Where the first event of a delivery stands that tells of `alias`.
+    fn tells(&self, alias: &str, seq: i64) -> Result<Option<Place>, Error> {
+        let mut statement = self.conn.prepare_cached(IN_DELIVERY)?;
+        let mut rows = statement.query([self.id, seq])?;
+        let mut first: Option<Place> = None;
+        while let Some(row) = rows.next()? {
+            let said = said(row)?;
+            let tells = said.aliases.iter().any(|(other, _)| other == alias);
+            if tells && first.as_ref().is_none_or(|first| said.place < *first) {
+                first = Some(said.place);
+            }
+        }
+        Ok(first)
+    }
+
+    /// Writes the other ids down that `said`, in their order, tell first.
+    fn add_aliases(&self, said: &[Said]) -> Result<(), Error> {
+        for (alias, (source, seq)) in aliases(said) {
+            let Scope { provider, account } = &self.key.scope;
+            let known: Option<i64> = self
+                .conn
+                .prepare_cached(ALIAS)?
+                .query_row(params![provider, account, self.key.user_id, alias], |row| {
+                    row.get(0)
+                })
+                .optional()?;
+            let tells = |said: &&Said| said.aliases.iter().any(|(other, _)| *other == alias);
+            let place = said.iter().find(tells).map(|said| &said.place);
+            let first = match known {
+                Some(known) => self.tells(&alias, known)?,
+                None => None,
+            };
+            if first.is_none_or(|first| place.is_some_and(|place| *place < first)) {
+                self.conn.prepare_cached(PUT_ALIAS)?.execute(params![
+                    provider,
+                    account,
+                    self.key.user_id,
+                    alias,
+                    source,
+                    seq
+                ])?;
+            }
+        }
+        Ok(())
+    }
+}
+
 /// Folds onto the row; false if that cannot be done.
 fn greet_known(
     conn: &Connection,
@@ -488,19 +673,26 @@ fn greet_known(
         return Ok(false);
     }
     said.retain(|said| stored.test || !said.test);
-    if said
-        .iter()
-        .any(|said| said.place.at <= stored.state.folded_to)
-    {
-        return Ok(false);
-    }
     said.sort_by(|a, b| a.place.cmp(&b.place));
     let before = stored.state.clone();
-    for said in &said {
+    let (late, later): (Vec<_>, Vec<_>) = said
+        .into_iter()
+        .partition(|said| said.place.at <= before.folded_to);
+    let past = Past {
+        conn,
+        key,
+        id: stored.id,
+        test: stored.test,
+    };
+    for said in &late {
+        stored.state.add_late(said, &past)?;
+    }
+    for said in &later {
         stored.state.add(said);
     }
     write(conn, stored, &before)?;
-    add_aliases(conn, key, &aliases(&said))?;
+    past.add_aliases(&late)?;
+    add_aliases(conn, key, &aliases(&later))?;
     Ok(true)
 }
 
@@ -685,6 +877,12 @@ fn add_aliases(
     Ok(())
 }
 
+const PUT_ALIAS: &str = "\
+insert into user_aliases (provider, account, user_id, alias, source, seq) values (?1, ?2, ?3, ?4, ?5, ?6)
+on conflict do update set source = excluded.source, seq = excluded.seq";
+
+const ALIAS: &str = "select seq from user_aliases where provider = ?1 and account = ?2 and user_id = ?3 and alias = ?4";
+
 const ALIASES: &str = "\
 select alias, source, seq from user_aliases where provider = ?1 and account = ?2 and user_id = ?3";
 
@@ -829,6 +1027,10 @@ pub(super) fn stands(conn: &Connection, row: &Row<'_>) -> Result<Option<Settled>
 pub(super) const LOOKUPS: &[&str] = &[
     SAID,
     WHOSE,
+    IN_DELIVERY,
+    SINCE,
+    AT,
+    ALIAS,
     ROWS,
     FIND,
     UPDATE,

@@ -74,6 +74,7 @@ fn one_reader_s_subscriptions_are_found_without_their_sign_ins() {
         (consents::TOLD, "events_folded"),
         (groups::BY_ID, "events_subscription"),
         (users::SAID, "events_users"),
+        (users::SINCE, "events_user"),
         (daily::STANDS, "events_user"),
         (groups::DUE, "subscriptions_clock"),
     ] {
