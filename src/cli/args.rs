@@ -9,7 +9,7 @@ use crate::cli::proxy::Proxy;
 use crate::cli::table::Format;
 use crate::config::read::THEMES;
 use crate::domain::page::{List, Order};
-use crate::domain::time::Zone;
+use crate::domain::time::{Timestamp, Zone};
 
 /// Receives a publisher's webhooks into one SQLite file, and shows the day.
 ///
@@ -94,6 +94,11 @@ fn an_order(word: &str) -> Result<Order, String> {
     Order::parse(word)
 }
 
+/// A moment, such as `2026-11-01T09:00:00Z`.
+fn a_moment(word: &str) -> Result<Timestamp, String> {
+    Timestamp::parse(word).ok_or_else(|| "name a time such as 2026-11-01T09:00:00Z".to_owned())
+}
+
 /// When to use colours.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
 pub enum Colour {
@@ -106,6 +111,29 @@ pub enum Colour {
     Never,
 }
 
+/// What `tui` takes.
+#[derive(Args, Debug)]
+pub struct TuiArgs {
+    /// What to show, as in the filter bar; @NAME: a saved filter
+    #[arg(value_name = "QUERY", num_args = 0..)]
+    pub query: Vec<String>,
+    /// Of which list; without filter and list, the usual screen
+    #[arg(long, value_name = "LIST", value_parser = a_list)]
+    pub list: Option<List>,
+    /// The row to select, by its id in the list
+    #[arg(long, value_name = "ID", allow_negative_numbers = true)]
+    pub at: Option<i64>,
+    /// Which rows come first: newest or oldest; without it as they were saved, else newest
+    #[arg(long, value_name = "ORDER", value_parser = an_order)]
+    pub sort: Option<Order>,
+    /// Begin with personal data masked, as `P` does
+    #[arg(long)]
+    pub redact: bool,
+    /// Time stands still at this moment: a ledger that ends in the past, as it was then
+    #[arg(long, hide = true, value_name = "TIME", value_parser = a_moment)]
+    pub now: Option<Timestamp>,
+}
+
 /// Every command.
 #[derive(Debug, Subcommand)]
 pub enum Command {
@@ -116,23 +144,7 @@ pub enum Command {
         detached: bool,
     },
     /// The screen alone, on a ledger that is there
-    Tui {
-        /// What to show, as in the filter bar; @NAME: a saved filter
-        #[arg(value_name = "QUERY", num_args = 0..)]
-        query: Vec<String>,
-        /// Of which list; without filter and list, the usual screen
-        #[arg(long, value_name = "LIST", value_parser = a_list)]
-        list: Option<List>,
-        /// The row to select, by its id in the list
-        #[arg(long, value_name = "ID", allow_negative_numbers = true)]
-        at: Option<i64>,
-        /// Which rows come first: newest or oldest
-        #[arg(long, value_name = "ORDER", value_parser = an_order, default_value = "newest")]
-        sort: Order,
-        /// Begin with personal data masked, as `P` does
-        #[arg(long)]
-        redact: bool,
-    },
+    Tui(TuiArgs),
     /// The daily review as text
     Today(TodayArgs),
     /// What happened: events, newest first
@@ -295,9 +307,9 @@ pub struct ListArgs {
     /// At most so many rows; 0: all
     #[arg(long, default_value_t = 500, value_name = "N")]
     pub limit: usize,
-    /// Which rows come first: newest or oldest
-    #[arg(long, value_name = "ORDER", value_parser = an_order, default_value = "newest")]
-    pub sort: Order,
+    /// Which rows come first: newest or oldest; without it as they were saved, else newest
+    #[arg(long, value_name = "ORDER", value_parser = an_order)]
+    pub sort: Option<Order>,
     /// Mask personal data: the same value has the same tag everywhere
     #[arg(long)]
     pub redact: bool,

@@ -48,11 +48,19 @@ impl Context {
     /// Reads the settings for a command that only looks. Where they do not hold, that is said and the defaults are used, as
     /// long as it is known which database is meant: it is named, or the file can be read that far.
     pub fn look(global: &Global, out: &mut Out) -> Result<Self> {
-        let (places, settings) = find(global)?;
         let error = match Self::read(global) {
-            Err(error) if settings.exists && error.is::<SettingsError>() => error,
+            Err(error) if error.is::<SettingsError>() => error,
             read => return read,
         };
+        let context = Self::without_settings(global, &error)?;
+        out.say(format!("the settings are left aside: {error:#}"))?;
+        Ok(context)
+    }
+
+    /// What can be looked at while the settings do not hold, for this `error`: by the defaults, as long as it is known which
+    /// database is meant.
+    pub fn without_settings(global: &Global, error: &anyhow::Error) -> Result<Self> {
+        let (places, settings) = find(global)?;
         let named = named(global);
         let by_settings = if named.database.is_some() {
             None
@@ -61,7 +69,6 @@ impl Context {
                 Failure::usage(format!("{error:#}; --db FILE reads a ledger without them"))
             })?
         };
-        out.say(format!("the settings are left aside: {error:#}"))?;
         Ok(Self {
             database: places.database(&named, by_settings.as_deref())?,
             global: global.clone(),

@@ -114,32 +114,72 @@ pub fn run(global: &Global, try_alerts: bool, out: &mut Out) -> Result<()> {
     match Context::read(global) {
         Ok(context) if try_alerts => try_out_alerts(&context, &mut findings),
         Ok(context) => examine(&context, &mut findings),
-        Err(error) => findings.add("settings", Level::Bad, format!("{error:#}")),
+        Err(error) => {
+            findings.add("settings", Level::Bad, format!("{error:#}"));
+            if !try_alerts {
+                examine_without_settings(global, &error, &mut findings);
+            }
+        }
     }
     findings.write(global.json, out)
+}
+
+/// What can be said while the settings do not hold: nothing of providers, backups and alerts, which they name.
+fn examine_without_settings(global: &Global, error: &anyhow::Error, findings: &mut Findings) {
+    let Ok(context) = Context::without_settings(global, error) else {
+        let says = "which one is meant cannot be read out of the settings: --db FILE names it";
+        findings.add("database", Level::Note, says);
+        return look_at_service(findings);
+    };
+    look_at_permissions(&context, findings);
+    look_at_clock(&context, findings);
+    look_at_folder(&context, findings);
+    match Reader::open(&context.database) {
+        Ok(reader) => {
+            look_at_deliveries(&context, &reader, findings);
+            look_at_upgrade(&reader, findings);
+        }
+        Err(error) => look_at_no_ledger(error, findings),
+    }
+    if running::receiver(&context.database).is_some() {
+        // It goes on by the settings that held when it read them.
+        look_at_receiver(&context, findings);
+    }
+    look_at_service(findings);
 }
 
 fn examine(context: &Context, findings: &mut Findings) {
     look_at_settings(context, findings);
     look_at_clock(context, findings);
+    look_at_folder(context, findings);
+    match Reader::open(&context.database) {
+        Ok(reader) => look_at_ledger(context, &reader, findings),
+        Err(error) => look_at_no_ledger(error, findings),
+    }
+    look_at_receiver(context, findings);
+    look_at_service(findings);
+}
+
+/// Where the database is or will be.
+fn look_at_folder(context: &Context, findings: &mut Findings) {
     let dir = context.database.parent().unwrap_or(Path::new("/"));
     if dir.is_dir() {
         look_at_disk(dir, findings);
         look_at_sync(dir, findings);
     }
-    match Reader::open(&context.database) {
-        Ok(reader) => look_at_ledger(context, &reader, findings),
-        Err(crate::store::Error::Absent(path)) => {
+}
+
+fn look_at_no_ledger(error: crate::store::Error, findings: &mut Findings) {
+    match error {
+        crate::store::Error::Absent(path) => {
             let says = format!(
                 "not there yet: {}; `subledger serve` makes it",
                 path.display()
             );
             findings.add("database", Level::Note, says);
         }
-        Err(error) => findings.add("database", Level::Bad, error.to_string()),
+        error => findings.add("database", Level::Bad, error.to_string()),
     }
-    look_at_receiver(context, findings);
-    look_at_service(findings);
 }
 
 fn look_at_settings(context: &Context, findings: &mut Findings) {
@@ -156,6 +196,10 @@ fn look_at_settings(context: &Context, findings: &mut Findings) {
     for warning in &context.config.warnings {
         findings.add("settings", Level::Note, warning);
     }
+    look_at_permissions(context, findings);
+}
+
+fn look_at_permissions(context: &Context, findings: &mut Findings) {
     for (what, file) in [
         ("settings", &context.settings.path),
         ("database", &context.database),
@@ -256,6 +300,18 @@ fn sync_cost(dir: &Path) -> std::io::Result<Duration> {
 fn look_at_ledger(context: &Context, reader: &Reader, findings: &mut Findings) {
     let now = context.clock.now();
     let zone = reader.zone().unwrap_or(Zone::UTC);
+    look_at_deliveries(context, reader, findings);
+    let retention = tasks::retention(&context.config);
+    growth::look_at_kept(retention, reader, now, findings);
+    look_at_upgrade(reader, findings);
+    look_at_backup(context, reader, now, zone, findings);
+    look_at_providers(context, reader, now, zone, findings);
+    look_at_alerts(context, reader, zone, findings);
+}
+
+/// How much is in the ledger, and how it grows.
+fn look_at_deliveries(context: &Context, reader: &Reader, findings: &mut Findings) {
+    let now = context.clock.now();
     match reader.status(now) {
         Ok(status) => {
             let says = format!(
@@ -274,15 +330,9 @@ fn look_at_ledger(context: &Context, reader: &Reader, findings: &mut Findings) {
                 findings.add("turned away", Level::Note, says);
             }
             growth::look(&context.database, reader, now, findings);
-            let retention = tasks::retention(&context.config);
-            growth::look_at_kept(retention, reader, now, findings);
         }
         Err(error) => findings.add("database", Level::Bad, error.to_string()),
     }
-    look_at_upgrade(reader, findings);
-    look_at_backup(context, reader, now, zone, findings);
-    look_at_providers(context, reader, now, zone, findings);
-    look_at_alerts(context, reader, zone, findings);
 }
 
 /// Whether anybody would be told, and how that went the last time.

@@ -341,14 +341,14 @@ struct Key<'s> {
 
 fn show(context: &Context, rows: &[Row], zone: Zone, out: &mut Out) -> Result<()> {
     let names = [
-        "provider",
-        "account",
-        "secret",
-        "place",
-        "deliveries",
-        "last_at",
+        ("provider", "Provider"),
+        ("account", "Account"),
+        ("secret", "Secret"),
+        ("place", "Place"),
+        ("deliveries", "Deliveries"),
+        ("last_at", "Last used"),
     ];
-    let heads = names.map(Head::plain).to_vec();
+    let heads = names.map(Head::titled).to_vec();
     let mut sheet = Sheet::new(out, context.format(None), heads, zone)?;
     for row in rows {
         sheet.row(&[

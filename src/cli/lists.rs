@@ -12,7 +12,7 @@ use crate::cli::interrupt;
 use crate::cli::out::Out;
 use crate::cli::table::{Format, Head, Sheet};
 use crate::domain::mask::Mask;
-use crate::domain::page::{Cell, Count, Cursor, List, Row};
+use crate::domain::page::{Cell, Count, Cursor, List, Order, Row};
 use crate::domain::printable::Printable;
 use crate::domain::query::{Query, QueryError, Words};
 use crate::providers::ALL;
@@ -44,17 +44,27 @@ pub fn run(context: &Context, list: List, args: &ListArgs, out: &mut Out) -> Res
     self::list(context, list, args, Shown::Usual, None, out)
 }
 
-/// Writes a list, newest first, with other columns than usual. `none` is what an empty one says.
+/// How a list that is narrowed beforehand speaks of its rows.
+#[derive(Clone, Copy)]
+pub struct Wording<'a> {
+    /// There is none.
+    pub none: &'a str,
+    /// What they are: `requests turned away`.
+    pub rows: &'a str,
+}
+
+/// Writes a list, newest first, with other columns than usual. Without `wording` it speaks of all rows of the list.
 pub fn list(
     context: &Context,
     list: List,
     args: &ListArgs,
     shown: Shown,
-    none: Option<&str>,
+    wording: Option<Wording<'_>>,
     out: &mut Out,
 ) -> Result<()> {
     let reader = Reader::open(&context.database)?;
     let query = parse(context, &reader, list, &args.query)?;
+    let order = order(&reader, list, args)?;
     interrupt::watch(&reader)?;
     let format = context.format(args.format);
     let (heads, places) = heads(list, shown, format);
@@ -69,7 +79,7 @@ pub fn list(
     let mut left = limit;
     let mut more = true;
     while more && left > 0 {
-        let page = match reader.page_in(list, &query, args.sort, &cursor, left.min(PAGE_ROWS)) {
+        let page = match reader.page_in(list, &query, order, &cursor, left.min(PAGE_ROWS)) {
             Ok(page) => page,
             Err(error) => {
                 sheet.flush()?;
@@ -95,10 +105,11 @@ pub fn list(
             Count::MoreThan(many) => format!("more than {many}"),
             Count::About(many) => format!("about {many}"),
         };
-        out.say(format!("{written} of {all} {list}: --limit 0 gives all"))?;
+        let rows = wording.map_or(list.as_str(), |wording| wording.rows);
+        out.say(format!("{written} of {all} {rows}: --limit 0 gives all"))?;
     } else if written == 0 {
-        match none {
-            Some(says) => out.say(says)?,
+        match wording {
+            Some(wording) => out.say(wording.none)?,
             None => out.say(no_rows(&reader, list, &args.query.join(" "))?)?,
         }
     }
@@ -172,6 +183,15 @@ pub fn parse(context: &Context, reader: &Reader, list: List, words: &[String]) -
         format!("({text}) {account}")
     };
     parse_text(context, reader, list, &both)
+}
+
+/// Which end comes first: as asked for, else as the filter was saved.
+fn order(reader: &Reader, list: List, args: &ListArgs) -> Result<Order> {
+    if let Some(order) = args.sort {
+        return Ok(order);
+    }
+    let view = saved(reader, Some(list), &args.query.join(" "))?;
+    Ok(view.map_or(Order::default(), |view| view.order))
 }
 
 /// The saved filter that `@NAME` names. One of another list than is asked for is refused; a name that none has is left

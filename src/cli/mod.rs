@@ -111,13 +111,7 @@ pub fn run(cli: &Cli) -> Result<()> {
     };
     match command {
         Command::Serve { detached } => serve::run(global, *detached, out),
-        Command::Tui {
-            query,
-            list,
-            at,
-            sort,
-            redact,
-        } => start::screen(&look(out)?, query, *list, *at, *sort, *redact),
+        Command::Tui(args) => start::screen(look(out)?, args),
         Command::Events { list, follow: true } => lists::follow(&look(out)?, list, out),
         Command::Events { list, .. } => lists::run(&look(out)?, List::Events, list, out),
         Command::Users(args) => lists::run(&look(out)?, List::Users, args, out),

@@ -5,7 +5,7 @@ use anyhow::Result;
 use crate::cli::args::{Global, ListArgs, RejectedCommand};
 use crate::cli::context::Context;
 use crate::cli::failure::Failure;
-use crate::cli::lists::{self, Shown};
+use crate::cli::lists::{self, Shown, Wording};
 use crate::cli::out::Out;
 use crate::cli::show::{body_json, fields, headers_and_body, pairs, whole};
 use crate::cli::table::json_text;
@@ -61,7 +61,11 @@ fn list(context: &Context, args: &ListArgs, out: &mut Out) -> Result<()> {
     };
     let args = within("is:rejected", args);
     let shown = Shown::Only(COLUMNS);
-    lists::list(context, List::Deliveries, &args, shown, Some(none), out)?;
+    let wording = Wording {
+        none,
+        rows: "requests turned away",
+    };
+    lists::list(context, List::Deliveries, &args, shown, Some(wording), out)?;
     let lost = Reader::open(&context.database)?
         .status(context.clock.now())?
         .lost;

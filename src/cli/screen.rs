@@ -16,12 +16,14 @@ use crate::cli::running::{self, Running};
 use crate::cli::{keys, lists, settings, tasks, today};
 use crate::config;
 use crate::config::places::absolute;
+use crate::config::read::{THEMES, explained};
 use crate::domain::page::{List, Order};
 use crate::store::Error;
 use crate::store::query::Reader;
 use crate::store::today::Outside;
+use crate::tui::shell;
 use crate::tui::theme::{Depth, Theme};
-use crate::tui::{First, Leave, LinkCard, OnQuit, ReceiverLink, Setup, Watched, run};
+use crate::tui::{First, Knob, Leave, LinkCard, OnQuit, ReceiverLink, Setup, Watched, run};
 
 /// Opening a ledger takes a few milliseconds; so long nobody notices.
 const LOOK_TIMEOUT: Duration = Duration::from_millis(300);
@@ -108,15 +110,42 @@ pub fn demo_setup(context: &Context) -> Setup {
 
 /// The settings' theme, as far as the terminal can show it and the command line wants it.
 fn theme(context: &Context) -> Theme {
-    let depth = match context.global.color {
+    Theme::named(&context.config.display.theme, depth(context))
+}
+
+/// Every theme, as far as the terminal can show it.
+fn looks(context: &Context) -> Vec<(&'static str, Theme)> {
+    let depth = depth(context);
+    let named = |name: &&'static str| (*name, Theme::named(name, depth));
+    THEMES.iter().map(named).collect()
+}
+
+/// What can be set, and the command that does.
+fn knobs(context: &Context) -> Vec<Knob> {
+    let mut program = vec!["subledger".to_owned()];
+    if context.global.config.is_some() {
+        let path = absolute(&context.settings.path);
+        program.extend(["--config".to_owned(), path.display().to_string()]);
+    }
+    let program: Vec<String> = program.iter().map(|text| shell::word(text)).collect();
+    let program = program.join(" ");
+    let knob = |(setting, help): (String, String)| Knob {
+        command: format!("{program} config set {setting}"),
+        setting,
+        help,
+    };
+    explained().into_iter().map(knob).collect()
+}
+
+fn depth(context: &Context) -> Depth {
+    match context.global.color {
         Colour::Never => Depth::None,
         Colour::Auto => Depth::here(),
         Colour::Always => Depth::told(|name| match name {
             "NO_COLOR" => None,
             _ => std::env::var(name).ok(),
         }),
-    };
-    Theme::named(&context.config.display.theme, depth)
+    }
 }
 
 /// A screen without receiver and links.
@@ -136,6 +165,8 @@ fn bare(context: &Context) -> Setup {
         exports: Box::new(move |job, tell| export::write(&exporter, job, tell)),
         masked: false,
         machine_zone: Some(machine_zone()),
+        looks: looks(context),
+        knobs: knobs(context),
         tasks: Box::new(move |task, progress| {
             tasks::submit_from_screen(&writer, task, progress).map_err(|error| format!("{error:#}"))
         }),
@@ -143,12 +174,12 @@ fn bare(context: &Context) -> Setup {
     }
 }
 
-/// The list that the command line asks for. A saved filter brings its own.
+/// The list that the command line asks for. A saved filter brings its own, and its order where none is asked for.
 pub fn first(
     context: &Context,
     query: &str,
     list: Option<List>,
-    order: Order,
+    order: Option<Order>,
     id: Option<i64>,
 ) -> Result<First> {
     // Only the ledger knows saved filters; for anything else the screen itself waits for it.
@@ -157,14 +188,18 @@ pub fn first(
     } else {
         None
     };
-    let (list, query) = match view {
-        Some(view) => (view.list, view.query),
-        None => (list.unwrap_or(List::Events), query.to_owned()),
+    let (list, query, saved) = match view {
+        Some(view) => (view.list, view.query, view.order),
+        None => (
+            list.unwrap_or(List::Events),
+            query.to_owned(),
+            Order::default(),
+        ),
     };
     Ok(First {
         list,
         query,
-        order,
+        order: order.unwrap_or(saved),
         id,
     })
 }

@@ -66,7 +66,9 @@ pub fn run(context: &Context, args: &SendArgs, out: &mut Out) -> Result<()> {
 }
 
 fn list(context: &Context, provider: &dyn Provider, out: &mut Out) -> Result<()> {
-    let heads = ["sample", "hook", "bytes"].map(Head::plain).to_vec();
+    let heads = [("sample", "Sample"), ("hook", "Hook"), ("bytes", "Bytes")]
+        .map(Head::titled)
+        .to_vec();
     let mut sheet = Sheet::new(out, context.format(None), heads, Zone::UTC)?;
     for sample in provider.samples() {
         sheet.row(&[
@@ -285,9 +287,15 @@ impl<'o> Report<'o> {
             return Ok(Self::Lines(out));
         }
         let names = [
-            "provider", "account", "hook", "sample", "status", "answer", "seq",
+            ("provider", "Provider"),
+            ("account", "Account"),
+            ("hook", "Hook"),
+            ("sample", "Sample"),
+            ("status", "Status"),
+            ("answer", "Answer"),
+            ("seq", "Delivery"),
         ];
-        let heads = names.map(Head::plain).to_vec();
+        let heads = names.map(Head::titled).to_vec();
         Ok(Self::Rows(Sheet::new(out, format, heads, Zone::UTC)?))
     }
 

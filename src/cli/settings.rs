@@ -100,7 +100,9 @@ fn paths(global: &Global, out: &mut Out) -> Result<()> {
         ("socket", beside(".sock")),
     ];
     rows.extend(places.log().ok().map(|log| ("log", log)));
-    let heads = ["what", "path", "exists"].map(Head::plain).to_vec();
+    let heads = [("what", "What"), ("path", "Path"), ("exists", "There")]
+        .map(Head::titled)
+        .to_vec();
     let format = if global.json {
         Format::Json
     } else {

@@ -84,7 +84,9 @@ fn begun<'s, 'o>(
 }
 
 fn list(context: &Context, args: &SqlArgs, out: &mut Out) -> Result<()> {
-    let heads = ["name", "question"].map(Head::plain).to_vec();
+    let heads = [("name", "Name"), ("question", "Question")]
+        .map(Head::titled)
+        .to_vec();
     let mut sheet = Sheet::new(out, context.format(args.format), heads, Zone::UTC)?;
     for (name, text) in QUERIES {
         sheet.row(&[

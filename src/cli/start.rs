@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result};
 
-use crate::cli::args::Global;
+use crate::cli::args::{Global, TuiArgs};
 use crate::cli::context::Context;
 use crate::cli::failure::{FAILED, Failure};
 use crate::cli::out::Out;
@@ -18,8 +18,9 @@ use crate::cli::running::{self, Running};
 use crate::cli::screen::{self, Beside};
 use crate::cli::{notify, serve, service, settings};
 use crate::config::edit::create_private_dir;
-use crate::domain::page::{List, Order};
+use crate::domain::page::Order;
 use crate::domain::printable::Printable;
+use crate::domain::time::Clock;
 use crate::store::query::Reader;
 use crate::tui::Leave;
 
@@ -62,24 +63,19 @@ pub fn run(global: &Global, out: &mut Out) -> Result<()> {
 }
 
 /// The screen alone: nothing is made, nothing is started.
-pub fn screen(
-    context: &Context,
-    query: &[String],
-    list: Option<List>,
-    id: Option<i64>,
-    order: Order,
-    masked: bool,
-) -> Result<()> {
+pub fn screen(mut context: Context, args: &TuiArgs) -> Result<()> {
     if !stdout().is_terminal() {
         return Err(Failure::usage(
             "the screen needs a terminal; without one: subledger today, subledger events",
         )
         .into());
     }
-    let query = query.join(" ");
-    let is_named = list.is_some() || id.is_some() || !query.trim().is_empty();
-    let first = if is_named || order != Order::default() {
-        Some(screen::first(context, &query, list, order, id)?)
+    context.clock = args.now.map_or(context.clock, Clock::Fixed);
+    let TuiArgs { list, at, sort, .. } = *args;
+    let query = args.query.join(" ");
+    let is_named = list.is_some() || at.is_some() || !query.trim().is_empty();
+    let first = if is_named || sort.is_some_and(|order| order != Order::default()) {
+        Some(screen::first(&context, &query, list, sort, at)?)
     } else {
         None
     };
@@ -88,7 +84,7 @@ pub fn screen(
         running,
         ours: false,
     });
-    screen::open(context, first, beside, masked).map(drop)
+    screen::open(&context, first, beside, args.redact).map(drop)
 }
 
 /// Starts a receiver in a session of its own and waits until it answers.

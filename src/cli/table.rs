@@ -72,6 +72,14 @@ impl Head {
             width_max: CELL_WIDTH_MAX,
         }
     }
+
+    /// Of a column of ours that holds words.
+    pub fn titled((name, title): (&str, &str)) -> Self {
+        Self {
+            title: title.to_owned(),
+            ..Self::plain(name)
+        }
+    }
 }
 
 impl From<&Column> for Head {

@@ -7,7 +7,7 @@ use crate::cli::bar::Bar;
 use crate::cli::context::Context;
 use crate::cli::failure::{FAILED, Failure};
 use crate::cli::interrupt;
-use crate::cli::lists::{self, Shown};
+use crate::cli::lists::{self, Shown, Wording};
 use crate::cli::out::Out;
 use crate::cli::table::{json_text, tame};
 use crate::cli::tasks;
@@ -57,7 +57,18 @@ pub fn quarantine(
         "nothing that is kept and not understood fits"
     };
     let shown = Shown::Usual;
-    lists::list(context, List::Deliveries, &without, shown, Some(none), out)?;
+    let wording = Wording {
+        none,
+        rows: "webhooks kept and not understood",
+    };
+    lists::list(
+        context,
+        List::Deliveries,
+        &without,
+        shown,
+        Some(wording),
+        out,
+    )?;
     let reader = Reader::open(&context.database)?;
     let tests = within("is:quarantined is:test", args).query;
     let tests = lists::parse(context, &reader, List::Deliveries, &tests)?;

@@ -92,6 +92,32 @@ pub const THEMES: &[&str] = &["terminal", "light", "dark", "mono"];
 /// Where the values of `{ env = "NAME" }` come from: the process environment, or a test.
 pub type Environment<'a> = &'a dyn Fn(&str) -> Option<String>;
 
+/// Every key of the template, such as `display.theme`, with the first sentence of what stands before it there; empty where
+/// nothing does.
+pub fn explained() -> Vec<(String, String)> {
+    let mut found = Vec::new();
+    let (mut section, mut comment) = ("", String::new());
+    let mut is_over = false;
+    for line in TEMPLATE.lines() {
+        if let Some(text) = line.strip_prefix('#') {
+            if std::mem::take(&mut is_over) {
+                comment.clear();
+            }
+            comment.push_str(text);
+        } else if let Some(name) = line.strip_prefix('[') {
+            section = name.trim_end_matches(']');
+            comment.clear();
+        } else if let Some((key, _)) = line.split_once(" = ") {
+            let sentence = comment.split(". ").next().unwrap_or_default();
+            let sentence = sentence.trim().trim_end_matches('.').to_owned();
+            found.push((format!("{section}.{key}"), sentence));
+            // It may hold for the next key too.
+            is_over = true;
+        }
+    }
+    found
+}
+
 /// Reads and checks the settings file. A file that others may read is refused when secrets stand in it.
 pub fn load(path: &Path, known: &[Known]) -> Result<Config, SettingsError> {
     let text = std::fs::read_to_string(path)

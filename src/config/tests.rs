@@ -5,7 +5,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
 use crate::config::edit::{Change, Edit, SECRETS_MAX, Standings};
-use crate::config::read::{TEMPLATE, load, parse};
+use crate::config::read::{TEMPLATE, explained, load, parse};
 use crate::config::{Config, KeyShape, Known, KnownKey, OnQuit, Secret, SettingsError, edit};
 
 fn key(key: &'static str, shape: KeyShape) -> KnownKey {
@@ -571,4 +571,44 @@ fn backups_go_beside_the_settings_unless_the_path_is_whole() {
     let config = parse(text, Path::new("/etc/sub/s.toml"), &known(), &|_| None).unwrap();
     let dir = config.backup.dir;
     assert_eq!(dir.as_deref(), Some(Path::new("/etc/sub/copies")));
+}
+
+#[test]
+fn every_key_is_explained_in_a_sentence() {
+    let explained = explained();
+    let of = |key: &str| {
+        let found = explained.iter().find(|(known, _)| known == key);
+        found.map(|(_, sentence)| sentence.as_str())
+    };
+    let theme = of("display.theme").unwrap();
+    assert!(
+        theme.starts_with("terminal") && theme.ends_with("mono (none)"),
+        "{theme}"
+    );
+    assert_eq!(
+        of("display.timezone").unwrap().split(',').next(),
+        Some("IANA name")
+    );
+    assert_eq!(of("backup.keep"), Some("So many copies are kept"));
+    assert_eq!(
+        of("providers.zotlo.allow_ips"),
+        Some("Addresses or networks that Zotlo may send from; empty: any")
+    );
+    for (key, sentence) in &explained {
+        assert!(
+            !sentence.is_empty() || key.starts_with("providers."),
+            "{key} has no comment in the template"
+        );
+        assert!(
+            !sentence.contains('#') && !sentence.contains('\n'),
+            "{sentence}"
+        );
+    }
+    assert_eq!(
+        explained.len(),
+        TEMPLATE
+            .lines()
+            .filter(|line| !line.starts_with('#') && line.contains(" = "))
+            .count()
+    );
 }

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use serde::{Deserialize, Serialize};
 
 use crate::domain::delivery::Delivery;
-use crate::domain::page::List;
+use crate::domain::page::{List, Order};
 use crate::store::query::who::Who;
 use crate::store::ring::RejectedRow;
 use crate::store::thread::Core;
@@ -45,6 +45,9 @@ pub enum Task {
         list: List,
         /// The filter's text.
         query: String,
+        /// Which end of the list comes first.
+        #[serde(default)]
+        order: Order,
     },
     /// Drops a saved filter.
     DropView {
@@ -278,7 +281,12 @@ pub(crate) fn run(
         Task::Reload => return reload(shared),
         Task::MarkReviewed { seq } => upkeep::notes::mark_reviewed(seq),
         Task::UndoReview => upkeep::notes::undo_review(),
-        Task::SaveView { name, list, query } => upkeep::notes::save_view(name, list, query),
+        Task::SaveView {
+            name,
+            list,
+            query,
+            order,
+        } => upkeep::notes::save_view(name, list, query, order),
         Task::PinView { name, digit } => upkeep::notes::pin_view(name, digit),
         Task::DropView { name } => upkeep::notes::drop_view(name),
         Task::MarkTest { which, test } => upkeep::tests::mark(which, test),

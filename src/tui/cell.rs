@@ -7,7 +7,7 @@ use chrono::Datelike;
 use crate::domain::count::{in_words, word as word_for};
 use crate::domain::mask::Mask;
 use crate::domain::money::grouped;
-use crate::domain::page::{Cell, Column, Count, List, Row, Shape};
+use crate::domain::page::{Cell, Column, Count, List, Order, Row, Shape};
 use crate::domain::printable::Printable;
 use crate::domain::time::{DAY_MS, HOUR_MS, MINUTE_MS, Timestamp, Zone};
 use crate::store::query::{Progress, columns};
@@ -134,6 +134,14 @@ pub fn progress(progress: Progress, when: When) -> String {
         text.extend([", ", &percent.to_string(), " %"]);
     }
     text
+}
+
+/// What is said of the order of a list; nothing of the usual one.
+pub fn order(order: Order) -> &'static str {
+    match order {
+        Order::Newest => "",
+        Order::Oldest => ", oldest first",
+    }
 }
 
 /// The cell of this name in a row of `list`.

@@ -451,6 +451,7 @@ mod tests {
             name: name.to_owned(),
             list: List::Events,
             query: String::new(),
+            order: Order::default(),
             pin: None,
         });
         let texts = |text: &str| {

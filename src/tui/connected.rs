@@ -36,7 +36,7 @@ pub fn read(
         .map(|card| (card.provider.as_str(), card.account.as_str()))
         .collect();
     let known = reader.connections(now, &wanted)?;
-    let mut stored = reader.vocabulary()?;
+    let mut stored = reader.senders()?;
     for one in &known {
         // Who was only turned away, or never heard from, is no slip of the pen.
         stored.providers.push(one.provider.clone());

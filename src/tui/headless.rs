@@ -130,7 +130,7 @@ struct Seated<'a> {
 impl Seated<'_> {
     fn sit_down(&mut self) -> Result<(), Error> {
         let now = self.setup.clock.now();
-        let opened = reading::opened(&self.reader, &self.setup.path, now)?;
+        let opened = reading::opened(&self.reader, &self.setup.path, now, true)?;
         self.tell(Msg::Opened(opened))?;
         if let Some(settings) = &self.setup.settings {
             let key = self.reader.fingerprint_key()?;

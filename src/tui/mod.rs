@@ -76,6 +76,8 @@ pub mod headless;
 
 pub mod term;
 
+pub mod pace;
+
 pub mod input;
 
 pub mod today;
@@ -116,13 +118,14 @@ use crate::tui::copy::Kept;
 use crate::tui::curl::Curl;
 use crate::tui::export::{Exports, Job};
 use crate::tui::input::{Gone, Incoming, Input};
+use crate::tui::pace::Pace;
 use crate::tui::secrets::Several;
 use crate::tui::term::Term;
 use crate::tui::theme::Theme;
 use crate::tui::worker::Worker;
 
-/// At most 30 frames a second.
-const FRAME: Duration = Duration::from_millis(33);
+/// So often is looked whether the last task has ended, when the screen is closed.
+const END_LOOK: Duration = Duration::from_millis(33);
 
 /// So much is taken in at most before a frame.
 const BURST: usize = 256;
@@ -134,8 +137,8 @@ const TICK: Duration = Duration::from_millis(500);
 /// takes longer says so.
 const PATIENCE: Duration = Duration::from_millis(80);
 
-/// So long after they were asked for, rows that are on their way say how far they are.
-const LOOK: Duration = Duration::from_millis(90);
+/// So long after they were asked for, rows that are on their way say how far they are: in the first frame without them.
+const LOOK: Duration = Duration::from_millis(70);
 /// And then so often.
 const LOOK_AGAIN: Duration = Duration::from_millis(250);
 
@@ -170,10 +173,25 @@ pub struct Setup {
     pub masked: bool,
     /// The machine's zone, where it is known.
     pub machine_zone: Option<Zone>,
+    /// The themes that this terminal can show, by their names in the settings.
+    pub looks: Vec<(&'static str, Theme)>,
+    /// What can be set in the settings.
+    pub knobs: Vec<Knob>,
     /// Has something written to the ledger, wherever its writer is.
     pub tasks: Box<Tasks>,
     /// What settings and disk tell of what needs the publisher.
     pub outside: Box<Known>,
+}
+
+/// Something that can be set in the settings.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Knob {
+    /// Its key with its table: `display.theme`.
+    pub setting: String,
+    /// What it is good for, in a sentence; empty where its key says it.
+    pub help: String,
+    /// The command that sets it; what it is set to is typed behind.
+    pub command: String,
 }
 
 /// A list to begin with.
@@ -350,8 +368,13 @@ pub fn run(setup: Setup) -> Result<Leave, Error> {
     let size = crossterm::terminal::size().map_err(Error::Terminal)?;
     let app = App::new(Start::of(&setup, size));
     let (sender, inbox) = channel();
+    let has_filter = setup
+        .first
+        .as_ref()
+        .is_some_and(|first| !first.query.trim().is_empty());
     let worker = Worker::start(
         setup.path,
+        has_filter,
         setup.clock,
         setup.settings,
         setup.outside,
@@ -370,7 +393,7 @@ pub fn run(setup: Setup) -> Result<Leave, Error> {
         exports: Arc::from(setup.exports),
         exporting: None,
         writing: None,
-        drawn_at: None,
+        pace: Pace::default(),
         waiting_since: None,
         looked_at: None,
     };
@@ -411,7 +434,7 @@ struct Loop {
     exporting: Option<JoinHandle<()>>,
     /// What is being written into the ledger.
     writing: Option<JoinHandle<()>>,
-    drawn_at: Option<Instant>,
+    pace: Pace,
     waiting_since: Option<Instant>,
     /// When rows that are on their way were last asked how far they are.
     looked_at: Option<Instant>,
@@ -430,9 +453,10 @@ impl Loop {
     fn turn(&mut self) -> Result<(), End> {
         let now = Instant::now();
         if self.is_frame_due(now) {
-            self.term.draw(&self.app).map_err(|_| End::TerminalGone)?;
+            if self.term.draw(&self.app).map_err(|_| End::TerminalGone)? {
+                self.pace.note(now);
+            }
             self.app.dirty = false;
-            self.drawn_at = Some(now);
         }
         match self.inbox.recv_timeout(self.pause(now)) {
             Ok(incoming) => self.take_all(incoming)?,
@@ -467,16 +491,13 @@ impl Loop {
     fn is_frame_due(&mut self, now: Instant) -> bool {
         if self.app.is_waiting() {
             let since = *self.waiting_since.get_or_insert(now);
-            if now.duration_since(since) < PATIENCE && self.drawn_at.is_some() {
+            if now.duration_since(since) < PATIENCE && !self.pace.is_new() {
                 return false;
             }
         } else {
             self.waiting_since = None;
         }
-        self.app.dirty
-            && self
-                .drawn_at
-                .is_none_or(|drawn_at| now.duration_since(drawn_at) >= FRAME)
+        self.app.dirty && self.pace.wait(now).is_zero()
     }
 
     /// How long there is nothing to do unless something happens.
@@ -488,7 +509,7 @@ impl Loop {
         if self.app.is_waiting() && !is_late {
             until(self.waiting_since, PATIENCE)
         } else if self.app.dirty {
-            until(self.drawn_at, FRAME)
+            self.pace.wait(now)
         } else if self.app.is_reading() {
             until(self.looked_at, self.look_every())
         } else {
@@ -656,7 +677,7 @@ impl Loop {
             if left.is_zero()
                 || self
                     .inbox
-                    .recv_timeout(left.min(FRAME))
+                    .recv_timeout(left.min(END_LOOK))
                     .is_err_and(is_closed)
             {
                 return;

@@ -59,6 +59,10 @@ pub enum Runs {
     View(usize),
     /// Opens what this provider sent.
     Provider(String),
+    /// Shows the screen in the theme at this place, until it is closed.
+    Look(usize),
+    /// Copies the command that sets the setting at this place.
+    Knob(usize),
 }
 
 impl Entry {

@@ -26,12 +26,18 @@ const NEWER_MAX: usize = 99;
 /// Takes answers.
 pub type Tell<'a> = &'a mut dyn FnMut(Msg) -> Result<(), Error>;
 
-/// What there is to know when a ledger has just been opened.
-pub fn opened(reader: &Reader, path: &Path, now: Timestamp) -> Result<Opened, Error> {
+/// What there is to know when a ledger has just been opened; what filters can name only `with_words`, as that is looked
+/// for in many places of the file.
+pub fn opened(
+    reader: &Reader,
+    path: &Path,
+    now: Timestamp,
+    with_words: bool,
+) -> Result<Opened, Error> {
     Ok(Opened {
         zone: reader.zone()?,
         mask: reader.mask()?,
-        vocabulary: reader.vocabulary()?,
+        vocabulary: with_words.then(|| reader.vocabulary()).transpose()?,
         last_review: reader.last_review()?,
         status: status(reader, path, now)?,
     })

@@ -84,12 +84,12 @@ impl Term {
         })
     }
 
-    /// Draws `app`; only what differs from the last frame is written, and nothing if nothing does.
-    pub fn draw(&mut self, app: &App) -> io::Result<()> {
+    /// Draws `app`; only what differs from the last frame is written, and nothing if nothing does. Whether anything was.
+    pub fn draw(&mut self, app: &App) -> io::Result<bool> {
         self.terminal.draw(|frame| view::draw(frame, app))?;
         let drawn = self.frame.take();
         if drawn.is_empty() {
-            return Ok(());
+            return Ok(false);
         }
         if self.synchronised {
             queue!(self.frame, BeginSynchronizedUpdate)?;
@@ -98,7 +98,8 @@ impl Term {
         if self.synchronised {
             queue!(self.frame, EndSynchronizedUpdate)?;
         }
-        self.send()
+        self.send()?;
+        Ok(true)
     }
 
     /// Forgets what is on the terminal, so that the next frame is written whole.

@@ -99,9 +99,11 @@ pub struct Worker {
 }
 
 impl Worker {
-    /// Opens the ledger at `path` as soon as that is possible; answers go to `inbox`.
+    /// Opens the ledger at `path` as soon as that is possible; answers go to `inbox`. `with_words`: the first place has a
+    /// filter, which names what the ledger holds.
     pub fn start(
         path: PathBuf,
+        with_words: bool,
         clock: Clock,
         settings: Option<Watched>,
         outside: Box<Known>,
@@ -116,6 +118,7 @@ impl Worker {
             outside,
             links: RefCell::default(),
             was_there: Cell::new(false),
+            with_words: Cell::new(with_words),
             inbox: inbox.clone(),
         };
         std::thread::spawn(move || {
@@ -195,6 +198,8 @@ struct Job {
     links: RefCell<Vec<LinkCard>>,
     /// The ledger could be opened once.
     was_there: Cell<bool>,
+    /// What filters can name is read before all else: there is a filter, or may be by now.
+    with_words: Cell<bool>,
     outside: Box<Known>,
     inbox: Sender<Incoming>,
 }
@@ -306,8 +311,13 @@ impl Job {
         file: Option<Identity>,
     ) -> Result<std::convert::Infallible, Stop> {
         let trouble = |error| self.trouble(error);
-        let opened = reading::opened(reader, &self.path, self.clock.now()).map_err(trouble)?;
-        self.tell(Msg::Opened(opened))?;
+        let with_words = self.with_words.replace(true);
+        let opened = reading::opened(reader, &self.path, self.clock.now(), with_words);
+        self.tell(Msg::Opened(opened.map_err(trouble)?))?;
+        if !with_words {
+            // After what the first place needs.
+            self.shared.desk().waiting[Kind::Status as usize] = Some(Effect::Status);
+        }
         self.tell(Msg::Views(reader.views().map_err(trouble)?))?;
         let mut version = reader.version().map_err(trouble)?;
         let mut looked_at = Instant::now();

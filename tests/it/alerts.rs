@@ -118,7 +118,8 @@ impl Watched {
             sha256: None,
         });
         self.until("the request is kept", |reader| {
-            reader.status(morning()).unwrap().rejected > 0
+            let known = reader.connections(morning(), &[]).unwrap();
+            known.iter().any(|one| !one.refusals.is_empty())
         });
     }
 

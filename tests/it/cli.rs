@@ -1140,6 +1140,55 @@ fn doctor_finds_what_is_wrong_and_says_so() {
 }
 
 #[test]
+fn doctor_looks_at_what_it_can_while_the_settings_do_not_hold() {
+    let home = Home::new();
+    let serving = home.serve();
+    let settings = home.path().join("config/subledger/subledger.toml");
+    let text = std::fs::read_to_string(&settings).unwrap();
+    std::fs::write(&settings, format!("{text}\n[store]\nsise_max = 1\n")).unwrap();
+    let levels = |found: &serde_json::Value, check: &str| {
+        let found = found.as_array().unwrap().iter();
+        let of = found.filter(|one| one["check"] == check);
+        of.map(|one| one["level"].as_str().unwrap().to_owned())
+            .collect::<Vec<_>>()
+    };
+    let ill = home.says(&["doctor", "--json"]);
+    assert_eq!(ill.code, 1);
+    let found = json(&ill.out);
+    for (check, level) in [
+        ("settings", "bad"),
+        ("settings permissions", "ok"),
+        ("clock", "ok"),
+        ("durable write", "ok"),
+        ("database", "ok"),
+        ("receiver", "ok"),
+    ] {
+        assert_eq!(levels(&found, check), [level], "{check}: {found}");
+    }
+    for check in ["zotlo", "backup", "alerts"] {
+        assert!(
+            levels(&found, check).is_empty(),
+            "{check} is in the settings: {found}"
+        );
+    }
+    drop(serving);
+    // Not even which database is meant can be read.
+    std::fs::write(&settings, "listen = = 1").unwrap();
+    let ill = home.says(&["doctor", "--json"]);
+    let found = json(&ill.out);
+    assert_eq!(levels(&found, "settings"), ["bad"]);
+    assert_eq!(levels(&found, "database"), ["note"], "{found}");
+    let ledger = home.ledger();
+    let named = home.says(&["--db", ledger.to_str().unwrap(), "doctor", "--json"]);
+    assert_eq!(
+        levels(&json(&named.out), "database"),
+        ["ok"],
+        "{}",
+        named.out
+    );
+}
+
+#[test]
 fn completions_and_manual_hold_every_command_that_is_listed() {
     let home = Home::new();
     let help = home.succeeds(&["--help"]).out;

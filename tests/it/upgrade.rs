@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 
 use rusqlite::Connection;
 use subledger::domain::delivery::{Delivery, IdentityProof, Origin, ProviderId};
-use subledger::domain::page::List;
+use subledger::domain::page::{List, Order};
 use subledger::domain::time::{Clock, Timestamp, Zone};
 use subledger::providers::{self, door};
 use subledger::store::append::Ack;
@@ -283,6 +283,7 @@ pub(crate) fn fill(store: &Store) {
             name,
             list: List::Events,
             query,
+            order: Order::Oldest,
         },
     );
 }

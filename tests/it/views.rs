@@ -62,6 +62,8 @@ fn a_filter_saved_on_screen_is_a_word_on_the_command_line() {
     terminal.wait_for("Enter open");
     terminal.press("/provider:zotlo type:user -is:test\r");
     terminal.wait_for("x clear");
+    terminal.press(":sort oldest\r");
+    terminal.wait_for("oldest first");
     terminal.press(":save who's \"new\"\r");
     terminal.wait_for("saved as");
     terminal.press(":pin who's \"new\" 4\r");
@@ -78,13 +80,22 @@ fn a_filter_saved_on_screen_is_a_word_on_the_command_line() {
     ]);
     assert!(kept.contains("provider:zotlo type:user -is:test"), "{kept}");
     let ids = ["--format", "csv", "--limit", "0"];
-    let direct = home.says(&[&["events", "provider:zotlo type:user -is:test"][..], &ids].concat());
+    let direct = [
+        "events",
+        "provider:zotlo type:user -is:test",
+        "--sort",
+        "oldest",
+    ];
+    let direct = home.says(&[&direct[..], &ids].concat());
     let saved = home.says(&[&["events", "@who's \"new\""][..], &ids].concat());
     assert!(
         direct.code == 0 && direct.out.lines().count() > 3,
         "{direct:?}"
     );
-    assert_eq!(saved, direct);
+    assert_eq!(saved, direct, "the order is saved too");
+    let newest = ["events", "@who's \"new\"", "--sort", "newest"];
+    let newest = home.says(&[&newest[..], &ids].concat());
+    assert_ne!(newest, direct, "and another one can be asked for");
     let Said {
         code, err: said, ..
     } = home.says(&["users", "@who's \"new\""]);

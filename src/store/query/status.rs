@@ -49,10 +49,6 @@ pub struct Status {
     pub quiet_ms: Option<i64>,
     /// Deliveries marked as tests.
     pub tests: i64,
-    /// Deliveries kept, not understood.
-    pub quarantined: i64,
-    /// Requests in the ring of rejected ones.
-    pub rejected: i64,
     /// Requests that were turned away in the last 14 days and that the ring could not hold.
     pub lost: i64,
     /// Made by `subledger demo`.
@@ -223,11 +219,6 @@ impl Reader {
             tests: number(
                 "select count(*) from deliveries indexed by deliveries_test where test = 1",
             )?,
-            quarantined: number(
-                "select count(*) from deliveries indexed by deliveries_odd \
-                 where outcome <> 'stored' and outcome = 'quarantined' and erased_at is null",
-            )?,
-            rejected: number("select count(*) from rejected")?,
             lost: self
                 .number(
                     "select ifnull(sum(requests), 0) from rejected_lost where hour >= ?1",

@@ -2,7 +2,7 @@
 
 use rusqlite::OptionalExtension;
 
-use crate::domain::page::List;
+use crate::domain::page::{List, Order};
 use crate::store::Error;
 use crate::store::query::Reader;
 
@@ -15,6 +15,8 @@ pub struct View {
     pub list: List,
     /// The filter's text, as it was typed: times that count back from now go on doing so.
     pub query: String,
+    /// Which end of the list comes first.
+    pub order: Order,
     /// The digit that opens it, 1 to 9.
     pub pin: Option<u8>,
 }
@@ -22,17 +24,25 @@ pub struct View {
 /// What stands before the digit in `meta`.
 pub(crate) const PIN: &str = "pin.";
 
+/// What stands before the name in `meta`, where the list of a saved filter comes in another order than usual.
+pub(crate) const ORDER: &str = "order.";
+
 const COLUMNS: &str = "select v.name, v.list, v.query, \
     (select min(substr(m.key, 5)) from meta m where m.key between 'pin.1' and 'pin.9' \
-    and m.value = v.name) as pin from views v";
+    and m.value = v.name) as pin, \
+    (select m.value from meta m where m.key = 'order.' || v.name) as \"order\" from views v";
 
 fn view(row: &rusqlite::Row<'_>) -> rusqlite::Result<View> {
     let pin: Option<String> = row.get(3)?;
+    let order: Option<String> = row.get(4)?;
     Ok(View {
         name: row.get(0)?,
         // One of a list that this version does not know is shown over events, where it may not parse.
         list: List::from_word(row.get_ref(1)?.as_str()?).unwrap_or(List::Events),
         query: row.get(2)?,
+        order: order
+            .and_then(|word| Order::from_word(&word))
+            .unwrap_or_default(),
         pin: pin.and_then(|digit| digit.parse().ok()),
     })
 }

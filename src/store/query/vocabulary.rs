@@ -21,24 +21,17 @@ pub(super) struct Plans {
 
 impl Reader {
     /// What filters may be checked against and what may be offered. Providers' own names of types are those of the
-    /// 200 newest and 50 oldest events of every type, and of the 200 newest deliveries.
+    /// 200 newest and 50 oldest events of every type, and of the 200 newest deliveries; plans are those of every
+    /// subscription and of the 2,000 newest payments.
     pub fn vocabulary(&self) -> Result<Vocabulary, Error> {
-        let accounts = self.accounts()?;
-        let distinct = |values: Vec<String>| -> Vec<String> {
-            values
-                .into_iter()
-                .collect::<BTreeSet<_>>()
-                .into_iter()
-                .collect()
-        };
-        let mut providers: Vec<String> = accounts.iter().map(|(one, _)| one.clone()).collect();
-        providers.extend(self.skip("provider", "rejected indexed by rejected_provider")?);
-        providers.retain(|provider| !provider.is_empty());
-        let mut plans = self.plans()?;
+        let mut plans = self.skip("plan", "subscriptions indexed by subscriptions_plan")?;
+        plans.extend(self.texts(
+            "select distinct plan from (select plan from payments \
+             order by at desc, id desc limit 2000) where plan is not null",
+        )?);
+        let mut plans = distinct(plans);
         plans.truncate(VALUES_MAX);
         Ok(Vocabulary {
-            providers: distinct(providers),
-            accounts: distinct(accounts.into_iter().map(|(_, account)| account).collect()),
             provider_types: distinct(self.provider_types()?),
             plans,
             currencies: self.texts(
@@ -49,7 +42,20 @@ impl Reader {
                 "select distinct purpose from (select purpose from consent_changes \
                  order by at desc, id desc limit 5000)",
             )?,
-            hooks: Vec::new(),
+            ..self.senders()?
+        })
+    }
+
+    /// The providers and accounts alone, by a seek each.
+    pub fn senders(&self) -> Result<Vocabulary, Error> {
+        let accounts = self.accounts()?;
+        let mut providers: Vec<String> = accounts.iter().map(|(one, _)| one.clone()).collect();
+        providers.extend(self.skip("provider", "rejected indexed by rejected_provider")?);
+        providers.retain(|provider| !provider.is_empty());
+        Ok(Vocabulary {
+            providers: distinct(providers),
+            accounts: distinct(accounts.into_iter().map(|(_, account)| account).collect()),
+            ..Vocabulary::default()
         })
     }
 
@@ -118,4 +124,13 @@ impl Reader {
         })?;
         Ok(out)
     }
+}
+
+/// Each once, in order.
+fn distinct(values: Vec<String>) -> Vec<String> {
+    values
+        .into_iter()
+        .collect::<BTreeSet<_>>()
+        .into_iter()
+        .collect()
 }

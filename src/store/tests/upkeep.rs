@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use rusqlite::params;
 
 use crate::domain::delivery::{Delivery, Origin, Outcome};
-use crate::domain::page::{Cursor, List};
+use crate::domain::page::{Cursor, List, Order};
 use crate::domain::query::{Query, Vocabulary, Words};
 use crate::domain::time::Zone;
 use crate::store::inbox::Notes;
@@ -318,9 +318,14 @@ fn reviews_and_saved_filters_are_kept_outside_the_chain() {
         name: "mine".to_owned(),
         list: List::Events,
         query: "type:cancel".to_owned(),
+        order: Order::Oldest,
     };
     ledger.run(save.clone()).unwrap();
     ledger.run(save).unwrap();
+    assert_eq!(
+        ledger.text("select value from meta where key = 'order.mine'"),
+        "oldest"
+    );
     ledger
         .run(Task::DropView {
             name: "mine".to_owned(),
@@ -332,6 +337,8 @@ fn reviews_and_saved_filters_are_kept_outside_the_chain() {
         }),
         Err(Error::Refused(_))
     ));
+    let kept = "select count(*) from meta where key glob 'order.*'";
+    assert_eq!(ledger.text(kept), "0", "its order goes with it");
 }
 
 #[test]

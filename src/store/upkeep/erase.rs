@@ -26,7 +26,7 @@ use crate::store::task::{Progress, Step, Steps, TaskReport};
 use crate::store::thread::Core;
 use crate::store::today::alerts::ALERTS;
 use crate::store::upkeep::erasures::{self, Line, Sealer, body_hash};
-use crate::store::upkeep::notes::unpin;
+use crate::store::upkeep::notes::forget_view;
 use crate::store::upkeep::overwrite::{self, Cleaning, Next};
 use crate::store::upkeep::reach::{Sought, Stays, is_erased, rejected_at, views};
 use crate::store::upkeep::tests::erase_some;
@@ -609,7 +609,7 @@ fn forget(core: &mut Core, erasure: &Erasure) -> Result<(), Error> {
     for (name, query) in views(conn, &erasure.needles)? {
         conn.prepare_cached("delete from views where name = ?1")?
             .execute([&name])?;
-        unpin(conn, &name)?;
+        forget_view(conn, &name)?;
         lines.push(Line::known(&sealer.view(&query), None));
     }
     let alerts = meta(conn, ALERTS)?;

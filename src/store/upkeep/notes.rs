@@ -2,9 +2,9 @@
 
 use rusqlite::{Connection, OptionalExtension, params};
 
-use crate::domain::page::List;
+use crate::domain::page::{List, Order};
 use crate::store::Error;
-use crate::store::query::views::PIN;
+use crate::store::query::views::{ORDER, PIN};
 use crate::store::schema::set_meta;
 use crate::store::task::{Step, Steps, TaskReport};
 use crate::store::thread::Core;
@@ -53,7 +53,7 @@ pub(crate) fn undo_review() -> Steps {
     })
 }
 
-pub(crate) fn save_view(name: String, list: List, query: String) -> Steps {
+pub(crate) fn save_view(name: String, list: List, query: String, order: Order) -> Steps {
     once(move |core| {
         let length = name.trim().chars().count();
         if length == 0 || length > NAME_MAX || name.contains(char::is_control) {
@@ -66,6 +66,15 @@ pub(crate) fn save_view(name: String, list: List, query: String) -> Steps {
              do update set list = excluded.list, query = excluded.query, saved_at = excluded.saved_at",
             params![name.trim(), list.as_str(), query, core.now().to_string()],
         )?;
+        if order == Order::default() {
+            forget_order(&core.conn, name.trim())?;
+        } else {
+            set_meta(
+                &core.conn,
+                &format!("{ORDER}{}", name.trim()),
+                order.as_str(),
+            )?;
+        }
         Ok(TaskReport::of(format!("saved as {:?}", name.trim()), 1))
     })
 }
@@ -78,7 +87,7 @@ pub(crate) fn drop_view(name: String) -> Steps {
         if dropped == 0 {
             return Err(unknown(&name));
         }
-        unpin(&core.conn, name.trim())?;
+        forget_view(&core.conn, name.trim())?;
         Ok(TaskReport::of(format!("{:?} is deleted", name.trim()), 1))
     })
 }
@@ -109,8 +118,21 @@ pub(crate) fn pin_view(name: String, digit: Option<u8>) -> Steps {
     })
 }
 
-/// Takes the digits of a saved filter away: each is written down with the name.
-pub(crate) fn unpin(conn: &Connection, name: &str) -> Result<(), Error> {
+/// Takes away what is written down with the name of a saved filter: its digits and its order.
+pub(crate) fn forget_view(conn: &Connection, name: &str) -> Result<(), Error> {
+    unpin(conn, name)?;
+    forget_order(conn, name)
+}
+
+fn forget_order(conn: &Connection, name: &str) -> Result<(), Error> {
+    conn.execute(
+        "delete from meta where key = ?1",
+        [format!("{ORDER}{name}")],
+    )?;
+    Ok(())
+}
+
+fn unpin(conn: &Connection, name: &str) -> Result<(), Error> {
     conn.execute(
         "delete from meta where key between 'pin.1' and 'pin.9' and value = ?1",
         [name],

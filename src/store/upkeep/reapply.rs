@@ -15,7 +15,7 @@ use crate::store::project::Projector;
 use crate::store::schema::{self, Found, meta};
 use crate::store::today::alerts::ALERTS;
 use crate::store::upkeep::erasures::{self, Line, Place, Sealer, body_hash};
-use crate::store::upkeep::notes::unpin;
+use crate::store::upkeep::notes::forget_view;
 use crate::store::upkeep::overwrite::vacuum;
 use crate::store::upkeep::{Reason, guard, retention};
 use crate::store::{Error, Mode, connect, fold, seal, upgrade};
@@ -259,7 +259,7 @@ fn saved_filters(conn: &Connection) -> Result<usize, Error> {
     for (name, query) in rows {
         if erasures::is_known(conn, &sealer.view(&query))? {
             gone += conn.execute("delete from views where name = ?1", [&name])?;
-            unpin(conn, &name)?;
+            forget_view(conn, &name)?;
         }
     }
     Ok(gone)

@@ -177,7 +177,8 @@ impl App {
             });
             return;
         }
-        let place = Place::with_query(Screen::List(view.list), view.query.as_str());
+        let mut place = Place::with_query(Screen::List(view.list), view.query.as_str());
+        place.order = view.order;
         self.visit(place, effects);
     }
 

@@ -124,8 +124,8 @@ pub struct Opened {
     pub zone: Zone,
     /// What masks personal data of this ledger.
     pub mask: Mask,
-    /// What filters can name.
-    pub vocabulary: Vocabulary,
+    /// What filters can name; `None` where that is read later.
+    pub vocabulary: Option<Vocabulary>,
     /// Up to which delivery, and when, everything was reviewed.
     pub last_review: Option<(i64, Timestamp)>,
     /// The state of the ledger.

@@ -62,7 +62,7 @@ use crate::tui::theme::{Meaning, Theme};
 use crate::tui::window::{Fill, Window};
 use crate::tui::work::{Question, Work};
 use crate::tui::wrap::wrapped;
-use crate::tui::{First, LinkCard, OnQuit, Setup};
+use crate::tui::{First, Knob, LinkCard, OnQuit, Setup};
 
 /// The keys of the filter that are about time.
 const TIME_KEYS: [query::Key; 5] = [
@@ -237,6 +237,10 @@ pub struct App {
     /// What was last sought in an opened row.
     sought: String,
     mask: Mask,
+    /// The themes that this terminal can show, by name.
+    looks: Vec<(&'static str, Theme)>,
+    /// What can be set in the settings.
+    knobs: Vec<Knob>,
     /// The machine's zone, where it is known.
     machine_zone: Option<Zone>,
     /// The zone that times are shown in, where it is another than the ledger's.
@@ -280,6 +284,10 @@ pub struct Start {
     pub masked: bool,
     /// The machine's zone, where it is known.
     pub machine_zone: Option<Zone>,
+    /// The themes that this terminal can show, by name.
+    pub looks: Vec<(&'static str, Theme)>,
+    /// What can be set in the settings.
+    pub knobs: Vec<Knob>,
 }
 
 impl Start {
@@ -301,6 +309,8 @@ impl Start {
             program: setup.program.clone(),
             masked: setup.masked,
             machine_zone: setup.machine_zone,
+            looks: setup.looks.clone(),
+            knobs: setup.knobs.clone(),
         }
     }
 }
@@ -427,6 +437,8 @@ impl App {
             sought: String::new(),
             mask: Mask::default(),
             machine_zone: start.machine_zone,
+            looks: start.looks,
+            knobs: start.knobs,
             other_zone: None,
             vocabulary: with_links(Vocabulary::default(), &start.links),
             links: start.links,

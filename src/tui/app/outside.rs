@@ -29,7 +29,9 @@ impl App {
         let first = self.status.is_none();
         self.zone = opened.zone;
         self.mask = opened.mask;
-        self.vocabulary = with_links(opened.vocabulary, &self.links);
+        if let Some(vocabulary) = opened.vocabulary {
+            self.vocabulary = with_links(vocabulary, &self.links);
+        }
         self.last_review = opened.last_review;
         self.trouble = None;
         self.dirty = true;

@@ -77,8 +77,53 @@ impl App {
             why_not: None,
             runs: Runs::Provider(id.clone()),
         }));
+        entries.extend(self.setting_entries());
         entries.extend(later);
         entries
+    }
+
+    /// How the screen looks, and what the settings can say.
+    fn setting_entries(&self) -> impl Iterator<Item = Entry> {
+        let entry = |title: String, text: String, runs| Entry {
+            keys: Vec::new(),
+            title,
+            text,
+            danger: "",
+            why_not: None,
+            runs,
+        };
+        let looks = self.looks.iter().enumerate().map(move |(at, (name, _))| {
+            let text = format!("theme {name}: how the screen looks, until it is closed");
+            entry(format!("theme {name}"), text, Runs::Look(at))
+        });
+        let knobs = self.knobs.iter().enumerate().map(move |(at, knob)| {
+            let title = knob.setting.rsplit('.').next().unwrap_or_default();
+            let text = match &*knob.help {
+                "" => format!("{}: a setting", knob.setting),
+                help => format!("{}: setting: {help}", knob.setting),
+            };
+            entry(title.to_owned(), text, Runs::Knob(at))
+        });
+        looks.chain(knobs)
+    }
+
+    /// Shows the screen in the theme at this place.
+    fn look_like(&mut self, at: usize) {
+        let Some((name, theme)) = self.looks.get(at).copied() else {
+            return;
+        };
+        self.theme = theme;
+        let keep = self
+            .knobs
+            .iter()
+            .find(|knob| knob.setting == "display.theme");
+        let keep = keep.map_or_else(String::new, |knob| {
+            format!(": `{} {name}` keeps it", knob.command)
+        });
+        self.say(
+            format!("theme {name} until the screen is closed{keep}"),
+            Meaning::Good,
+        );
     }
 
     fn entry(&self, action: &Action) -> Entry {
@@ -139,6 +184,17 @@ impl App {
             Runs::Nothing => {}
             Runs::Act(act) => self.act(act, effects),
             Runs::View(at) => self.open_view_at(at, effects),
+            Runs::Look(at) => self.look_like(at),
+            Runs::Knob(at) => {
+                if let Some(knob) = self.knobs.get(at) {
+                    let command = knob.command.clone();
+                    let said = format!(
+                        "handed to the terminal's clipboard: {command}, which asks for the value"
+                    );
+                    self.say(said, Meaning::Good);
+                    effects.push(Effect::Copy(command));
+                }
+            }
             Runs::Provider(id) => {
                 let query = format!("provider:{}", value_text(&id));
                 self.visit(Place::with_query(Screen::DELIVERIES, query), effects);

@@ -87,8 +87,10 @@ impl App {
     /// Keeps the filter on screen under a name; asks first where another one has that name.
     pub(super) fn save_view(&mut self, name: String, list: List, effects: &mut Vec<Effect>) {
         let query = self.place().query.clone();
-        let is_other =
-            |view: &&View| view.name == name && (view.list != list || view.query != query);
+        let order = self.place().order;
+        let is_other = |view: &&View| {
+            view.name == name && (view.list != list || view.query != query || view.order != order)
+        };
         let other = self.views.iter().find(is_other);
         let what = other.map(|other| {
             let was = match self.query_masked(other.list, &other.query) {
@@ -97,11 +99,17 @@ impl App {
             };
             let shown = self.name_shown(&name);
             format!(
-                "Replace the saved filter {shown:?}, now {} with {was}",
-                other.list
+                "Replace the saved filter {shown:?}, now {}{} with {was}",
+                other.list,
+                cell::order(other.order)
             )
         });
-        let task = Task::SaveView { name, list, query };
+        let task = Task::SaveView {
+            name,
+            list,
+            query,
+            order,
+        };
         match what {
             Some(what) => self.ask_task(what, None, task, effects),
             None => self.begin(task, effects),

@@ -2,7 +2,7 @@
 
 use crossterm::event::KeyCode;
 
-use crate::domain::page::List;
+use crate::domain::page::{List, Order};
 use crate::store::query::View;
 use crate::store::task::Task;
 use crate::tui::app::Overlay;
@@ -15,6 +15,10 @@ fn views() -> Vec<View> {
         name: name.to_owned(),
         list,
         query: query.to_owned(),
+        order: match name {
+            "Gold" => Order::Oldest,
+            _ => Order::Newest,
+        },
         pin,
     };
     vec![
@@ -102,7 +106,7 @@ fn rows_turn_pale_while_a_term_does_not_parse() {
 #[test]
 fn a_filter_is_saved_opened_pinned_and_deleted_by_name() {
     let mut session = with_views();
-    session.keys("2/provider:zotlo\n:save my zotlo\n");
+    session.keys("2/provider:zotlo\n:sort oldest\n:save my zotlo\n");
     session.keys(":view WHO LEFT\n");
     assert_eq!(session.app.place().screen, Screen::CANCELLATIONS);
     assert_eq!(session.app.place().query, "since:7d");
@@ -112,6 +116,15 @@ fn a_filter_is_saved_opened_pinned_and_deleted_by_name() {
         "provider:zotlo",
         "Esc comes back"
     );
+    session.keys(":view gold\n");
+    assert_eq!(session.app.place().order, Order::Oldest, "as it was saved");
+    session.keys("v");
+    assert!(
+        session.text().contains("plan:gold*, oldest first"),
+        "{}",
+        session.text()
+    );
+    session.keys("\u{1b}\u{1b}");
     session.keys(":pin gold 2\n:unpin who left\n:delete Gold\ny");
     assert_eq!(
         session.tasks(),
@@ -119,7 +132,8 @@ fn a_filter_is_saved_opened_pinned_and_deleted_by_name() {
             Task::SaveView {
                 name: "my zotlo".to_owned(),
                 list: List::Events,
-                query: "provider:zotlo".to_owned()
+                query: "provider:zotlo".to_owned(),
+                order: Order::Oldest,
             },
             Task::PinView {
                 name: "Gold".to_owned(),

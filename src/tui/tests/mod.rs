@@ -42,7 +42,7 @@ use crate::tui::app::message::{Effect, Msg, Opened};
 use crate::tui::app::{App, Receiver, Start, update};
 use crate::tui::tests::ledger::{Fake, PROVIDERS, links, now};
 use crate::tui::theme::Theme;
-use crate::tui::{First, OnQuit, render};
+use crate::tui::{First, Knob, OnQuit, render};
 
 struct Session {
     app: App,
@@ -67,6 +67,12 @@ fn start(size: (u16, u16)) -> Start {
         program: vec!["subledger".to_owned()],
         masked: false,
         machine_zone: Some("Asia/Kolkata".parse().unwrap()),
+        looks: vec![("terminal", Theme::Terminal), ("mono", Theme::Mono)],
+        knobs: vec![Knob {
+            setting: "display.theme".to_owned(),
+            help: "what it looks like".to_owned(),
+            command: "subledger config set display.theme".to_owned(),
+        }],
     }
 }
 
@@ -98,10 +104,10 @@ impl Session {
         self.tell(Msg::Opened(Opened {
             zone: "Europe/Istanbul".parse().unwrap(),
             mask: Mask::new([7; 32]),
-            vocabulary: Vocabulary {
+            vocabulary: Some(Vocabulary {
                 providers: PROVIDERS.map(str::to_owned).to_vec(),
                 ..Vocabulary::default()
-            },
+            }),
             last_review: None,
             status: self.fake.status.clone(),
         }));

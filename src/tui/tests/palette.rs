@@ -2,13 +2,14 @@
 
 use crossterm::event::KeyCode;
 
-use crate::domain::page::List;
+use crate::domain::page::{List, Order};
 use crate::store::query::View;
 use crate::tui::actions::key::Key;
 use crate::tui::app::message::{Effect, Msg};
 use crate::tui::app::{CHAINS, Overlay};
 use crate::tui::place::Screen;
 use crate::tui::tests::Session;
+use crate::tui::theme::Theme;
 
 fn session() -> Session {
     let mut session = Session::open(60, (80, 24));
@@ -16,6 +17,7 @@ fn session() -> Session {
         name: "who left".to_owned(),
         list: List::Cancellations,
         query: "since:7d".to_owned(),
+        order: Order::default(),
         pin: Some(3),
     }]));
     session
@@ -160,4 +162,31 @@ fn what_stands_over_the_screen_reads_its_own_keys() {
         assert_eq!(format!("{:?}", scopes[0]), scope, "after {keys:?}");
         assert!(CHAINS.contains(&scopes));
     }
+}
+
+#[test]
+fn the_look_and_every_setting_are_found_by_name() {
+    let mut session = session();
+    session.tell(Msg::Key(Key::ctrl('p')));
+    session.keys("theme");
+    let shown = found(&session).join("\n");
+    for what in ["theme terminal", "theme mono", "display.theme: setting"] {
+        assert!(shown.contains(what), "{what}: {shown}");
+    }
+    session.keys(" mono\n");
+    assert_eq!(session.app.theme, Theme::Mono);
+    let said = session.app.notice.as_ref().unwrap();
+    assert!(
+        said.text.contains("config set display.theme mono"),
+        "{}",
+        said.text
+    );
+    session.tell(Msg::Key(Key::ctrl('p')));
+    session.keys("setting\n");
+    let is_copied = |effect: &Effect| matches!(effect, Effect::Copy(text) if text == "subledger config set display.theme");
+    assert!(
+        session.outside.iter().any(is_copied),
+        "{:?}",
+        session.outside
+    );
 }

@@ -23,6 +23,7 @@ fn the_main_screens_at_four_sizes() {
         ("consent_history", "6c"),
         ("deliveries", "7"),
         ("connections", "9"),
+        ("account", "9\n"),
         ("event_opened", "2jj\n"),
         ("delivery_raw", "7\n\t"),
         ("picker", "2Fj "),

@@ -6,7 +6,7 @@ use ratatui::layout::Rect;
 use unicode_segmentation::UnicodeSegmentation;
 use unicode_width::UnicodeWidthStr;
 
-use crate::domain::page::List;
+use crate::domain::page::{List, Order};
 use crate::domain::printable::{self, Printable};
 use crate::store::query::View;
 use crate::tui::app::message::Msg;
@@ -107,6 +107,7 @@ fn under_a_mask_what_is_typed_saved_and_sought_names_nobody() {
         name: name.to_owned(),
         list: List::Events,
         query: query.to_owned(),
+        order: Order::default(),
         pin: None,
     };
     let masked = |keys: &str| {

@@ -4,7 +4,7 @@ use std::collections::HashSet;
 
 use crossterm::event::KeyCode;
 
-use crate::domain::page::List;
+use crate::domain::page::{List, Order};
 use crate::store::query::View;
 use crate::store::task::{Progress, Task, TaskReport, Which};
 use crate::tui::actions::{self, Act, Danger};
@@ -31,6 +31,7 @@ fn with_a_view(mut session: Session) -> Session {
         name: "late".to_owned(),
         list: List::Events,
         query: "type:cancel".to_owned(),
+        order: Order::default(),
         pin: None,
     }]));
     session

@@ -3,6 +3,7 @@
 use ratatui::layout::Rect;
 
 use crate::tui::app::App;
+use crate::tui::cell;
 use crate::tui::command::FileFormat;
 use crate::tui::theme::Meaning;
 use crate::tui::view::paint::{Cursor, Paint, first_line, width};
@@ -43,7 +44,11 @@ pub fn draw(paint: &mut Paint<'_>, app: &App, selected: usize, area: Rect) -> Cu
             all if all.is_empty() => "all".to_owned(),
             query => query,
         };
-        paint.line_from(area, y, at + LIST_WIDTH + 1, &[(&query, Meaning::Link)]);
+        let pieces = [
+            (query.as_str(), Meaning::Link),
+            (cell::order(view.order), Meaning::Quiet),
+        ];
+        paint.line_from(area, y, at + LIST_WIDTH + 1, &pieces);
         if place == selected {
             cursor = paint.select(area, y);
         }
