@@ -439,7 +439,8 @@ create table erased_keys ( -- the same of what erased deliveries were recognised
 ) strict, without rowid;
 
 create table meta ( -- schema_version, ledger_id, zone, created_at, folded_seq, reader_version, fingerprint_key, erasure_key, clearing, as_of,
-                    -- pruned_to, pruned_last, overwrite_since, probe_at, clock_again, clock_doubt_ms, alerts, heartbeat, backup, pin.N (the saved filter that digit N opens)
+                    -- pruned_to, pruned_last, overwrite_since, probe_at, clock_again, clock_doubt_ms, alerts, heartbeat, backup, pin.N (the saved filter that digit N opens),
+                    -- order.NAME (which end of a saved filter comes first)
   key   text primary key,
   value text not null
 ) strict, without rowid;

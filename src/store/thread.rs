@@ -34,8 +34,10 @@ use crate::store::{BUSY_TIMEOUT, Error, upkeep};
 
 /// Batches up to this length are folded in the transaction that appends them.
 const SHORT_BATCH: usize = 8;
-/// Folding behind begins when nothing has arrived for this long, or this long after the last time.
+/// Folding behind begins when nothing has arrived for this long, longer while many arrive together, or this long after
+/// the last time.
 const QUIET: Duration = Duration::from_millis(3);
+const BUSY_QUIET: Duration = Duration::from_millis(50);
 const FOLD_EVERY: Duration = Duration::from_millis(200);
 /// Folding along that takes longer than this is left for after the answers for a while.
 const SLOW_FOLD: Duration = Duration::from_millis(25);
@@ -92,6 +94,8 @@ pub(crate) struct Core {
     truncate_at: Option<Instant>,
     last_commit: Instant,
     last_append: Instant,
+    /// So many were committed together last.
+    last_batch: usize,
     last_fold: Instant,
     fold_not_before: Instant,
     fold_along_not_before: Instant,
@@ -138,6 +142,7 @@ impl Core {
             truncate_at: Some(now + IDLE),
             last_commit: now,
             last_append: now,
+            last_batch: 0,
             last_fold: now,
             fold_not_before: now,
             fold_along_not_before: now,
@@ -283,7 +288,12 @@ impl Core {
     }
 
     fn fold_at(&self) -> Instant {
-        let soon = (self.last_append + QUIET).min(self.last_fold + FOLD_EVERY);
+        let quiet = if self.last_batch > SHORT_BATCH {
+            BUSY_QUIET
+        } else {
+            QUIET
+        };
+        let soon = (self.last_append + quiet).min(self.last_fold + FOLD_EVERY);
         soon.max(self.fold_not_before)
     }
 
@@ -294,6 +304,7 @@ impl Core {
     /// Commits `jobs` together and answers them.
     fn keep(&mut self, mut jobs: Vec<Job>) {
         self.last_append = Instant::now();
+        self.last_batch = jobs.len();
         let done = self.append(&mut jobs);
         match done {
             Ok(acks) => {
@@ -320,13 +331,13 @@ impl Core {
         let arrived: Vec<_> = jobs.iter().map(|job| job.delivery.received_at).collect();
         let short = jobs.len() <= SHORT_BATCH && Instant::now() >= self.fold_along_not_before;
         let fold = short && !self.behind();
-        let mut done = self.append_once(jobs, fold);
-        // A constraint that is checked at the commit: appending alone keeps them all, folding is looked at behind.
-        if fold && matches!(&done, Err(Error::Sqlite(_))) {
+        let mut done = self.append_once(jobs, fold, false);
+        // What is wrong with one of them, or with folding it: each by itself keeps the others, folding is looked at behind.
+        if matches!(&done, Err(Error::Sqlite(_))) {
             for (job, at) in jobs.iter_mut().zip(&arrived) {
                 job.delivery.received_at = *at;
             }
-            done = self.append_once(jobs, false);
+            done = self.append_once(jobs, false, true);
         }
         done
     }
@@ -335,13 +346,18 @@ impl Core {
         &mut self,
         jobs: &mut [Job],
         fold: bool,
+        apart: bool,
     ) -> Result<Vec<Result<Ack, Error>>, Error> {
         let mut folded = false;
         let acks = self.transact(|core| {
             core.write_notes()?;
             let mut acks = Vec::with_capacity(jobs.len());
             for job in jobs.iter_mut() {
-                acks.push(core.append_one(job)?);
+                acks.push(if apart {
+                    core.append_apart(job)?
+                } else {
+                    Ok(core.append_one(job)?)
+                });
                 #[cfg(subledger_control)]
                 crate::store::control::answer_early(job, acks.last());
             }
@@ -376,38 +392,42 @@ impl Core {
         self.shared.vitals.kept(kept);
     }
 
-    /// One delivery behind a savepoint: what is wrong with it alone fails alone.
-    fn append_one(&mut self, job: &mut Job) -> Result<Result<Ack, Error>, Error> {
-        let now = self.now();
+    /// One delivery behind a savepoint, which costs a copy of each page that it touches: what is wrong with it alone fails
+    /// alone.
+    fn append_apart(&mut self, job: &mut Job) -> Result<Result<Ack, Error>, Error> {
         self.conn.prepare_cached("savepoint one")?.execute([])?;
-        let mut head = self.head;
-        let done = append::append(&self.conn, &mut head, job, now, &self.watch.leaps).and_then(
-            |(ack, received_at)| {
-                if let Some(id) = job.admits {
-                    self.conn
-                        .prepare_cached("update rejected set admitted_seq = ?2 where id = ?1")?
-                        .execute(params![id, ack.seq])?;
-                }
-                Ok((ack, received_at))
-            },
-        );
-        match done {
-            Ok((ack, received_at)) => {
+        let head = self.head;
+        match self.append_one(job) {
+            Ok(ack) => {
                 self.conn.prepare_cached("release one")?.execute([])?;
-                self.head = head;
-                if job.delivery.received_at != received_at {
-                    job.delivery.received_at = received_at;
-                    // Which times are plausible goes by the arrival, and a rebuild knows only the one that is stored.
-                    job.reading = self.folder.read(&job.delivery);
-                }
                 Ok(Ok(ack))
             }
             Err(Error::Sqlite(cause)) if !self.conn.is_autocommit() && alone(&cause) => {
                 self.conn.execute_batch("rollback to one; release one")?;
+                self.head = head;
                 Ok(Err(Error::Sqlite(cause)))
             }
             Err(error) => Err(error),
         }
+    }
+
+    fn append_one(&mut self, job: &mut Job) -> Result<Ack, Error> {
+        let now = self.now();
+        let mut head = self.head;
+        let (ack, received_at) =
+            append::append(&self.conn, &mut head, job, now, &self.watch.leaps)?;
+        if let Some(id) = job.admits {
+            self.conn
+                .prepare_cached("update rejected set admitted_seq = ?2 where id = ?1")?
+                .execute(params![id, ack.seq])?;
+        }
+        self.head = head;
+        if job.delivery.received_at != received_at {
+            job.delivery.received_at = received_at;
+            // Which times are plausible goes by the arrival, and a rebuild knows only the one that is stored.
+            job.reading = self.folder.read(&job.delivery);
+        }
+        Ok(ack)
     }
 
     fn fold_along(&mut self, jobs: &[Job], acks: &[Result<Ack, Error>]) -> bool {
