@@ -202,7 +202,7 @@ pub(crate) struct Seen {
 pub(crate) struct Unindexed {
     /// Until rows, or how far it is, stood there.
     pub(crate) said: Option<Duration>,
-    /// Until Esc had the screen back.
+    /// Until a key had all rows back.
     pub(crate) freed: Option<Duration>,
 }
 
@@ -376,7 +376,9 @@ fn unindexed(terminal: &mut Terminal, sheet: &mut Sheet) -> Unindexed {
     let is_said = |text: &str| is_answered(text) || says_how_far(text);
     let said = terminal.until("\r", is_said);
     let still = !is_answered(&terminal.text());
-    let freed = terminal.until("\x1b", is_full);
+    // Esc ends the looking; where it has ended there is only a filter to drop.
+    let (key, name) = if still { ("\x1b", "Esc") } else { ("x", "x") };
+    let freed = terminal.until(key, is_full);
     terminal.press("");
     let shown = |span: Option<Duration>| {
         span.map_or("nothing came".to_owned(), |span| format!("{} ms", ms(span)))
@@ -390,7 +392,7 @@ fn unindexed(terminal: &mut Terminal, sheet: &mut Sheet) -> Unindexed {
         "a filter without index, nothing found",
         format!("{what} {}", shown(said)),
     );
-    sheet.note("and Esc", shown(freed));
+    sheet.note(&format!("all rows again after {name}"), shown(freed));
     Unindexed { said, freed }
 }
 

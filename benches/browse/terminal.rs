@@ -23,7 +23,7 @@ pub(crate) const COLS: u16 = 120;
 const QUIET: Duration = Duration::from_millis(320);
 
 /// Nothing takes so long.
-const PATIENCE: Duration = Duration::from_secs(120);
+const PATIENCE: Duration = Duration::from_secs(30);
 
 /// What was written, and when each piece of it ended.
 #[derive(Default)]
