@@ -13,7 +13,7 @@ use crate::store::project::tests::{Ledger, START, Sent, reader, stated};
 
 /// A reader whose deliveries are measured once they are known well, and again with much more behind them.
 const KNOWN: usize = 60;
-const MUCH: usize = 300;
+const MUCH: usize = 500;
 
 /// Engine steps that the `KNOWN`th and the `MUCH`th delivery take, the dearest of ten each. Those of one instant stand in
 /// the order of their keys, which they do not come in.
