@@ -91,21 +91,18 @@ struct Group {
 impl Group {
     /// Adds new events, wherever they stand; the subscriptions that this changes, with what they were before where that
     /// is not what the group adds up to. `None` if the events are not kept that all of it is folded from.
-    fn add(&mut self, fresh: &BTreeMap<i64, Told>) -> Option<Change> {
-        let events: Vec<Told> = fresh.values().cloned().collect();
-        let changed = self.sum.add(events.clone());
-        let before = self.told.take();
-        let was = before.as_ref().filter(|_| changed.is_none());
-        let was = was.map(|told| Sum::of(told.clone(), &[]));
-        self.told = before.and_then(|mut told| {
-            told.extend(events);
-            may_keep(&told).then_some(told)
-        });
-        if let Some(changed) = changed {
-            return Some(Change { changed, was });
+    fn add(&mut self, events: Vec<Told>) -> Option<Change> {
+        let known = self.told.as_ref().map(Vec::len);
+        if let Some(told) = &mut self.told {
+            told.extend_from_slice(&events);
         }
-        let (was, told) = was.zip(self.told.clone())?;
-        self.sum = Sum::of(told, &[]);
+        self.told.take_if(|told| !may_keep(told));
+        if let Some(changed) = self.sum.add(events) {
+            return Some(Change { changed, was: None });
+        }
+        let (told, known) = self.told.as_ref().zip(known)?;
+        let was = Sum::of(told[..known].to_vec(), &[]);
+        self.sum = Sum::of(told.clone(), &[]);
         Some(Change {
             changed: self.sum.differs(&was),
             was: Some(was),
@@ -381,7 +378,7 @@ fn add(
     let scope = &entry.0;
     let mut found = None;
     if let Some(members) = gather_fresh(conn, &group, seeds)? {
-        let change = group.add(&members.events);
+        let change = group.add(members.events.into_values().collect());
         found = change.map(|change| (members.seeds, change));
     }
     let Some((met, Change { mut changed, was })) = found else {
