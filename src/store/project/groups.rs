@@ -84,6 +84,8 @@ struct Group {
     scope: Scope,
     seeds: BTreeSet<Seed>,
     sum: Sum,
+    /// Whether a refund is among its events: the payments of whoever joins it later may be what that gives back.
+    refunds: bool,
     /// All events, where one came late, none is a refund and they are not too many.
     told: Option<Vec<Told>>,
 }
@@ -119,8 +121,12 @@ struct Change {
 
 /// Whether all events of a group may be kept. What a refund gives back is looked up.
 fn may_keep(events: &[Told]) -> bool {
+    events.len() <= TOLD_MAX && !has_refunds(events)
+}
+
+fn has_refunds(events: &[Told]) -> bool {
     let refund = |told: &Told| told.kind == EventType::PaymentRefunded;
-    events.len() <= TOLD_MAX && !events.iter().any(refund)
+    events.iter().any(refund)
 }
 
 impl Kept {
@@ -265,7 +271,8 @@ select e.seq, e.n, e.type, e.at, e.test, e.app, e.user_id, e.email, e.name, e.su
 from events e cross join deliveries d on d.seq = e.seq
 where e.id = ?1";
 
-/// The new events that are folded with `group`; `None` if they bring earlier ones with them.
+/// The new events that are folded with `group`; `None` if they bring earlier ones with them, or a reader whose payments
+/// its refunds were not set against.
 fn gather_fresh(conn: &Connection, group: &Group, all: &Seeds) -> Result<Option<Members>, Error> {
     let mut members = Members::default();
     let mine = |(scope, seed): &&(Scope, Seed)| *scope == group.scope && group.seeds.contains(seed);
@@ -282,7 +289,11 @@ fn gather_fresh(conn: &Connection, group: &Group, all: &Seeds) -> Result<Option<
             let told = conn.prepare_cached(ONE)?.query_row([id], told)?;
             seeds.extend(members.meet(&seed, told).into_iter().flatten());
         }
-        if !group.seeds.contains(&seed) && has_others(conn, &scope, &seed, fresh)? {
+        if group.seeds.contains(&seed) {
+            continue;
+        }
+        let pays = group.refunds && matches!(seed, Seed::Reader(_));
+        if pays || has_others(conn, &scope, &seed, fresh)? {
             return Ok(None);
         }
     }
@@ -425,6 +436,7 @@ fn refold_one(
     }
     let is_long = events.len() >= KEPT_FROM;
     let events: Vec<Told> = events.into_values().collect();
+    let refunds = has_refunds(&events);
     let told = (was_late && is_long && may_keep(&events)).then(|| events.clone());
     let mut sum = Sum::of(events, &paid);
     for (id, subscription_id) in sum.refunds() {
@@ -441,6 +453,7 @@ fn refold_one(
             scope: scope.clone(),
             seeds: seeds.clone(),
             sum,
+            refunds,
             told,
         });
     }

@@ -222,6 +222,20 @@ fn a_purchase_that_arrives_after_its_refund_is_found() {
 }
 
 #[test]
+fn a_payment_of_a_reader_whom_a_later_event_joins_is_given_back() {
+    // A payment alone, as one without a subscription is told.
+    let paid = Sent::of(purchase("2026-01-05", "bo", "bo:cricket", "t1").split_off(1));
+    let adas = Sent::of(purchase("2026-01-06", "ada", "shared", "t2"));
+    let back = refund("2026-01-10", "ada", "t1", "300");
+    let bos = Sent::of(purchase("2026-01-12", "bo", "shared", "t3"));
+    let ledger = told("2026-01-20", &[paid, adas, back, bos]);
+    assert_eq!(
+        ledger.ask("select user_id, subscription_id from payments where kind = 'refund'"),
+        ["ada|bo:cricket"]
+    );
+}
+
+#[test]
 fn a_subscription_s_own_id_is_enough_to_revoke_it() {
     let facts = SubscriptionFacts {
         grouping: Grouping::Subscription,
