@@ -10,16 +10,16 @@ create table deliveries ( -- one authenticated request each, kept as received; U
   provider        text not null,        -- conscent, klustr, expressconsent, zotlo
   account         text not null,        -- whose credential matched; main unless named
   hook            text not null,        -- last word of the URL that the provider was given
-  outcome         text not null check (outcome in ('stored', 'duplicate', 'quarantined')),
+  outcome         text not null check (outcome = 'stored' or outcome = 'duplicate' or outcome = 'quarantined'),
   duplicate_of    integer references deliveries (seq), -- the first one with the same key
   reason          text,                 -- why quarantined, or what is odd about a duplicate
   dedupe_policy   integer,              -- 1 provider's id, 2 natural key, 3 neither id nor time; null: never a duplicate
   dedupe_key      text,                 -- what it is told apart by; null when erased
-  confidence      text check (confidence in ('certain', 'likely', 'ambiguous')), -- of the duplicate decision
+  confidence      text check (confidence = 'certain' or confidence = 'likely' or confidence = 'ambiguous'), -- of the duplicate decision
   credential      text not null,        -- proofs that were right (#2: second newest secret) or :unchecked, joined by +
-  identity_proof  text check (identity_proof in ('verified', 'mismatch', 'unverifiable', 'absent')), -- of an address
+  identity_proof  text check (identity_proof = 'verified' or identity_proof = 'mismatch' or identity_proof = 'unverifiable' or identity_proof = 'absent'), -- of an address
   remote_ip       text not null,        -- the caller, as far as trusted proxies tell
-  origin          text not null check (origin in ('live', 'import', 'admitted', 'demo')),
+  origin          text not null check (origin = 'live' or origin = 'import' or origin = 'admitted' or origin = 'demo'),
   test            integer not null default 0 check (test in (0, 1)),
   provider_type   text not null,        -- the provider's own name of what it is; empty if untold
   reader_version  integer not null,     -- version of the reading code that decided the outcome
@@ -34,7 +34,8 @@ create table deliveries ( -- one authenticated request each, kept as received; U
 
 create index deliveries_received on deliveries (received_at, seq);                        -- lists by arrival
 create index deliveries_provider on deliveries (provider, account, received_at);          -- last webhook, gaps, filter by provider
-create index deliveries_odd on deliveries (outcome, received_at) where outcome <> 'stored'; -- repeats and quarantine
+create index deliveries_odd on deliveries (outcome, received_at, seq, reason, provider, account, test, erased_at) -- repeats and quarantine, and what Today says of them
+  where outcome <> 'stored';
 create index deliveries_test on deliveries (seq) where test = 1;                          -- tests mark, tests clear
 
 create table upkeep ( -- while a row stands here, in the same transaction, the triggers below let its reason through
@@ -90,7 +91,7 @@ create table events ( -- normalised facts, 0..n per delivery
   at                 text not null,       -- occurred_at, else received_at
   day                text not null,       -- of at, in the ledger's zone
   occurred_at        text,                -- as stated; null if not or not plausibly
-  occurred_at_source text not null check (occurred_at_source in ('body', 'header', 'none', 'implausible')),
+  occurred_at_source text not null check (occurred_at_source = 'body' or occurred_at_source = 'header' or occurred_at_source = 'none' or occurred_at_source = 'implausible'),
   received_at        text not null,
   user_id            text,
   users_id           integer references users (id) deferrable initially deferred, -- the row in users, if there is one
@@ -109,8 +110,8 @@ create table events ( -- normalised facts, 0..n per delivery
 ) strict;
 
 create index events_at on events (at, id);                                  -- the list, jump to time
-create index events_provider on events (provider, at, id);                  -- filter by provider
-create index events_type on events (type, at, id);                          -- filter by type
+create index events_provider on events (provider, account, at, id);         -- filter by provider, by account
+create index events_type on events (type, provider, account, at, id);       -- filter by type, and by both
 create index events_user on events (provider, account, user_id, at) where user_id is not null; -- one reader
 create index events_subscription on events (provider, account, subscription_id) where subscription_id is not null; -- one subscription
 create index events_users on events (users_id) where users_id is not null;  -- folding one reader; the foreign key
@@ -169,7 +170,7 @@ create table subscriptions ( -- one row per subscription id
   users_id        integer references users (id) deferrable initially deferred,
   email           text,
   plan            text,
-  status          text not null check (status in ('pending', 'trialing', 'active', 'grace', 'on_hold', 'paused', 'expired', 'revoked')), -- by the clock
+  status          text not null check (status = 'pending' or status = 'trialing' or status = 'active' or status = 'grace' or status = 'on_hold' or status = 'paused' or status = 'expired' or status = 'revoked'), -- by the clock
   stated_status   text not null,            -- as the events say, whatever the clock
   state           text not null,            -- one phrase: renews 14 Dec
   auto_renew      integer,                  -- 1, 0 or null: not told
@@ -185,7 +186,7 @@ create table subscriptions ( -- one row per subscription id
   currency        text,
   exponent        integer,
   price           real,
-  interval_unit   text check (interval_unit in ('day', 'week', 'month', 'year')),
+  interval_unit   text check (interval_unit = 'day' or interval_unit = 'week' or interval_unit = 'month' or interval_unit = 'year'),
   interval_count  integer,
   interval_months real,
   flag            text,                     -- a word for the publisher
@@ -216,8 +217,8 @@ create table cancellations ( -- one row per spell: opened by a cancel, closed by
   day             text not null,
   reason          text,
   code            text,                     -- the provider's code of the reason
-  actor           text not null check (actor in ('user', 'merchant', 'system', 'payment', 'unknown')),
-  matched         text not null check (matched in ('exact', 'gateway', 'only', 'none')), -- how it found its subscription
+  actor           text not null check (actor = 'user' or actor = 'merchant' or actor = 'system' or actor = 'payment' or actor = 'unknown'),
+  matched         text not null check (matched = 'exact' or matched = 'gateway' or matched = 'only' or matched = 'none'), -- how it found its subscription
   access_until    text,
   price_minor     integer,
   currency        text,
@@ -236,9 +237,9 @@ create table consents ( -- the present state of every purpose
   account  text not null,
   app      text not null,                   -- app id; agreement id of an agreement; else empty
   user_id  text not null,
-  kind     text not null check (kind in ('consent', 'agreement', 'experiment', 'identity', 'evidence')),
+  kind     text not null check (kind = 'consent' or kind = 'agreement' or kind = 'experiment' or kind = 'identity' or kind = 'evidence'),
   purpose  text not null,
-  state    text not null check (state in ('given', 'withdrawn', 'refused', 'expired')),
+  state    text not null check (state = 'given' or state = 'withdrawn' or state = 'refused' or state = 'expired'),
   since    text not null,
   method   text,
   version  text,                            -- of the wording

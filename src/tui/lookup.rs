@@ -55,8 +55,6 @@ impl ReaderPage {
                 consents: rows(List::Consents, &user.consents),
                 changes: rows(List::Changes, &user.changes),
                 payments: rows(List::Payments, &user.payments),
-                events: rows(List::Events, &user.events),
-                more_events: user.more_events,
             },
             timeline: masked(&self.timeline, mask),
             ..self.clone()

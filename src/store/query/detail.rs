@@ -77,10 +77,6 @@ pub struct UserDetail {
     pub changes: Vec<Row>,
     /// Rows of `List::Payments`.
     pub payments: Vec<Row>,
-    /// Rows of `List::Events`: the timeline, newest first.
-    pub events: Vec<Row>,
-    /// There are older events than those.
-    pub more_events: bool,
 }
 
 impl Reader {
@@ -180,23 +176,20 @@ impl Reader {
             .and(&exactly(Key::Account, &account))
             .and(&exactly(Key::User, &user_id));
         // `user:` also means those whom the id is an alias of: they are other readers.
-        let rows = |list| -> Result<(Vec<Row>, bool), Error> {
+        let rows = |list| -> Result<Vec<Row>, Error> {
             let mut page = self.page(list, &query, &Cursor::First, ROWS_MAX)?;
             page.rows
                 .retain(|row| text_of(list, row, "user_id") == user_id);
-            Ok((page.rows, page.more_after))
+            Ok(page.rows)
         };
-        let (events, more_events) = rows(List::Events)?;
         Ok(Some(UserDetail {
             row,
             aliases: self.aliases(&key)?,
             also_seen_as: self.also_seen_as(&key)?,
-            subscriptions: rows(List::Subscriptions)?.0,
-            consents: rows(List::Consents)?.0,
-            changes: rows(List::Changes)?.0,
-            payments: rows(List::Payments)?.0,
-            events,
-            more_events,
+            subscriptions: rows(List::Subscriptions)?,
+            consents: rows(List::Consents)?,
+            changes: rows(List::Changes)?,
+            payments: rows(List::Payments)?,
         }))
     }
 

@@ -3,6 +3,8 @@
 //! Read in stretches that end after so many numbers, rows or bytes, and handed over once the statement is done: whoever
 //! writes them out may be slow, and must not keep the writer from its checkpoints.
 
+use std::collections::HashMap;
+
 use rusqlite::types::Value as Sql;
 
 use crate::domain::page::{Cell, Column, List, Shape};
@@ -47,6 +49,7 @@ impl Reader {
         let condition = Filter {
             bound: &mut bound,
             plans: &[],
+            held: &HashMap::new(),
             wanted: Wanted::All,
         }
         .condition(Source::Deliveries, query.root());

@@ -2,6 +2,9 @@
 //!
 //! A condition that no row of a source can meet is the text `0`, so that the source is not read at all.
 
+use std::collections::HashMap;
+use std::rc::Rc;
+
 use rusqlite::types::Value as Sql;
 use rust_decimal::Decimal;
 use rust_decimal::prelude::ToPrimitive;
@@ -10,7 +13,7 @@ use crate::domain::event::EventType;
 use crate::domain::query::{Bounds, Expr, Is, Key, Span, Term, Test, Value, folded};
 use crate::store::query::functions::digits;
 use crate::store::query::lists::Source;
-use crate::store::query::plan::Wanted;
+use crate::store::query::plan::{self, Wanted};
 
 /// No row.
 pub(super) const NEVER: &str = "0";
@@ -50,8 +53,19 @@ pub(super) struct Filter<'a> {
     pub(super) bound: &'a mut Bound,
     /// Every plan of a subscription or payment: a word finds events by those that hold it.
     pub(super) plans: &'a [String],
+    /// The readers who hold a word, as a JSON array of ids, of the words that few hold.
+    pub(super) held: &'a HashMap<&'a str, Rc<str>>,
     /// What the rows are wanted for.
     pub(super) wanted: Wanted,
+}
+
+/// How a reader's aliases are looked through for a word.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Aliases {
+    /// Those of each reader that is looked at.
+    OfEach,
+    /// All before the first reader: every reader is looked at.
+    AtOnce,
 }
 
 impl Filter<'_> {
@@ -168,7 +182,7 @@ impl Filter<'_> {
     }
 
     /// What a word asks of the reader whose row is called `person`.
-    pub(super) fn word_of_reader(&mut self, word: &str, person: &str) -> String {
+    pub(super) fn word_of_reader(&mut self, word: &str, person: &str, aliases: Aliases) -> String {
         let needle = self.bound.add(folded(word));
         let phone = match dialled(word) {
             Some(wanted) => {
@@ -177,11 +191,21 @@ impl Filter<'_> {
             }
             None => String::new(),
         };
+        let alias = match aliases {
+            Aliases::OfEach => format!(
+                "exists (select 1 from user_aliases a where a.provider = {person}.provider \
+                 and a.account = {person}.account and a.user_id = {person}.user_id \
+                 and holds({needle}, a.alias))"
+            ),
+            Aliases::AtOnce => format!(
+                "({person}.provider, {person}.account, {person}.user_id) in \
+                 (select a.provider, a.account, a.user_id from user_aliases a \
+                 where holds({needle}, a.alias))"
+            ),
+        };
         format!(
             "(holds({needle}, {person}.email, {person}.name, {person}.user_id, \
-             {person}.client_user_id){phone} or exists (select 1 from user_aliases a \
-             where a.provider = {person}.provider and a.account = {person}.account \
-             and a.user_id = {person}.user_id and holds({needle}, a.alias)))"
+             {person}.client_user_id){phone} or {alias})"
         )
     }
 
@@ -232,7 +256,16 @@ impl Filter<'_> {
         if matches!(source, Source::Rejected) {
             return row;
         }
-        let person = self.word_of_reader(word, person(source));
+        let person = match self.held.get(word) {
+            Some(ids) => {
+                let ids = self.bound.add(ids.to_string());
+                format!(
+                    "{}.id in (select value from json_each({ids}))",
+                    person(source)
+                )
+            }
+            None => self.word_of_reader(word, person(source), Aliases::OfEach),
+        };
         let person = match source {
             Source::Deliveries => format!(
                 "exists (select 1 from events e join users w on w.provider = e.provider \
@@ -353,13 +386,24 @@ impl Filter<'_> {
 
     fn time(&mut self, source: Source, key: Key, span: Span) -> String {
         if let Some(column) = time_column(source, key) {
-            return self.within(column, span);
+            return self.within(&self.beside_order(source, column), span);
         }
         if key == Key::Received {
             let within = self.within("d.received_at", span);
             return format!("exists (select 1 from deliveries d where d.seq = r.seq and {within})");
         }
         NEVER.to_owned()
+    }
+
+    /// `column` such that no index is entered by it, if a page's place bounds it: an index takes one bound at each end.
+    fn beside_order(&self, source: Source, column: &str) -> String {
+        let is_placed = self.wanted == Wanted::Page && plan::ordered(source);
+        let plus = if is_placed && column == source.sort() {
+            "+"
+        } else {
+            ""
+        };
+        format!("{plus}{column}")
     }
 
     /// `column` within `span`.
@@ -386,7 +430,10 @@ impl Filter<'_> {
             };
         }
         let late = match (is, at) {
-            (Is::Late, Some(at)) => format!(" and {} < {}", source.sort(), self.bound.add(at)),
+            (Is::Late, Some(at)) => {
+                let sort = self.beside_order(source, source.sort());
+                format!(" and {sort} < {}", self.bound.add(at))
+            }
             (Is::Late, None) => return NEVER.to_owned(),
             _ => String::new(),
         };

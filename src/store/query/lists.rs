@@ -340,7 +340,7 @@ impl Source {
         }
     }
 
-    /// The index that finds the rows of one account, in no order; of events its deliveries do.
+    /// The index that finds the rows of one account, in no order; those of events and deliveries have the list's.
     pub(super) const fn of_account(self) -> Option<&'static str> {
         match self {
             Self::Users => Some("indexed by sqlite_autoindex_users_1"),

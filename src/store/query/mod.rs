@@ -54,7 +54,7 @@ pub use crate::store::project::standing::{Around, AtTime, Consent, Difference, S
 
 use lists::Source;
 use looked::SharedLooked;
-use plan::{Statement, Values};
+use plan::{Held, Statement, Values};
 use vocabulary::Plans;
 
 /// One read-only connection to a ledger.
@@ -66,6 +66,7 @@ pub struct Reader {
     schema: i64,
     zone: Zone,
     plans: RefCell<Plans>,
+    held: RefCell<Held>,
     looked: SharedLooked,
 }
 
@@ -90,6 +91,7 @@ impl Reader {
             schema,
             zone,
             plans: RefCell::default(),
+            held: RefCell::default(),
             looked,
         })
     }

@@ -4,13 +4,18 @@
 //! condition and stops at the limit; so a wrong choice here costs time and never changes a result. The planner of
 //! SQLite has no statistics of a ledger that is being written, hence `indexed by`.
 
+use std::collections::HashMap;
+use std::fmt::Write as _;
+use std::rc::Rc;
+
 use rusqlite::types::Value as Sql;
 
+use crate::domain::event::EventType;
 use crate::domain::page::{Cursor, List, RowKey};
-use crate::domain::query::{Bounds, Expr, Is, Key, Query, Term, Test, Value};
+use crate::domain::query::{Bounds, Expr, Is, Key, Query, Span, Term, Test, Value, folded};
 use crate::store::Error;
 use crate::store::query::Reader;
-use crate::store::query::filter::{Bound, Filter, NEVER, whole};
+use crate::store::query::filter::{Aliases, Bound, Filter, NEVER, whole};
 use crate::store::query::lists::{Source, projection};
 
 /// More readers than these are not looked up one by one: then rows that match lie close in the list itself.
@@ -19,6 +24,10 @@ const READERS_MAX: usize = 500;
 const SEQS_MAX: i64 = 50_000;
 /// So few are read before any other index is thought of.
 const SEQS_FEW: i64 = 5_000;
+/// So many looks for words are kept.
+const WORDS_MAX: usize = 32;
+/// Events of so many types and accounts are read from as many places of an index.
+const PLACES_MAX: usize = 200;
 
 /// What the rows are wanted for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -37,6 +46,8 @@ struct Branch {
     hint: String,
     /// What the index is entered by.
     by: Option<String>,
+    /// No other branch finds what it finds.
+    apart: bool,
 }
 
 impl Branch {
@@ -45,6 +56,7 @@ impl Branch {
             before: String::new(),
             hint: format!("indexed by {}", source.walk()),
             by: None,
+            apart: false,
         }
     }
 
@@ -53,6 +65,14 @@ impl Branch {
             before: String::new(),
             hint: hint.to_owned(),
             by: Some(by),
+            apart: false,
+        }
+    }
+
+    fn apart(hint: &str, by: String) -> Self {
+        Self {
+            apart: true,
+            ..Self::new(hint, by)
         }
     }
 }
@@ -89,7 +109,7 @@ pub(super) fn page(
     for (number, entry) in entries.iter().enumerate() {
         let sort = entry.source.sort();
         let id = entry.source.id();
-        let place = place(&mut bound, entry.source, cursor);
+        let place = place(&mut bound, entry.source, cursor, query);
         let shown = match entry.source {
             Source::Rejected => "-r.id",
             _ => id,
@@ -111,7 +131,7 @@ pub(super) fn page(
         [one] => one.clone(),
         many => format!(
             "select sort, id from ({}) order by sort {order}, id {order} limit {most}",
-            many.join(" union ")
+            many.join(union(&entries))
         ),
     };
     let sql = format!(
@@ -123,6 +143,15 @@ pub(super) fn page(
         bound,
         branches: long(&entries),
     })
+}
+
+/// What stands between branches: only those that may find the same row are looked through for it.
+fn union(entries: &[Entry]) -> &'static str {
+    if entries.iter().all(|entry| entry.branch.apart) {
+        " union all "
+    } else {
+        " union "
+    }
 }
 
 /// The branches that take as long as the list is: the ring of rejected ones is short, and read last.
@@ -147,7 +176,9 @@ pub(super) const fn backward(cursor: &Cursor) -> bool {
     )
 }
 
-fn place(bound: &mut Bound, source: Source, cursor: &Cursor) -> String {
+/// Where the page begins or ends, and the span of time that `query` asks for, as what the index is entered by. An index
+/// takes one bound at each end: of two, the tighter one, which the looser follows from.
+fn place(bound: &mut Bound, source: Source, cursor: &Cursor, query: &Query) -> String {
     let sort = source.sort();
     let id = match source {
         Source::Rejected => "-r.id",
@@ -164,15 +195,76 @@ fn place(bound: &mut Bound, source: Source, cursor: &Cursor) -> String {
             _ => format!(" and ({sort}, {id}) {sign} ({at}, {tie})"),
         }
     };
-    match cursor {
-        Cursor::First | Cursor::Last => String::new(),
-        Cursor::After(key) => beside(key, "<"),
-        Cursor::Before(key) => beside(key, ">"),
-        Cursor::From(key) => beside(key, "<="),
-        Cursor::To(key) => beside(key, ">="),
-        Cursor::At(at) => format!(" and {sort} <= {}", bound.add(at.clone())),
-        Cursor::Since(at) => format!(" and {sort} >= {}", bound.add(at.clone())),
+    let span = if ordered(source) {
+        span(query)
+    } else {
+        Span::default()
+    };
+    let [from, to] = [span.from, span.to].map(|at| at.map(|at| at.to_string()));
+    let to = to.filter(|to| match cursor {
+        Cursor::After(RowKey { sort, .. })
+        | Cursor::From(RowKey { sort, .. })
+        | Cursor::At(sort) => to <= sort,
+        _ => true,
+    });
+    let from = from.filter(|from| match cursor {
+        Cursor::Before(RowKey { sort, .. })
+        | Cursor::To(RowKey { sort, .. })
+        | Cursor::Since(sort) => from > sort,
+        _ => true,
+    });
+    let mut out = match cursor {
+        Cursor::After(key) if to.is_none() => beside(key, "<"),
+        Cursor::Before(key) if from.is_none() => beside(key, ">"),
+        Cursor::From(key) if to.is_none() => beside(key, "<="),
+        Cursor::To(key) if from.is_none() => beside(key, ">="),
+        Cursor::At(at) if to.is_none() => format!(" and {sort} <= {}", bound.add(at.clone())),
+        Cursor::Since(at) if from.is_none() => format!(" and {sort} >= {}", bound.add(at.clone())),
+        _ => String::new(),
+    };
+    for (edge, sign) in [(from, ">="), (to, "<")] {
+        if let Some(edge) = edge {
+            let _ = write!(out, " and {sort} {sign} {}", bound.add(edge));
+        }
     }
+    out
+}
+
+/// Whether the time that the list is ordered by is bound beside the condition, and not in it.
+pub(super) const fn ordered(source: Source) -> bool {
+    !matches!(source, Source::Rejected)
+}
+
+/// The span of the time that the list is ordered by which every row of `query` lies in.
+fn span(query: &Query) -> Span {
+    let mut span = Span::default();
+    for part in query.parts() {
+        let Expr::Term(Term::Field { key, values }) = part else {
+            continue;
+        };
+        let [Value { test, .. }] = &values[..] else {
+            continue;
+        };
+        let told = match (key, test) {
+            (Key::At | Key::Day | Key::Since | Key::Until, Test::Time(told)) => *told,
+            (
+                _,
+                Test::After {
+                    is: Is::Late, at, ..
+                },
+            ) => Span {
+                from: None,
+                to: *at,
+            },
+            _ => continue,
+        };
+        span.from = span.from.max(told.from);
+        span.to = match (span.to, told.to) {
+            (Some(one), Some(other)) => Some(one.min(other)),
+            (one, other) => one.or(other),
+        };
+    }
+    span
 }
 
 fn from_where(entry: &Entry, looks: &str) -> String {
@@ -204,7 +296,7 @@ pub(super) fn scan(
     let mut bound = Bound::default();
     let entries = entries(reader, list, query, Wanted::All, &mut bound)?;
     let most = bound.add(i64::try_from(limit).unwrap_or(i64::MAX));
-    let one = entries.len() == 1;
+    let apart = entries.len() == 1 || entries.iter().all(|entry| entry.branch.apart);
     let branches: Vec<String> = entries
         .iter()
         .map(|entry| {
@@ -213,7 +305,7 @@ pub(super) fn scan(
                 source => source.id(),
             };
             // Branches may share rows: the id tells them apart.
-            let id = if one {
+            let id = if apart {
                 String::new()
             } else {
                 format!("{id} as id, ")
@@ -228,7 +320,10 @@ pub(super) fn scan(
     let sql = match &branches[..] {
         [] => "select null as value where 0".to_owned(),
         [one] => format!("select value from ({one})"),
-        many => format!("select value from ({}) limit {most}", many.join(" union ")),
+        many => format!(
+            "select value from ({}) limit {most}",
+            many.join(union(&entries))
+        ),
     };
     Ok(Statement {
         sql,
@@ -244,16 +339,25 @@ fn entries(
     wanted: Wanted,
     bound: &mut Bound,
 ) -> Result<Vec<Entry>, Error> {
-    let plans = if list == List::Events && words_in(query.root()) {
+    let mut words = Vec::new();
+    all_words(query.root(), &mut words);
+    let plans = if list == List::Events && !words.is_empty() {
         reader.plans()?
     } else {
         Vec::new()
     };
+    let mut held = HashMap::new();
+    for word in words {
+        if let Some(ids) = reader.held(&[word])? {
+            held.insert(word, ids);
+        }
+    }
     let mut out = Vec::new();
     for source in Source::of(list) {
         let mut filter = Filter {
             bound: &mut *bound,
             plans: &plans,
+            held: &held,
             wanted,
         };
         let condition = filter.condition(*source, query.root());
@@ -271,11 +375,17 @@ fn entries(
     Ok(out)
 }
 
-fn words_in(expr: &Expr) -> bool {
+/// The words of a filter, wherever they stand in it.
+fn all_words<'q>(expr: &'q Expr, words: &mut Vec<&'q str>) {
     match expr {
-        Expr::All(parts) | Expr::Any(parts) => parts.iter().any(words_in),
-        Expr::Not(inner) => words_in(inner),
-        Expr::Term(term) => matches!(term, Term::Word(_)),
+        Expr::All(parts) | Expr::Any(parts) => {
+            for part in parts {
+                all_words(part, words);
+            }
+        }
+        Expr::Not(inner) => all_words(inner, words),
+        Expr::Term(Term::Word(word)) => words.push(word),
+        Expr::Term(Term::Field { .. }) => {}
     }
 }
 
@@ -286,17 +396,32 @@ fn branches(
     query: &Query,
     filter: &mut Filter<'_>,
 ) -> Result<Vec<Branch>, Error> {
-    let mut best: Option<(u8, Vec<Branch>)> = None;
-    for part in query.parts() {
-        let Expr::Term(term) = part else { continue };
-        let found = match term {
-            Term::Word(word) => by_word(reader, source, word, filter)?,
-            Term::Field { key, values } => by_field(reader, source, *key, values, filter)?,
-        };
+    let mut best: Ways = None;
+    let mut better = |found: Ways| {
         if let Some((rank, branches)) = found
             && best.as_ref().is_none_or(|(least, _)| rank < *least)
         {
             best = Some((rank, branches));
+        }
+        best.as_ref().map(|(rank, _)| *rank)
+    };
+    if source == Source::Events {
+        better(by_place(reader, query, filter)?);
+    }
+    better(by_words(reader, source, query, filter)?);
+    for part in query.parts() {
+        if let Expr::Term(Term::Field { key, values }) = part {
+            better(by_field(reader, source, *key, values, filter)?);
+        }
+    }
+    // Whether an account has few rows takes a look at them.
+    for part in query.parts() {
+        if let Expr::Term(Term::Field { key, values }) = part
+            && matches!(key, Key::Provider | Key::Account)
+            && source != Source::Events
+            && better(None).is_none_or(|rank| rank > 3)
+        {
+            better(by_account(reader, source, *key, values, filter)?);
         }
     }
     Ok(match best {
@@ -328,6 +453,38 @@ fn is_of_order(part: &Expr) -> bool {
 
 /// Ways in and how good they are: 0 is best.
 type Ways = Option<(u8, Vec<Branch>)>;
+
+/// By the words at the top; readers are found by all of them at once.
+fn by_words(
+    reader: &Reader,
+    source: Source,
+    query: &Query,
+    filter: &mut Filter<'_>,
+) -> Result<Ways, Error> {
+    let words: Vec<&str> = query
+        .parts()
+        .iter()
+        .filter_map(|part| match part {
+            Expr::Term(Term::Word(word)) => Some(word.as_str()),
+            _ => None,
+        })
+        .collect();
+    if source == Source::Users && !words.is_empty() {
+        let ids = reader.held(&words)?;
+        return Ok(ids.map(|ids| {
+            let ids = filter.bound.add(ids.to_string());
+            let by = format!("r.id in (select value from json_each({ids}))");
+            (2, vec![Branch::new("", by)])
+        }));
+    }
+    for word in words {
+        let found = by_word(reader, source, word, filter)?;
+        if found.is_some() {
+            return Ok(found);
+        }
+    }
+    Ok(None)
+}
 
 fn by_word(
     reader: &Reader,
@@ -364,10 +521,10 @@ fn by_word(
         }
         _ => return Ok(None),
     }
-    let found = filter.word_of_reader(word, "m");
-    Ok(readers(reader, source, &found, filter)?.map(|readers| {
-        branches.push(readers);
-        (2, branches)
+    let ids = reader.held(&[word])?;
+    Ok(ids.and_then(|ids| {
+        branches.push(of_readers(source, &ids, filter)?);
+        Some((2, branches))
     }))
 }
 
@@ -378,27 +535,77 @@ fn readers(
     found: &str,
     filter: &mut Filter<'_>,
 ) -> Result<Option<Branch>, Error> {
-    let Some(hint) = source.of_reader().filter(|_| source != Source::Users) else {
-        return Ok(None);
-    };
-    let sql = format!(
-        "select m.id from users m where {found} limit {}",
-        READERS_MAX + 1
+    let ids = reader.few(found, filter.bound.values())?;
+    Ok(ids.and_then(|ids| of_readers(source, &ids, filter)))
+}
+
+/// By readers, of whom the ids in `users` are a JSON array.
+fn of_readers(source: Source, ids: &str, filter: &mut Filter<'_>) -> Option<Branch> {
+    let hint = source.of_reader().filter(|_| source != Source::Users)?;
+    let ids = filter.bound.add(ids.to_owned());
+    let by = format!(
+        "m.id in (select value from json_each({ids})) and r.provider = m.provider \
+         and r.account = m.account and r.user_id = m.user_id"
     );
-    let ids = reader.numbers(&sql, filter.bound.values())?;
-    if ids.len() > READERS_MAX {
-        return Ok(None);
-    }
-    let ids = serde_json::to_string(&ids).unwrap_or_default();
-    let ids = filter.bound.add(ids);
-    Ok(Some(Branch {
+    Some(Branch {
         before: "users m cross join ".to_owned(),
-        hint: hint.to_owned(),
-        by: Some(format!(
-            "m.id in (select value from json_each({ids})) and r.provider = m.provider \
-             and r.account = m.account and r.user_id = m.user_id"
-        )),
-    }))
+        ..Branch::new(hint, by)
+    })
+}
+
+impl Reader {
+    /// The readers called `m` who meet `found`, as a JSON array of their ids, if they are few.
+    fn few(&self, found: &str, values: Values<'_>) -> Result<Option<String>, Error> {
+        let sql = format!(
+            "select m.id from users m not indexed where {found} limit {}",
+            READERS_MAX + 1
+        );
+        let ids = self.numbers(&sql, values)?;
+        let few = (ids.len() <= READERS_MAX).then_some(ids);
+        Ok(few.map(|ids| serde_json::to_string(&ids).unwrap_or_default()))
+    }
+
+    /// The readers who hold all of `words`, if they are few. Everybody is looked at for it: what was found is kept until
+    /// something is written.
+    fn held(&self, words: &[&str]) -> Result<Option<Rc<str>>, Error> {
+        let version = self.version()?;
+        let words: Vec<String> = words.iter().map(|word| folded(word)).collect();
+        {
+            let mut held = self.held.borrow_mut();
+            if held.version != version || held.found.len() >= WORDS_MAX {
+                *held = Held {
+                    version,
+                    found: HashMap::new(),
+                };
+            }
+            if let Some(found) = held.found.get(&words) {
+                return Ok(found.clone());
+            }
+        }
+        let mut bound = Bound::default();
+        let mut filter = Filter {
+            bound: &mut bound,
+            plans: &[],
+            held: &HashMap::new(),
+            wanted: Wanted::All,
+        };
+        let each: Vec<String> = words
+            .iter()
+            .map(|word| filter.word_of_reader(word, "m", Aliases::AtOnce))
+            .collect();
+        let found = self.few(&each.join(" and "), bound.values())?;
+        let found: Option<Rc<str>> = found.map(Rc::from);
+        self.held.borrow_mut().found.insert(words, found.clone());
+        Ok(found)
+    }
+}
+
+/// The readers who were found by words, in what was written by then.
+#[derive(Debug, Default)]
+pub(super) struct Held {
+    version: i64,
+    /// By all words of one look.
+    found: HashMap<Vec<String>, Option<Rc<str>>>,
 }
 
 fn by_field(
@@ -429,16 +636,29 @@ fn by_field(
     }
     Ok(match (key, source) {
         (Key::User, _) => by_user(reader, source, values, filter)?.map(|branches| (1, branches)),
-        (Key::Type, Source::Events) => by_type(values, filter).map(|branches| (5, branches)),
-        (Key::Provider, Source::Events) => {
-            by_values("indexed by events_provider", "r.provider", values, filter)
-                .map(|branches| (6, branches))
-        }
-        (Key::Provider | Key::Account, _) => by_account(reader, source, key, values, filter)?,
         (Key::Outcome | Key::Is, Source::Deliveries) => by_outcome(values),
-        (Key::Is, Source::Events) => by_refund(values).map(|branches| (5, branches)),
         _ => None,
     })
+}
+
+/// Providers with their accounts.
+type Accounts = Vec<(String, String)>;
+
+/// The accounts that the values name; `None` if they do not name any.
+fn named(all: Accounts, key: Key, values: &[Value]) -> Option<Accounts> {
+    let words: Option<Vec<&str>> = values
+        .iter()
+        .map(|value| match &value.test {
+            Test::Equal(word) => Some(word.as_str()),
+            _ => None,
+        })
+        .collect();
+    let words = words?;
+    let is_meant = |(provider, account): &(String, String)| match key {
+        Key::Provider => words.contains(&provider.as_str()),
+        _ => words.contains(&account.as_str()),
+    };
+    Some(all.into_iter().filter(is_meant).collect())
 }
 
 /// By the accounts that the values name. Where an account has many rows, they lie close in the order of the list.
@@ -449,58 +669,110 @@ fn by_account(
     values: &[Value],
     filter: &mut Filter<'_>,
 ) -> Result<Ways, Error> {
-    let mut accounts = Vec::new();
-    for pair in reader.accounts()? {
-        let named = if key == Key::Provider {
-            &pair.0
-        } else {
-            &pair.1
-        };
-        let is_meant = |value: &Value| matches!(&value.test, Test::Equal(word) if word == named);
-        if values.iter().any(is_meant) {
-            let provider = filter.bound.add(pair.0);
-            let account = filter.bound.add(pair.1);
-            accounts.push((provider, account));
-        }
-    }
-    let equal = |value: &Value| matches!(value.test, Test::Equal(_));
-    if source == Source::Rejected || !values.iter().all(equal) {
+    let found = named(reader.accounts()?, key, values);
+    let (Some(accounts), true) = (found, source != Source::Rejected) else {
         return Ok(None);
-    }
-    let of = |relation: &str, (provider, account): &(String, String)| {
-        format!("{relation}.provider = {provider} and {relation}.account = {account}")
     };
-    if source == Source::Deliveries {
+    let mut by = |(provider, account): (String, String)| {
+        let [provider, account] = [provider, account].map(|text| filter.bound.add(text));
+        format!("r.provider = {provider} and r.account = {account}")
+    };
+    let of: Vec<String> = accounts.into_iter().map(&mut by).collect();
+    let Some(index) = source.of_account() else {
         let hint = "indexed by deliveries_provider";
-        let branches = accounts.iter().map(|pair| Branch::new(hint, of("r", pair)));
+        let branches = of.into_iter().map(|of| Branch::apart(hint, of));
         return Ok(Some((6, branches.collect())));
-    }
-    let (table, index) = match source.of_account() {
-        Some(index) => (source.table(), index),
-        None => ("deliveries", "indexed by deliveries_provider"),
     };
-    let mut few = true;
-    for pair in &accounts {
+    for of in &of {
         let sql = format!(
-            "select count(*) from (select 1 from {table} d {index} where {} limit {})",
-            of("d", pair),
+            "select count(*) from (select 1 from {} r {index} where {of} limit {})",
+            source.table(),
             SEQS_FEW + 1
         );
         let rows = reader.numbers(&sql, filter.bound.values())?;
-        few &= rows.iter().all(|rows| *rows <= SEQS_FEW);
+        if rows.iter().any(|rows| *rows > SEQS_FEW) {
+            return Ok(None);
+        }
     }
-    let branch = |pair| match source.of_account() {
-        Some(index) => Branch::new(index, of("r", pair)),
-        None => Branch {
-            before: format!("{table} d {index} cross join "),
-            hint: "not indexed".to_owned(),
-            by: Some(format!(
-                "{} and r.id between d.seq * 10000 and d.seq * 10000 + 9999",
-                of("d", pair)
-            )),
-        },
-    };
-    Ok(few.then(|| (3, accounts.iter().map(branch).collect())))
+    let branches = of.into_iter().map(|of| Branch::apart(index, of));
+    Ok(Some((3, branches.collect())))
+}
+
+/// By types and accounts, of which there are few: the index of events has the order of the list within each.
+fn by_place(reader: &Reader, query: &Query, filter: &mut Filter<'_>) -> Result<Ways, Error> {
+    let mut accounts: Option<Accounts> = None;
+    let mut types: Option<Vec<EventType>> = None;
+    for part in query.parts() {
+        let Expr::Term(Term::Field { key, values }) = part else {
+            continue;
+        };
+        if matches!(key, Key::Provider | Key::Account) {
+            let all = accounts.take().map_or_else(|| reader.accounts(), Ok)?;
+            accounts = named(all.clone(), *key, values).or(Some(all));
+        } else if let Some(told) = types_of(*key, values) {
+            types = Some(match types.take() {
+                Some(known) => known
+                    .into_iter()
+                    .filter(|kind| told.contains(kind))
+                    .collect(),
+                None => told,
+            });
+        }
+    }
+    if let Some(types) = types {
+        let all = accounts.clone().map_or_else(|| reader.accounts(), Ok)?;
+        if types.len() * all.len() <= PLACES_MAX {
+            let mut branches = Vec::new();
+            for kind in types {
+                let kind = filter.bound.add(kind.as_str().to_owned());
+                for (provider, account) in &all {
+                    let provider = filter.bound.add(provider.clone());
+                    let account = filter.bound.add(account.clone());
+                    branches.push(Branch::apart(
+                        "indexed by events_type",
+                        format!(
+                            "r.type = {kind} and r.provider = {provider} and r.account = {account}"
+                        ),
+                    ));
+                }
+            }
+            return Ok(Some((5, branches)));
+        }
+    }
+    let accounts = accounts.filter(|accounts| accounts.len() <= PLACES_MAX);
+    Ok(accounts.map(|accounts| {
+        let by = |(provider, account): (String, String)| {
+            let [provider, account] = [provider, account].map(|text| filter.bound.add(text));
+            Branch::apart(
+                "indexed by events_provider",
+                format!("r.provider = {provider} and r.account = {account}"),
+            )
+        };
+        (6, accounts.into_iter().map(by).collect())
+    }))
+}
+
+/// The types of events, each once, that a term of this key means; `None` if it may mean others.
+fn types_of(key: Key, values: &[Value]) -> Option<Vec<EventType>> {
+    let mut types = Vec::new();
+    for value in values {
+        match (key, &value.test) {
+            (
+                Key::Type,
+                Test::Types {
+                    types: some,
+                    provider_types,
+                },
+            ) if provider_types.is_empty() => types.extend(some.iter().copied()),
+            (Key::Is, Test::Is(Is::Refund | Is::Unrevoked)) => {
+                types.push(EventType::PaymentRefunded);
+            }
+            _ => return None,
+        }
+    }
+    types.sort_unstable();
+    types.dedup();
+    Some(types)
 }
 
 /// By the stretch of the table in which all matching deliveries lie, if it is short.
@@ -603,58 +875,6 @@ fn by_user(
         })
         .collect();
     Ok(Some(branches))
-}
-
-fn by_type(values: &[Value], filter: &mut Filter<'_>) -> Option<Vec<Branch>> {
-    let mut types = Vec::new();
-    for value in values {
-        match &value.test {
-            Test::Types {
-                types: some,
-                provider_types,
-            } if provider_types.is_empty() => types.extend(some.iter().copied()),
-            _ => return None,
-        }
-    }
-    types.sort_unstable();
-    types.dedup();
-    let branches = types
-        .into_iter()
-        .map(|kind| {
-            let kind = filter.bound.add(kind.as_str().to_owned());
-            Branch::new("indexed by events_type", format!("r.type = {kind}"))
-        })
-        .collect();
-    Some(branches)
-}
-
-fn by_values(
-    hint: &str,
-    column: &str,
-    values: &[Value],
-    filter: &mut Filter<'_>,
-) -> Option<Vec<Branch>> {
-    values
-        .iter()
-        .map(|value| match &value.test {
-            Test::Equal(text) => {
-                let text = filter.bound.add(text.clone());
-                Some(Branch::new(hint, format!("{column} = {text}")))
-            }
-            _ => None,
-        })
-        .collect()
-}
-
-/// Refunds are few among the events.
-fn by_refund(values: &[Value]) -> Option<Vec<Branch>> {
-    let [Value { test, .. }] = values else {
-        return None;
-    };
-    matches!(test, Test::Is(Is::Refund | Is::Unrevoked)).then(|| {
-        let by = "r.type = 'payment.refunded'".to_owned();
-        vec![Branch::new("indexed by events_type", by)]
-    })
 }
 
 /// Repeats and quarantine are few, and have an index of their own; so have tests.

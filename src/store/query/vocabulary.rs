@@ -62,18 +62,25 @@ impl Reader {
     fn provider_types(&self) -> Result<Vec<String>, Error> {
         const NAMES: &str = "select distinct provider_type from ( \
             select * from (select provider_type from events indexed by events_type \
-              where type = ?1 order by at desc, id desc limit 200) \
+              where type = ?1 and provider = ?2 and account = ?3 order by at desc, id desc limit 100) \
             union select * from (select provider_type from events indexed by events_type \
-              where type = ?1 order by at, id limit 50))";
+              where type = ?1 and provider = ?2 and account = ?3 order by at, id limit 30))";
         let mut out = self.texts(
             "select distinct provider_type from (select provider_type from deliveries \
              order by seq desc limit 200) where provider_type <> ''",
         )?;
-        for kind in EventType::ALL {
-            self.each(NAMES, &[Sql::from(kind.as_str().to_owned())], |row| {
-                out.push(row.get(0)?);
-                Ok(())
-            })?;
+        for (provider, account) in self.accounts()? {
+            for kind in EventType::ALL {
+                let words = [kind.as_str(), &provider, &account];
+                self.each(
+                    NAMES,
+                    &words.map(|word| Sql::from(word.to_owned())),
+                    |row| {
+                        out.push(row.get(0)?);
+                        Ok(())
+                    },
+                )?;
+            }
         }
         Ok(out)
     }

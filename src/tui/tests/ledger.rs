@@ -259,8 +259,6 @@ impl Fake {
                 consents: some(List::Consents),
                 changes: some(List::Changes),
                 payments: Vec::new(),
-                events: Vec::new(),
-                more_events: false,
             },
             money: vec![Money {
                 currency: "TRY".to_owned(),
