@@ -147,10 +147,10 @@ const ASKS: &[Ask] = &[
         ],
     },
     Ask {
-        what: "Today",
-        kind: Kind::Key,
-        before: &[],
-        each: &[(&["2"], "1")],
+        what: "Today of another period",
+        kind: Kind::Other,
+        before: &["1"],
+        each: &[(&["p", "j"], "\r"), (&["p", "k"], "\r")],
     },
     Ask {
         what: "a reader opened",
