@@ -220,8 +220,9 @@ impl Filter<'_> {
                 if plans.is_empty() {
                     return of_id;
                 }
-                let plans = self.bound.list(plans.iter().map(String::as_str));
-                format!("({of_id} or r.plan in {plans})")
+                let plans = serde_json::to_string(&plans).unwrap_or_default();
+                let plans = self.bound.add(plans);
+                format!("({of_id} or r.plan in (select value from json_each({plans})))")
             }
             Source::Users => NEVER.to_owned(),
             Source::Subscriptions => {

@@ -55,7 +55,6 @@ pub use crate::store::project::standing::{Around, AtTime, Consent, Difference, S
 use lists::Source;
 use looked::SharedLooked;
 use plan::{Held, Statement, Values};
-use vocabulary::Plans;
 
 /// One read-only connection to a ledger.
 pub struct Reader {
@@ -65,7 +64,6 @@ pub struct Reader {
     /// As it was when the ledger was opened.
     schema: i64,
     zone: Zone,
-    plans: RefCell<Plans>,
     held: RefCell<Held>,
     looked: SharedLooked,
 }
@@ -90,7 +88,6 @@ impl Reader {
             path: path.to_owned(),
             schema,
             zone,
-            plans: RefCell::default(),
             held: RefCell::default(),
             looked,
         })
