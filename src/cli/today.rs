@@ -32,8 +32,8 @@ pub fn run(context: &Context, args: &TodayArgs, out: &mut Out) -> Result<()> {
     let demo = status.demo;
     let outside = if demo {
         Outside {
-            names: names(),
-            ..Outside::default()
+            disk_low: None,
+            ..by_settings(context)
         }
     } else {
         outside(context, &reader)?
