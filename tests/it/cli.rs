@@ -587,8 +587,11 @@ fn every_sample_of_every_provider_is_stored_as_a_test() {
             "{table}"
         );
     }
+    assert!(home.done(&["today"]).contains("tests arrived"));
     let cleared = home.succeeds(&["tests", "clear"]);
     assert!(!cleared.out.is_empty());
+    let today = home.done(&["today"]);
+    assert!(!today.contains("arrived, and no real webhook"), "{today}");
     assert_eq!(home.number("select count(*) from events"), 0);
     assert_eq!(
         home.number("select count(*) from deliveries where body is not null"),

@@ -399,7 +399,7 @@ fn or_none(parts: Vec<Part>) -> Vec<Part> {
 }
 
 /// A stop that says so much and no more.
-fn bare(text: String, title: &str, term: Term) -> Stop {
+pub(super) fn bare(text: String, title: &str, term: Term) -> Stop {
     Stop {
         text,
         after: String::new(),
