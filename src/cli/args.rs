@@ -70,7 +70,7 @@ pub struct Global {
         hide_env_values = true
     )]
     pub config: Option<PathBuf>,
-    /// Only this account, or the account that is meant
+    /// Only this account, or the account that is meant; commands that are of every account refuse it
     #[arg(long, global = true, value_name = "NAME")]
     pub account: Option<String>,
     /// Same as --format json

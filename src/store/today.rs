@@ -15,7 +15,9 @@ use chrono::{Days, NaiveDate};
 use serde::Serialize;
 
 use crate::domain::page::{Count, List};
-use crate::domain::query::{Key, Moment, Query, Vocabulary, Words, folded, literal_text, moment};
+use crate::domain::query::{
+    Key, Moment, Query, Vocabulary, Words, folded, literal_text, moment, value_text,
+};
 use crate::domain::time::{DAY_MS, Timestamp, Zone};
 use crate::store::Error;
 use crate::store::query::Reader;
@@ -172,7 +174,13 @@ impl Reader {
 
     /// What needs the publisher by now, without the figures.
     pub fn needs(&self, now: Timestamp, outside: &Outside) -> Result<Vec<Need>, Error> {
-        needs::of(&Review::new(self, &Since::LastReview, now)?, outside)
+        let mut needs = needs::of(
+            &Review::new(self, &Since::LastReview, now, outside)?,
+            outside,
+        )?;
+        let queries = needs.iter_mut().filter_map(|need| need.query.as_mut());
+        narrow(queries, outside);
+        Ok(needs)
     }
 
     /// The review with what only the caller knows: receiver, backups, expectations.
@@ -182,14 +190,14 @@ impl Reader {
         now: Timestamp,
         outside: &Outside,
     ) -> Result<Today, Error> {
-        let review = Review::new(self, since, now)?;
+        let review = Review::new(self, since, now, outside)?;
         let status = self.status(now)?;
         let arrivals = review.arrivals()?;
         let renewing = review.standing("is:renewing", "is:renewing is:priced", |_| true)?;
         let ending = review.standing("is:ending", "is:ending is:priced -is:trial", |one| {
             !one.is_trial
         })?;
-        Ok(Today {
+        let mut today = Today {
             now: now.to_string(),
             zone: review.zone.name(),
             period: review.period(),
@@ -233,7 +241,57 @@ impl Reader {
                 .as_ref()
                 .and_then(Backup::last)
                 .map(|at| at.to_string()),
-        })
+        };
+        narrow(today.queries(), outside);
+        Ok(today)
+    }
+}
+
+/// Filters, narrowed to the account that is asked for as the rows they count were.
+fn narrow<'q>(queries: impl Iterator<Item = &'q mut String>, outside: &Outside) {
+    let Some(account) = &outside.account else {
+        return;
+    };
+    let term = of_account(account);
+    for query in queries.filter(|query| !query.contains(&term)) {
+        query.push_str(&term);
+    }
+}
+
+/// The term for one account, behind others.
+fn of_account(account: &str) -> String {
+    format!(" account:{}", value_text(account))
+}
+
+impl Today {
+    /// The filter of everything that is counted.
+    fn queries(&mut self) -> impl Iterator<Item = &mut String> {
+        let consent = self.consent.iter_mut();
+        let figures = [
+            &mut self.new_readers,
+            &mut self.new_subscriptions,
+            &mut self.cancelled,
+            &mut self.ended,
+            &mut self.involuntary,
+            &mut self.renewing,
+            &mut self.priced,
+            &mut self.ending,
+            &mut self.kept,
+            &mut self.repeats,
+            &mut self.not_understood,
+            &mut self.turned_away,
+        ]
+        .into_iter()
+        .chain(&mut self.late)
+        .chain(consent.flat_map(|one| [&mut one.given, &mut one.withdrawn]));
+        let sums = [&mut self.payments, &mut self.refunds];
+        let worth = [&mut self.monthly, &mut self.ending_value];
+        let sums = sums.into_iter().chain(worth).flatten();
+        let needs = self.needs_you.iter_mut();
+        figures
+            .map(|figure| &mut figure.query)
+            .chain(sums.map(|sum| &mut sum.query))
+            .chain(needs.filter_map(|need| need.query.as_mut()))
     }
 }
 
@@ -277,10 +335,17 @@ struct Review<'a> {
     last: Option<(i64, Timestamp)>,
     /// The earliest thing that the ledger knows of.
     first: Option<Timestamp>,
+    /// Only this account is asked for.
+    account: Option<String>,
 }
 
 impl<'a> Review<'a> {
-    fn new(reader: &'a Reader, since: &Since, now: Timestamp) -> Result<Self, Error> {
+    fn new(
+        reader: &'a Reader,
+        since: &Since,
+        now: Timestamp,
+        outside: &Outside,
+    ) -> Result<Self, Error> {
         // A test may tell of any day, and is no history.
         let event = reader.time(
             "select at from events where test = 0 order by at, id limit 1",
@@ -297,6 +362,7 @@ impl<'a> Review<'a> {
             zone: reader.zone()?,
             last: reader.last_review()?,
             first: event.into_iter().chain(delivery).min(),
+            account: outside.account.clone(),
         })
     }
 
@@ -356,6 +422,14 @@ impl<'a> Review<'a> {
             list,
             last_review: self.last,
             stored: &Vocabulary::default(),
+        };
+        let narrowed;
+        let text = match &self.account {
+            Some(account) => {
+                narrowed = format!("{text}{}", of_account(account));
+                narrowed.trim_start()
+            }
+            None => text,
         };
         Query::parse(text, &words)
             .map_err(|error| Error::Refused(format!("{list} {text}: {error}")))
@@ -459,7 +533,13 @@ impl<'a> Review<'a> {
             });
         };
         Ok(Arrivals {
-            kept: of_shares(list, &text("stored"), self.reader.kept_within((from, to))?),
+            kept: of_shares(list, &text("stored"), {
+                let mut kept = self.reader.kept_within((from, to))?;
+                if let Some(account) = &self.account {
+                    kept.retain(|share| share.account == *account);
+                }
+                kept
+            }),
             repeats: self.figure(list, &text("duplicate"))?,
             not_understood: self.figure(list, &text("quarantined"))?,
             turned_away: self.figure(list, &text("rejected"))?,
@@ -543,6 +623,8 @@ impl<'a> Review<'a> {
     /// `worth` beside what it was a week ago: those who renewed then, at the prices of now.
     fn a_week_ago(&self, mut worth: Vec<Sum>, prices: &Prices) -> Result<Vec<Sum>, Error> {
         let then = match moment("7d", self.now, self.zone, None, false) {
+            // What moved is known of all accounts together.
+            _ if self.account.is_some() => return Ok(worth),
             Some(Moment::Instant(then)) if self.first.is_some_and(|first| first <= then) => then,
             _ => return Ok(worth),
         };

@@ -827,6 +827,23 @@ fn filters_narrow_and_a_wrong_one_never_widens() {
     );
     assert!(main.as_array().unwrap().len() > zotlo.as_array().unwrap().len());
     fails(&home, &["events", "--account", "weekly"], 2, &["weekly"]);
+    fails(&home, &["today", "--account", "weekly"], 2, &["weekly"]);
+    let today = home.done(&["today", "--account", "main"]);
+    assert!(today.contains("account main alone"), "{today}");
+    for refused in [
+        &["status"][..],
+        &["tui"],
+        &["verify"],
+        &["sql", "select 1"],
+        &["rebuild"],
+        &["shot"],
+        &["show", "1"],
+        &["doctor"],
+        &[],
+    ] {
+        let args = [refused, &["--account", "main"]].concat();
+        fails(&home, &args, 2, &["this command is of every account"]);
+    }
     home.succeeds(&["events", "provider:zotlo OR -is:test", "--account", "main"]);
     fails(
         &home,

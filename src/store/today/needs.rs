@@ -33,6 +33,8 @@ pub struct Outside {
     pub names: Vec<(String, String)>,
     /// The disk is nearly full: bytes left.
     pub disk_low: Option<u64>,
+    /// Only this account is asked for; what was turned away names none and is left out then.
+    pub account: Option<String>,
 }
 
 /// How backups stand.
@@ -246,6 +248,13 @@ fn bare(rule: Rule, sentence: String) -> Need {
 fn quiet(review: &Review<'_>, outside: &Outside, out: &mut Vec<Need>) -> Result<(), Error> {
     for (provider, account) in review.reader.accounts()? {
         let who = (provider.as_str(), account.as_str());
+        if outside
+            .account
+            .as_ref()
+            .is_some_and(|only| *only != account)
+        {
+            continue;
+        }
         let expectation = outside.expectation(who);
         let Some(quiet) = review.reader.silence(who, expectation, review.now)? else {
             continue;

@@ -85,8 +85,8 @@ impl App {
             return self.ask_page(From::Cursor(from), Fill::Replace, keep, effects);
         }
         if self.is_past_the_end(&pending, &page) {
-            let last = From::Cursor(Cursor::Last);
-            return self.ask_page(last, Fill::ReplaceSelectLast, None, effects);
+            let end = From::Cursor(Cursor::Last);
+            return self.ask_page(end, Fill::ReplaceSelectLast, None, effects);
         }
         let height = self.layout().rows();
         let before = self
