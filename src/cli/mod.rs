@@ -106,29 +106,29 @@ const NO_ACCOUNT: &str = "this command is of every account: --account is for lis
 
 /// Whether `--account` means something to `command`.
 const fn takes_account(command: &Command) -> bool {
-    match command {
+    matches!(
+        command,
         Command::Events { .. }
-        | Command::Users(_)
-        | Command::Subscriptions(_)
-        | Command::Cancellations(_)
-        | Command::Consents(_)
-        | Command::Changes(_)
-        | Command::Payments(_)
-        | Command::Deliveries(_)
-        | Command::Today(_)
-        | Command::Connect { .. }
-        | Command::Keys(_)
-        | Command::Urls { proxy: None, .. }
-        | Command::Send(_)
-        | Command::Tests(TestsCommand::Mark { .. })
-        | Command::Quarantine { command: None, .. }
-        | Command::Import(_)
-        | Command::Export(_)
-        | Command::User(_)
-        | Command::Prove(_)
-        | Command::Doctor { public: true, .. } => true,
-        _ => false,
-    }
+            | Command::Users(_)
+            | Command::Subscriptions(_)
+            | Command::Cancellations(_)
+            | Command::Consents(_)
+            | Command::Changes(_)
+            | Command::Payments(_)
+            | Command::Deliveries(_)
+            | Command::Today(_)
+            | Command::Connect { .. }
+            | Command::Keys(_)
+            | Command::Urls { proxy: None, .. }
+            | Command::Send(_)
+            | Command::Tests(TestsCommand::Mark { .. })
+            | Command::Quarantine { command: None, .. }
+            | Command::Import(_)
+            | Command::Export(_)
+            | Command::User(_)
+            | Command::Prove(_)
+            | Command::Doctor { public: true, .. }
+    )
 }
 
 /// Does what the command line says.

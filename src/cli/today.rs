@@ -144,7 +144,7 @@ impl Page<'_> {
         let mut heading = format!("{heading}, {}", review.zone);
         if let Some(account) = self.account {
             let account = Printable::line(account);
-            heading.push_str(&format!(", account {account} alone"));
+            heading.extend([", account ", account.as_str(), " alone"]);
         }
         if self.md {
             self.out.line(format!("# {heading}"))?;

@@ -210,7 +210,7 @@ fn a_list_turned_round_begins_with_the_oldest_and_keeps_its_row() {
     assert!(
         session
             .text()
-            .contains("no index keeps lists in order of \"amount\": newest or oldest")
+            .contains("lists come newest or oldest first, not by \"amount\"")
     );
 }
 
