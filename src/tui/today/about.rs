@@ -46,12 +46,10 @@ pub fn about(stop: &Stop, columns: usize) -> Vec<Line> {
             .collect();
         say(&format!("Of them: {}.", shares.join(", ")), Meaning::Plain);
     }
-    if stop.term == Term::Need(Rule::TurnedAway)
-        && let Some(words) = remedy(&stop.text)
-    {
-        say(&format!("What to do: {words}."), Meaning::Plain);
+    match remedy(&stop.text).filter(|_| stop.term == Term::Need(Rule::TurnedAway)) {
+        Some(words) => say(&format!("What to do: {words}."), Meaning::Quiet),
+        None => say(stop.term.says(), Meaning::Quiet),
     }
-    say(stop.term.says(), Meaning::Quiet);
     if let Some(door) = &stop.door {
         say(
             &format!(
