@@ -131,7 +131,7 @@ pub fn answer(
             today::read(reader, path, period, now, known)?,
         )),
         Effect::Connections => {
-            let told = connected::read(reader, now, links, &known().names)?;
+            let told = connected::read(reader, now, links, &known())?;
             tell(Msg::Connections(told))
         }
         Effect::Status => {

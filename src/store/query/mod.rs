@@ -47,7 +47,9 @@ pub use lists::columns;
 pub use looked::{Looked, Progress};
 pub use search::Found;
 pub use sql::{EachRow, SqlOutcome};
-pub use status::{Checked, Connection as Connected, Growth, Lost, Quiet, Refusals, Status};
+pub use status::{
+    Checked, Connection as Connected, Expectation, Growth, Lost, Quiet, Refusals, Status,
+};
 
 pub use timeline::{Kinds, Money, Past};
 pub use views::View;
