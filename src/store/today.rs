@@ -10,6 +10,7 @@ mod needs;
 mod periods;
 
 use std::collections::BTreeMap;
+use std::thread::{self, ScopedJoinHandle};
 
 use chrono::{Days, NaiveDate};
 use serde::Serialize;
@@ -20,8 +21,8 @@ use crate::domain::query::{
 };
 use crate::domain::time::{DAY_MS, Timestamp, Zone};
 use crate::store::Error;
-use crate::store::query::Reader;
 use crate::store::query::figures::{Alike, Money};
+use crate::store::query::{Beside, Reader};
 use crate::store::upgrade::Upgrade;
 
 pub(crate) use monthly::PeriodPrice;
@@ -192,11 +193,17 @@ impl Reader {
     ) -> Result<Today, Error> {
         let review = Review::new(self, since, now, outside)?;
         let status = self.status(now)?;
-        let arrivals = review.arrivals()?;
-        let renewing = review.standing("is:renewing", "is:renewing is:priced", |_| true)?;
-        let ending = review.standing("is:ending", "is:ending is:priced -is:trial", |one| {
-            !one.is_trial
-        })?;
+        // Each of the four waits for the disk by itself.
+        let (beside, frame) = (self.beside(), review.frame());
+        let (needs_you, values, pasts, mine) = thread::scope(|scope| {
+            let needs_you =
+                scope.spawn(move || frame.on(beside, |review| needs::of(review, outside)));
+            let values = scope.spawn(move || frame.on(beside, values));
+            let pasts = scope.spawn(move || frame.on(beside, pasts));
+            let mine = review.mine();
+            (joined(needs_you), joined(values), joined(pasts), mine)
+        });
+        let (values, pasts, mine) = (values?, pasts?, mine?);
         let mut today = Today {
             now: now.to_string(),
             zone: review.zone.name(),
@@ -204,38 +211,26 @@ impl Reader {
             seq: status.last_seq,
             folded_seq: status.folded_seq,
             history: review.history(),
-            needs_you: needs::of(&review, outside)?,
+            needs_you: needs_you?,
             upgraded: review.upgraded()?,
-            new_readers: review.compared(List::Users, "is:registered", Key::Registered)?,
-            new_subscriptions: review.compared(
-                List::Subscriptions,
-                "-status:pending",
-                Key::Started,
-            )?,
-            cancelled: review.compared(List::Cancellations, "is:asked", Key::At)?,
-            ended: review.compared(List::Subscriptions, "", Key::Ended)?,
-            involuntary: review.figure(
-                List::Subscriptions,
-                &review.fresh("is:involuntary", Key::Ended),
-            )?,
-            payments: review.money("is:payment")?,
-            refunds: review.money("is:refund")?,
-            monthly: review.a_week_ago(renewing.worth, &renewing.prices)?,
-            renewing: renewing.all,
-            priced: renewing.priced,
-            ending_value: ending.worth,
-            ending: ending.all,
-            consent: review.consent()?,
-            kept: arrivals.kept,
-            repeats: arrivals.repeats,
-            not_understood: arrivals.not_understood,
-            turned_away: arrivals.turned_away,
-            late: match review.since {
-                Since::LastReview if review.last.is_some() => {
-                    Some(review.figure(List::Events, "is:late -is:test")?)
-                }
-                _ => None,
-            },
+            new_readers: pasts.new_readers,
+            new_subscriptions: pasts.new_subscriptions,
+            cancelled: pasts.cancelled,
+            ended: pasts.ended,
+            involuntary: pasts.involuntary,
+            payments: mine.payments,
+            refunds: mine.refunds,
+            monthly: values.monthly,
+            renewing: values.renewing.all,
+            priced: values.renewing.priced,
+            ending_value: values.ending.worth,
+            ending: values.ending.all,
+            consent: mine.consent,
+            kept: mine.arrivals.kept,
+            repeats: mine.arrivals.repeats,
+            not_understood: mine.arrivals.not_understood,
+            turned_away: mine.arrivals.turned_away,
+            late: mine.late,
             last_backup: outside
                 .backup
                 .as_ref()
@@ -295,6 +290,13 @@ impl Today {
     }
 }
 
+/// What a thread found out; a panic in it goes on here.
+fn joined<T>(thread: ScopedJoinHandle<'_, T>) -> T {
+    thread
+        .join()
+        .unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+}
+
 /// `today 03:10, checked`: the words for a verified backup that was made at `at`.
 pub fn backup_words(at: Timestamp, now: Timestamp, zone: Zone) -> String {
     let local = at.utc().with_timezone(&zone.0);
@@ -304,6 +306,31 @@ pub fn backup_words(at: Timestamp, now: Timestamp, zone: Zone) -> String {
         _ => local.format("%a %-d %b").to_string(),
     };
     format!("{day} {}, checked", local.format("%H:%M"))
+}
+
+/// Figures with a past.
+struct Pasts {
+    new_readers: Figure,
+    new_subscriptions: Figure,
+    cancelled: Figure,
+    ended: Figure,
+    involuntary: Figure,
+}
+
+/// What renews, what ends, and what it is worth a month.
+struct Values {
+    renewing: Standing,
+    ending: Standing,
+    monthly: Vec<Sum>,
+}
+
+/// What arrived, by what became of it and by what it told.
+struct Mine {
+    arrivals: Arrivals,
+    payments: Vec<Sum>,
+    refunds: Vec<Sum>,
+    consent: Vec<Consent>,
+    late: Option<Figure>,
 }
 
 /// What became of what arrived.
@@ -326,6 +353,44 @@ struct Standing {
 /// Prices and periods by currency and digits.
 type Prices = BTreeMap<(String, u8), Vec<PeriodPrice>>;
 
+/// What a review is of, whichever connection reads it.
+#[derive(Clone, Copy)]
+struct Frame<'a> {
+    since: Since,
+    now: Timestamp,
+    zone: Zone,
+    last: Option<(i64, Timestamp)>,
+    first: Option<Timestamp>,
+    account: Option<&'a str>,
+}
+
+impl Frame<'_> {
+    /// Reads a part of it on a connection of its own.
+    fn on<T>(
+        self,
+        beside: Beside<'_>,
+        read: impl FnOnce(&Review<'_>) -> Result<T, Error>,
+    ) -> Result<T, Error> {
+        let Self {
+            since,
+            now,
+            zone,
+            last,
+            first,
+            account,
+        } = self;
+        read(&Review {
+            reader: &beside.reader()?,
+            since,
+            now,
+            zone,
+            last,
+            first,
+            account,
+        })
+    }
+}
+
 /// A review under way.
 struct Review<'a> {
     reader: &'a Reader,
@@ -336,7 +401,7 @@ struct Review<'a> {
     /// The earliest thing that the ledger knows of.
     first: Option<Timestamp>,
     /// Only this account is asked for.
-    account: Option<String>,
+    account: Option<&'a str>,
 }
 
 impl<'a> Review<'a> {
@@ -344,7 +409,7 @@ impl<'a> Review<'a> {
         reader: &'a Reader,
         since: &Since,
         now: Timestamp,
-        outside: &Outside,
+        outside: &'a Outside,
     ) -> Result<Self, Error> {
         // A test may tell of any day, and is no history.
         let event = reader.time(
@@ -362,7 +427,35 @@ impl<'a> Review<'a> {
             zone: reader.zone()?,
             last: reader.last_review()?,
             first: event.into_iter().chain(delivery).min(),
-            account: outside.account.clone(),
+            account: outside.account.as_deref(),
+        })
+    }
+
+    /// What it is of.
+    const fn frame(&self) -> Frame<'a> {
+        Frame {
+            since: self.since,
+            now: self.now,
+            zone: self.zone,
+            last: self.last,
+            first: self.first,
+            account: self.account,
+        }
+    }
+
+    fn mine(&self) -> Result<Mine, Error> {
+        let late = match self.since {
+            Since::LastReview if self.last.is_some() => {
+                Some(self.figure(List::Events, "is:late -is:test")?)
+            }
+            _ => None,
+        };
+        Ok(Mine {
+            arrivals: self.arrivals()?,
+            payments: self.money("is:payment")?,
+            refunds: self.money("is:refund")?,
+            consent: self.consent()?,
+            late,
         })
     }
 
@@ -424,7 +517,7 @@ impl<'a> Review<'a> {
             stored: &Vocabulary::default(),
         };
         let narrowed;
-        let text = match &self.account {
+        let text = match self.account {
             Some(account) => {
                 narrowed = format!("{text}{}", of_account(account));
                 narrowed.trim_start()
@@ -535,8 +628,8 @@ impl<'a> Review<'a> {
         Ok(Arrivals {
             kept: of_shares(list, &text("stored"), {
                 let mut kept = self.reader.kept_within((from, to))?;
-                if let Some(account) = &self.account {
-                    kept.retain(|share| share.account == *account);
+                if let Some(account) = self.account {
+                    kept.retain(|share| share.account == account);
                 }
                 kept
             }),
@@ -699,6 +792,31 @@ impl<'a> Review<'a> {
             })
             .collect())
     }
+}
+
+/// What renews and what ends.
+fn values(review: &Review<'_>) -> Result<Values, Error> {
+    let renewing = review.standing("is:renewing", "is:renewing is:priced", |_| true)?;
+    let ending = review.standing("is:ending", "is:ending is:priced -is:trial", |one| {
+        !one.is_trial
+    })?;
+    Ok(Values {
+        monthly: review.a_week_ago(renewing.worth.clone(), &renewing.prices)?,
+        renewing,
+        ending,
+    })
+}
+
+/// What has a past to compare with.
+fn pasts(review: &Review<'_>) -> Result<Pasts, Error> {
+    let list = List::Subscriptions;
+    Ok(Pasts {
+        new_readers: review.compared(List::Users, "is:registered", Key::Registered)?,
+        new_subscriptions: review.compared(list, "-status:pending", Key::Started)?,
+        cancelled: review.compared(List::Cancellations, "is:asked", Key::At)?,
+        ended: review.compared(list, "", Key::Ended)?,
+        involuntary: review.figure(list, &review.fresh("is:involuntary", Key::Ended))?,
+    })
 }
 
 /// Changes of consent to one purpose, by whom they came.

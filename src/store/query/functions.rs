@@ -51,13 +51,23 @@ fn text<'a>(ctx: &'a Context<'_>, index: usize) -> Option<&'a str> {
 /// Whether `hay` holds the folded `needle`, in any case.
 pub(super) fn holds(hay: &str, needle: &str) -> bool {
     if hay.is_ascii() {
-        return needle.is_empty()
-            || hay
-                .as_bytes()
-                .windows(needle.len())
-                .any(|window| window.eq_ignore_ascii_case(needle.as_bytes()));
+        return ascii_holds(hay.as_bytes(), needle.as_bytes());
     }
     folded(hay).contains(needle)
+}
+
+/// It is asked of every reader there is: most characters are not the first one.
+fn ascii_holds(hay: &[u8], needle: &[u8]) -> bool {
+    let Some((first, rest)) = needle.split_first() else {
+        return true;
+    };
+    let Some(last) = hay.len().checked_sub(needle.len()) else {
+        return false;
+    };
+    let begins = |at: &usize| hay[*at].eq_ignore_ascii_case(first);
+    (0..=last)
+        .filter(begins)
+        .any(|at| hay[at + 1..at + needle.len()].eq_ignore_ascii_case(rest))
 }
 
 /// Whether folded `text` is `pattern`, in which `*` stands for any text and `\*` for a star.
