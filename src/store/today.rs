@@ -194,7 +194,7 @@ impl Reader {
         let review = Review::new(self, since, now, outside)?;
         let status = self.status(now)?;
         // Each of the four waits for the disk by itself.
-        let (beside, frame) = (self.beside(), review.frame());
+        let (beside, frame) = (self.beside(), review.frame);
         let (needs_you, values, pasts, mine) = thread::scope(|scope| {
             let needs_you =
                 scope.spawn(move || frame.on(beside, |review| needs::of(review, outside)));
@@ -206,7 +206,7 @@ impl Reader {
         let (values, pasts, mine) = (values?, pasts?, mine?);
         let mut today = Today {
             now: now.to_string(),
-            zone: review.zone.name(),
+            zone: review.frame.zone.name(),
             period: review.period(),
             seq: status.last_seq,
             folded_seq: status.folded_seq,
@@ -360,7 +360,9 @@ struct Frame<'a> {
     now: Timestamp,
     zone: Zone,
     last: Option<(i64, Timestamp)>,
+    /// The earliest thing that the ledger knows of.
     first: Option<Timestamp>,
+    /// Only this account is asked for.
     account: Option<&'a str>,
 }
 
@@ -371,22 +373,9 @@ impl Frame<'_> {
         beside: Beside<'_>,
         read: impl FnOnce(&Review<'_>) -> Result<T, Error>,
     ) -> Result<T, Error> {
-        let Self {
-            since,
-            now,
-            zone,
-            last,
-            first,
-            account,
-        } = self;
         read(&Review {
             reader: &beside.reader()?,
-            since,
-            now,
-            zone,
-            last,
-            first,
-            account,
+            frame: self,
         })
     }
 }
@@ -394,14 +383,7 @@ impl Frame<'_> {
 /// A review under way.
 struct Review<'a> {
     reader: &'a Reader,
-    since: Since,
-    now: Timestamp,
-    zone: Zone,
-    last: Option<(i64, Timestamp)>,
-    /// The earliest thing that the ledger knows of.
-    first: Option<Timestamp>,
-    /// Only this account is asked for.
-    account: Option<&'a str>,
+    frame: Frame<'a>,
 }
 
 impl<'a> Review<'a> {
@@ -422,30 +404,20 @@ impl<'a> Review<'a> {
         )?;
         Ok(Self {
             reader,
-            since: *since,
-            now,
-            zone: reader.zone()?,
-            last: reader.last_review()?,
-            first: event.into_iter().chain(delivery).min(),
-            account: outside.account.as_deref(),
+            frame: Frame {
+                since: *since,
+                now,
+                zone: reader.zone()?,
+                last: reader.last_review()?,
+                first: event.into_iter().chain(delivery).min(),
+                account: outside.account.as_deref(),
+            },
         })
     }
 
-    /// What it is of.
-    const fn frame(&self) -> Frame<'a> {
-        Frame {
-            since: self.since,
-            now: self.now,
-            zone: self.zone,
-            last: self.last,
-            first: self.first,
-            account: self.account,
-        }
-    }
-
     fn mine(&self) -> Result<Mine, Error> {
-        let late = match self.since {
-            Since::LastReview if self.last.is_some() => {
+        let late = match self.frame.since {
+            Since::LastReview if self.frame.last.is_some() => {
                 Some(self.figure(List::Events, "is:late -is:test")?)
             }
             _ => None,
@@ -461,8 +433,11 @@ impl<'a> Review<'a> {
 
     /// Where the period begins and ends.
     fn span(&self) -> (Option<Timestamp>, Timestamp) {
-        match self.since {
-            Since::LastReview => (self.last.map(|(_, at)| at).or(self.first), self.now),
+        match self.frame.since {
+            Since::LastReview => (
+                self.frame.last.map(|(_, at)| at).or(self.frame.first),
+                self.frame.now,
+            ),
             Since::Span { from, to } => (Some(from), to),
         }
     }
@@ -477,15 +452,15 @@ impl<'a> Review<'a> {
     fn period(&self) -> Period {
         let (from, to) = self.span();
         Period {
-            kind: match (self.since, self.last) {
+            kind: match (self.frame.since, self.frame.last) {
                 (Since::LastReview, Some(_)) => "last-review",
                 (Since::LastReview, None) => "beginning",
                 (Since::Span { .. }, _) => "span",
             },
             from: from.map(|at| at.to_string()),
             to: to.to_string(),
-            after_seq: match self.since {
-                Since::LastReview => Some(self.last.map_or(0, |(seq, _)| seq)),
+            after_seq: match self.frame.since {
+                Since::LastReview => Some(self.frame.last.map_or(0, |(seq, _)| seq)),
                 Since::Span { .. } => None,
             },
         }
@@ -493,8 +468,8 @@ impl<'a> Review<'a> {
 
     /// Days of history, today's included.
     fn days_known(&self) -> i64 {
-        let day = |at: Timestamp| at.day(self.zone).parse::<NaiveDate>().ok();
-        match (self.first.and_then(day), day(self.now)) {
+        let day = |at: Timestamp| at.day(self.frame.zone).parse::<NaiveDate>().ok();
+        match (self.frame.first.and_then(day), day(self.frame.now)) {
             (Some(first), Some(today)) => (today - first).num_days() + 1,
             _ => 0,
         }
@@ -510,14 +485,14 @@ impl<'a> Review<'a> {
 
     fn parse(&self, list: List, text: &str) -> Result<Query, Error> {
         let words = Words {
-            now: self.now,
-            zone: self.zone,
+            now: self.frame.now,
+            zone: self.frame.zone,
             list,
-            last_review: self.last,
+            last_review: self.frame.last,
             stored: &Vocabulary::default(),
         };
         let narrowed;
-        let text = match self.account {
+        let text = match &self.frame.account {
             Some(account) => {
                 narrowed = format!("{text}{}", of_account(account));
                 narrowed.trim_start()
@@ -540,7 +515,7 @@ impl<'a> Review<'a> {
 
     /// `text` narrowed to the period, by position or by the time that `key` filters, tests aside.
     fn fresh(&self, text: &str, key: Key) -> String {
-        let when = match self.since {
+        let when = match self.frame.since {
             // Being over is a matter of the clock, not of what arrived.
             Since::LastReview if key == Key::Ended => "ended:last-review".to_owned(),
             Since::LastReview => "is:new".to_owned(),
@@ -569,27 +544,32 @@ impl<'a> Review<'a> {
     /// The same clock times seven days earlier; `None` where the ledger does not reach back so far.
     fn week_before(&self) -> Option<(Timestamp, Timestamp)> {
         let (from, to) = self.span();
-        let back = |at: Timestamp| match moment("7d", at, self.zone, None, false) {
+        let back = |at: Timestamp| match moment("7d", at, self.frame.zone, None, false) {
             Some(Moment::Instant(at)) => Some(at),
             _ => None,
         };
         let (from, to) = (back(from?)?, back(to)?);
-        (self.first? <= from).then_some((from, to))
+        (self.frame.first? <= from).then_some((from, to))
     }
 
     /// Rows of the last 28 days and of the same span a week earlier, in one pass. Who has rows that are not in the list
     /// any more, though they still count, adds them here.
     fn past(&self, list: List, text: &str, key: Key) -> Result<Past, Error> {
-        let today: NaiveDate = self.now.day(self.zone).parse().unwrap_or_default();
+        let today: NaiveDate = self
+            .frame
+            .now
+            .day(self.frame.zone)
+            .parse()
+            .unwrap_or_default();
         let back = Days::new(DAYS as u64 - 1);
         let first = today.checked_sub_days(back).unwrap_or_default();
         let week_before = self.week_before();
         let from = week_before
             .map(|(from, _)| from)
             .into_iter()
-            .chain([self.zone.day_start(first)])
+            .chain([self.frame.zone.day_start(first)])
             .min();
-        let text = format!("{text} {key}:{}.. -is:test", from.unwrap_or(self.now));
+        let text = format!("{text} {key}:{}.. -is:test", from.unwrap_or(self.frame.now));
         let query = self.parse(list, text.trim_start())?;
         let found = self.reader.per_day(list, &query, key, week_before)?;
         let of_day = |day: NaiveDate| found.days.get(&day.to_string()).copied();
@@ -607,7 +587,7 @@ impl<'a> Review<'a> {
     fn arrivals(&self) -> Result<Arrivals, Error> {
         let text = |word: &str| self.fresh(&format!("is:{word}"), Key::At);
         let list = List::Deliveries;
-        let Since::Span { from, to } = self.since else {
+        let Since::Span { from, to } = self.frame.since else {
             let fresh = self.parse(list, &self.fresh("", Key::At))?;
             let outcomes = self.reader.outcomes(&fresh)?;
             let of = |word: &str, outcome: &str| {
@@ -628,8 +608,8 @@ impl<'a> Review<'a> {
         Ok(Arrivals {
             kept: of_shares(list, &text("stored"), {
                 let mut kept = self.reader.kept_within((from, to))?;
-                if let Some(account) = self.account {
-                    kept.retain(|share| share.account == account);
+                if let Some(account) = &self.frame.account {
+                    kept.retain(|share| share.account == *account);
                 }
                 kept
             }),
@@ -715,10 +695,12 @@ impl<'a> Review<'a> {
 
     /// `worth` beside what it was a week ago: those who renewed then, at the prices of now.
     fn a_week_ago(&self, mut worth: Vec<Sum>, prices: &Prices) -> Result<Vec<Sum>, Error> {
-        let then = match moment("7d", self.now, self.zone, None, false) {
+        let then = match moment("7d", self.frame.now, self.frame.zone, None, false) {
             // What moved is known of all accounts together.
-            _ if self.account.is_some() => return Ok(worth),
-            Some(Moment::Instant(then)) if self.first.is_some_and(|first| first <= then) => then,
+            _ if self.frame.account.is_some() => return Ok(worth),
+            Some(Moment::Instant(then)) if self.frame.first.is_some_and(|first| first <= then) => {
+                then
+            }
             _ => return Ok(worth),
         };
         let moved = self.reader.moved(then)?;

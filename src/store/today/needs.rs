@@ -226,7 +226,7 @@ pub(super) fn of(review: &Review<'_>, outside: &Outside) -> Result<Vec<Need>, Er
         outside
             .backup
             .as_ref()
-            .and_then(|backup| no_backup(backup, review.now)),
+            .and_then(|backup| no_backup(backup, review.frame.now)),
     );
     alerts_fail(review, &mut out)?;
     Ok(out)
@@ -256,10 +256,10 @@ fn quiet(review: &Review<'_>, outside: &Outside, out: &mut Vec<Need>) -> Result<
             continue;
         }
         let expectation = outside.expectation(who);
-        let Some(quiet) = review.reader.silence(who, expectation, review.now)? else {
+        let Some(quiet) = review.reader.silence(who, expectation, review.frame.now)? else {
             continue;
         };
-        let query = quiet.query(who, review.now, review.zone);
+        let query = quiet.query(who, review.frame.now, review.frame.zone);
         let name = outside.name(&provider, &account);
         out.push(Need {
             rule: Rule::Quiet,
@@ -394,8 +394,8 @@ fn cancel_spike(review: &Review<'_>) -> Result<Option<Need>, Error> {
         return Ok(None);
     }
     let list = List::Cancellations;
-    let from = review.now.plus_ms(-DAY_MS);
-    let query = format!("is:asked at:{from}..{} -is:test", review.now);
+    let from = review.frame.now.plus_ms(-DAY_MS);
+    let query = format!("is:asked at:{from}..{} -is:test", review.frame.now);
     let count = review.count(list, &query)?;
     if count < SPIKE_MIN {
         return Ok(None);
@@ -456,8 +456,8 @@ fn clock(at: &str, review: &Review<'_>) -> String {
     let Some(at) = Timestamp::parse(at) else {
         return at.to_owned();
     };
-    let local = at.utc().with_timezone(&review.zone.0);
-    let form = if at.day(review.zone) == review.now.day(review.zone) {
+    let local = at.utc().with_timezone(&review.frame.zone.0);
+    let form = if at.day(review.frame.zone) == review.frame.now.day(review.frame.zone) {
         "%H:%M"
     } else {
         "%-d %b %H:%M"
