@@ -2,13 +2,15 @@
 
 use std::process::ExitCode;
 
-use clap::Parser;
-use subledger::cli::args::{self, Cli};
+use subledger::cli::args;
 use subledger::cli::{self, failure, out};
 
 fn main() -> ExitCode {
-    let typed = args::readable(std::env::args_os());
-    match cli::run(&Cli::parse_from(typed)) {
+    let cli = match args::parsed(std::env::args_os()) {
+        Ok(cli) => cli,
+        Err(said) => said.exit(),
+    };
+    match cli::run(&cli) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => match failure::exit_code(&error) {
             Some(code) => {

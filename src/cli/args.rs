@@ -3,12 +3,13 @@
 use std::ffi::OsString;
 use std::path::PathBuf;
 
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::{Args, ColorChoice, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
 
 use crate::cli::proxy::Proxy;
 use crate::cli::table::Format;
 use crate::config::read::THEMES;
 use crate::domain::page::{List, Order};
+use crate::domain::printable::Printable;
 use crate::domain::time::{Timestamp, Zone};
 
 /// Receives a publisher's webhooks into one SQLite file, and shows the day.
@@ -27,6 +28,45 @@ pub struct Cli {
     /// What to do; nothing: receiver and screen.
     #[command(subcommand)]
     pub command: Option<Command>,
+}
+
+/// What `args` say; else what clap has to say instead, in which nothing of them acts on a terminal.
+pub fn parsed(args: impl Iterator<Item = OsString>) -> Result<Cli, clap::Error> {
+    let typed: Vec<OsString> = readable(args).collect();
+    let mut command = Cli::command().color(colours(&typed));
+    let matches = command.try_get_matches_from_mut(&typed);
+    let error = match matches.and_then(|matches| Cli::from_arg_matches(&matches)) {
+        Ok(cli) => return Ok(cli),
+        Err(error) => error,
+    };
+    // Its text quotes what was typed between colours of its own: the same words, made printable first, meet the same error.
+    let tame = typed
+        .iter()
+        .map(|arg| String::from(Printable::bytes(arg.as_encoded_bytes())))
+        .map(|arg| String::from(Printable::line(&arg)));
+    match command.try_get_matches_from_mut(tame) {
+        Err(again) if again.kind() == error.kind() => Err(again),
+        _ => {
+            let text = Printable::lines(&error.render().to_string());
+            Err(command.error(error.kind(), text))
+        }
+    }
+}
+
+/// The colours that `--color` asks for, however wrong the rest may be.
+fn colours(typed: &[OsString]) -> ColorChoice {
+    let values = typed.iter().enumerate().filter_map(|(place, arg)| {
+        let arg = arg.to_str()?;
+        if arg == "--color" {
+            return typed.get(place + 1)?.to_str();
+        }
+        arg.strip_prefix("--color=")
+    });
+    match values.collect::<Vec<_>>().last().copied() {
+        Some("never") => ColorChoice::Never,
+        Some("always") => ColorChoice::Always,
+        _ => ColorChoice::Auto,
+    }
 }
 
 /// The arguments as clap can take them: a negated term of a query (`-is:test`) would be options to it, a blank before

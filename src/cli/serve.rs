@@ -1,5 +1,6 @@
 //! `serve`: takes the lock, opens the port, receives until it is told to stop.
 
+use std::fmt::{self, Debug};
 use std::io::{self, IsTerminal, stderr};
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -9,7 +10,12 @@ use std::time::Duration;
 use anyhow::{Context as _, Result};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::Notify;
+use tracing::Subscriber;
+use tracing::field::Field;
 use tracing_subscriber::EnvFilter;
+use tracing_subscriber::field::MakeExt as _;
+use tracing_subscriber::fmt::MakeWriter;
+use tracing_subscriber::fmt::format;
 
 use crate::cli::alerts::{self, Alerting};
 use crate::cli::args::Global;
@@ -23,6 +29,7 @@ use crate::cli::sockets::Sockets;
 use crate::cli::tasks::{self, open_store};
 use crate::config::{Config, SettingsError};
 use crate::domain::delivery::Delivery;
+use crate::domain::printable::Printable;
 use crate::providers::door::{Doors, RejectedAgain};
 use crate::receiver::limits::Limits;
 use crate::receiver::listeners::Listeners;
@@ -119,13 +126,32 @@ fn log_to_stderr(global: &Global) {
         .unwrap_or_else(|| EnvFilter::new(level));
     let colours =
         stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|it| it.is_empty());
+    let log = log_to(filter, stderr, colours);
+    // Whoever runs this within a program of their own has a log already.
+    tracing::subscriber::set_global_default(log).ok();
+}
+
+fn log_to<W>(filter: EnvFilter, to: W, colours: bool) -> impl Subscriber + Send + Sync
+where
+    W: for<'a> MakeWriter<'a> + Send + Sync + 'static,
+{
     tracing_subscriber::fmt()
         .with_env_filter(filter)
-        .with_writer(stderr)
+        .with_writer(to)
         .with_ansi(colours)
         .with_target(false)
-        .try_init()
-        .ok();
+        .fmt_fields(format::debug_fn(field).delimited(" "))
+        .finish()
+}
+
+/// One field of a log line: on one line, and nothing in it acts on a terminal, whoever wrote it.
+fn field(to: &mut format::Writer<'_>, field: &Field, value: &dyn Debug) -> fmt::Result {
+    let value = format!("{value:?}");
+    let value = Printable::line(&value);
+    match field.name() {
+        "message" => write!(to, "{value}"),
+        name => write!(to, "{name}={value}"),
+    }
 }
 
 fn say_where(context: &Context, listen: SocketAddr, store: &Store, out: &mut Out) -> Result<()> {
@@ -323,5 +349,40 @@ impl Reloader {
         *asked(&self.backup) = fresh.config.backup.clone();
         self.writer.retain(tasks::retention(&fresh.config));
         Ok(fresh)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nothing_in_a_log_line_acts_on_a_terminal() {
+        #[derive(Clone, Default)]
+        struct Log(Arc<Mutex<Vec<u8>>>);
+        impl io::Write for Log {
+            fn write(&mut self, line: &[u8]) -> io::Result<usize> {
+                self.0.lock().unwrap().extend_from_slice(line);
+                Ok(line.len())
+            }
+            fn flush(&mut self) -> io::Result<()> {
+                Ok(())
+            }
+        }
+        let log = Log::default();
+        let to = log.clone();
+        let subscriber = log_to(EnvFilter::new("info"), move || to.clone(), false);
+        tracing::subscriber::with_default(subscriber, || {
+            let name = "a\u{1b}[2J\u{9b}\u{202e}\nb";
+            tracing::info!(file = %name, said = name, "cannot open {name}");
+        });
+        let line = String::from_utf8(log.0.lock().unwrap().clone()).unwrap();
+        let shown = "a\\x1b[2J<U+009B><U+202E>\\nb";
+        assert!(
+            line.contains(&format!("cannot open {shown} file={shown} said=")),
+            "{line}"
+        );
+        assert!(!line.contains(['\u{1b}', '\u{9b}', '\u{202e}']), "{line:?}");
+        assert_eq!(line.lines().count(), 1, "{line:?}");
     }
 }
