@@ -159,6 +159,25 @@ pub fn defused(text: &str) -> std::borrow::Cow<'_, str> {
     }
 }
 
+/// `text` as Markdown that shows it as it is: no emphasis, code, HTML, cell, entity, and no link, also where a mail
+/// client makes one of an address.
+pub fn markdown(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some(c) = rest.chars().next() {
+        let is_address = c == '@' || rest.starts_with("://");
+        // Of bytes: three before the dot may begin within a character.
+        let before = out.as_bytes().last_chunk::<3>();
+        let is_host = c == '.' && before.is_some_and(|last| last.eq_ignore_ascii_case(b"www"));
+        if is_address || is_host || r"\`*_[]<>|#&~$".contains(c) {
+            out.push('\\');
+        }
+        out.push(c);
+        rest = &rest[c.len_utf8()..];
+    }
+    out
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -221,5 +240,24 @@ mod tests {
     fn formulas_are_defused() {
         assert_eq!(defused("=1+1"), "'=1+1");
         assert_eq!(defused("plain"), "plain");
+    }
+
+    #[test]
+    fn foreign_words_are_no_markdown() {
+        for (text, shown) in [
+            ("Gold | plan", r"Gold \| plan"),
+            ("`rm` *x* _y_ ~z~ $1", r"\`rm\` \*x\* \_y\_ \~z\~ \$1"),
+            ("[a](https://b.example)", r"\[a\](https\://b.example)"),
+            ("<img src=x>&lt;", r"\<img src=x\>\&lt;"),
+            (
+                "see www.b.example or a@b.example",
+                r"see www\.b.example or a\@b.example",
+            ),
+            ("TRY 8,120.00  +12 -4", "TRY 8,120.00  +12 -4"),
+            ("Ayşe #1 \\", r"Ayşe \#1 \\"),
+            ("日ş. É日. WWW.b", r"日ş. É日. WWW\.b"),
+        ] {
+            assert_eq!(markdown(text), shown);
+        }
     }
 }
