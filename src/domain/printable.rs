@@ -148,15 +148,32 @@ fn is_deceptive(c: char) -> bool {
         | '\u{e000}'..='\u{f8ff}' | '\u{e0000}'..='\u{e0fff}' | '\u{f0000}'..='\u{10ffff}')
 }
 
-/// A cell that a spreadsheet will not take for a formula: `'` before `=`, `+`, `-`, `@`, tab, return, line feed,
-/// NUL and the full-width forms of the first four.
+/// A cell that a spreadsheet will not take for a formula, nor any part of it where one splits cells at `;` or a tab, as
+/// those of many countries do: `'` before the cell, and behind each `;`, tab, return and line feed, where `=`, `+`, `-`,
+/// `@` or the full-width form of one follows. A cell that begins with a tab, return, line feed or NUL gets it too.
+///
+/// Quotation marks and `'` before the sign count for nothing, so that each `'` that was added can be told from the others:
+/// without the first `'` of each such place the text is as it was.
 pub fn defused(text: &str) -> std::borrow::Cow<'_, str> {
-    match text.chars().next() {
-        Some('=' | '+' | '-' | '@' | '\t' | '\r' | '\n' | '\0' | '＝' | '＋' | '－' | '＠') => {
-            format!("'{text}").into()
+    let mut out = String::new();
+    let mut taken = 0;
+    let mut from = 0;
+    for part in text.split_inclusive([';', '\t', '\r', '\n']) {
+        let begins = part.trim_start_matches(['"', '\'']);
+        let acts = begins.starts_with(['=', '+', '-', '@', '＝', '＋', '－', '＠'])
+            || from == 0 && begins.starts_with(['\t', '\r', '\n', '\0']);
+        if acts {
+            out.push_str(&text[taken..from]);
+            out.push('\'');
+            taken = from;
         }
-        _ => text.into(),
+        from += part.len();
     }
+    if out.is_empty() {
+        return text.into();
+    }
+    out.push_str(&text[taken..]);
+    out.into()
 }
 
 /// `text` as Markdown that shows it as it is: no emphasis, code, HTML, cell, entity, and no link, also where a mail
@@ -237,9 +254,22 @@ mod tests {
     }
 
     #[test]
-    fn formulas_are_defused() {
-        assert_eq!(defused("=1+1"), "'=1+1");
-        assert_eq!(defused("plain"), "plain");
+    fn formulas_are_defused_in_every_part_that_a_spreadsheet_may_split_off() {
+        for (text, cell) in [
+            ("=1+1", "'=1+1"),
+            ("plain", "plain"),
+            ("a; b; -c", "a; b; -c"),
+            ("Ann;=1+1;x", "Ann;'=1+1;x"),
+            ("Ann;\"=1+1\"", "Ann;'\"=1+1\""),
+            ("Ann\t@x\r\n+1", "Ann\t'@x\r\n'+1"),
+            ("=1;=2;＝3", "'=1;'=2;'＝3"),
+            ("\t=1", "'\t'=1"),
+            ("'=1", "''=1"),
+            (";'=1", ";''=1"),
+            ("'a;'b", "'a;'b"),
+        ] {
+            assert_eq!(defused(text), cell);
+        }
     }
 
     #[test]
@@ -258,6 +288,24 @@ mod tests {
             ("日ş. É日. WWW.b", r"日ş. É日. WWW\.b"),
         ] {
             assert_eq!(markdown(text), shown);
+        }
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn a_defused_cell_tells_what_it_was(parts in proptest::collection::vec("[;=@'\"ab\t\n-]{0,3}", 0..6)) {
+            let text = parts.concat();
+            let cell = defused(&text);
+            let mut back = String::new();
+            for part in cell.split_inclusive([';', '\t', '\r', '\n']) {
+                let begins = part.trim_start_matches(['"', '\'']);
+                let is_first = back.is_empty() && begins.starts_with(['\t', '\n']);
+                let acts = begins.starts_with(['=', '@', '-']) || is_first;
+                let own = part.strip_prefix('\'');
+                proptest::prop_assert!(!acts || own.is_some(), "{part:?}");
+                back.push_str(own.filter(|_| acts).unwrap_or(part));
+            }
+            proptest::prop_assert_eq!(back, text);
         }
     }
 }

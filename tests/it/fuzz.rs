@@ -426,6 +426,16 @@ fn a_sheet_with_a_formula_or_a_broken_cell_is_noticed() {
         },
     };
     noticed("sheet", "a formula", |data| sheet::check(data, bare));
+    let split = sheet::Subject {
+        write: |format, heads, rows| {
+            let written = (sheet::REAL.write)(format, heads, rows)?;
+            let text = String::from_utf8(written).unwrap();
+            Ok(text.replace(";'", ";").into_bytes())
+        },
+    };
+    noticed("sheet", "a formula behind a semicolon", |data| {
+        sheet::check(data, split)
+    });
     let unquoted = sheet::Subject {
         write: |format, heads, rows| {
             let written = (sheet::REAL.write)(format, heads, rows)?;
