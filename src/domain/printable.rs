@@ -6,7 +6,7 @@
 use std::fmt::{self, Write as _};
 
 use unicode_segmentation::UnicodeSegmentation;
-use unicode_width::UnicodeWidthStr;
+use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
 
 /// So many characters may form one grapheme: more is a flood of combining marks.
 const GRAPHEME_CHARS_MAX: usize = 8;
@@ -98,12 +98,21 @@ fn clean(text: &str, multi_line: bool) -> String {
         // A mark without anything to stand on would change what stands before it, or not be there at all. What it stood
         // on may be spelt out itself.
         let mut is_lost = grapheme.width() == 0;
-        for (i, c) in grapheme.chars().enumerate() {
-            if i == GRAPHEME_CHARS_MAX {
+        for (i, (at, c)) in grapheme.char_indices().enumerate() {
+            // A joiner that what it joins is cut from goes with it.
+            if i == GRAPHEME_CHARS_MAX || i + 1 == GRAPHEME_CHARS_MAX && c == '\u{200d}' {
                 out.push('…');
                 break;
             }
-            is_lost |= is_deceptive(c);
+            let (before, after) = (&grapheme[..at], &grapheme[at + c.len_utf8()..]);
+            if is_emoji_part(c) {
+                is_lost |= !belongs(c, before, after);
+            } else if is_deceptive(c) {
+                is_lost = true;
+            } else if before.ends_with(is_emoji_part) && c.width() > Some(0) {
+                // A letter after a joiner that is spelt out stands by itself.
+                is_lost = false;
+            }
             if is_lost {
                 push_code_point(&mut out, c);
             } else {
@@ -134,8 +143,40 @@ fn push_code_point(out: &mut String, c: char) {
     write!(out, "<U+{:04X}>", u32::from(c)).expect("a String takes everything");
 }
 
-/// Characters that act or hide: 8-bit controls, bidi controls, zero-width, tags, private use, and the like. The
-/// zero-width joiner and the variation selectors, which emoji are made of, are not among them.
+/// The zero-width joiner and the variation selectors: nothing of them is to be seen, and emoji are made of some.
+fn is_emoji_part(c: char) -> bool {
+    matches!(c, '\u{200d}' | '\u{fe00}'..='\u{fe0f}')
+}
+
+/// Whether `c` stands between `before` and `after`, the rest of its grapheme, as emoji have it: a joiner between two
+/// pictographs, a selector behind one or within a keycap.
+fn belongs(c: char, before: &str, after: &str) -> bool {
+    match c {
+        '\u{200d}' => {
+            let skin_or_selector = |c| matches!(c, '\u{fe0f}' | '\u{1f3fb}'..='\u{1f3ff}');
+            let left = before
+                .trim_end_matches(skin_or_selector)
+                .chars()
+                .next_back();
+            left.is_some_and(is_pictograph) && after.chars().next().is_some_and(is_pictograph)
+        }
+        '\u{fe0f}' if after.starts_with('\u{20e3}') => {
+            matches!(before, "#" | "*") || matches!(before.as_bytes(), [b'0'..=b'9'])
+        }
+        '\u{fe0e}' | '\u{fe0f}' => before.chars().next_back().is_some_and(is_pictograph),
+        _ => false,
+    }
+}
+
+/// Whether `c` has the property `Extended_Pictographic`: it does not join a letter before it, as marks do, and a joiner makes
+/// one grapheme of two of it.
+fn is_pictograph(c: char) -> bool {
+    let text = ['a', c, '\u{200d}', c].iter().collect::<String>();
+    text.graphemes(true).count() == 2
+}
+
+/// Characters that act or hide: 8-bit controls, bidi controls, zero-width, tags, private use, and the like. What
+/// `is_emoji_part` tells of is not among them.
 fn is_deceptive(c: char) -> bool {
     matches!(c,
         '\u{80}'..='\u{9f}'
@@ -220,6 +261,14 @@ mod tests {
     }
 
     #[test]
+    fn a_long_emoji_is_cut_before_a_joiner() {
+        let family = "👩\u{200d}".repeat(6) + "👩";
+        let cut = Printable::line(&family);
+        assert_eq!(cut.as_str(), "👩\u{200d}👩\u{200d}👩\u{200d}👩…");
+        assert_eq!(Printable::line(cut.as_str()), cut);
+    }
+
+    #[test]
     fn cutting_keeps_graphemes_whole() {
         assert_eq!(Printable::line("日本語").cut(5).as_str(), "日本…");
         assert_eq!(Printable::line("日本語").cut(6).as_str(), "日本語");
@@ -251,6 +300,41 @@ mod tests {
             Printable::line("\u{e000}\u{301}a").as_str(),
             "<U+E000><U+0301>a"
         );
+    }
+
+    #[test]
+    fn what_emoji_are_made_of_is_seen_where_there_is_none() {
+        for (raw, shown) in [
+            ("ad\u{200d}min", "ad<U+200D>min"),
+            ("ad\u{fe0f}min", "ad<U+FE0F>min"),
+            ("1\u{fe0f}2", "1<U+FE0F>2"),
+            ("a\u{fe00}", "a<U+FE00>"),
+            ("dำ\u{fe0f}", "dำ<U+FE0F>"),
+            ("❤\u{fe0f}\u{fe0f}", "❤\u{fe0f}<U+FE0F>"),
+            ("👩\u{200d}a", "👩<U+200D>a"),
+            ("👩\u{200d}\u{200d}👩", "👩<U+200D><U+200D>👩"),
+            ("क्\u{200d}ष", "क्<U+200D>ष"),
+            ("\u{1f3fb}\u{200d}\u{1f3fb}", "\u{1f3fb}<U+200D>\u{1f3fb}"),
+        ] {
+            assert_eq!(Printable::line(raw).as_str(), shown);
+        }
+        for emoji in [
+            "👩‍👩‍👧",
+            "👩🏽‍⚕️",
+            "❤️‍🔥",
+            "🏳️‍🌈",
+            "🏴‍☠️",
+            "1️⃣",
+            "#️⃣",
+            "©️",
+            "☎︎",
+            "🐦‍⬛",
+            "🇹🇷",
+            "👍🏿",
+            "क्ष",
+        ] {
+            assert_eq!(Printable::line(emoji).as_str(), emoji);
+        }
     }
 
     #[test]

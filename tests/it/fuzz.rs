@@ -474,6 +474,14 @@ fn text_that_acts_hides_or_is_wider_than_said_is_noticed() {
         ("dropped characters", |text| {
             text.chars().filter(|c| !c.is_control()).take(40).collect()
         }),
+        ("joiners wherever they come", |text| {
+            let parts = text.split('\u{200d}').map(printable::REAL.line);
+            parts.collect::<Vec<_>>().join("\u{200d}")
+        }),
+        ("selectors wherever they come", |text| {
+            let parts = text.split('\u{fe0f}').map(printable::REAL.line);
+            parts.collect::<Vec<_>>().join("\u{fe0f}")
+        }),
         ("controls alone", |text| {
             text.replace(|c: char| c.is_control(), "?")
         }),
