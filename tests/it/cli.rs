@@ -112,6 +112,25 @@ fn settings_that_others_may_read_are_refused_with_the_way_out() {
 }
 
 #[test]
+fn settings_that_others_may_write_are_refused_with_or_without_secrets() {
+    let home = Home::new();
+    for text in [None, Some("[receiver]\nmetrics = true\n")] {
+        if let Some(text) = text {
+            std::fs::write(settings(&home), text).unwrap();
+        }
+        std::fs::set_permissions(settings(&home), std::fs::Permissions::from_mode(0o620)).unwrap();
+        for command in [&["serve"][..], &["config", "check"]] {
+            fails(
+                &home,
+                command,
+                2,
+                &["chmod 600", "subledger.toml", "change"],
+            );
+        }
+    }
+}
+
+#[test]
 fn a_ledger_can_be_read_while_its_settings_do_not_hold() {
     let (home, serving) = full();
     let ledger = home.ledger();
