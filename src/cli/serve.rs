@@ -55,7 +55,7 @@ pub fn run(global: &Global, detached: bool, out: &mut Out) -> Result<()> {
         }
     }
     let (context, sockets, store) = ready?;
-    receive(global, &context, sockets, &store)?;
+    receive(global, &context, sockets, &store, out)?;
     store.stop()?;
     tracing::info!("stopped");
     Ok(())
@@ -105,12 +105,6 @@ fn prepare(
     let listen = addresses.first().copied().unwrap_or(context.listen());
     let store = open_store(&context, listen.to_string())?;
     tasks::say_upgraded(&store, out)?;
-    for address in addresses {
-        say_where(&context, address, &store, out)?;
-    }
-    out.say(
-        "the links to paste: subledger urls; the screen: subledger tui; the end: subledger stop",
-    )?;
     Ok((context, sockets, store))
 }
 
@@ -164,7 +158,13 @@ fn say_where(context: &Context, listen: SocketAddr, store: &Store, out: &mut Out
     Ok(())
 }
 
-fn receive(global: &Global, context: &Context, sockets: Sockets, store: &Store) -> Result<()> {
+fn receive(
+    global: &Global,
+    context: &Context,
+    sockets: Sockets,
+    store: &Store,
+    out: &mut Out,
+) -> Result<()> {
     let key = store.fingerprint_key();
     let doors = Doors::open(&context.config.accounts, key)?;
     let handle = ReloadHandle::new(live(&context.config, doors)?);
@@ -192,6 +192,12 @@ fn receive(global: &Global, context: &Context, sockets: Sockets, store: &Store) 
         let handle = handle.clone();
         move |row| admit_again(&handle.get().doors, row)
     }))?;
+    for address in sockets.addresses()? {
+        say_where(context, address, store, out)?;
+    }
+    out.say(
+        "the links to paste: subledger urls; the screen: subledger tui; the end: subledger stop",
+    )?;
     count_days_in(context, store);
     let nightly = Nightly::start(store, context.clock, backup)?;
     let runtime = tokio::runtime::Builder::new_multi_thread()

@@ -131,6 +131,60 @@ fn settings_that_others_may_write_are_refused_with_or_without_secrets() {
 }
 
 #[test]
+fn what_is_not_ours_beside_a_ledger_is_left_as_it_is() {
+    let home = Home::new();
+    let serving = home.serve();
+    assert_eq!(serving.terminate(), Some(0));
+    let beside = |end: &str| {
+        home.path()
+            .join(format!("data/subledger/subledger.db{end}"))
+    };
+    let victim = home.path().join("victim");
+    std::fs::write(&victim, "precious").unwrap();
+    let (lock, socket) = (beside(".lock"), beside(".sock"));
+    std::fs::remove_file(&lock).unwrap();
+    std::os::unix::fs::symlink(&victim, &lock).unwrap();
+    fails(&home, &["serve"], 3, &["subledger.db.lock"]);
+    home.says(&["status"]);
+    assert_eq!(std::fs::read_to_string(&victim).unwrap(), "precious");
+    std::fs::remove_file(&lock).unwrap();
+    std::fs::copy(&victim, &lock).unwrap();
+    fails(&home, &["serve"], 3, &["subledger.db.lock", "move it away"]);
+    assert_eq!(std::fs::read_to_string(&lock).unwrap(), "precious");
+    std::fs::remove_file(&lock).unwrap();
+    for make in [
+        (|path| std::fs::write(path, "precious").unwrap()) as fn(&Path),
+        |path| std::fs::create_dir(path).unwrap(),
+        |path| std::os::unix::fs::symlink("/nowhere", path).unwrap(),
+    ] {
+        make(&socket);
+        let said = home.says(&["serve"]);
+        assert_eq!(said.code, 3, "{said:?}");
+        assert!(said.err.contains("subledger.db.sock"), "{said:?}");
+        assert!(said.err.contains("move it away"), "{said:?}");
+        assert!(!said.err.contains("receiving on"), "{said:?}");
+        let kind = std::fs::symlink_metadata(&socket).unwrap().file_type();
+        if kind.is_dir() {
+            std::fs::remove_dir(&socket).unwrap();
+        } else {
+            std::fs::remove_file(&socket).unwrap();
+        }
+    }
+    // A socket that a crash has left is none of these.
+    drop(std::os::unix::net::UnixListener::bind(&socket).unwrap());
+    let serving = home.serve();
+    assert_eq!(mode(&socket), 0o600);
+    let listed = std::fs::read_dir(beside("").parent().unwrap()).unwrap();
+    let names: Vec<_> = listed.map(|entry| entry.unwrap().file_name()).collect();
+    assert!(
+        names.iter().all(|name| name != "subledger.db.sock.new"),
+        "{names:?}"
+    );
+    home.succeeds(&["tests", "clear"]);
+    drop(serving);
+}
+
+#[test]
 fn a_ledger_can_be_read_while_its_settings_do_not_hold() {
     let (home, serving) = full();
     let ledger = home.ledger();
