@@ -185,6 +185,24 @@ fn what_is_not_ours_beside_a_ledger_is_left_as_it_is() {
 }
 
 #[test]
+fn a_ledger_with_json_that_is_none_says_which_and_what_to_do() {
+    let (home, serving) = full();
+    assert_eq!(serving.terminate(), Some(0));
+    let conn = home.open();
+    conn.execute("update events set data = '{', type = 'payment.refunded' where id = (select max(id) from events)", [])
+        .unwrap();
+    let events = "select json_extract(data, '$.x') from events order by id desc limit 1";
+    fails(
+        &home,
+        &["events", "is:unrevoked"],
+        1,
+        &["`events`", "subledger verify", "subledger rebuild"],
+    );
+    // What somebody asks of SQL is answered in its own words.
+    fails(&home, &["sql", events], 1, &["malformed JSON"]);
+}
+
+#[test]
 fn a_ledger_can_be_read_while_its_settings_do_not_hold() {
     let (home, serving) = full();
     let ledger = home.ledger();
