@@ -2,8 +2,7 @@
 
 use std::process::ExitCode;
 
-use subledger::cli::args;
-use subledger::cli::{self, failure, out};
+use subledger::cli::{self, args, failure, out};
 
 fn main() -> ExitCode {
     let cli = match args::parsed(std::env::args_os()) {

@@ -2,8 +2,12 @@
 
 use std::ffi::OsString;
 use std::path::PathBuf;
+use std::str::FromStr;
 
-use clap::{Args, ColorChoice, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
+use clap::builder::Resettable;
+use clap::{
+    Args, ColorChoice, CommandFactory as _, FromArgMatches as _, Parser, Subcommand, ValueEnum,
+};
 
 use crate::cli::proxy::Proxy;
 use crate::cli::table::Format;
@@ -11,6 +15,7 @@ use crate::config::read::THEMES;
 use crate::domain::page::{List, Order};
 use crate::domain::printable::Printable;
 use crate::domain::time::{Timestamp, Zone};
+use crate::tui::layout::SIZE_MIN;
 
 /// Receives a publisher's webhooks into one SQLite file, and shows the day.
 ///
@@ -30,10 +35,16 @@ pub struct Cli {
     pub command: Option<Command>,
 }
 
-/// What `args` say; else what clap has to say instead, in which nothing of them acts on a terminal.
+/// What `args` say; else what clap has to say instead, in which nothing of them acts on a terminal. A variable that is
+/// empty names nothing.
 pub fn parsed(args: impl Iterator<Item = OsString>) -> Result<Cli, clap::Error> {
     let typed: Vec<OsString> = readable(args).collect();
     let mut command = Cli::command().color(colours(&typed));
+    for (option, variable) in [("db", "SUBLEDGER_DB"), ("config", "SUBLEDGER_CONFIG")] {
+        if std::env::var_os(variable).is_some_and(|value| value.is_empty()) {
+            command = command.mut_arg(option, |arg| arg.env(Resettable::Reset));
+        }
+    }
     let matches = command.try_get_matches_from_mut(&typed);
     let error = match matches.and_then(|matches| Cli::from_arg_matches(&matches)) {
         Ok(cli) => return Ok(cli),
@@ -110,7 +121,7 @@ pub struct Global {
         hide_env_values = true
     )]
     pub config: Option<PathBuf>,
-    /// Only this account, or the account that is meant
+    /// Only this account, or the account that is meant; commands that are of every account refuse it
     #[arg(long, global = true, value_name = "NAME")]
     pub account: Option<String>,
     /// Same as --format json
@@ -127,6 +138,12 @@ pub struct Global {
 fn a_list(word: &str) -> Result<List, String> {
     let words: Vec<&str> = List::ALL.iter().map(|list| list.as_str()).collect();
     List::from_word(word).ok_or_else(|| format!("the lists are {}", words.join(", ")))
+}
+
+/// A whole number.
+fn whole<T: FromStr>(text: &str) -> Result<T, String> {
+    text.parse()
+        .map_err(|_| "a whole number is wanted here".to_owned())
 }
 
 /// An order by its word.
@@ -213,6 +230,7 @@ pub enum Command {
     /// One delivery: its events, raw body and headers
     Show {
         /// Its number, as lists show it (Seq, Delivery)
+        #[arg(value_parser = whole::<i64>)]
         seq: i64,
         /// Only the body, byte for byte
         #[arg(long)]
@@ -345,7 +363,7 @@ pub struct ListArgs {
     #[arg(long, value_enum, value_name = "FORMAT")]
     pub format: Option<Format>,
     /// At most so many rows; 0: all
-    #[arg(long, default_value_t = 500, value_name = "N")]
+    #[arg(long, default_value_t = 500, value_name = "N", value_parser = whole::<usize>)]
     pub limit: usize,
     /// Which rows come first: newest or oldest; without it as they were saved, else newest
     #[arg(long, value_name = "ORDER", value_parser = an_order)]
@@ -385,10 +403,10 @@ pub struct SqlArgs {
     #[arg(long, value_enum, value_name = "FORMAT")]
     pub format: Option<Format>,
     /// At most so many rows; 0: all
-    #[arg(long, default_value_t = 500, value_name = "N")]
+    #[arg(long, default_value_t = 500, value_name = "N", value_parser = whole::<u64>)]
     pub limit: u64,
     /// Give up after so many seconds
-    #[arg(long, default_value_t = 30, value_name = "SECONDS")]
+    #[arg(long, default_value_t = 30, value_name = "SECONDS", value_parser = whole::<u64>)]
     pub time_limit: u64,
 }
 
@@ -406,7 +424,7 @@ pub struct SendArgs {
     #[arg(long, conflicts_with_all = ["what", "list"])]
     pub all: bool,
     /// Each of them so many times
-    #[arg(long, default_value_t = 1, value_name = "N")]
+    #[arg(long, default_value_t = 1, value_name = "N", value_parser = whole::<u32>)]
     pub count: u32,
     /// At most so many a second; without it: one after another
     #[arg(long, value_name = "PER_SECOND")]
@@ -461,7 +479,7 @@ pub enum TestsCommand {
     /// Mark deliveries, or all of a user, as tests: they count in no figure
     Mark {
         /// Numbers of deliveries
-        #[arg(required_unless_present = "user")]
+        #[arg(required_unless_present = "user", value_parser = whole::<i64>)]
         seqs: Vec<i64>,
         /// A user: provider:id or provider/account:id
         #[arg(long, value_name = "WHO", conflicts_with = "seqs")]
@@ -509,12 +527,13 @@ pub enum RejectedCommand {
     /// One of them whole
     Show {
         /// Its number
+        #[arg(value_parser = whole::<i64>)]
         id: i64,
     },
     /// Take it in after all: judged again with today's secrets
     Admit {
         /// Their numbers, as `subledger rejected` shows them (Id)
-        #[arg(required = true)]
+        #[arg(required = true, value_parser = whole::<i64>)]
         ids: Vec<i64>,
     },
 }
@@ -527,7 +546,7 @@ pub enum QuarantineCommand {
     /// Read it again with this version
     Retry {
         /// Only these deliveries; nothing: all
-        #[arg(value_name = "SEQ")]
+        #[arg(value_name = "SEQ", value_parser = whole::<i64>)]
         seqs: Vec<i64>,
     },
 }
@@ -637,7 +656,7 @@ pub enum UserCommand {
         /// An e-mail, a phone, a provider's id, or provider[/account]:id
         who: String,
         /// At most so many rows of each list; 0: all
-        #[arg(long, default_value_t = 20, value_name = "N")]
+        #[arg(long, default_value_t = 20, value_name = "N", value_parser = whole::<usize>)]
         limit: usize,
     },
     /// Everything in one zip: a page to read, JSON, and the bodies as received
@@ -675,7 +694,7 @@ pub struct ProveArgs {
 #[derive(Args, Clone, Debug)]
 pub struct DemoArgs {
     /// The same seed gives the same data
-    #[arg(long, default_value_t = 1, value_name = "N")]
+    #[arg(long, default_value_t = 1, value_name = "N", value_parser = whole::<u64>)]
     pub seed: u64,
     /// About so many events
     #[arg(long, default_value_t = 20_000, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
@@ -714,7 +733,7 @@ pub struct ShotArgs {
     #[arg(long, default_value = "UTC", value_name = "ZONE")]
     pub zone: Zone,
     /// Of made-up data: the same seed gives the same
-    #[arg(long, default_value_t = 1, value_name = "N")]
+    #[arg(long, default_value_t = 1, value_name = "N", value_parser = whole::<u64>)]
     pub seed: u64,
     /// Of made-up data: about so many events
     #[arg(long, default_value_t = 20_000, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
@@ -774,8 +793,11 @@ fn cells(text: &str) -> Result<(u16, u16), String> {
     let read = |(across, down): (&str, &str)| Some((across.parse().ok()?, down.parse().ok()?));
     text.split_once('x')
         .and_then(read)
-        .filter(|(across, down)| (1..=CELLS_MAX).contains(across) && (1..=CELLS_MAX).contains(down))
-        .ok_or_else(|| format!("cells across and down, such as 80x24; at most {CELLS_MAX} each"))
+        .filter(|(across, down)| (SIZE_MIN.0..=CELLS_MAX).contains(across) && (SIZE_MIN.1..=CELLS_MAX).contains(down))
+        .ok_or_else(|| {
+            let (across, down) = SIZE_MIN;
+            format!("cells across and down, such as 80x24; at least {across}x{down}, at most {CELLS_MAX} each")
+        })
 }
 
 /// What `service` does.

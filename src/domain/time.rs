@@ -32,6 +32,9 @@ impl From<i64> for Timestamp {
 }
 
 impl Timestamp {
+    /// The last one whose text stands in its order among others: a year of five digits is written with a sign.
+    pub const LAST: Self = Self(YEARS_MS.1);
+
     /// The instant `ms` milliseconds after the epoch.
     pub const fn from_ms(ms: i64) -> Self {
         Self(ms)

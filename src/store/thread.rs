@@ -335,7 +335,11 @@ impl Core {
         // What is wrong with one of them, or with folding it: each by itself keeps the others, folding is looked at behind.
         if matches!(&done, Err(Error::Sqlite(_))) {
             for (job, at) in jobs.iter_mut().zip(&arrived) {
-                job.delivery.received_at = *at;
+                if job.delivery.received_at != *at {
+                    job.delivery.received_at = *at;
+                    // The first try read it by the time that it would have been given.
+                    job.reading = self.folder.read(&job.delivery);
+                }
             }
             done = self.append_once(jobs, false, true);
         }

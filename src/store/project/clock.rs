@@ -21,7 +21,7 @@ pub(super) struct View {
     pub(super) has_access: Option<bool>,
     /// `renews 14 Dec`.
     pub(super) state: String,
-    /// When any of this changes next without an event.
+    /// When any of this changes next without an event; `None` also after the year 9999, which no text in a column says.
     pub(super) clock_at: Option<Timestamp>,
 }
 
@@ -47,7 +47,7 @@ pub(super) fn view(standing: &Standing, now: Timestamp, zone: Zone) -> View {
         .into_iter()
         .chain(years)
         .flatten()
-        .filter(|at| *at > now)
+        .filter(|at| *at > now && *at <= Timestamp::LAST)
         .min();
     let state = match date {
         Some(date) => format!("{words} {}", day(date, now, zone)),

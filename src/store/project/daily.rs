@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, HashSet};
 
 use rusqlite::{Connection, params};
 
-use crate::domain::time::{DAY_MS, HOUR_MS, Timestamp};
+use crate::domain::time::{DAY_MS, HOUR_MS, Timestamp, Zone};
 use crate::store::Error;
 use crate::store::project::order::{Scope, is_row, number, word};
 use crate::store::project::recent::Recent;
@@ -205,6 +205,13 @@ impl Counted<'_> {
             kind: self.kind.to_owned(),
         }
     }
+}
+
+/// Whether nothing that happened by `to` is on the day of `at`. Where clocks are set back over midnight a day comes back,
+/// so another day in between says nothing: what counts is where this one first begins.
+pub(super) fn is_new_day(zone: Zone, to: Timestamp, at: Timestamp) -> bool {
+    let day = at.utc().with_timezone(&zone.0).date_naive();
+    to < at && to < zone.day_start(day) && to.utc().with_timezone(&zone.0).date_naive() != day
 }
 
 /// No day is longer, not even one that a country repeated by moving its date line.

@@ -294,7 +294,7 @@ impl Projector {
             return Ok(true);
         };
         let folded_to = readers.folded_to(conn, &key)?;
-        Ok(folded_to.is_none_or(|at| at < fresh.place.at && at.day(self.zone) != fresh.day))
+        Ok(folded_to.is_none_or(|to| daily::is_new_day(self.zone, to, fresh.place.at)))
     }
 }
 

@@ -74,10 +74,15 @@ struct Ledger {
     projector: Projector,
     kept: Vec<Sent>,
     now: Timestamp,
+    zone: Zone,
 }
 
 impl Ledger {
     fn new(now: Timestamp) -> Self {
+        Self::in_zone(zone(), now)
+    }
+
+    fn in_zone(zone: Zone, now: Timestamp) -> Self {
         let conn = Connection::open_in_memory().unwrap();
         conn.pragma_update(None, "foreign_keys", true).unwrap();
         conn.set_prepared_statement_cache_capacity(512);
@@ -85,9 +90,10 @@ impl Ledger {
             .unwrap();
         Self {
             conn,
-            projector: Projector::new(zone()),
+            projector: Projector::new(zone),
             kept: Vec::new(),
             now,
+            zone,
         }
     }
 
@@ -147,7 +153,7 @@ impl Ledger {
 
     /// Lets go of what the projector keeps in memory, as a restart does.
     fn restart(&mut self) {
-        self.projector = Projector::new(zone());
+        self.projector = Projector::new(self.zone);
     }
 
     /// Runs `work` on this ledger at `now` and takes back all that it wrote: cheaper than a ledger of its own.

@@ -519,6 +519,9 @@ fn reader(source: Source, found: &str) -> String {
     match source {
         Source::Users => found.to_owned(),
         Source::Deliveries | Source::Rejected => NEVER.to_owned(),
+        Source::Events | Source::Subscriptions | Source::Payments => {
+            format!("exists (select 1 from users w where w.id = r.users_id and {found})")
+        }
         _ => format!(
             "exists (select 1 from users w where w.provider = r.provider \
              and w.account = r.account and w.user_id = r.user_id and {found})"

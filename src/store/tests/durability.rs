@@ -3,15 +3,48 @@
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 
-use crate::domain::delivery::Outcome;
+use crate::domain::delivery::{Origin, Outcome};
 use crate::domain::time::Zone;
 use crate::store::project::Projector;
 use crate::store::query::Reader;
 use crate::store::schema::{APPLICATION_ID, beside};
+use crate::store::task::Task;
 use crate::store::tests::{Ledger, MORNING, delivery, eventually, raw};
+use crate::store::upkeep::import::Parcel;
 use crate::store::upkeep::verify::verify;
 use crate::store::writer::Store;
 use crate::store::{Error, Mode, connect};
+
+#[test]
+fn what_is_tried_again_is_read_by_the_arrival_that_is_stored() {
+    let ledger = Ledger::new();
+    ledger.post("id:1 a", 0);
+    let from_file = |body: &str, days: i64, origin| {
+        let mut old = delivery(body, days * 86_400_000);
+        old.origin = origin;
+        Parcel::from(&old)
+    };
+    let import = |parcels| {
+        let task = Task::Import { parcels, before: 1 };
+        ledger.run(task).unwrap().import.unwrap()
+    };
+    import(vec![from_file("id:2 a", -90, Origin::Import)]);
+    let conn = connect(&ledger.path, Mode::Write).unwrap();
+    conn.execute_batch(
+        "create trigger broken before insert on deliveries when new.provider_type = 'broken'
+         begin select raise(abort, 'no'); end",
+    )
+    .unwrap();
+    // The first try moves the first of the two behind what arrived last; the second finds an import there.
+    let done = import(vec![
+        from_file("id:3 dated", -10, Origin::Demo),
+        from_file("id:4 broken", -9, Origin::Demo),
+    ]);
+    assert_eq!((done.stored, done.failed.len()), (1, 1));
+    let row = "select received_at || ' ' || provider_type from deliveries where seq = 3";
+    let arrived = MORNING.plus_ms(-10 * 86_400_000);
+    assert_eq!(ledger.text(row), format!("{arrived} {arrived}"));
+}
 
 #[test]
 fn bodies_are_kept_byte_for_byte() {

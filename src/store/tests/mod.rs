@@ -178,7 +178,8 @@ pub(super) fn raw(body: &[u8], ms: i64) -> Delivery {
     }
 }
 
-/// A reading function for bodies such as `id:7 natural:a rest`: words before a plain one are keys.
+/// A reading function for bodies such as `id:7 natural:a rest`: words before a plain one are keys. What is `paid` is a
+/// payment; what is `dated` is labelled with its arrival.
 fn reader(upgraded: &Arc<AtomicBool>) -> ReadFn {
     let upgraded = Arc::clone(upgraded);
     Arc::new(move |delivery| {
@@ -196,13 +197,18 @@ fn reader(upgraded: &Arc<AtomicBool>) -> ReadFn {
         let unreadable = text.contains("garbage") || (text.contains("later") && !upgraded);
         let unknown = text.contains("unheard-of") && !upgraded;
         Reading {
-            label: text.split(' ').next_back().unwrap_or_default().to_owned(),
+            label: match text.split(' ').next_back().unwrap_or_default() {
+                "dated" => delivery.received_at.to_string(),
+                last => last.to_owned(),
+            },
             keys,
             content: if unreadable {
                 Content::Unreadable("no JSON object".to_owned())
             } else {
                 Content::Events(vec![event(if unknown {
                     EventType::Unknown
+                } else if text.ends_with("paid") {
+                    EventType::PaymentSucceeded
                 } else {
                     EventType::UserSignedIn
                 })])

@@ -1,7 +1,9 @@
 //! What is dropped for its age or size, and what stays because of it.
 
-use crate::store::task::Task;
+use crate::domain::delivery::{Delivery, Origin};
+use crate::store::task::{Task, Which};
 use crate::store::tests::{Ledger, delivery, eventually};
+use crate::store::upkeep::import::{Imported, Parcel};
 use crate::store::upkeep::retention::Retention;
 use crate::store::upkeep::verify::verify;
 
@@ -69,6 +71,83 @@ fn a_body_goes_at_its_age_and_everything_else_stays() {
         (0, 4, 0),
         "{verified:?}"
     );
+}
+
+fn import(ledger: &Ledger, old: &[Delivery]) -> Imported {
+    let last: i64 = ledger
+        .text("select max(seq) from deliveries")
+        .parse()
+        .unwrap();
+    let parcels = old.iter().map(|old| {
+        let mut old = old.clone();
+        old.origin = Origin::Import;
+        Parcel::from(&old)
+    });
+    let task = Task::Import {
+        parcels: parcels.collect(),
+        before: last,
+    };
+    ledger.run(task).unwrap().import.unwrap()
+}
+
+#[test]
+fn a_file_finds_what_lost_its_body_and_nothing_else_in_its_place() {
+    let ledger = Ledger::new();
+    let ago = -200 * DAY;
+    let file = [
+        delivery("id:1 a", ago),
+        delivery("id:2 a", ago),
+        // A repeat, and one that nothing but its bytes tells apart.
+        delivery("id:1 a", ago + 5),
+        delivery("bytes: login", ago + 10),
+        delivery("id:7 garbage", ago + 20),
+        delivery("no key a", ago + 30),
+    ];
+    for sent in &file {
+        ledger.send(sent.clone());
+    }
+    let all_day = Retention {
+        quarantine_ms: Some(100 * DAY),
+        ..days(100)
+    };
+    assert_eq!(prune(&ledger, all_day), 6);
+    let again = import(&ledger, &file);
+    assert_eq!((again.present, again.erased, again.stored), (6, 0, 0));
+    // Others of the same moments, hooks and lengths are not those.
+    let others = [
+        delivery("id:3 a", ago),
+        delivery("id:3 a", ago + 5),
+        delivery("bytes: enter", ago + 10),
+        delivery("id:4 garbage", ago + 20),
+    ];
+    let new = import(&ledger, &others);
+    assert_eq!((new.present, new.erased), (0, 0));
+    assert_eq!((new.stored, new.repeats, new.quarantined), (2, 1, 1));
+    assert_eq!(import(&ledger, &others).present, 4);
+    // What is erased as well says nothing but that it was.
+    let which = Which::Seqs(vec![2]);
+    ledger.run(Task::MarkTest { which, test: true }).unwrap();
+    ledger.run(Task::ClearTests).unwrap();
+    let again = import(&ledger, &file);
+    assert_eq!((again.present, again.erased), (5, 1));
+    assert_eq!(differences(&ledger), 0);
+}
+
+#[test]
+fn what_nobody_could_read_is_taken_in_again_once_it_can_be() {
+    let ledger = Ledger::new();
+    let old = [delivery("id:1 later", -200 * DAY)];
+    ledger.send(old[0].clone());
+    let quarantine_ms = Some(100 * DAY);
+    let retention = Retention {
+        quarantine_ms,
+        ..Retention::default()
+    };
+    assert_eq!(prune(&ledger, retention), 1);
+    assert_eq!(import(&ledger, &old).present, 1);
+    ledger.upgrade();
+    assert_eq!(import(&ledger, &old).stored, 1);
+    assert_eq!(import(&ledger, &old).present, 1);
 }
 
 #[test]

@@ -73,6 +73,36 @@ fn cleared_tests_are_gone_and_the_chain_still_verifies() {
 }
 
 #[test]
+fn tests_are_cleared_while_the_lists_are_being_emptied() {
+    let mut ledger = Ledger::new();
+    let parcels = (0..1_500).map(|n| {
+        let mut trial = delivery(&format!("id:{n} paid"), n);
+        trial.origin = Origin::Import;
+        trial.test = n % 10 == 0;
+        Parcel::from(&trial)
+    });
+    let parcels = parcels.collect();
+    ledger.run(Task::Import { parcels, before: 0 }).unwrap();
+    eventually("folded", || {
+        ledger.text("select count(*) from payments") == "1500"
+    });
+    ledger.close();
+    // The payments have gone, and their events have not.
+    let conn = connect(&ledger.path, Mode::Write).unwrap();
+    crate::store::fold::start_over(&conn).unwrap();
+    conn.execute_batch("delete from daily; delete from payments")
+        .unwrap();
+    drop(conn);
+    ledger.reopen();
+    let report = ledger.run(Task::ClearTests).unwrap();
+    assert_eq!(report.summary, "150 test deliveries erased");
+    assert_eq!(ledger.text("select count(*) from payments"), "1350");
+    assert_eq!(ledger.text("select sum(test) from events"), "0");
+    let checked = ledger.run(Task::Rebuild { check: true }).unwrap();
+    assert_eq!((checked.changed, checked.findings), (0, Vec::new()));
+}
+
+#[test]
 fn a_reader_marked_as_test_leaves_the_figures() {
     let ledger = Ledger::new();
     ledger.post("id:1 a", 0);

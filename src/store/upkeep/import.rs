@@ -2,9 +2,10 @@
 //!
 //! The ordinary way: the same reading, the same duplicate decision, the same chain. Only the origin differs, and that
 //! a delivery which is here already is not kept twice: same provider, account, hook, arrival and bytes. Imported ones
-//! are found by a key of their own in `delivery_keys`, all others by the moment of their arrival. What was erased here
-//! stays erased.
+//! are found by a key of their own in `delivery_keys`, all others by the moment of their arrival. Where the bytes were
+//! dropped for their age, what the provider tells deliveries apart by decides. What was erased here stays erased.
 
+use std::cell::OnceCell;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
@@ -18,9 +19,10 @@ use crate::domain::delivery::{
     Content, Delivery, IdentityProof, Origin, Outcome, ProviderId, Reading,
 };
 use crate::domain::time::Timestamp;
-use crate::store::append::{Head, commit_to, find_twin, import_hash};
+use crate::store::append::{Head, commit_to, find_twin, import_hash, without_nul};
 use crate::store::inbox::Job;
 use crate::store::leaps::Leaps;
+use crate::store::schema::READER_VERSION;
 use crate::store::task::{Progress, Step, Steps, TaskReport};
 use crate::store::thread::Core;
 use crate::store::upkeep::erasures;
@@ -232,11 +234,14 @@ fn jobs(
             imported.failed.push((place, why));
             continue;
         };
-        match here.find(&core.conn, &delivery)? {
+        let read = OnceCell::new();
+        let reading = || read.get_or_init(|| core.folder.read(&delivery));
+        match here.find(&core.conn, &delivery, &reading)? {
             Some(Found::Whole) => imported.present += 1,
             Some(Found::Erased) => imported.erased += 1,
             None => {
-                let reading = core.folder.read(&delivery);
+                let reading = read.into_inner();
+                let reading = reading.unwrap_or_else(|| core.folder.read(&delivery));
                 let at = delivery.received_at;
                 if erasures::covers(&core.conn, &delivery, &reading, at)? {
                     imported.erased += 1;
@@ -274,9 +279,17 @@ struct Here {
 struct Known {
     place: [String; 3],
     bytes: i64,
+    /// `None`: erased, or the body was dropped for its age.
     salt: Option<Vec<u8>>,
     commitment: Vec<u8>,
+    is_erased: bool,
+    outcome: String,
+    reader_version: i64,
+    dedupe_key: Option<String>,
 }
+
+/// What was read out of the delivery that is looked for: asked for only where its bytes say too little.
+type ReadHere<'a> = &'a dyn Fn() -> &'a Reading;
 
 impl Here {
     const fn up_to(before: i64) -> Self {
@@ -286,7 +299,12 @@ impl Here {
         }
     }
 
-    fn find(&mut self, conn: &Connection, delivery: &Delivery) -> Result<Option<Found>, Error> {
+    fn find(
+        &mut self,
+        conn: &Connection,
+        delivery: &Delivery,
+        reading: ReadHere<'_>,
+    ) -> Result<Option<Found>, Error> {
         let seq: Option<i64> = conn
             .prepare_cached("select seq from delivery_keys where hash = ?1")?
             .query_row([import_hash(delivery)], |row| row.get(0))
@@ -299,13 +317,13 @@ impl Here {
             self.moment = Some((at, known(conn, at, self.before)?));
         }
         let known = self.moment.as_ref().map_or(&[][..], |(_, known)| known);
-        let mut same = known.iter().filter_map(|known| known.is(delivery));
+        let mut same = known.iter().filter_map(|known| known.is(delivery, reading));
         Ok(same.next())
     }
 }
 
 impl Known {
-    fn is(&self, delivery: &Delivery) -> Option<Found> {
+    fn is(&self, delivery: &Delivery, reading: ReadHere<'_>) -> Option<Found> {
         let [provider, account, hook] = &self.place;
         let alike = provider == delivery.provider.as_str()
             && *account == delivery.account
@@ -314,10 +332,24 @@ impl Known {
         match &self.salt {
             _ if !alike => None,
             // Of erased bytes nothing but their number is known, which is the point.
-            None => Some(Found::Erased),
+            None if self.is_erased => Some(Found::Erased),
+            None => self.is_read_as(reading()).then_some(Found::Whole),
             Some(salt) => {
                 (commit_to(salt, &delivery.body)[..] == self.commitment).then_some(Found::Whole)
             }
+        }
+    }
+
+    /// Whether a delivery of this moment, place and length is the one whose body was dropped, by what they are told apart
+    /// by. An earlier version may have told them apart by something else: then it is taken for the same, or a file would
+    /// be counted again after an upgrade. What could not be read counted for nothing, and may be read from the file now.
+    fn is_read_as(&self, reading: &Reading) -> bool {
+        let key = reading.keys.first().map(|key| without_nul(&key.key));
+        let is_lost = self.outcome == Outcome::Quarantined.as_str();
+        match (&reading.content, is_lost) {
+            (Content::Events(_), true) => false,
+            (Content::Unreadable(_), true) => self.dedupe_key == key,
+            (_, false) => self.dedupe_key == key || self.reader_version != READER_VERSION,
         }
     }
 }
@@ -325,7 +357,8 @@ impl Known {
 /// What arrived at this moment, but for imports: those are known by a key, and thousands may be of one moment.
 fn known(conn: &Connection, at: Timestamp, before: i64) -> Result<Vec<Known>, Error> {
     let mut statement = conn.prepare_cached(
-        "select provider, account, hook, body_bytes, salt, commitment
+        "select provider, account, hook, body_bytes, salt, commitment, erased_at is not null, outcome, reader_version,
+           dedupe_key
          from deliveries indexed by deliveries_received where received_at = ?1 and seq <= ?2
          and (origin <> 'import' or erased_at is not null)",
     )?;
@@ -335,6 +368,10 @@ fn known(conn: &Connection, at: Timestamp, before: i64) -> Result<Vec<Known>, Er
             bytes: row.get(3)?,
             salt: row.get(4)?,
             commitment: row.get(5)?,
+            is_erased: row.get(6)?,
+            outcome: row.get(7)?,
+            reader_version: row.get(8)?,
+            dedupe_key: row.get(9)?,
         })
     })?;
     Ok(rows.collect::<rusqlite::Result<_>>()?)
@@ -365,7 +402,7 @@ impl Preview {
     ) -> Result<(), Error> {
         let mut twin = None;
         if let Some(conn) = &self.conn {
-            match self.here.find(conn, delivery)? {
+            match self.here.find(conn, delivery, &|| reading)? {
                 Some(Found::Whole) => {
                     imported.present += 1;
                     return Ok(());

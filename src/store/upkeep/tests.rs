@@ -101,10 +101,16 @@ fn mark_some(core: &mut Core, seqs: &[i64], test: bool) -> Result<u64, Error> {
 }
 
 pub(crate) fn clear() -> Steps {
+    let mut folded = false;
     let mut last = 0;
     let mut cleared = 0;
     let mut cleaning = Cleaning::new();
     Box::new(move |core| {
+        // What is taken away must stand whole: while the lists are emptied, payments go before their events.
+        if !folded && core.behind() && core.catch_up(256, &|| false)? > 0 {
+            return Ok(Step::More(Progress::default()));
+        }
+        folded = true;
         let seqs = tests_after(core, last)?;
         let Some(end) = seqs.last().copied() else {
             match cleaning.advance(core)? {

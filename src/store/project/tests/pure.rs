@@ -5,13 +5,27 @@ use std::collections::{BTreeMap, BTreeSet};
 use proptest::prelude::*;
 
 use crate::domain::event::{ConsentState, EventType, PaymentFacts};
-use crate::domain::time::Timestamp;
+use crate::domain::time::{HOUR_MS, Timestamp, Zone};
 use crate::store::project::clock::view;
 use crate::store::project::consents;
+use crate::store::project::daily::is_new_day;
 use crate::store::project::order::Place;
 use crate::store::project::subscriptions::{Phase, Standing, Sum, Told};
 use crate::store::project::tests::generated::{consent_facts, instant, subscription_facts};
 use crate::store::project::tests::zone;
+
+/// Zones, and times when their clocks went back over midnight, skipped it, had a day twice or not at all.
+const CLOCKS: [(&str, &str); 9] = [
+    ("America/St_Johns", "2010-11-07T02:31:00Z"),
+    ("America/Sao_Paulo", "2017-10-15T03:00:00Z"),
+    ("America/Sao_Paulo", "2018-02-18T02:00:00Z"),
+    ("Pacific/Apia", "2011-12-30T10:00:00Z"),
+    ("Pacific/Kwajalein", "1969-09-30T13:00:00Z"),
+    ("America/Juneau", "1867-10-19T00:30:00Z"),
+    ("America/Toronto", "1919-03-31T04:30:00Z"),
+    ("Asia/Gaza", "2023-10-27T23:00:00Z"),
+    ("Asia/Kolkata", "2026-01-01T00:00:00Z"),
+];
 
 fn place(at: Timestamp, kind: EventType, index: usize) -> Place {
     Place {
@@ -82,6 +96,23 @@ proptest! {
             prop_assert_eq!(is_over, standing.ended.is_some());
             prop_assert!(standing.phase != Phase::Pending || standing.access_until.is_none());
         }
+    }
+
+    #[test]
+    fn a_day_is_new_only_where_nothing_before_was_on_it(
+        (name, around) in proptest::sample::select(&CLOCKS[..]),
+        mut hours in proptest::array::uniform3(-60.0..60.0),
+    ) {
+        let zone: Zone = name.parse().unwrap();
+        hours.sort_by(f64::total_cmp);
+        let around = Timestamp::parse(around).unwrap();
+        #[expect(clippy::cast_possible_truncation, reason = "under 60 hours")]
+        let [before, to, at] = hours.map(|hours| around.plus_ms((hours * 3_600_000.0) as i64));
+        let is_new = is_new_day(zone, to, at);
+        for earlier in [before, to] {
+            prop_assert!(!is_new || earlier.day(zone) != at.day(zone));
+        }
+        prop_assert!(is_new || at.ms() - to.ms() < 49 * HOUR_MS);
     }
 
     #[test]

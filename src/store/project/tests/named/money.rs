@@ -207,6 +207,32 @@ fn days_count_events_and_distinct_readers_in_the_ledger_s_zone() {
 }
 
 #[test]
+fn a_day_that_comes_back_counts_its_readers_once() {
+    let zone = "America/St_Johns".parse().unwrap();
+    let sent = |time: &str| {
+        let when = format!("2010-11-07T{time}Z");
+        Sent::of(vec![event(
+            EventType::ConsentUpdated,
+            &when,
+            "ada",
+            Facts::None,
+        )])
+    };
+    // At one minute past midnight clocks went back by an hour: the 6th, the 7th, the 6th again, the 7th again.
+    let sent = ["02:00:00", "02:30:30", "02:40:00", "03:40:00"].map(sent);
+    let mut ledger = Ledger::in_zone(zone, at("2010-11-08"));
+    for one in sent {
+        ledger.send(&[one]);
+        ledger.restart();
+    }
+    let counts = "select day, events, users from daily order by day";
+    let live = ledger.ask(counts);
+    assert_eq!(live, ["2010-11-06|2|1", "2010-11-07|2|1"]);
+    ledger.rebuild(&[1, 2, 3, 4]);
+    assert_eq!(ledger.ask(counts), live);
+}
+
+#[test]
 fn a_purchase_that_arrives_after_its_refund_is_found() {
     let bought = Sent::of(purchase("2026-01-05", "bo", "bo:cricket", "t1"));
     let mut ledger = Ledger::new(at("2026-01-20"));

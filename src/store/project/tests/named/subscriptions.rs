@@ -4,7 +4,7 @@ use crate::domain::event::{
     Actor, CancellationFacts, EventType, Facts, Interval, IntervalUnit, Snapshot, SubscriptionFacts,
 };
 use crate::domain::money::Money;
-use crate::domain::time::{DAY_MS, HOUR_MS};
+use crate::domain::time::{DAY_MS, HOUR_MS, Zone};
 use crate::store::project::subscriptions::{months, period};
 use crate::store::project::tests::named::{
     SPELLS, STANDING, bare_cancel, cancelled, passive, purchase, renewed, snapshot, started,
@@ -89,6 +89,35 @@ fn a_second_cancellation_after_a_return_is_a_row_of_its_own() {
             "s1|2026-01-10|too dear|unknown|exact|2026-01-12",
             "s1|2026-01-15|too dear|unknown|exact|-"
         ]
+    );
+}
+
+#[test]
+fn what_ends_after_the_last_year_keeps_no_other_from_ending() {
+    let grace = |id: &str, access: &str| {
+        let mut failed = snapshot(
+            EventType::SubscriptionGraceEntered,
+            "2026-01-01",
+            until(access),
+        );
+        failed.events[0].subscription_id = Some(id.to_owned());
+        failed
+    };
+    let mut ledger = Ledger::in_zone(Zone::UTC, at("2026-01-20"));
+    ledger.send(&[
+        grace("a", "9999-12-02T00:00:00Z"),
+        grace("b", "9999-12-31T23:00:00Z"),
+        grace("c", "9999-12-31T23:59:59.999Z"),
+        grace("d", "2026-01-10"),
+    ]);
+    ledger.tick(at("2026-03-01"));
+    assert_eq!(
+        ledger.ask("select subscription_id, status from subscriptions order by 1"),
+        ["a|grace", "b|grace", "c|grace", "d|expired"]
+    );
+    assert_eq!(
+        ledger.ask("select count(*) from subscriptions where clock_at <= '2026-03-01'"),
+        ["0"]
     );
 }
 
