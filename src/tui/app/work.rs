@@ -149,6 +149,9 @@ impl App {
                     None => (report.summary, Meaning::Good),
                 };
                 self.say(said, meaning);
+                if let Some(work) = work {
+                    self.note_views(work.task);
+                }
                 // What belongs to an opened row may be another now.
                 if let Some(record) = &self.record {
                     let (list, row) = (record.list, record.row.clone());
@@ -158,6 +161,42 @@ impl App {
                 self.refresh(effects);
             }
             Err(why) => self.say(why, Meaning::Bad),
+        }
+    }
+}
+
+/// What saved filters became.
+impl App {
+    /// A key that is pressed before the filters are read again knows what was just done to them.
+    fn note_views(&mut self, task: Task) {
+        match task {
+            Task::SaveView {
+                name,
+                list,
+                query,
+                order,
+            } => {
+                let known = self.views.iter().position(|view| view.name == name);
+                let pin = known.and_then(|place| self.views.remove(place).pin);
+                self.views.push(View {
+                    name,
+                    list,
+                    query,
+                    order,
+                    pin,
+                });
+            }
+            Task::PinView { name, digit } => {
+                for view in &mut self.views {
+                    if view.name == name {
+                        view.pin = digit;
+                    } else if view.pin == digit {
+                        view.pin = None;
+                    }
+                }
+            }
+            Task::DropView { name } => self.views.retain(|view| view.name != name),
+            _ => {}
         }
     }
 }

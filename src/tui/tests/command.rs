@@ -104,6 +104,17 @@ fn rows_turn_pale_while_a_term_does_not_parse() {
 }
 
 #[test]
+fn what_was_just_saved_is_known_before_filters_are_read_again() {
+    let mut session = Session::open(60, (80, 24));
+    session.keys("2/provider:zotlo\n:save mine\n:pin mine 4\n");
+    session.keys("x3v4");
+    assert_eq!(session.app.place().screen, Screen::EVENTS);
+    assert_eq!(session.app.place().query, "provider:zotlo");
+    session.keys(":delete mine\ny:view mine\n");
+    assert!(session.text().contains("no saved filter is called"));
+}
+
+#[test]
 fn a_filter_is_saved_opened_pinned_and_deleted_by_name() {
     let mut session = with_views();
     session.keys("2/provider:zotlo\n:sort oldest\n:save my zotlo\n");
