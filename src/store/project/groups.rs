@@ -996,6 +996,7 @@ pub(super) const LOOKUPS: &[&str] = &[
     BY_READER,
     ONE,
     DUE,
+    AFTER,
     STORED,
     UPDATE,
     DELETE,

@@ -404,6 +404,16 @@ fn subscriptions_and_cancellations_are_those_of_a_rebuild() {
 }
 
 #[test]
+fn cancellations_are_those_of_a_rebuild() {
+    check(About::Cancellations);
+}
+
+#[test]
+fn days_are_those_of_a_rebuild() {
+    check(About::Daily);
+}
+
+#[test]
 fn consents_are_those_of_a_rebuild() {
     check(About::Consents);
 }
