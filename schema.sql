@@ -304,6 +304,7 @@ create index payments_at on payments (at, id);                              -- t
 create index payments_user on payments (provider, account, user_id);
 create index payments_users on payments (users_id) where users_id is not null; -- the foreign key
 create index payments_transaction on payments (provider, account, transaction_id) where transaction_id is not null;
+create index payments_plan on payments (plan) where plan is not null;          -- words that name a plan
 create index payments_subscription on payments (provider, account, subscription_id) where subscription_id is not null;
 
 create table rejected ( -- requests that failed authentication or a limit: a bounded ring

@@ -2,13 +2,11 @@
 
 use std::process::ExitCode;
 
-use clap::Parser;
-use subledger::cli::args::{self, Cli};
-use subledger::cli::{self, failure, out};
+use subledger::cli::{self, args, failure, out};
 
 fn main() -> ExitCode {
     let typed = args::readable(std::env::args_os());
-    match cli::run(&Cli::parse_from(typed)) {
+    match cli::run(&args::parse(typed)) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => match failure::exit_code(&error) {
             Some(code) => {

@@ -260,8 +260,10 @@ impl Home {
 /// Measures the screen on `ledger` and notes what it sees.
 pub(crate) fn measure(ledger: &Path, sheet: &mut Sheet) -> Seen {
     let home = Home::new();
-    let (cold, how) = start(&home, ledger);
+    let (cold, how) = start(&home, ledger, forget);
     sheet.times(&format!("start to the whole first screen, {how}"), &cold);
+    let (warm, how) = start(&home, ledger, |_| "what it reads cached");
+    sheet.times(&format!("start to the whole first screen, {how}"), &warm);
     let mut terminal = home.screen(ledger);
     assert!(terminal.first(&ALL).changed, "no screen came up");
     let (mut keys, mut words) = (Vec::new(), Vec::new());
@@ -335,11 +337,11 @@ fn asked(terminal: &mut Terminal, ask: &Ask, sheet: &mut Sheet) -> (Times, usize
     (times, bytes)
 }
 
-/// How long a start takes until nothing changes any more, and what was in memory before.
-fn start(home: &Home, ledger: &Path) -> (Times, &'static str) {
+/// How long a start takes until nothing changes any more after what `before` did to the system's memory, in its words.
+fn start(home: &Home, ledger: &Path, before: fn(&Path) -> &'static str) -> (Times, &'static str) {
     let mut how = "";
     let times = Times::of((0..STARTS).map(|_| {
-        how = forget(ledger);
+        how = before(ledger);
         let mut terminal = home.screen(ledger);
         let answer = terminal.first(&ALL);
         assert!(answer.changed, "no screen came up");

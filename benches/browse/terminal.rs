@@ -22,6 +22,9 @@ pub(crate) const COLS: u16 = 120;
 /// that is more often than this.
 const QUIET: Duration = Duration::from_millis(320);
 
+/// The same where nothing is timed, and a screen that waits is waited for.
+const SETTLED: Duration = Duration::from_millis(130);
+
 /// Nothing takes so long.
 const PATIENCE: Duration = Duration::from_secs(30);
 
@@ -126,10 +129,10 @@ impl Terminal {
     pub(crate) fn press(&mut self, keys: &str) {
         let begun = Instant::now();
         self.write(keys);
-        self.quiet(begun);
+        self.quiet(begun, SETTLED);
         self.show_all();
         while (self.is_busy)(&self.text()) && begun.elapsed() < PATIENCE && !self.has_ended() {
-            self.quiet(Instant::now());
+            self.quiet(Instant::now(), SETTLED);
             self.show_all();
         }
     }
@@ -165,7 +168,7 @@ impl Terminal {
         };
         let mut last = self.look(lines);
         loop {
-            self.quiet(begun);
+            self.quiet(begun, QUIET);
             while let Some((at, bytes)) = self.show_next() {
                 answer.whole = at - begun;
                 answer.bytes += bytes;
@@ -251,7 +254,7 @@ impl Terminal {
         self.press("");
     }
 
-    fn quiet(&self, since: Instant) {
+    fn quiet(&self, since: Instant, span: Duration) {
         let begun = Instant::now();
         loop {
             let last = {
@@ -265,10 +268,10 @@ impl Terminal {
                     .map_or(since, |(at, _)| (*at).max(since))
             };
             let still = last.elapsed();
-            if still >= QUIET || begun.elapsed() > PATIENCE {
+            if still >= span || begun.elapsed() > PATIENCE {
                 return;
             }
-            std::thread::sleep(QUIET.saturating_sub(still));
+            std::thread::sleep(span.saturating_sub(still));
         }
     }
 

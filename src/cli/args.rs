@@ -2,14 +2,17 @@
 
 use std::ffi::OsString;
 use std::path::PathBuf;
+use std::str::FromStr;
 
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::builder::Resettable;
+use clap::{Args, CommandFactory as _, FromArgMatches as _, Parser, Subcommand, ValueEnum};
 
 use crate::cli::proxy::Proxy;
 use crate::cli::table::Format;
 use crate::config::read::THEMES;
 use crate::domain::page::{List, Order};
 use crate::domain::time::{Timestamp, Zone};
+use crate::tui::layout::SIZE_MIN;
 
 /// Receives a publisher's webhooks into one SQLite file, and shows the day.
 ///
@@ -70,7 +73,7 @@ pub struct Global {
         hide_env_values = true
     )]
     pub config: Option<PathBuf>,
-    /// Only this account, or the account that is meant
+    /// Only this account, or the account that is meant; commands that are of every account refuse it
     #[arg(long, global = true, value_name = "NAME")]
     pub account: Option<String>,
     /// Same as --format json
@@ -87,6 +90,24 @@ pub struct Global {
 fn a_list(word: &str) -> Result<List, String> {
     let words: Vec<&str> = List::ALL.iter().map(|list| list.as_str()).collect();
     List::from_word(word).ok_or_else(|| format!("the lists are {}", words.join(", ")))
+}
+
+/// Reads the command line, or says what is wrong with it and ends. A variable that is empty names nothing.
+pub fn parse(typed: impl IntoIterator<Item = OsString>) -> Cli {
+    let mut command = Cli::command();
+    for (option, variable) in [("db", "SUBLEDGER_DB"), ("config", "SUBLEDGER_CONFIG")] {
+        if std::env::var_os(variable).is_some_and(|value| value.is_empty()) {
+            command = command.mut_arg(option, |arg| arg.env(Resettable::Reset));
+        }
+    }
+    let read = Cli::from_arg_matches(&command.get_matches_from(typed));
+    read.unwrap_or_else(|error| error.exit())
+}
+
+/// A whole number.
+fn whole<T: FromStr>(text: &str) -> Result<T, String> {
+    text.parse()
+        .map_err(|_| "a whole number is wanted here".to_owned())
 }
 
 /// An order by its word.
@@ -173,6 +194,7 @@ pub enum Command {
     /// One delivery: its events, raw body and headers
     Show {
         /// Its number, as lists show it (Seq, Delivery)
+        #[arg(value_parser = whole::<i64>)]
         seq: i64,
         /// Only the body, byte for byte
         #[arg(long)]
@@ -305,7 +327,7 @@ pub struct ListArgs {
     #[arg(long, value_enum, value_name = "FORMAT")]
     pub format: Option<Format>,
     /// At most so many rows; 0: all
-    #[arg(long, default_value_t = 500, value_name = "N")]
+    #[arg(long, default_value_t = 500, value_name = "N", value_parser = whole::<usize>)]
     pub limit: usize,
     /// Which rows come first: newest or oldest; without it as they were saved, else newest
     #[arg(long, value_name = "ORDER", value_parser = an_order)]
@@ -345,10 +367,10 @@ pub struct SqlArgs {
     #[arg(long, value_enum, value_name = "FORMAT")]
     pub format: Option<Format>,
     /// At most so many rows; 0: all
-    #[arg(long, default_value_t = 500, value_name = "N")]
+    #[arg(long, default_value_t = 500, value_name = "N", value_parser = whole::<u64>)]
     pub limit: u64,
     /// Give up after so many seconds
-    #[arg(long, default_value_t = 30, value_name = "SECONDS")]
+    #[arg(long, default_value_t = 30, value_name = "SECONDS", value_parser = whole::<u64>)]
     pub time_limit: u64,
 }
 
@@ -366,7 +388,7 @@ pub struct SendArgs {
     #[arg(long, conflicts_with_all = ["what", "list"])]
     pub all: bool,
     /// Each of them so many times
-    #[arg(long, default_value_t = 1, value_name = "N")]
+    #[arg(long, default_value_t = 1, value_name = "N", value_parser = whole::<u32>)]
     pub count: u32,
     /// At most so many a second; without it: one after another
     #[arg(long, value_name = "PER_SECOND")]
@@ -421,7 +443,7 @@ pub enum TestsCommand {
     /// Mark deliveries, or all of a user, as tests: they count in no figure
     Mark {
         /// Numbers of deliveries
-        #[arg(required_unless_present = "user")]
+        #[arg(required_unless_present = "user", value_parser = whole::<i64>)]
         seqs: Vec<i64>,
         /// A user: provider:id or provider/account:id
         #[arg(long, value_name = "WHO", conflicts_with = "seqs")]
@@ -469,12 +491,13 @@ pub enum RejectedCommand {
     /// One of them whole
     Show {
         /// Its number
+        #[arg(value_parser = whole::<i64>)]
         id: i64,
     },
     /// Take it in after all: judged again with today's secrets
     Admit {
         /// Their numbers, as `subledger rejected` shows them (Id)
-        #[arg(required = true)]
+        #[arg(required = true, value_parser = whole::<i64>)]
         ids: Vec<i64>,
     },
 }
@@ -487,7 +510,7 @@ pub enum QuarantineCommand {
     /// Read it again with this version
     Retry {
         /// Only these deliveries; nothing: all
-        #[arg(value_name = "SEQ")]
+        #[arg(value_name = "SEQ", value_parser = whole::<i64>)]
         seqs: Vec<i64>,
     },
 }
@@ -597,7 +620,7 @@ pub enum UserCommand {
         /// An e-mail, a phone, a provider's id, or provider[/account]:id
         who: String,
         /// At most so many rows of each list; 0: all
-        #[arg(long, default_value_t = 20, value_name = "N")]
+        #[arg(long, default_value_t = 20, value_name = "N", value_parser = whole::<usize>)]
         limit: usize,
     },
     /// Everything in one zip: a page to read, JSON, and the bodies as received
@@ -635,7 +658,7 @@ pub struct ProveArgs {
 #[derive(Args, Clone, Debug)]
 pub struct DemoArgs {
     /// The same seed gives the same data
-    #[arg(long, default_value_t = 1, value_name = "N")]
+    #[arg(long, default_value_t = 1, value_name = "N", value_parser = whole::<u64>)]
     pub seed: u64,
     /// About so many events
     #[arg(long, default_value_t = 20_000, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
@@ -674,7 +697,7 @@ pub struct ShotArgs {
     #[arg(long, default_value = "UTC", value_name = "ZONE")]
     pub zone: Zone,
     /// Of made-up data: the same seed gives the same
-    #[arg(long, default_value_t = 1, value_name = "N")]
+    #[arg(long, default_value_t = 1, value_name = "N", value_parser = whole::<u64>)]
     pub seed: u64,
     /// Of made-up data: about so many events
     #[arg(long, default_value_t = 20_000, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
@@ -734,8 +757,11 @@ fn cells(text: &str) -> Result<(u16, u16), String> {
     let read = |(across, down): (&str, &str)| Some((across.parse().ok()?, down.parse().ok()?));
     text.split_once('x')
         .and_then(read)
-        .filter(|(across, down)| (1..=CELLS_MAX).contains(across) && (1..=CELLS_MAX).contains(down))
-        .ok_or_else(|| format!("cells across and down, such as 80x24; at most {CELLS_MAX} each"))
+        .filter(|(across, down)| (SIZE_MIN.0..=CELLS_MAX).contains(across) && (SIZE_MIN.1..=CELLS_MAX).contains(down))
+        .ok_or_else(|| {
+            let (across, down) = SIZE_MIN;
+            format!("cells across and down, such as 80x24; at least {across}x{down}, at most {CELLS_MAX} each")
+        })
 }
 
 /// What `service` does.

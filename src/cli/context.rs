@@ -273,10 +273,13 @@ pub fn create_directory_of(database: &Path) -> Result<()> {
     })
 }
 
-/// The machine's zone, else UTC.
+/// The zone that `TZ` names, else the machine's, else UTC.
 pub fn machine_zone() -> Zone {
-    iana_time_zone::get_timezone()
-        .ok()
+    let told = std::env::var("TZ").ok();
+    let told = told.as_deref().map(|name| name.trim_start_matches(':'));
+    let told = told.filter(|name| name.parse::<Zone>().is_ok());
+    told.map(str::to_owned)
+        .or_else(|| iana_time_zone::get_timezone().ok())
         .filter(|name| name != "Etc/UTC")
         .and_then(|name| name.parse().ok())
         .unwrap_or(Zone::UTC)

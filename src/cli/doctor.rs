@@ -26,13 +26,14 @@ use crate::cli::failure::{FAILED, Failure};
 use crate::cli::links::{links, near_url};
 use crate::cli::out::Out;
 use crate::cli::table::{local, tame};
+use crate::cli::today::by_settings;
 use crate::cli::{alerts, keys, running, service, settings, tasks};
 use crate::config::Settings;
 use crate::domain::delivery::MAIN_ACCOUNT;
 use crate::domain::printable::Printable;
 use crate::domain::remedy::{about_quiet, advice};
 use crate::domain::size;
-use crate::domain::time::{HOUR_MS, MINUTE_MS, Timestamp, Zone};
+use crate::domain::time::{Timestamp, Zone, span};
 use crate::store::query::{Connected, Reader, Refusals};
 use crate::store::today::{BACKUP_MS_MAX, backup_words};
 use crate::store::upkeep::room;
@@ -601,7 +602,7 @@ fn look_at_providers(
     let wanted: Vec<_> = accounts
         .map(|settings| (settings.provider.as_str(), settings.account.as_str()))
         .collect();
-    let connections = match reader.connections(now, &wanted) {
+    let connections = match reader.connections(now, &wanted, &by_settings(context)) {
         Ok(connections) => connections,
         Err(error) => return findings.add("providers", Level::Bad, error.to_string()),
     };
@@ -620,14 +621,20 @@ fn look_at_providers(
                 let at = local(&at.to_string(), zone);
                 findings.add(&check, Level::Ok, format!("last webhook {at} on {hook}"));
             }
+            None if found.is_some_and(|one| one.tests > 0) => {
+                findings.add(
+                    &check,
+                    Level::Note,
+                    "only tests so far, no real webhook yet",
+                );
+            }
             None => findings.add(&check, Level::Note, "not connected: no webhook yet"),
         }
         if let Some(quiet) = found.and_then(|one| one.quiet.as_ref()) {
-            let hours = |ms: i64| format!("{} h {} min", ms / HOUR_MS, ms % HOUR_MS / MINUTE_MS);
             let says = format!(
-                "quiet for {}, longest gap {}; {}",
-                hours(quiet.gap_ms),
-                hours(quiet.longest_ms),
+                "quiet for {}; {}; {}",
+                span(quiet.gap_ms),
+                quiet.than(),
                 about_quiet(found.is_some_and(Connected::is_refused))
             );
             findings.add(&check, Level::Bad, says);

@@ -38,7 +38,10 @@ pub fn run(context: &Context, args: &ExportArgs, out: &mut Out) -> Result<()> {
         let written = write(context, &reader, &query, args, out);
         // Whole lines, whatever ended it.
         out.flush()?;
-        return written.map(drop);
+        if written? == 0 {
+            out.say(format!("no {list} fit: nothing is exported"))?;
+        }
+        return Ok(());
     };
     context.refuse_own(path)?;
     let fresh = begin(path, args.force)?;

@@ -124,17 +124,27 @@ pub fn list(
     Ok(())
 }
 
-/// What an empty list says. `@NAME` that names no saved filter was taken as a word, and may have been meant as one.
+/// What an empty list says. `@NAME` that names no saved filter was taken as a word; where no row has it, it is refused.
 fn no_rows(reader: &Reader, list: List, text: &str) -> Result<String> {
-    let name = match text.trim().strip_prefix('@') {
-        Some(name) if saved(reader, None, text)?.is_none() => name,
-        _ if text.is_empty() => return Ok(format!("no {list} yet")),
-        _ => return Ok(format!("no {list} fit")),
-    };
-    Ok(format!(
-        "no {list} fit, and no saved filter is called {:?}",
-        Printable::line(name).as_str()
-    ))
+    match text.trim().strip_prefix('@') {
+        Some(name) if saved(reader, None, text)?.is_none() => no_view(list, name),
+        _ if text.is_empty() => Ok(format!("no {list} yet")),
+        _ => Ok(format!("no {list} fit")),
+    }
+}
+
+/// `@name` is neither a saved filter nor a word that rows have: a failure, unless it may be the end of an address, of
+/// which there are none.
+pub fn no_view(list: List, name: &str) -> Result<String> {
+    let is_address = name.contains('.') && !name.contains(' ');
+    let name = Printable::line(name);
+    let name = name.as_str();
+    let says = format!("no {list} fit, and no saved filter is called {name:?}");
+    if is_address {
+        Ok(says)
+    } else {
+        Err(Failure::usage(says).into())
+    }
 }
 
 /// What masks personal data, where that is asked for.

@@ -96,10 +96,42 @@ pub mod words;
 
 use anyhow::Result;
 
-use crate::cli::args::{Cli, Command};
+use crate::cli::args::{Cli, Command, TestsCommand};
 use crate::cli::context::Context;
+use crate::cli::failure::Failure;
 use crate::cli::out::Out;
 use crate::domain::page::List;
+
+/// What is said where no account can be meant.
+const NO_ACCOUNT: &str = "this command is of every account: --account is for lists, today, export, quarantine, user, \
+    prove, import, urls, connect, keys, send, tests mark and doctor --public; on the screen, / filters by account:NAME";
+
+/// Whether `--account` means something to `command`.
+const fn takes_account(command: &Command) -> bool {
+    matches!(
+        command,
+        Command::Events { .. }
+            | Command::Users(_)
+            | Command::Subscriptions(_)
+            | Command::Cancellations(_)
+            | Command::Consents(_)
+            | Command::Changes(_)
+            | Command::Payments(_)
+            | Command::Deliveries(_)
+            | Command::Today(_)
+            | Command::Connect { .. }
+            | Command::Keys(_)
+            | Command::Urls { proxy: None, .. }
+            | Command::Send(_)
+            | Command::Tests(TestsCommand::Mark { .. })
+            | Command::Quarantine { command: None, .. }
+            | Command::Import(_)
+            | Command::Export(_)
+            | Command::User(_)
+            | Command::Prove(_)
+            | Command::Doctor { public: true, .. }
+    )
+}
 
 /// Does what the command line says.
 pub fn run(cli: &Cli) -> Result<()> {
@@ -109,8 +141,14 @@ pub fn run(cli: &Cli) -> Result<()> {
     let context = || Context::read(global);
     let look = |out: &mut Out| Context::look(global, out);
     let Some(command) = &cli.command else {
+        if global.account.is_some() {
+            return Err(Failure::usage(NO_ACCOUNT).into());
+        }
         return start::run(global, out);
     };
+    if global.account.is_some() && !takes_account(command) {
+        return Err(Failure::usage(NO_ACCOUNT).into());
+    }
     match command {
         Command::Serve { detached } => serve::run(global, *detached, out),
         Command::Tui(args) => start::screen(look(out)?, args),

@@ -17,7 +17,7 @@ use crate::cli::{keys, lists, settings, tasks, today};
 use crate::config;
 use crate::config::places::absolute;
 use crate::config::read::{THEMES, explained};
-use crate::domain::page::{List, Order};
+use crate::domain::page::{Count, List, Order};
 use crate::store::Error;
 use crate::store::query::Reader;
 use crate::store::today::Outside;
@@ -184,7 +184,17 @@ pub fn first(
 ) -> Result<First> {
     // Only the ledger knows saved filters; for anything else the screen itself waits for it.
     let view = if query.trim_start().starts_with('@') {
-        lists::saved(&Reader::open(&context.database)?, list, query)?
+        let reader = Reader::open(&context.database)?;
+        let view = lists::saved(&reader, list, query)?;
+        let list = list.unwrap_or(List::Events);
+        if view.is_none()
+            && let Ok(words) = lists::parse_text(context, &reader, list, query)
+            && reader.count(list, &words, 1)? == Count::Exact(0)
+        {
+            let name = query.trim().trim_start_matches('@');
+            lists::no_view(list, name)?;
+        }
+        view
     } else {
         None
     };

@@ -72,9 +72,7 @@ pub fn run(context: &Context, out: &mut Out) -> Result<()> {
             None => out.line(service::absent())?,
         }
         out.line(format!("database {}", context.database.display()))?;
-        let last = last.map_or("none yet".to_owned(), |at| local(&at, zone));
-        let all = in_words(status.last_seq, "delivery", "deliveries");
-        out.line(format!("{all}, last {last}"))?;
+        out.line(come(status.last_seq, last.as_deref(), zone))?;
         let behind = status.last_seq - status.folded_seq;
         if behind > 0 {
             out.line(format!("catching up {behind}"))?;
@@ -90,6 +88,16 @@ pub fn run(context: &Context, out: &mut Out) -> Result<()> {
     }
 }
 
+/// How many deliveries there are, and when the last one came.
+fn come(deliveries: i64, last: Option<&str>, zone: Zone) -> String {
+    let all = in_words(deliveries, "delivery", "deliveries");
+    match last {
+        Some(at) => format!("{all}, last {}", local(at, zone)),
+        None if deliveries == 0 => "no delivery yet".to_owned(),
+        None => all,
+    }
+}
+
 /// How much was not understood, and whether something that was deleted is still on disk.
 fn disk(
     quarantine_bytes: u64,
@@ -100,7 +108,7 @@ fn disk(
     if quarantine_bytes > 0 {
         let size = size::in_words(quarantine_bytes);
         out.line(format!(
-            "{size} were not understood: `subledger quarantine` lists them"
+            "webhooks of {size} together were not understood: `subledger quarantine` lists them"
         ))?;
     }
     if let Some(since) = overwrite_since {

@@ -7,10 +7,11 @@ use crate::cli::context::Context;
 use crate::cli::doctor::disk_low;
 use crate::cli::failure::{FOUND, Failure};
 use crate::cli::out::Out;
-use crate::cli::running;
 use crate::cli::table::tame;
+use crate::cli::{lists, running};
 use crate::config::Settings;
 use crate::config::values::{NEVER, span_ms};
+use crate::domain::page::List;
 use crate::domain::printable::Printable;
 use crate::domain::time::Zone;
 use crate::providers::ALL;
@@ -32,11 +33,17 @@ pub fn run(context: &Context, args: &TodayArgs, out: &mut Out) -> Result<()> {
     let demo = status.demo;
     let outside = if demo {
         Outside {
-            names: names(),
-            ..Outside::default()
+            disk_low: None,
+            ..by_settings(context)
         }
     } else {
         outside(context, &reader)?
+    };
+    // A name that no account has is refused as in lists.
+    lists::parse(context, &reader, List::Events, &[])?;
+    let outside = Outside {
+        account: context.global.account.clone(),
+        ..outside
     };
     let today = reader.today_with(&since, now, &outside)?;
     if context.global.json {
@@ -55,6 +62,7 @@ pub fn run(context: &Context, args: &TodayArgs, out: &mut Out) -> Result<()> {
         });
         let mut page = Page {
             zone,
+            account: outside.account.as_deref(),
             md: args.md,
             word,
             out,
@@ -108,6 +116,7 @@ pub fn by_settings(context: &Context) -> Outside {
             .collect(),
         names: names(),
         disk_low: disk_low(&context.database),
+        account: None,
     }
 }
 
@@ -121,6 +130,8 @@ pub fn names() -> Vec<(String, String)> {
 /// The review as plain text or Markdown.
 struct Page<'o> {
     zone: Zone,
+    /// The only account that is looked at.
+    account: Option<&'o str>,
     md: bool,
     /// The period, as it was asked for.
     word: &'o str,
@@ -130,7 +141,11 @@ struct Page<'o> {
 impl Page<'_> {
     fn write(&mut self, review: &Today, lines: Vec<TodayLine>) -> Result<()> {
         let heading = heading(review, self.word, self.zone);
-        let heading = format!("{heading}, {}", review.zone);
+        let mut heading = format!("{heading}, {}", review.zone);
+        if let Some(account) = self.account {
+            let account = Printable::line(account);
+            heading.extend([", account ", account.as_str(), " alone"]);
+        }
         if self.md {
             self.out.line(format!("# {heading}"))?;
             self.out.line("")?;

@@ -3,12 +3,12 @@
 //! A tag says what kind of value it stands for and ends in five characters that are the same wherever the same value
 //! stands, and in no other ledger: `mail-3kf7q`. Masked are readers' names, e-mails, phones and ids, ids that
 //! providers gave to subscriptions and payments, addresses of senders, and all that bodies and headers say beside
-//! times and currencies. Never looks at what a provider calls its fields.
+//! times and currencies. What a provider calls a field is looked at for one thing: whether a number in it is a time.
 
 use std::net::IpAddr;
 use std::ops::Range;
 
-use chrono::DateTime;
+use chrono::{DateTime, Datelike as _, NaiveDate, NaiveDateTime};
 use hmac::{Hmac, KeyInit as _, Mac as _};
 use sha2::Sha256;
 
@@ -61,6 +61,15 @@ const TAG_LETTERS: usize = 5;
 
 /// A number of so many digits or more may be a phone or an id.
 const LONG_DIGITS: usize = 7;
+
+/// An earlier date may be a birthday, which is personal; readers are older than this.
+const YEAR_MIN: i32 = 2015;
+
+/// Seconds since 1970 that stand for a time, in the years 2015 to 2099.
+const EPOCH_S: std::ops::Range<u64> = 1_420_070_400..4_102_444_800;
+
+/// What the name of a field ends in that holds a time.
+const TIME_WORDS: &[&str] = &["at", "date", "datetime", "time", "timestamp", "ts"];
 
 /// What makes tags of values, by a key that other ledgers do not have.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -125,6 +134,7 @@ impl Mask {
     fn json(&self, json: &str) -> String {
         let mut out = String::with_capacity(json.len());
         let mut rest = json;
+        let mut in_time = false;
         while let Some(c) = rest.chars().next() {
             let length = match c {
                 '"' => string_length(rest),
@@ -139,14 +149,17 @@ impl Mask {
                 '"' => {
                     let text: String = serde_json::from_str(token).unwrap_or_default();
                     let open = if is_key {
+                        in_time = names_time(&text);
                         !is_personal(&text)
                     } else {
-                        is_plain(&text)
+                        is_plain(&text) || in_time && is_epoch(&text)
                     };
                     let shown = if open { text } else { self.tag(&text) };
                     out.push_str(&serde_json::Value::from(shown).to_string());
                 }
-                '-' | '0'..='9' if digits(token) >= LONG_DIGITS => {
+                '-' | '0'..='9'
+                    if digits(token) >= LONG_DIGITS && !(in_time && is_epoch(token)) =>
+                {
                     out.push_str(&serde_json::Value::from(self.tag(token)).to_string());
                 }
                 _ => out.push_str(token),
@@ -294,6 +307,8 @@ fn kind(value: &str) -> &'static str {
         "ip"
     } else if value.contains('@') {
         "mail"
+    } else if year_of(value).is_some() {
+        "date"
     } else if digits >= LONG_DIGITS && letters == 0 {
         "phone"
     } else if digits > 0 {
@@ -309,13 +324,65 @@ fn digits(text: &str) -> usize {
 
 /// Text among our own words that may be somebody's.
 fn is_personal(text: &str) -> bool {
-    text.contains('@') || digits(text) >= LONG_DIGITS || text.parse::<IpAddr>().is_ok()
+    let is_long = digits(text) >= LONG_DIGITS && !is_time(text);
+    text.contains('@') || is_long || text.parse::<IpAddr>().is_ok()
 }
 
 /// Text of a document that is nobody's: a time, a currency, a short code.
 fn is_plain(text: &str) -> bool {
     let is_code = text.len() <= 3 && text.bytes().all(|byte| byte.is_ascii_uppercase());
-    is_code || DateTime::parse_from_rfc3339(text).is_ok()
+    is_code || is_time(text)
+}
+
+/// A date or a time that is nobody's birthday.
+fn is_time(text: &str) -> bool {
+    year_of(text).is_some_and(|year| year >= YEAR_MIN)
+}
+
+/// The year of a date or a time as providers write them: `2026-11-21`, `2026-11-21 18:31:56`, with a zone or without.
+fn year_of(text: &str) -> Option<i32> {
+    const TIMES: [&str; 3] = [
+        "%Y-%m-%d %H:%M:%S%.f",
+        "%Y-%m-%dT%H:%M:%S%.f",
+        "%Y-%m-%d %H:%M",
+    ];
+    const ZONED: [&str; 2] = ["%Y-%m-%d %H:%M:%S%.f %z", "%Y-%m-%dT%H:%M:%S%.f%z"];
+    let zoned = ZONED
+        .iter()
+        .find_map(|form| DateTime::parse_from_str(text, form).ok());
+    let zoned = zoned.or_else(|| DateTime::parse_from_rfc3339(text).ok());
+    let bare = text.trim_end_matches(" UTC");
+    let local = TIMES
+        .iter()
+        .find_map(|form| NaiveDateTime::parse_from_str(bare, form).ok());
+    let date = NaiveDate::parse_from_str(text, "%Y-%m-%d").ok();
+    zoned
+        .map(|at| at.year())
+        .or_else(|| local.map(|at| at.year()))
+        .or_else(|| date.map(|day| day.year()))
+}
+
+/// `created_at`, `registerDate`, `timestamp`; not `update` or `birth_date`.
+fn names_time(field: &str) -> bool {
+    let mut words = vec![String::new()];
+    for c in field.chars() {
+        if !c.is_ascii_alphanumeric() || c.is_ascii_uppercase() {
+            words.push(String::new());
+        }
+        if let (true, Some(word)) = (c.is_ascii_alphanumeric(), words.last_mut()) {
+            word.push(c.to_ascii_lowercase());
+        }
+    }
+    let is_birth = |word: &String| word.starts_with("birth") || word == "dob";
+    let last = words.last().map_or("", String::as_str);
+    TIME_WORDS.contains(&last) && !words.iter().any(is_birth)
+}
+
+/// Seconds or milliseconds since 1970.
+fn is_epoch(text: &str) -> bool {
+    let whole = text.split_once('.').map_or(text, |(whole, _)| whole);
+    let number = whole.parse::<u64>().unwrap_or_default();
+    EPOCH_S.contains(&number) || EPOCH_S.contains(&(number / 1000))
 }
 
 /// The bytes of the JSON string that `text` begins with.
@@ -382,6 +449,35 @@ mod tests {
         }
         assert_eq!(MASK.body(b"ada@example.org"), "15 bytes, masked");
         assert_eq!(MASK.body(b"\xff"), "1 byte, masked");
+    }
+
+    #[test]
+    fn dates_and_times_are_no_phones_and_birthdays_stay_hidden() {
+        let shown = |json: &str| MASK.body(json.as_bytes());
+        for open in [
+            r#"{"registerDate":"2026-11-21 18:31:56"}"#,
+            r#"{"at":"2026-11-21 18:31:56.120 UTC"}"#,
+            r#"{"at":"2026-11-21 18:31:56 +0300"}"#,
+            r#"{"expire_date":"2026-12-01"}"#,
+            r#"{"created_at":1795256827}"#,
+            r#"{"createdAt":1795256827123}"#,
+            r#"{"times":{"timestamp":"1795256827"}}"#,
+        ] {
+            assert_eq!(shown(open), open);
+        }
+        for hidden in [
+            r#"{"phone":1795256827}"#,
+            r#"{"update":5551234567}"#,
+            r#"{"start_at":5551234567}"#,
+            r#"{"at":{"phone":"1795256827"}}"#,
+        ] {
+            assert!(shown(hidden).contains("phone-"), "{}", shown(hidden));
+        }
+        for birthday in ["1990-05-01", "1990-05-01 00:00:00", "1990-05-01T00:00:00Z"] {
+            let body = format!("{{\"date\":\"{birthday}\"}}");
+            assert!(shown(&body).contains("date-"), "{}", shown(&body));
+        }
+        assert!(shown(r#"{"birth_date":1795256827}"#).contains("phone-"));
     }
 
     #[test]

@@ -181,7 +181,7 @@ impl Order {
     pub fn parse(word: &str) -> Result<Self, String> {
         Self::from_word(word).ok_or_else(|| {
             format!(
-                "no index keeps lists in order of {word:?}: newest or oldest, else `subledger sql`"
+                "lists come newest or oldest first, not by {word:?}: `subledger sql` sorts by anything"
             )
         })
     }

@@ -15,7 +15,7 @@ use axum::http::request::Parts;
 use axum::http::{Method, Response};
 use http_body_util::BodyExt as _;
 use sha2::{Digest as _, Sha256};
-use tokio::sync::oneshot;
+use tokio::sync::{OwnedSemaphorePermit, oneshot};
 use tokio::time::{Instant, timeout, timeout_at};
 
 use crate::domain::delivery::{Delivery, Reading};
@@ -23,6 +23,7 @@ use crate::domain::printable::Printable;
 use crate::providers;
 use crate::providers::door::{Door, Doors, Refused, read};
 use crate::receiver::reply::Reply;
+use crate::receiver::room::FREE_BYTES;
 use crate::receiver::wire::Link;
 use crate::receiver::{Live, Shared, hex};
 use crate::store::writer::Rejected;
@@ -56,6 +57,7 @@ pub(crate) async fn answer(State(shared): State<Arc<Shared>>, request: Request) 
     let caller = live.trusted_proxies.caller(link.peer, &parts.headers);
     let mut visit = Visit {
         has_body: !body.is_end_stream(),
+        room: None,
         shared,
         live,
         link,
@@ -233,6 +235,8 @@ struct Visit {
     parts: Parts,
     /// Whether the body has not been read to its end.
     has_body: bool,
+    /// What is held for it until the answer.
+    room: Option<OwnedSemaphorePermit>,
 }
 
 /// What the ring keeps of a request beside its head.
@@ -261,6 +265,8 @@ enum Unread {
     TooLarge(u64),
     /// Time ran out after so many bytes.
     TooSlow(u64),
+    /// So many others were being read that it did not fit in beside them, in time.
+    NoRoom,
     /// Its framing broke, or the sender is gone.
     Broken,
 }
@@ -303,7 +309,8 @@ impl Visit {
             let turned_away = TurnedAway::without_body(reason.to_owned(), path);
             return self.fail(Reply::Encoded, provider, hook, Some(turned_away));
         }
-        let body = match self.read_body(body).await {
+        let is_known = key.is_some_and(|key| door.path_key(key).is_some());
+        let body = match self.read_body(body, is_known).await {
             Ok(body) => body,
             Err(unread) => return self.unread(unread, provider, hook, path),
         };
@@ -353,8 +360,8 @@ impl Visit {
             .any(|coding| !coding.is_empty() && !coding.eq_ignore_ascii_case(b"identity"))
     }
 
-    /// The whole body, if it keeps to the limits of size and time.
-    async fn read_body(&mut self, mut body: Body) -> Result<Vec<u8>, Unread> {
+    /// The whole body, if it keeps to the limits of size and time. Waiting for room is not the sender's time.
+    async fn read_body(&mut self, mut body: Body, is_known: bool) -> Result<Vec<u8>, Unread> {
         let limits = self.live.limits;
         let bytes_max = limits.body_bytes_max as u64;
         let announced = self
@@ -365,8 +372,9 @@ impl Visit {
         if let Some(bytes) = announced.filter(|bytes| *bytes > bytes_max) {
             return Err(Unread::TooLarge(bytes));
         }
-        let until = Instant::now() + limits.body_timeout;
-        let mut read = Vec::with_capacity(announced.and_then(|n| n.try_into().ok()).unwrap_or(0));
+        let whole = announced.unwrap_or(bytes_max).try_into().unwrap_or(0);
+        let mut until = Instant::now() + limits.body_timeout;
+        let mut read = Vec::with_capacity(whole.min(FREE_BYTES));
         loop {
             match timeout_at(until, body.frame()).await {
                 Ok(None) => break,
@@ -377,6 +385,11 @@ impl Visit {
                     let bytes = read.len() as u64 + data.len() as u64;
                     if bytes > bytes_max {
                         return Err(Unread::TooLarge(bytes));
+                    }
+                    if self.room.is_none() && bytes > FREE_BYTES as u64 {
+                        let room = self.shared.room.take(is_known, whole);
+                        self.room = timeout_at(until, room).await.map_err(|_| Unread::NoRoom)?;
+                        until = Instant::now() + limits.body_timeout;
                     }
                     read.extend_from_slice(&data);
                 }
@@ -397,6 +410,7 @@ impl Visit {
                 bytes,
             ),
             Unread::TooSlow(bytes) => (Reply::TooSlow, "the body did not arrive in time", bytes),
+            Unread::NoRoom => return self.count(provider, Reply::Busy),
             Unread::Broken => return self.count(provider, Reply::Malformed),
         };
         let turned_away = TurnedAway {

@@ -91,6 +91,8 @@ impl Default for Limits {
 const FILES_KEPT: u64 = 32;
 /// Connections there must be room for, whatever the system says.
 const CONNECTIONS_MIN: usize = 16;
+/// One address may have so many times its cap of connections that it has just opened.
+const FRESH_TIMES: usize = 4;
 /// A pause after a failed accept, and between looks for room.
 const PAUSE: Duration = Duration::from_millis(50);
 /// hyper's own buffer, above our limit of a head: a head reaches it whole.
@@ -147,7 +149,8 @@ impl Crowd {
         }
     }
 
-    /// Keeps those of `ip` that only wait under its cap, as far as they have waited long.
+    /// Keeps those of `ip` that only wait under its cap, as far as they have waited long; and however short under so many
+    /// times as much, or fresh ones alone would fill the crowd.
     pub(crate) fn thin(&self, ip: IpAddr, max: usize, age: Duration) {
         let waiting = self
             .links
@@ -156,7 +159,12 @@ impl Crowd {
             .iter()
             .filter(|link| link.peer == ip && link.waiting_since().is_some())
             .count();
-        for _ in max..waiting {
+        for over in (max..waiting).rev() {
+            let age = if over >= FRESH_TIMES * max {
+                Duration::ZERO
+            } else {
+                age
+            };
             if !self.evict(age, |link| link.peer == ip) {
                 return;
             }

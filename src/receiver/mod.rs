@@ -17,6 +17,8 @@ mod wire;
 
 mod flood;
 
+mod room;
+
 mod reply;
 
 pub mod peer;
@@ -60,6 +62,7 @@ use crate::receiver::listeners::Listeners;
 use crate::receiver::metrics::Counters;
 use crate::receiver::peer::Proxies;
 use crate::receiver::reply::Reply;
+use crate::receiver::room::Room;
 use crate::receiver::wire::{Link, Nonce};
 use crate::store::vitals::Figures;
 use crate::store::writer::{Overloaded, Rejected, Reply as Tell, Writer};
@@ -145,6 +148,7 @@ async fn receive(
         counters: Counters::new(),
         crowd: Arc::default(),
         nonce: Nonce::random()?,
+        room: Room::default(),
     });
     limits::run(listeners, shared, shutdown).await;
     Ok(())
@@ -208,6 +212,7 @@ pub(crate) struct Shared {
     pub(crate) counters: Counters,
     pub(crate) crowd: Arc<Crowd>,
     pub(crate) nonce: Nonce,
+    pub(crate) room: Room,
 }
 
 /// The answer to one request of a connection.

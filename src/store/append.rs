@@ -668,10 +668,15 @@ pub(crate) fn forget_key(
 
 /// The answer to delivery `seq` was written out; a repeated one's answer stands for the first's.
 pub(crate) fn confirm(conn: &Connection, seq: i64) -> Result<(), Error> {
-    conn.prepare_cached(
-        "delete from unconfirmed where seq in (?1, (select duplicate_of from deliveries where seq = ?1))",
-    )?
-    .execute([seq])?;
+    let own = conn
+        .prepare_cached("delete from unconfirmed where seq = ?1")?
+        .execute([seq])?;
+    if own == 0 {
+        conn.prepare_cached(
+            "delete from unconfirmed where seq = (select duplicate_of from deliveries where seq = ?1)",
+        )?
+        .execute([seq])?;
+    }
     Ok(())
 }
 

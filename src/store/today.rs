@@ -10,16 +10,19 @@ mod needs;
 mod periods;
 
 use std::collections::BTreeMap;
+use std::thread::{self, ScopedJoinHandle};
 
 use chrono::{Days, NaiveDate};
 use serde::Serialize;
 
 use crate::domain::page::{Count, List};
-use crate::domain::query::{Key, Moment, Query, Vocabulary, Words, folded, literal_text, moment};
+use crate::domain::query::{
+    Key, Moment, Query, Vocabulary, Words, folded, literal_text, moment, value_text,
+};
 use crate::domain::time::{DAY_MS, Timestamp, Zone};
 use crate::store::Error;
-use crate::store::query::Reader;
 use crate::store::query::figures::{Alike, Money};
+use crate::store::query::{Beside, Reader};
 use crate::store::upgrade::Upgrade;
 
 pub(crate) use monthly::PeriodPrice;
@@ -172,7 +175,13 @@ impl Reader {
 
     /// What needs the publisher by now, without the figures.
     pub fn needs(&self, now: Timestamp, outside: &Outside) -> Result<Vec<Need>, Error> {
-        needs::of(&Review::new(self, &Since::LastReview, now)?, outside)
+        let mut needs = needs::of(
+            &Review::new(self, &Since::LastReview, now, outside)?,
+            outside,
+        )?;
+        let queries = needs.iter_mut().filter_map(|need| need.query.as_mut());
+        narrow(queries, outside);
+        Ok(needs)
     }
 
     /// The review with what only the caller knows: receiver, backups, expectations.
@@ -182,59 +191,110 @@ impl Reader {
         now: Timestamp,
         outside: &Outside,
     ) -> Result<Today, Error> {
-        let review = Review::new(self, since, now)?;
+        let review = Review::new(self, since, now, outside)?;
         let status = self.status(now)?;
-        let arrivals = review.arrivals()?;
-        let renewing = review.standing("is:renewing", "is:renewing is:priced", |_| true)?;
-        let ending = review.standing("is:ending", "is:ending is:priced -is:trial", |one| {
-            !one.is_trial
-        })?;
-        Ok(Today {
+        // Each of the four waits for the disk by itself.
+        let (beside, frame) = (self.beside(), review.frame);
+        let (needs_you, values, pasts, mine) = thread::scope(|scope| {
+            let needs_you =
+                scope.spawn(move || frame.on(beside, |review| needs::of(review, outside)));
+            let values = scope.spawn(move || frame.on(beside, values));
+            let pasts = scope.spawn(move || frame.on(beside, pasts));
+            let mine = review.mine();
+            (joined(needs_you), joined(values), joined(pasts), mine)
+        });
+        let (values, pasts, mine) = (values?, pasts?, mine?);
+        let mut today = Today {
             now: now.to_string(),
-            zone: review.zone.name(),
+            zone: review.frame.zone.name(),
             period: review.period(),
             seq: status.last_seq,
             folded_seq: status.folded_seq,
             history: review.history(),
-            needs_you: needs::of(&review, outside)?,
+            needs_you: needs_you?,
             upgraded: review.upgraded()?,
-            new_readers: review.compared(List::Users, "is:registered", Key::Registered)?,
-            new_subscriptions: review.compared(
-                List::Subscriptions,
-                "-status:pending",
-                Key::Started,
-            )?,
-            cancelled: review.compared(List::Cancellations, "is:asked", Key::At)?,
-            ended: review.compared(List::Subscriptions, "", Key::Ended)?,
-            involuntary: review.figure(
-                List::Subscriptions,
-                &review.fresh("is:involuntary", Key::Ended),
-            )?,
-            payments: review.money("is:payment")?,
-            refunds: review.money("is:refund")?,
-            monthly: review.a_week_ago(renewing.worth, &renewing.prices)?,
-            renewing: renewing.all,
-            priced: renewing.priced,
-            ending_value: ending.worth,
-            ending: ending.all,
-            consent: review.consent()?,
-            kept: arrivals.kept,
-            repeats: arrivals.repeats,
-            not_understood: arrivals.not_understood,
-            turned_away: arrivals.turned_away,
-            late: match review.since {
-                Since::LastReview if review.last.is_some() => {
-                    Some(review.figure(List::Events, "is:late -is:test")?)
-                }
-                _ => None,
-            },
+            new_readers: pasts.new_readers,
+            new_subscriptions: pasts.new_subscriptions,
+            cancelled: pasts.cancelled,
+            ended: pasts.ended,
+            involuntary: pasts.involuntary,
+            payments: mine.payments,
+            refunds: mine.refunds,
+            monthly: values.monthly,
+            renewing: values.renewing.all,
+            priced: values.renewing.priced,
+            ending_value: values.ending.worth,
+            ending: values.ending.all,
+            consent: mine.consent,
+            kept: mine.arrivals.kept,
+            repeats: mine.arrivals.repeats,
+            not_understood: mine.arrivals.not_understood,
+            turned_away: mine.arrivals.turned_away,
+            late: mine.late,
             last_backup: outside
                 .backup
                 .as_ref()
                 .and_then(Backup::last)
                 .map(|at| at.to_string()),
-        })
+        };
+        narrow(today.queries(), outside);
+        Ok(today)
     }
+}
+
+/// Filters, narrowed to the account that is asked for as the rows they count were.
+fn narrow<'q>(queries: impl Iterator<Item = &'q mut String>, outside: &Outside) {
+    let Some(account) = &outside.account else {
+        return;
+    };
+    let term = of_account(account);
+    for query in queries.filter(|query| !query.contains(&term)) {
+        query.push_str(&term);
+    }
+}
+
+/// The term for one account, behind others.
+fn of_account(account: &str) -> String {
+    format!(" account:{}", value_text(account))
+}
+
+impl Today {
+    /// The filter of everything that is counted.
+    fn queries(&mut self) -> impl Iterator<Item = &mut String> {
+        let consent = self.consent.iter_mut();
+        let figures = [
+            &mut self.new_readers,
+            &mut self.new_subscriptions,
+            &mut self.cancelled,
+            &mut self.ended,
+            &mut self.involuntary,
+            &mut self.renewing,
+            &mut self.priced,
+            &mut self.ending,
+            &mut self.kept,
+            &mut self.repeats,
+            &mut self.not_understood,
+            &mut self.turned_away,
+        ]
+        .into_iter()
+        .chain(&mut self.late)
+        .chain(consent.flat_map(|one| [&mut one.given, &mut one.withdrawn]));
+        let sums = [&mut self.payments, &mut self.refunds];
+        let worth = [&mut self.monthly, &mut self.ending_value];
+        let sums = sums.into_iter().chain(worth).flatten();
+        let needs = self.needs_you.iter_mut();
+        figures
+            .map(|figure| &mut figure.query)
+            .chain(sums.map(|sum| &mut sum.query))
+            .chain(needs.filter_map(|need| need.query.as_mut()))
+    }
+}
+
+/// What a thread found out; a panic in it goes on here.
+fn joined<T>(thread: ScopedJoinHandle<'_, T>) -> T {
+    thread
+        .join()
+        .unwrap_or_else(|panic| std::panic::resume_unwind(panic))
 }
 
 /// `today 03:10, checked`: the words for a verified backup that was made at `at`.
@@ -246,6 +306,31 @@ pub fn backup_words(at: Timestamp, now: Timestamp, zone: Zone) -> String {
         _ => local.format("%a %-d %b").to_string(),
     };
     format!("{day} {}, checked", local.format("%H:%M"))
+}
+
+/// Figures with a past.
+struct Pasts {
+    new_readers: Figure,
+    new_subscriptions: Figure,
+    cancelled: Figure,
+    ended: Figure,
+    involuntary: Figure,
+}
+
+/// What renews, what ends, and what it is worth a month.
+struct Values {
+    renewing: Standing,
+    ending: Standing,
+    monthly: Vec<Sum>,
+}
+
+/// What arrived, by what became of it and by what it told.
+struct Mine {
+    arrivals: Arrivals,
+    payments: Vec<Sum>,
+    refunds: Vec<Sum>,
+    consent: Vec<Consent>,
+    late: Option<Figure>,
 }
 
 /// What became of what arrived.
@@ -268,19 +353,46 @@ struct Standing {
 /// Prices and periods by currency and digits.
 type Prices = BTreeMap<(String, u8), Vec<PeriodPrice>>;
 
-/// A review under way.
-struct Review<'a> {
-    reader: &'a Reader,
+/// What a review is of, whichever connection reads it.
+#[derive(Clone, Copy)]
+struct Frame<'a> {
     since: Since,
     now: Timestamp,
     zone: Zone,
     last: Option<(i64, Timestamp)>,
     /// The earliest thing that the ledger knows of.
     first: Option<Timestamp>,
+    /// Only this account is asked for.
+    account: Option<&'a str>,
+}
+
+impl Frame<'_> {
+    /// Reads a part of it on a connection of its own.
+    fn on<T>(
+        self,
+        beside: Beside<'_>,
+        read: impl FnOnce(&Review<'_>) -> Result<T, Error>,
+    ) -> Result<T, Error> {
+        read(&Review {
+            reader: &beside.reader()?,
+            frame: self,
+        })
+    }
+}
+
+/// A review under way.
+struct Review<'a> {
+    reader: &'a Reader,
+    frame: Frame<'a>,
 }
 
 impl<'a> Review<'a> {
-    fn new(reader: &'a Reader, since: &Since, now: Timestamp) -> Result<Self, Error> {
+    fn new(
+        reader: &'a Reader,
+        since: &Since,
+        now: Timestamp,
+        outside: &'a Outside,
+    ) -> Result<Self, Error> {
         // A test may tell of any day, and is no history.
         let event = reader.time(
             "select at from events where test = 0 order by at, id limit 1",
@@ -292,18 +404,40 @@ impl<'a> Review<'a> {
         )?;
         Ok(Self {
             reader,
-            since: *since,
-            now,
-            zone: reader.zone()?,
-            last: reader.last_review()?,
-            first: event.into_iter().chain(delivery).min(),
+            frame: Frame {
+                since: *since,
+                now,
+                zone: reader.zone()?,
+                last: reader.last_review()?,
+                first: event.into_iter().chain(delivery).min(),
+                account: outside.account.as_deref(),
+            },
+        })
+    }
+
+    fn mine(&self) -> Result<Mine, Error> {
+        let late = match self.frame.since {
+            Since::LastReview if self.frame.last.is_some() => {
+                Some(self.figure(List::Events, "is:late -is:test")?)
+            }
+            _ => None,
+        };
+        Ok(Mine {
+            arrivals: self.arrivals()?,
+            payments: self.money("is:payment")?,
+            refunds: self.money("is:refund")?,
+            consent: self.consent()?,
+            late,
         })
     }
 
     /// Where the period begins and ends.
     fn span(&self) -> (Option<Timestamp>, Timestamp) {
-        match self.since {
-            Since::LastReview => (self.last.map(|(_, at)| at).or(self.first), self.now),
+        match self.frame.since {
+            Since::LastReview => (
+                self.frame.last.map(|(_, at)| at).or(self.frame.first),
+                self.frame.now,
+            ),
             Since::Span { from, to } => (Some(from), to),
         }
     }
@@ -318,15 +452,15 @@ impl<'a> Review<'a> {
     fn period(&self) -> Period {
         let (from, to) = self.span();
         Period {
-            kind: match (self.since, self.last) {
+            kind: match (self.frame.since, self.frame.last) {
                 (Since::LastReview, Some(_)) => "last-review",
                 (Since::LastReview, None) => "beginning",
                 (Since::Span { .. }, _) => "span",
             },
             from: from.map(|at| at.to_string()),
             to: to.to_string(),
-            after_seq: match self.since {
-                Since::LastReview => Some(self.last.map_or(0, |(seq, _)| seq)),
+            after_seq: match self.frame.since {
+                Since::LastReview => Some(self.frame.last.map_or(0, |(seq, _)| seq)),
                 Since::Span { .. } => None,
             },
         }
@@ -334,8 +468,8 @@ impl<'a> Review<'a> {
 
     /// Days of history, today's included.
     fn days_known(&self) -> i64 {
-        let day = |at: Timestamp| at.day(self.zone).parse::<NaiveDate>().ok();
-        match (self.first.and_then(day), day(self.now)) {
+        let day = |at: Timestamp| at.day(self.frame.zone).parse::<NaiveDate>().ok();
+        match (self.frame.first.and_then(day), day(self.frame.now)) {
             (Some(first), Some(today)) => (today - first).num_days() + 1,
             _ => 0,
         }
@@ -351,11 +485,19 @@ impl<'a> Review<'a> {
 
     fn parse(&self, list: List, text: &str) -> Result<Query, Error> {
         let words = Words {
-            now: self.now,
-            zone: self.zone,
+            now: self.frame.now,
+            zone: self.frame.zone,
             list,
-            last_review: self.last,
+            last_review: self.frame.last,
             stored: &Vocabulary::default(),
+        };
+        let narrowed;
+        let text = match &self.frame.account {
+            Some(account) => {
+                narrowed = format!("{text}{}", of_account(account));
+                narrowed.trim_start()
+            }
+            None => text,
         };
         Query::parse(text, &words)
             .map_err(|error| Error::Refused(format!("{list} {text}: {error}")))
@@ -373,7 +515,7 @@ impl<'a> Review<'a> {
 
     /// `text` narrowed to the period, by position or by the time that `key` filters, tests aside.
     fn fresh(&self, text: &str, key: Key) -> String {
-        let when = match self.since {
+        let when = match self.frame.since {
             // Being over is a matter of the clock, not of what arrived.
             Since::LastReview if key == Key::Ended => "ended:last-review".to_owned(),
             Since::LastReview => "is:new".to_owned(),
@@ -402,27 +544,32 @@ impl<'a> Review<'a> {
     /// The same clock times seven days earlier; `None` where the ledger does not reach back so far.
     fn week_before(&self) -> Option<(Timestamp, Timestamp)> {
         let (from, to) = self.span();
-        let back = |at: Timestamp| match moment("7d", at, self.zone, None, false) {
+        let back = |at: Timestamp| match moment("7d", at, self.frame.zone, None, false) {
             Some(Moment::Instant(at)) => Some(at),
             _ => None,
         };
         let (from, to) = (back(from?)?, back(to)?);
-        (self.first? <= from).then_some((from, to))
+        (self.frame.first? <= from).then_some((from, to))
     }
 
     /// Rows of the last 28 days and of the same span a week earlier, in one pass. Who has rows that are not in the list
     /// any more, though they still count, adds them here.
     fn past(&self, list: List, text: &str, key: Key) -> Result<Past, Error> {
-        let today: NaiveDate = self.now.day(self.zone).parse().unwrap_or_default();
+        let today: NaiveDate = self
+            .frame
+            .now
+            .day(self.frame.zone)
+            .parse()
+            .unwrap_or_default();
         let back = Days::new(DAYS as u64 - 1);
         let first = today.checked_sub_days(back).unwrap_or_default();
         let week_before = self.week_before();
         let from = week_before
             .map(|(from, _)| from)
             .into_iter()
-            .chain([self.zone.day_start(first)])
+            .chain([self.frame.zone.day_start(first)])
             .min();
-        let text = format!("{text} {key}:{}.. -is:test", from.unwrap_or(self.now));
+        let text = format!("{text} {key}:{}.. -is:test", from.unwrap_or(self.frame.now));
         let query = self.parse(list, text.trim_start())?;
         let found = self.reader.per_day(list, &query, key, week_before)?;
         let of_day = |day: NaiveDate| found.days.get(&day.to_string()).copied();
@@ -440,7 +587,7 @@ impl<'a> Review<'a> {
     fn arrivals(&self) -> Result<Arrivals, Error> {
         let text = |word: &str| self.fresh(&format!("is:{word}"), Key::At);
         let list = List::Deliveries;
-        let Since::Span { from, to } = self.since else {
+        let Since::Span { from, to } = self.frame.since else {
             let fresh = self.parse(list, &self.fresh("", Key::At))?;
             let outcomes = self.reader.outcomes(&fresh)?;
             let of = |word: &str, outcome: &str| {
@@ -459,7 +606,13 @@ impl<'a> Review<'a> {
             });
         };
         Ok(Arrivals {
-            kept: of_shares(list, &text("stored"), self.reader.kept_within((from, to))?),
+            kept: of_shares(list, &text("stored"), {
+                let mut kept = self.reader.kept_within((from, to))?;
+                if let Some(account) = &self.frame.account {
+                    kept.retain(|share| share.account == *account);
+                }
+                kept
+            }),
             repeats: self.figure(list, &text("duplicate"))?,
             not_understood: self.figure(list, &text("quarantined"))?,
             turned_away: self.figure(list, &text("rejected"))?,
@@ -542,8 +695,12 @@ impl<'a> Review<'a> {
 
     /// `worth` beside what it was a week ago: those who renewed then, at the prices of now.
     fn a_week_ago(&self, mut worth: Vec<Sum>, prices: &Prices) -> Result<Vec<Sum>, Error> {
-        let then = match moment("7d", self.now, self.zone, None, false) {
-            Some(Moment::Instant(then)) if self.first.is_some_and(|first| first <= then) => then,
+        let then = match moment("7d", self.frame.now, self.frame.zone, None, false) {
+            // What moved is known of all accounts together.
+            _ if self.frame.account.is_some() => return Ok(worth),
+            Some(Moment::Instant(then)) if self.frame.first.is_some_and(|first| first <= then) => {
+                then
+            }
             _ => return Ok(worth),
         };
         let moved = self.reader.moved(then)?;
@@ -617,6 +774,31 @@ impl<'a> Review<'a> {
             })
             .collect())
     }
+}
+
+/// What renews and what ends.
+fn values(review: &Review<'_>) -> Result<Values, Error> {
+    let renewing = review.standing("is:renewing", "is:renewing is:priced", |_| true)?;
+    let ending = review.standing("is:ending", "is:ending is:priced -is:trial", |one| {
+        !one.is_trial
+    })?;
+    Ok(Values {
+        monthly: review.a_week_ago(renewing.worth.clone(), &renewing.prices)?,
+        renewing,
+        ending,
+    })
+}
+
+/// What has a past to compare with.
+fn pasts(review: &Review<'_>) -> Result<Pasts, Error> {
+    let list = List::Subscriptions;
+    Ok(Pasts {
+        new_readers: review.compared(List::Users, "is:registered", Key::Registered)?,
+        new_subscriptions: review.compared(list, "-status:pending", Key::Started)?,
+        cancelled: review.compared(List::Cancellations, "is:asked", Key::At)?,
+        ended: review.compared(list, "", Key::Ended)?,
+        involuntary: review.figure(list, &review.fresh("is:involuntary", Key::Ended))?,
+    })
 }
 
 /// Changes of consent to one purpose, by whom they came.

@@ -244,8 +244,8 @@ fn third(conn: &Connection) -> Result<(), Error> {
     Ok(())
 }
 
-/// Schema 4: events by account in the indexes of provider and type, and in one index all that Today says of repeats and
-/// of what is not understood.
+/// Schema 4: events by account in the indexes of provider and type, the plans of payments, and in one index all that
+/// Today says of repeats and of what is not understood.
 fn fourth(conn: &Connection) -> Result<(), Error> {
     spell_checks_out(conn)?;
     conn.execute_batch(
@@ -255,7 +255,8 @@ fn fourth(conn: &Connection) -> Result<(), Error> {
         drop index events_provider;
         create index events_provider on events (provider, account, at, id);
         drop index events_type;
-        create index events_type on events (type, provider, account, at, id);",
+        create index events_type on events (type, provider, account, at, id);
+        create index payments_plan on payments (plan) where plan is not null;",
     )?;
     Ok(())
 }

@@ -166,6 +166,9 @@ pub fn is_test(list: List, row: &Row) -> bool {
 
 /// A value for a table: short, one line.
 pub fn short(list: List, row: &Row, column: &Column, cell: &Cell, sight: Sight) -> Printable {
+    if column.name == "outcome" && text_field(list, row, "erased_at").is_some() {
+        return Printable::line("erased");
+    }
     show(list, row, column, cell, sight.mask, |at| {
         sight.when.short(at)
     })
@@ -276,6 +279,7 @@ pub fn json(list: List, row: &Row) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::domain::page::RowKey;
 
     fn when() -> When {
         When {
@@ -301,6 +305,28 @@ mod tests {
         assert_eq!(count(Count::Exact(1204)), "1,204");
         assert_eq!(count(Count::MoreThan(10_000)), ">10,000");
         assert_eq!(count(Count::About(5_149_000)), "~5.1 M");
+    }
+
+    #[test]
+    fn an_erased_delivery_is_not_called_stored() {
+        let list = List::Deliveries;
+        let cell = |column: &Column| match column.name {
+            "outcome" => Cell::Text("stored".to_owned()),
+            "erased_at" => Cell::Text("2026-11-20T06:00:00.000Z".to_owned()),
+            _ => Cell::Null,
+        };
+        let mut row = Row {
+            key: RowKey {
+                sort: String::new(),
+                id: 1,
+            },
+            cells: columns(list).iter().map(cell).collect(),
+        };
+        let shown = |row: &Row| summary(list, row, &["outcome"], when().into());
+        assert_eq!(shown(&row), "erased");
+        let erased_at = columns(list).iter().position(|c| c.name == "erased_at");
+        row.cells[erased_at.unwrap()] = Cell::Null;
+        assert_eq!(shown(&row), "stored");
     }
 
     #[test]

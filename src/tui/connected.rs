@@ -5,9 +5,10 @@ use crate::domain::delivery::MAIN_ACCOUNT;
 use crate::domain::page::{Count, List};
 use crate::domain::query::{Query, Vocabulary, Words, literal_text, value_text};
 use crate::domain::remedy::{about_quiet, advice};
-use crate::domain::time::{DAY_MS, Timestamp, span};
+use crate::domain::time::{Timestamp, span};
 use crate::store::Error;
 use crate::store::query::{Connected, Reader, Refusals};
+use crate::store::today::Outside;
 use crate::tui::LinkCard;
 use crate::tui::app::message::COUNT_MAX;
 use crate::tui::cell::{self, When};
@@ -17,35 +18,39 @@ use crate::tui::theme::Meaning;
 /// So many reasons for which requests were turned away are told of each provider, the latest.
 const REASONS_MAX: usize = 5;
 
-/// So many days before the last webhook gaps are measured.
-const DAYS_HEARD: i64 = 28;
-
 /// What requests are called that name no provider.
 const NOBODYS: &str = "Paths that are none of yours";
 
-/// Every account of the settings, then whoever else sent something or was turned away. `names`: what the publisher
-/// calls the providers.
+/// Every account of the settings, then whoever else sent something or was turned away. `outside`: what the publisher
+/// calls the providers, and how long each may be silent.
 pub fn read(
     reader: &Reader,
     now: Timestamp,
     links: &[LinkCard],
-    names: &[(String, String)],
+    outside: &Outside,
 ) -> Result<Vec<Connection>, Error> {
     let wanted: Vec<_> = links
         .iter()
         .map(|card| (card.provider.as_str(), card.account.as_str()))
         .collect();
-    let known = reader.connections(now, &wanted)?;
+    let known = reader.connections(now, &wanted, outside)?;
     let mut stored = reader.senders()?;
     for one in &known {
         // Who was only turned away, or never heard from, is no slip of the pen.
         stored.providers.push(one.provider.clone());
         stored.accounts.push(one.account.clone());
     }
+    let mut turned_away: Vec<String> = known
+        .iter()
+        .filter(|one| !one.provider.is_empty() && !one.refusals.is_empty())
+        .map(|one| value_text(&one.provider))
+        .collect();
+    turned_away.dedup();
     let teller = Teller {
         reader,
         links,
-        names,
+        names: &outside.names,
+        turned_away,
         when: When {
             now,
             zone: reader.zone()?,
@@ -66,6 +71,8 @@ struct Teller<'a> {
     reader: &'a Reader,
     links: &'a [LinkCard],
     names: &'a [(String, String)],
+    /// The providers that were turned away, as values of a filter.
+    turned_away: Vec<String>,
     when: When,
     last_review: Option<(i64, Timestamp)>,
     stored: Vocabulary,
@@ -123,9 +130,6 @@ impl Teller<'_> {
     /// `was_refused`: requests were turned away since the last webhook.
     fn traffic(&self, known: &Connected, was_refused: bool) -> Vec<Fact> {
         let mut facts = Vec::new();
-        let Some((_, at, hook)) = &known.last else {
-            return facts;
-        };
         let all = format!(
             "provider:{} account:{}",
             value_text(&known.provider),
@@ -137,32 +141,49 @@ impl Teller<'_> {
                 query,
             })
         };
-        let text = format!("{}{}", self.when.ago(*at), on(hook));
-        facts.push(Fact {
-            door: door(all.clone()),
-            ..Fact::new("last webhook", text, Meaning::Plain)
-        });
-        let text = format!(
-            "{} in 24 hours, {} in all",
-            number(known.day),
-            number(known.deliveries)
-        );
-        facts.push(Fact {
-            door: door(format!("{all} since:24h")),
-            count: u64::try_from(known.day).ok(),
-            ..Fact::new("webhooks", text, Meaning::Plain)
-        });
-        if let Some(quiet) = &known.quiet {
-            let (gap, longest) = (span(quiet.gap_ms), span(quiet.longest_ms));
-            let since = self.when.now.plus_ms(-quiet.gap_ms - DAYS_HEARD * DAY_MS);
-            let text = format!("for {gap}; its longest gap in 28 days was {longest}");
+        if let Some((_, at, hook)) = &known.last {
+            let text = format!("{}{}", self.when.ago(*at), on(hook));
             facts.push(Fact {
-                door: door(format!("{all} since:{}", since.day(self.when.zone))),
+                door: door(format!("{all} -is:test")),
+                ..Fact::new("last webhook", text, Meaning::Plain)
+            });
+            let text = format!(
+                "{} in 24 hours, {} in all",
+                number(known.day),
+                number(known.deliveries)
+            );
+            facts.push(Fact {
+                door: door(format!("{all} -is:test since:24h")),
+                count: u64::try_from(known.day).ok(),
+                ..Fact::new("webhooks", text, Meaning::Plain)
+            });
+        }
+        if known.tests > 0 {
+            facts.push(Fact {
+                door: door(format!("{all} is:test -is:erased")),
+                count: u64::try_from(known.tests).ok(),
+                ..Fact::new("tests", number(known.tests), Meaning::Plain)
+            });
+        }
+        if let Some(quiet) = &known.quiet {
+            let text = format!("for {}; {}", span(quiet.gap_ms), quiet.than());
+            let who = (known.provider.as_str(), known.account.as_str());
+            facts.push(Fact {
+                door: door(quiet.query(who, self.when.now, self.when.zone)),
                 hint: Some(about_quiet(was_refused)),
                 ..Fact::new("quiet", text, Meaning::Warning)
             });
         }
         facts
+    }
+
+    /// The term for what was turned away of a provider; no value stands for none, so there it is all but the others.
+    fn of(&self, provider: &str) -> String {
+        match provider {
+            "" if self.turned_away.is_empty() => String::new(),
+            "" => format!(" -provider:{}", self.turned_away.join(",")),
+            id => format!(" provider:{}", value_text(id)),
+        }
     }
 
     /// Counts of each reason since the last review, or in 24 hours where there was none.
@@ -179,7 +200,7 @@ impl Teller<'_> {
             facts.push(Fact {
                 door: Some(Door {
                     list: List::Deliveries,
-                    query: format!("is:rejected{}", of(&known.provider)),
+                    query: format!("is:rejected{}", self.of(&known.provider)),
                 }),
                 ..Fact::new("turned away", text, Meaning::Bad)
             });
@@ -195,7 +216,7 @@ impl Teller<'_> {
     fn refusal(&self, known: &Connected, refusal: &Refusals) -> Result<Fact, Error> {
         let all = format!(
             "is:rejected{} reason:{}",
-            of(&known.provider),
+            self.of(&known.provider),
             literal_text(&refusal.reason)
         );
         let (since, words) = match self.last_review {
@@ -275,14 +296,6 @@ impl Teller<'_> {
     }
 }
 
-/// The term for a provider; requests that name none are told by their reason alone.
-fn of(provider: &str) -> String {
-    match provider {
-        "" => String::new(),
-        id => format!(" provider:{}", value_text(id)),
-    }
-}
-
 fn on(hook: &str) -> String {
     match hook {
         "" => String::new(),
@@ -314,6 +327,13 @@ fn state(known: &Connected, is_shared: bool, when: When) -> (String, Meaning) {
         (None, _) if refused > 0 && !is_shared => {
             let text = format!("{} turned away, none let in yet", number(refused));
             (text, Meaning::Bad)
+        }
+        (None, _) if known.tests > 0 => {
+            let last = known.last_test.as_ref();
+            let last = last.map_or_else(String::new, |(_, at, hook)| {
+                format!(", the last {}{}", when.ago(*at), on(hook))
+            });
+            (format!("only tests so far{last}"), Meaning::Warning)
         }
         (None, _) if !known.checks.is_empty() => {
             ("link tried, no webhook yet".to_owned(), Meaning::Warning)

@@ -15,6 +15,10 @@ use crate::domain::printable::Printable;
 pub struct Shown<'a> {
     /// The list; `None` for Today, Connections and other screens, which the command alone opens.
     pub list: Option<List>,
+    /// The period of Today, where it is not the usual one: that is told as text, as the screen opens with the usual one.
+    pub period: Option<&'a str>,
+    /// Personal data is masked.
+    pub masked: bool,
     /// The filter.
     pub query: &'a str,
     /// Which end of the list comes first.
@@ -26,7 +30,15 @@ pub struct Shown<'a> {
 /// The command that shows `shown`; `program` is how this one was started, with the options that name the ledger.
 pub fn command(program: &[String], shown: &Shown<'_>) -> String {
     let mut words: Vec<String> = program.iter().map(|text| word(text)).collect();
+    if let Some(period) = shown.period {
+        words.extend(["today", "--since"].map(str::to_owned));
+        words.push(word(period));
+        return words.join(" ");
+    }
     words.push("tui".to_owned());
+    if shown.masked {
+        words.push("--redact".to_owned());
+    }
     if let Some(list) = shown.list {
         if list != List::Events {
             words.extend(["--list".to_owned(), list.to_string()]);
@@ -114,6 +126,8 @@ mod tests {
         let shown = Shown {
             list: Some(list),
             query,
+            period: None,
+            masked: false,
             order: Order::Newest,
             id,
         };
@@ -137,6 +151,8 @@ mod tests {
         );
         let today = Shown {
             list: None,
+            period: None,
+            masked: false,
             query: "",
             order: Order::Newest,
             id: None,
@@ -145,6 +161,24 @@ mod tests {
         assert_eq!(
             command(&program, &today),
             "subledger --db '/tmp/it'\\''s here.db' tui"
+        );
+        let masked = Shown {
+            masked: true,
+            list: Some(List::Users),
+            query: "type:cancel",
+            ..today.clone()
+        };
+        assert_eq!(
+            command(&["subledger".to_owned()], &masked),
+            "subledger tui --redact --list users -- type:cancel"
+        );
+        let period = Shown {
+            period: Some("last-month"),
+            ..today
+        };
+        assert_eq!(
+            command(&["subledger".to_owned()], &period),
+            "subledger today --since last-month"
         );
     }
 

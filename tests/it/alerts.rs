@@ -13,6 +13,7 @@ use subledger::domain::time::{Clock, MINUTE_MS, Timestamp, Zone};
 use subledger::providers::door;
 use subledger::store::query::Reader;
 use subledger::store::task::Task;
+use subledger::store::today::Outside;
 use subledger::store::today::alerts::Alerts;
 use subledger::store::writer::{Options, Rejected, Store};
 use tempfile::TempDir;
@@ -118,7 +119,9 @@ impl Watched {
             sha256: None,
         });
         self.until("the request is kept", |reader| {
-            let known = reader.connections(morning(), &[]).unwrap();
+            let known = reader
+                .connections(morning(), &[], &Outside::default())
+                .unwrap();
             known.iter().any(|one| !one.refusals.is_empty())
         });
     }

@@ -587,8 +587,11 @@ fn every_sample_of_every_provider_is_stored_as_a_test() {
             "{table}"
         );
     }
+    assert!(home.done(&["today"]).contains("tests arrived"));
     let cleared = home.succeeds(&["tests", "clear"]);
     assert!(!cleared.out.is_empty());
+    let today = home.done(&["today"]);
+    assert!(!today.contains("arrived, and no real webhook"), "{today}");
     assert_eq!(home.number("select count(*) from events"), 0);
     assert_eq!(
         home.number("select count(*) from deliveries where body is not null"),
@@ -824,6 +827,23 @@ fn filters_narrow_and_a_wrong_one_never_widens() {
     );
     assert!(main.as_array().unwrap().len() > zotlo.as_array().unwrap().len());
     fails(&home, &["events", "--account", "weekly"], 2, &["weekly"]);
+    fails(&home, &["today", "--account", "weekly"], 2, &["weekly"]);
+    let today = home.done(&["today", "--account", "main"]);
+    assert!(today.contains("account main alone"), "{today}");
+    for refused in [
+        &["status"][..],
+        &["tui"],
+        &["verify"],
+        &["sql", "select 1"],
+        &["rebuild"],
+        &["shot"],
+        &["show", "1"],
+        &["doctor"],
+        &[],
+    ] {
+        let args = [refused, &["--account", "main"]].concat();
+        fails(&home, &args, 2, &["this command is of every account"]);
+    }
     home.succeeds(&["events", "provider:zotlo OR -is:test", "--account", "main"]);
     fails(
         &home,
@@ -1408,4 +1428,61 @@ fn a_list_is_turned_round_and_no_other_order_is_taken() {
         2,
         &["--sort"],
     );
+}
+
+#[test]
+fn what_cannot_be_meant_is_refused_in_words() {
+    let home = Home::new();
+    let demo = home.path().join("demo.db");
+    let demo = demo.to_str().unwrap();
+    home.succeeds(&["demo", "--out", demo, "--events", "500"]);
+    for (args, says) in [
+        (&["events", "@my"][..], "no saved filter is called \"my\""),
+        (&["events", "--limit", "x"], "a whole number is wanted"),
+        (&["show", "abc"], "a whole number is wanted"),
+        (&["today", "--since", "2999-01-01"], "begins in the future"),
+        (
+            &["today", "--since", "2026-02-01..2026-01-01"],
+            "ends before it begins",
+        ),
+        (&["today", "--since", "soon"], "a range such as mon.."),
+        (&["shot", "--size", "5x5"], "at least 40x8"),
+        (&["events", "--sort", "amount"], "newest or oldest first"),
+    ] {
+        fails(&home, &[args, &["--db", demo]].concat(), 2, &[says]);
+    }
+    let nothing = home.succeeds(&["export", "nobody.example", "--db", demo]);
+    assert_eq!(nothing.out, "");
+    assert!(
+        nothing.err.contains("nothing is exported"),
+        "{}",
+        nothing.err
+    );
+    let last_month = home.done(&["today", "--since", "last-month", "--db", demo]);
+    assert!(last_month.contains("are of now"), "{last_month}");
+    assert!(!home.done(&["today", "--db", demo]).contains("are of now"));
+    let mut with = home.command(&["config", "paths"]);
+    let with: Said = with.env("SUBLEDGER_CONFIG", "").output().unwrap().into();
+    assert_eq!(with.code, 0, "{}", with.err);
+}
+
+#[test]
+fn the_zone_of_the_shell_is_the_machines() {
+    let home = Home::new();
+    let text =
+        std::fs::read_to_string(home.path().join("config/subledger/subledger.toml")).unwrap();
+    let text = text.replace("timezone = \"UTC\"\n", "");
+    std::fs::write(home.path().join("config/subledger/subledger.toml"), text).unwrap();
+    let db = home.path().join("demo.db");
+    let db = db.to_str().unwrap();
+    for (told, zone) in [
+        ("Asia/Tokyo", "Asia/Tokyo"),
+        (":Europe/Paris", "Europe/Paris"),
+    ] {
+        let mut made = home.command(&["demo", "--out", db, "--events", "100"]);
+        assert!(made.env("TZ", told).output().unwrap().status.success());
+        let today = home.done(&["today", "--db", db]);
+        assert!(today.contains(zone), "{today}");
+        std::fs::remove_file(db).unwrap();
+    }
 }

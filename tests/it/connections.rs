@@ -6,6 +6,7 @@ use subledger::domain::page::{Count, List};
 use subledger::domain::query::{Query, Words};
 use subledger::domain::time::Clock;
 use subledger::store::query::Reader;
+use subledger::store::today::Outside;
 use subledger::tui::connected;
 use subledger::tui::facts::Connection;
 
@@ -14,8 +15,11 @@ use crate::support::{Home, PATH_KEY, PATIENCE};
 /// What the screen says of each account.
 fn shown(home: &Home) -> Vec<Connection> {
     let reader = Reader::open(&home.ledger()).unwrap();
-    let names = [("zotlo".to_owned(), "Zotlo".to_owned())];
-    connected::read(&reader, Clock::Machine.now(), &[], &names).unwrap()
+    let outside = Outside {
+        names: vec![("zotlo".to_owned(), "Zotlo".to_owned())],
+        ..Outside::default()
+    };
+    connected::read(&reader, Clock::Machine.now(), &[], &outside).unwrap()
 }
 
 fn of<'a>(all: &'a [Connection], provider: &str) -> &'a Connection {
@@ -76,7 +80,11 @@ fn counts_equal_the_lists_behind_them() {
     serving
         .request("POST", "/hooks/zottlo/events/k_x", "", b"{}")
         .unwrap();
-    wait_turned_away(&home, 5);
+    // The same reason as a path of nobody.
+    serving
+        .request("POST", "/hooks/zotlo/event/k_x", "", b"{}")
+        .unwrap();
+    wait_turned_away(&home, 6);
     assert!(
         counts_hold(&home) >= 4,
         "webhooks, two reasons, a path of nobody"
@@ -90,7 +98,7 @@ fn counts_equal_the_lists_behind_them() {
     serving
         .request("POST", "/hooks/zotlo/events/k_again", "", b"{}")
         .unwrap();
-    wait_turned_away(&home, 6);
+    wait_turned_away(&home, 7);
     counts_hold(&home);
     let all = shown(&home);
     let texts: Vec<&str> = of(&all, "zotlo")
@@ -108,6 +116,8 @@ fn counts_equal_the_lists_behind_them() {
     );
     let nobodys = all.last().unwrap();
     assert_eq!(nobodys.name, "Paths that are none of yours");
+    let counts: Vec<_> = nobodys.facts.iter().map(|fact| fact.count).collect();
+    assert_eq!(counts, [Some(1)], "the other one is Zotlo's");
     assert!(
         nobodys
             .refused
@@ -145,4 +155,65 @@ fn a_link_that_was_dropped_is_told_on_screen_in_doctor_and_beside_the_request() 
     assert!(doctor.contains(words) && doctor.contains(never), "{doctor}");
     assert!(home.says(&["rejected", "show", "1"]).all().contains(words));
     assert!(home.says(&["rejected", "show", "2"]).all().contains(never));
+}
+
+#[test]
+fn how_long_a_silence_may_be_holds_wherever_it_is_said() {
+    let home = Home::new();
+    let demo = home.path().join("demo.db");
+    let demo = demo.to_str().unwrap();
+    home.says(&["demo", "--out", demo, "--events", "2000"])
+        .all();
+    let said = |home: &Home| {
+        let screen = |name| home.says(&["shot", "--db", demo, "--screen", name]).all();
+        let doctor = home.says(&["doctor", "--db", demo]).all();
+        let today = home.says(&["today", "--db", demo]).all();
+        [screen("today"), screen("connections"), doctor, today]
+    };
+    home.says(&["config", "set", "providers.zotlo.expect_every", "1m"])
+        .all();
+    for said in said(&home) {
+        let lines = said.lines().filter(|line| line.contains("quiet"));
+        assert!(lines.count() > 0, "{said}");
+    }
+    for provider in ["zotlo", "klustr", "conscent", "expressconsent"] {
+        let key = format!("providers.{provider}.expect_every");
+        home.says(&["config", "set", &key, "never"]).all();
+    }
+    for said in said(&home) {
+        assert!(!said.contains("quiet"), "{said}");
+    }
+}
+
+#[test]
+fn tests_are_no_webhooks_of_a_provider() {
+    let home = Home::new();
+    let serving = home.serve();
+    let path = format!("/hooks/zotlo/events/{PATH_KEY}");
+    let test = "Subledger-Test: 1\r\n";
+    for n in 0..2 {
+        let body = format!("{{\"odd\":{n}}}");
+        let answer = serving.request("POST", &path, test, body.as_bytes());
+        assert_eq!(answer.unwrap().0, 200);
+    }
+    let all = shown(&home);
+    let (state, _) = &of(&all, "zotlo").state;
+    assert!(state.starts_with("only tests so far, the last "), "{state}");
+    let doctor = home.says(&["doctor"]).all();
+    assert!(doctor.contains("only tests so far"), "{doctor}");
+    counts_hold(&home);
+    assert_eq!(serving.post("zotlo", "events", b"{}").unwrap().0, 200);
+    assert!(counts_hold(&home) >= 2, "webhooks, tests");
+    let all = shown(&home);
+    let facts = of(&all, "zotlo").facts.iter();
+    let facts: Vec<_> = facts
+        .map(|fact| (fact.title.as_str(), fact.text.as_str()))
+        .collect();
+    assert!(
+        facts.contains(&("webhooks", "1 in 24 hours, 1 in all")),
+        "{facts:?}"
+    );
+    assert!(facts.contains(&("tests", "2")), "{facts:?}");
+    let (state, _) = &of(&all, "zotlo").state;
+    assert!(state.starts_with("last webhook "), "{state}");
 }

@@ -9,7 +9,7 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::os::unix::net::{UnixDatagram, UnixListener};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use crate::support::{Home, PATH_KEY, PATIENCE, Serving};
 
@@ -853,4 +853,43 @@ fn check_exposure(unit: &Path) {
         return;
     }
     assert!(done.status.success(), "{says}");
+}
+
+/// Bytes of memory that a process has now.
+fn memory(child: &Child) -> u64 {
+    let status = fs::read_to_string(format!("/proc/{}/status", child.id())).unwrap();
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+    let kib = line.unwrap().split_whitespace().next().unwrap();
+    kib.parse::<u64>().unwrap() << 10
+}
+
+#[test]
+#[cfg_attr(not(target_os = "linux"), ignore = "memory is read from /proc")]
+fn bodies_of_strangers_take_little_memory_and_no_room_from_a_provider() {
+    let home = Home::new();
+    let serving = home.serve();
+    let before = memory(&serving.child);
+    let most = vec![b' '; (1 << 20) - 1];
+    let strangers: Vec<TcpStream> = (0..60)
+        .map(|_| {
+            let mut stream = TcpStream::connect(("127.0.0.1", home.port)).unwrap();
+            let wait = Some(Duration::from_millis(30));
+            stream.set_write_timeout(wait).unwrap();
+            let head =
+                "POST /hooks/zotlo/events HTTP/1.1\r\nHost: a\r\nContent-Length: 1048576\r\n\r\n";
+            stream.write_all(head.as_bytes()).unwrap();
+            // Who does not fit in is not read from.
+            let _ = stream.write_all(&most);
+            stream
+        })
+        .collect();
+    let large = format!(r#"{{"note":"{}"}}"#, "x".repeat(300_000));
+    let (status, answer) = serving.post("zotlo", "events", large.as_bytes()).unwrap();
+    assert_eq!(status, 200, "{answer}");
+    let grown = memory(&serving.child).saturating_sub(before);
+    assert!(
+        grown < 32 << 20,
+        "{grown} bytes more for 60 MiB of strangers"
+    );
+    drop(strangers);
 }

@@ -137,13 +137,16 @@ fn a_new_ledger_says_that_nothing_has_arrived_and_a_first_webhook_is_a_first_day
 fn a_period_that_is_none_is_refused_with_those_that_are() {
     let home = Home::new();
     let file = made_up(&home, "300");
-    for wrong in ["soon", "tomorrow", "today..yesterday", ""] {
+    let known = "last-review, today, yesterday, 7d, 28d, month, last-month";
+    for (wrong, why) in [
+        ("soon", known),
+        ("", known),
+        ("tomorrow", "begins in the future"),
+        ("today..yesterday", "ends before it begins"),
+    ] {
         let (code, said) = says(&home, &["today", "--db", &file, "--since", wrong]);
         assert_eq!(code, 2, "{said}");
-        assert!(
-            said.contains("last-review, today, yesterday, 7d, 28d, month, last-month"),
-            "{said}"
-        );
+        assert!(said.contains(why), "{said}");
     }
     for word in ["yesterday", "month", "last-month", "MON.."] {
         assert_eq!(says(&home, &["today", "--db", &file, "--since", word]).0, 0);

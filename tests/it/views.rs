@@ -110,6 +110,11 @@ fn a_filter_saved_on_screen_is_a_word_on_the_command_line() {
     assert!(code == 0 && said.contains("no users fit"), "{said}");
     let named = "no saved filter is called \"nowhere.example\"";
     assert!(said.contains(named), "{said}");
+    let slip = home.says(&["users", "@who"]);
+    assert_eq!((slip.code, slip.out.as_str()), (2, ""), "{}", slip.err);
+    assert!(slip.err.contains("no saved filter is called \"who\""));
+    let mut terminal = Terminal::start(&home, &["tui", "@who"], &[]);
+    assert_eq!(terminal.wait(), 2);
 }
 
 #[test]

@@ -226,3 +226,21 @@ async fn stopping_has_an_end() {
     server.begin_stop();
     server.stopped().await;
 }
+
+#[tokio::test]
+async fn fresh_connections_of_one_address_do_not_fill_the_crowd() {
+    let crowd = Arc::new(Crowd::default());
+    let [one, other] = [1, 2].map(|last| std::net::IpAddr::from([192, 0, 2, last]));
+    let sender = Arc::new(Link::new(other));
+    let _sender = Arc::clone(&crowd).enter(&sender);
+    let links: Vec<Arc<Link>> = (0..100).map(|_| Arc::new(Link::new(one))).collect();
+    let mut seats = Vec::new();
+    for link in &links {
+        crowd.thin(one, 8, Duration::from_secs(60));
+        seats.push(Arc::clone(&crowd).enter(link));
+    }
+    // Those in the crowd, the one that enters included, and the sender.
+    assert_eq!(crowd.len(), 4 * 8 + 1 + 1);
+    let gone = timeout(Duration::from_secs(1), links[0].evicted.notified());
+    gone.await.unwrap();
+}

@@ -220,8 +220,9 @@ impl Filter<'_> {
                 if plans.is_empty() {
                     return of_id;
                 }
-                let plans = self.bound.list(plans.iter().map(String::as_str));
-                format!("({of_id} or r.plan in {plans})")
+                let plans = serde_json::to_string(&plans).unwrap_or_default();
+                let plans = self.bound.add(plans);
+                format!("({of_id} or r.plan in (select value from json_each({plans})))")
             }
             Source::Users => NEVER.to_owned(),
             Source::Subscriptions => {
@@ -518,6 +519,9 @@ fn reader(source: Source, found: &str) -> String {
     match source {
         Source::Users => found.to_owned(),
         Source::Deliveries | Source::Rejected => NEVER.to_owned(),
+        Source::Events | Source::Subscriptions | Source::Payments => {
+            format!("exists (select 1 from users w where w.id = r.users_id and {found})")
+        }
         _ => format!(
             "exists (select 1 from users w where w.provider = r.provider \
              and w.account = r.account and w.user_id = r.user_id and {found})"

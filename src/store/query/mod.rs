@@ -26,9 +26,11 @@ pub mod who;
 
 use std::cell::RefCell;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use rusqlite::types::{Value as Sql, ValueRef};
-use rusqlite::{Connection, OptionalExtension, Statement as Prepared};
+use rusqlite::{Connection, InterruptHandle, OptionalExtension, Statement as Prepared};
 
 use crate::domain::page::{Cell, Count, Cursor, List, Page, Row, RowKey};
 use crate::domain::query::{Bounds, Query, Span};
@@ -45,7 +47,9 @@ pub use lists::columns;
 pub use looked::{Looked, Progress};
 pub use search::Found;
 pub use sql::{EachRow, SqlOutcome};
-pub use status::{Checked, Connection as Connected, Growth, Lost, Quiet, Refusals, Status};
+pub use status::{
+    Checked, Connection as Connected, Expectation, Growth, Lost, Quiet, Refusals, Status,
+};
 
 pub use timeline::{Kinds, Money, Past};
 pub use views::View;
@@ -55,7 +59,11 @@ pub use crate::store::project::standing::{Around, AtTime, Consent, Difference, S
 use lists::Source;
 use looked::SharedLooked;
 use plan::{Held, Statement, Values};
-use vocabulary::Plans;
+
+/// What a connection beside another keeps of the file in memory.
+const BESIDE_KIB: i64 = 4096;
+/// Whether it is to stop is looked at every so many steps of SQLite's machine.
+const STEPS: i32 = 1_000;
 
 /// One read-only connection to a ledger.
 pub struct Reader {
@@ -65,9 +73,45 @@ pub struct Reader {
     /// As it was when the ledger was opened.
     schema: i64,
     zone: Zone,
-    plans: RefCell<Plans>,
     held: RefCell<Held>,
     looked: SharedLooked,
+    /// Whether what is read beside it, on connections of their own, is to end.
+    stop_beside: Arc<AtomicBool>,
+}
+
+/// Stops whatever a reader does, from any thread.
+pub struct Interrupt {
+    own: InterruptHandle,
+    beside: Arc<AtomicBool>,
+}
+
+impl Interrupt {
+    /// What runs ends with `Error::Interrupted`.
+    pub fn interrupt(&self) {
+        self.beside.store(true, Ordering::Relaxed);
+        self.own.interrupt();
+    }
+}
+
+/// Where a ledger is read beside a reader.
+#[derive(Clone, Copy)]
+pub(crate) struct Beside<'a> {
+    path: &'a Path,
+    stop: &'a Arc<AtomicBool>,
+}
+
+impl Beside<'_> {
+    /// A connection of its own, for another thread; its statements end when the reader it is beside is interrupted.
+    pub(crate) fn reader(self) -> Result<Reader, Error> {
+        let reader = Reader::open(self.path)?;
+        let stop = Arc::clone(self.stop);
+        {
+            let mut conn = reader.conn.borrow_mut();
+            conn.pragma_update(None, "cache_size", -BESIDE_KIB)?;
+            conn.progress_handler(STEPS, Some(move || stop.load(Ordering::Relaxed)))?;
+        }
+        Ok(reader)
+    }
 }
 
 impl std::fmt::Debug for Reader {
@@ -90,15 +134,27 @@ impl Reader {
             path: path.to_owned(),
             schema,
             zone,
-            plans: RefCell::default(),
             held: RefCell::default(),
             looked,
+            stop_beside: Arc::default(),
         })
     }
 
-    /// Stops whatever statement runs, from any thread: it ends with `Error::Interrupted`.
-    pub fn interrupt(&self) -> rusqlite::InterruptHandle {
-        self.conn.borrow().get_interrupt_handle()
+    /// What stops whatever statement runs.
+    pub fn interrupt(&self) -> Interrupt {
+        Interrupt {
+            own: self.conn.borrow().get_interrupt_handle(),
+            beside: Arc::clone(&self.stop_beside),
+        }
+    }
+
+    /// Where parts of a question are read on other threads, from now until the next interrupt.
+    pub(crate) fn beside(&self) -> Beside<'_> {
+        self.stop_beside.store(false, Ordering::Relaxed);
+        Beside {
+            path: &self.path,
+            stop: &self.stop_beside,
+        }
     }
 
     /// How far the page that is being read has come, for whoever waits on another thread.
@@ -441,5 +497,27 @@ fn cell(value: ValueRef<'_>) -> Cell {
         ValueRef::Real(number) => Cell::Real(number),
         ValueRef::Text(bytes) => Cell::Text(String::from_utf8_lossy(bytes).into_owned()),
         ValueRef::Blob(bytes) => Cell::Blob(bytes.to_vec()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::tests::Ledger;
+
+    #[test]
+    fn what_is_read_beside_a_reader_ends_with_it() {
+        const LONG: &str = "with recursive n(i) as (select 1 union all select i + 1 from n \
+            limit 1000000) select count(*) from n";
+        let ledger = Ledger::new();
+        let reader = Reader::open(&ledger.path).unwrap();
+        let beside = reader.beside();
+        let other = beside.reader().unwrap();
+        assert_eq!(other.number(LONG, &[]).unwrap(), Some(1_000_000));
+        reader.interrupt().interrupt();
+        let ended = other.number(LONG, &[]).unwrap_err();
+        assert!(matches!(ended, Error::Interrupted), "{ended}");
+        // The next question is another one.
+        assert!(reader.beside().reader().unwrap().number(LONG, &[]).is_ok());
     }
 }

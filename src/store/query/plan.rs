@@ -29,6 +29,9 @@ const WORDS_MAX: usize = 32;
 /// Events of so many types and accounts are read from as many places of an index.
 const PLACES_MAX: usize = 200;
 
+/// Rows in the order of the table, or by their ids.
+const NOT_INDEXED: &str = "not indexed";
+
 /// What the rows are wanted for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Wanted {
@@ -165,7 +168,12 @@ fn looks(query: &Query, entry: &Entry, number: usize) -> String {
     if query.is_empty() {
         return String::new();
     }
-    format!("looked({number}, {}) and ", entry.source.sort())
+    // In the order of the table a row's time does not say how far it is.
+    let at = match &*entry.branch.hint {
+        NOT_INDEXED => "null",
+        _ => entry.source.sort(),
+    };
+    format!("looked({number}, {at}) and ")
 }
 
 /// Whether rows come oldest first, to be turned round.
@@ -341,13 +349,16 @@ fn entries(
 ) -> Result<Vec<Entry>, Error> {
     let mut words = Vec::new();
     all_words(query.root(), &mut words);
-    let plans = if list == List::Events && !words.is_empty() {
+    let by_plan = matches!(list, List::Events | List::Subscriptions);
+    let plans = if by_plan && !words.is_empty() {
         reader.plans()?
     } else {
         Vec::new()
     };
+    // Readers themselves are looked for by all words at the top at once.
+    let at_top = |word: &&str| list == List::Users && top_words(query).contains(word);
     let mut held = HashMap::new();
-    for word in words {
+    for word in words.into_iter().filter(|word| !at_top(word)) {
         if let Some(ids) = reader.held(&[word])? {
             held.insert(word, ids);
         }
@@ -373,6 +384,17 @@ fn entries(
         }
     }
     Ok(out)
+}
+
+/// The words that every row must meet.
+fn top_words(query: &Query) -> Vec<&str> {
+    let parts = query.parts().iter();
+    parts
+        .filter_map(|part| match part {
+            Expr::Term(Term::Word(word)) => Some(word.as_str()),
+            _ => None,
+        })
+        .collect()
 }
 
 /// The words of a filter, wherever they stand in it.
@@ -432,7 +454,7 @@ fn branches(
             && !query.parts().iter().any(is_of_order) =>
         {
             vec![Branch {
-                hint: "not indexed".to_owned(),
+                hint: NOT_INDEXED.to_owned(),
                 ..Branch::walk(source)
             }]
         }
@@ -461,14 +483,7 @@ fn by_words(
     query: &Query,
     filter: &mut Filter<'_>,
 ) -> Result<Ways, Error> {
-    let words: Vec<&str> = query
-        .parts()
-        .iter()
-        .filter_map(|part| match part {
-            Expr::Term(Term::Word(word)) => Some(word.as_str()),
-            _ => None,
-        })
-        .collect();
+    let words = top_words(query);
     if source == Source::Users && !words.is_empty() {
         let ids = reader.held(&words)?;
         return Ok(ids.map(|ids| {
@@ -514,10 +529,15 @@ fn by_word(
         }
         Source::Subscriptions | Source::Payments | Source::Changes | Source::Consents => {
             let own = filter.word_of_row(source, word);
-            branches.push(Branch {
+            let mut walk = Branch {
                 by: Some(own),
                 ..Branch::walk(source)
-            });
+            };
+            // No plan holds it, so that hardly a row does: all are looked at, in the order of the table.
+            if source == Source::Subscriptions && filter.plans_with(word).is_empty() {
+                NOT_INDEXED.clone_into(&mut walk.hint);
+            }
+            branches.push(walk);
         }
         _ => return Ok(None),
     }
@@ -826,7 +846,7 @@ fn by_stretch(
     } else {
         by
     };
-    Ok(Some((rank, vec![Branch::new("not indexed", by)])))
+    Ok(Some((rank, vec![Branch::new(NOT_INDEXED, by)])))
 }
 
 fn by_address(key: Key, test: &Test, filter: &mut Filter<'_>) -> Ways {

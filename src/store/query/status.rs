@@ -6,11 +6,13 @@ use serde::Serialize;
 
 use crate::domain::credential::{self, Came};
 use crate::domain::mask::Mask;
-use crate::domain::time::{DAY_MS, MINUTE_MS, SECOND_MS, Timestamp};
+use crate::domain::query::value_text;
+use crate::domain::time::{DAY_MS, MINUTE_MS, SECOND_MS, Timestamp, Zone, span};
 use crate::store::Error;
 use crate::store::query::Reader;
 use crate::store::ring::RING;
 use crate::store::schema::{meta, unhex};
+use crate::store::today::Outside;
 
 /// So many of an account's last deliveries tell which proofs are in force.
 const PROOFS_OF: i64 = 100;
@@ -47,7 +49,7 @@ pub struct Status {
     pub is_ahead: bool,
     /// How long ago that was, in milliseconds.
     pub quiet_ms: Option<i64>,
-    /// Deliveries marked as tests.
+    /// Deliveries marked as tests that are not erased; not counted where real ones are stored too.
     pub tests: i64,
     /// Requests that were turned away in the last 14 days and that the ring could not hold.
     pub lost: i64,
@@ -68,14 +70,18 @@ pub struct Connection {
     pub provider: String,
     /// The account; empty where only rejected requests name the provider.
     pub account: String,
-    /// The last delivery: seq, time, hook.
+    /// The last delivery that is no test: seq, time, hook.
     pub last: Option<(i64, Timestamp, String)>,
-    /// Deliveries of the last 24 hours.
+    /// The last test, where nothing else came.
+    pub last_test: Option<(i64, Timestamp, String)>,
+    /// Deliveries of the last 24 hours, tests aside.
     pub day: i64,
-    /// Deliveries of the last 28 days.
+    /// Deliveries of the last 28 days, tests aside.
     pub month: i64,
-    /// Deliveries in all, counted to a million.
+    /// Deliveries in all, counted to a million, tests aside.
     pub deliveries: i64,
+    /// Tests, erased ones aside, counted to a million in all.
+    pub tests: i64,
     /// The proofs that its last hundred deliveries carried, most frequent first, with how many did.
     pub proofs: Vec<(String, i64)>,
     /// Requests of this provider that were turned away, by reason.
@@ -86,7 +92,7 @@ pub struct Connection {
     pub checks: Vec<Checked>,
     /// When the provider itself was last heard: neither a test nor imported.
     pub heard: Option<Timestamp>,
-    /// It has been quiet for longer than ever in 28 days.
+    /// It has been quiet for longer than ever in 28 days, or than the settings expect.
     pub quiet: Option<Quiet>,
 }
 
@@ -134,13 +140,50 @@ pub struct Checked {
     pub last_at: Timestamp,
 }
 
-/// A silence longer than usual.
+/// How long a silence of an account may last.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Expectation {
+    /// As long as the longest of 28 days.
+    Habit,
+    /// So many milliseconds.
+    Every(i64),
+    /// For ever.
+    Never,
+}
+
+/// A silence longer than usual, or than is expected.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 pub struct Quiet {
     /// How long it has lasted, in milliseconds.
     pub gap_ms: i64,
-    /// The longest in the 28 days before it, in milliseconds; a minute where all were shorter.
+    /// The longest in the 28 days before it, in milliseconds; a minute where all were shorter. Or what is expected.
     pub longest_ms: i64,
+    /// The settings say how long it may be.
+    pub is_expected: bool,
+}
+
+impl Quiet {
+    /// What it is longer than: `its longest gap in 28 days was 2 h 05 m`.
+    pub fn than(&self) -> String {
+        let than = if self.is_expected {
+            "it is expected every"
+        } else {
+            "its longest gap in 28 days was"
+        };
+        format!("{than} {}", span(self.longest_ms))
+    }
+
+    /// The deliveries of `who` to look at: the days that its gaps were measured in, as all that it ever sent may be
+    /// millions.
+    pub fn query(&self, who: (&str, &str), now: Timestamp, zone: Zone) -> String {
+        let since = now.plus_ms(-self.gap_ms - GAP_DAYS * DAY_MS);
+        format!(
+            "provider:{} account:{} since:{}",
+            value_text(who.0),
+            value_text(who.1),
+            since.day(zone)
+        )
+    }
 }
 
 /// What the ledger grew by of late.
@@ -209,6 +252,12 @@ impl Reader {
         let demo = number(
             "select count(*) from (select 1 from deliveries where seq = 1 and origin = 'demo')",
         )? > 0;
+        // A made-up ledger holds nothing else, and all of it would be looked through to say so.
+        let connected = !demo
+            && number(
+                "select count(*) from (select 1 from deliveries \
+                 where test = 0 and origin <> 'demo' limit 1)",
+            )? > 0;
         Ok(Status {
             last_seq: self.last_seq()?,
             folded_seq: number("select cast(value as integer) from meta where key = 'folded_seq'")?,
@@ -216,9 +265,14 @@ impl Reader {
             is_ahead: is_ahead == Some(1),
             quiet_ms: last_received_at.map(|at| now.ms() - at.ms()),
             last_received_at,
-            tests: number(
-                "select count(*) from deliveries indexed by deliveries_test where test = 1",
-            )?,
+            tests: if demo || connected {
+                0
+            } else {
+                number(
+                    "select count(*) from deliveries indexed by deliveries_test \
+                     where test = 1 and erased_at is null",
+                )?
+            },
             lost: self
                 .number(
                     "select ifnull(sum(requests), 0) from rejected_lost where hour >= ?1",
@@ -226,12 +280,7 @@ impl Reader {
                 )?
                 .unwrap_or_default(),
             demo,
-            // A made-up ledger holds nothing else, and all of it would be looked through to say so.
-            connected: !demo
-                && number(
-                    "select count(*) from (select 1 from deliveries \
-                     where test = 0 and origin <> 'demo' limit 1)",
-                )? > 0,
+            connected,
             last_review: self.last_review()?,
             zone: self.zone.name(),
         })
@@ -253,11 +302,12 @@ impl Reader {
     }
 
     /// The `wanted` accounts, every other one that ever sent something, and every provider that was turned away or
-    /// checked, one without a name (for paths that are none of ours) last.
+    /// checked, one without a name (for paths that are none of ours) last. `outside` says how long each may be silent.
     pub fn connections(
         &self,
         now: Timestamp,
         wanted: &[(&str, &str)],
+        outside: &Outside,
     ) -> Result<Vec<Connection>, Error> {
         let mut known = self.accounts()?;
         let wanted = wanted.iter();
@@ -282,21 +332,49 @@ impl Reader {
         }
         known.sort_by(|one, other| (one.0.is_empty(), one).cmp(&(other.0.is_empty(), other)));
         known.dedup();
+        let tests = self.tests(now)?;
         known
             .into_iter()
-            .map(|(provider, account)| self.connection(provider, account, now))
+            .map(|(provider, account)| {
+                let expectation = outside.expectation((&provider, &account));
+                let of_tests = tests
+                    .iter()
+                    .find(|(p, a, _)| (p, a) == (&provider, &account));
+                let of_tests = of_tests.map_or([0; 4], |(.., counts)| *counts);
+                let quiet = self.silence((&provider, &account), expectation, now)?;
+                Ok(Connection {
+                    quiet,
+                    ..self.connection(provider, account, now, of_tests)?
+                })
+            })
             .collect()
     }
 
+    /// Tests of each account: of 24 hours, of 28 days, all, and those that are not erased. All of them are looked at,
+    /// to a million: they are few.
+    fn tests(&self, now: Timestamp) -> Result<Vec<(String, String, [i64; 4])>, Error> {
+        const TESTS: &str = "select provider, account, sum(received_at >= ?1), sum(received_at >= ?2), \
+            count(*), sum(erased_at is null) from (select provider, account, received_at, erased_at \
+            from deliveries indexed by deliveries_test where test = 1 order by seq desc limit 1000000) \
+            group by provider, account";
+        let since = [DAY_MS, GAP_DAYS * DAY_MS].map(|ms| Sql::from(now.plus_ms(-ms).to_string()));
+        let mut out = Vec::new();
+        self.each(TESTS, &since, |row| {
+            let counts = [row.get(2)?, row.get(3)?, row.get(4)?, row.get(5)?];
+            out.push((row.get(0)?, row.get(1)?, counts));
+            Ok(())
+        })?;
+        Ok(out)
+    }
+
+    /// `tests`: how many of 24 hours, of 28 days, of all and of what is not erased are tests.
     fn connection(
         &self,
         provider: String,
         account: String,
         now: Timestamp,
+        tests: [i64; 4],
     ) -> Result<Connection, Error> {
-        const LAST: &str = "select seq, received_at, hook from deliveries \
-            indexed by deliveries_provider where provider = ?1 and account = ?2 \
-            order by received_at desc, seq desc limit 1";
         const ALL: &str = "select count(*) from (select 1 from deliveries \
             indexed by deliveries_provider where provider = ?1 and account = ?2 limit 1000000)";
         const COUNT: &str = "select count(*) from deliveries indexed by deliveries_provider \
@@ -306,21 +384,27 @@ impl Reader {
             let [provider, account] = who.clone();
             [provider, account, Sql::from(at.to_owned())]
         };
-        let mut last = None;
-        self.each(LAST, &who, |row| {
-            last = Some((row.get(0)?, row.get::<_, String>(1)?, row.get(2)?));
-            Ok(())
-        })?;
-        let last = last.and_then(|(seq, at, hook)| Some((seq, Timestamp::parse(&at)?, hook)));
+        let last = self.last(&who, false)?;
+        let last_test = match last {
+            None => self.last(&who, true)?,
+            Some(_) => None,
+        };
         let day = now.plus_ms(-DAY_MS).to_string();
         let month = now.plus_ms(-GAP_DAYS * DAY_MS).to_string();
+        let [day_tests, month_tests, all_tests, tests] = tests;
+        let count = |sql: &str, values: &[Sql], tests: i64| {
+            let all = self.number(sql, values)?.unwrap_or_default();
+            Ok::<i64, Error>((all - tests).max(0))
+        };
         Ok(Connection {
             last,
+            last_test,
             heard: self.heard((&provider, &account), now)?,
-            quiet: self.quiet((&provider, &account), now)?,
-            day: self.number(COUNT, &since(&day))?.unwrap_or_default(),
-            month: self.number(COUNT, &since(&month))?.unwrap_or_default(),
-            deliveries: self.number(ALL, &who)?.unwrap_or_default(),
+            quiet: None,
+            day: count(COUNT, &since(&day), day_tests)?,
+            month: count(COUNT, &since(&month), month_tests)?,
+            deliveries: count(ALL, &who, all_tests)?,
+            tests,
             proofs: self.proofs(&who)?,
             refusals: self.refusals(&who[..1])?,
             lost: self.lost(&provider, now)?,
@@ -328,6 +412,22 @@ impl Reader {
             provider,
             account,
         })
+    }
+
+    /// The last delivery of `who` that is no test, or is one.
+    fn last(&self, who: &[Sql], is_test: bool) -> Result<Option<(i64, Timestamp, String)>, Error> {
+        let sql = format!(
+            "select seq, received_at, hook from (select seq, received_at, hook, test from deliveries \
+             indexed by deliveries_provider where provider = ?1 and account = ?2 \
+             order by received_at desc, seq desc limit {PASSED_MAX}) where test = ?3 limit 1"
+        );
+        let values = [who, &[Sql::from(i64::from(is_test))]].concat();
+        let mut last = None;
+        self.each(&sql, &values, |row| {
+            last = Some((row.get(0)?, row.get::<_, String>(1)?, row.get(2)?));
+            Ok(())
+        })?;
+        Ok(last.and_then(|(seq, at, hook)| Some((seq, Timestamp::parse(&at)?, hook))))
     }
 
     fn proofs(&self, who: &[Sql]) -> Result<Vec<(String, i64)>, Error> {
@@ -500,6 +600,30 @@ impl Reader {
         Ok(found.and_then(|(seq, at)| Some((seq, Timestamp::parse(&at)?))))
     }
 
+    /// How long `who` has been silent, where that is longer than by `expectation`: the one rule of Today, Connections,
+    /// `doctor` and alerts. One never heard from is not connected, never quiet.
+    pub(crate) fn silence(
+        &self,
+        who: (&str, &str),
+        expectation: Expectation,
+        now: Timestamp,
+    ) -> Result<Option<Quiet>, Error> {
+        let every_ms = match expectation {
+            Expectation::Never => return Ok(None),
+            Expectation::Habit => return self.quiet(who, now),
+            Expectation::Every(every_ms) => every_ms,
+        };
+        let heard = self.heard(who, now)?;
+        let gap_ms = heard.map(|heard| now.ms() - heard.ms());
+        Ok(gap_ms
+            .filter(|gap_ms| *gap_ms > every_ms)
+            .map(|gap_ms| Quiet {
+                gap_ms,
+                longest_ms: every_ms,
+                is_expected: true,
+            }))
+    }
+
     /// The gap since the provider was last `heard`, where it is longer than every one of the 28 days before and these
     /// hold at least 20 deliveries; tests and imports aside. The days end with the last delivery and not now, so that
     /// a provider that is gone stays quiet.
@@ -507,7 +631,7 @@ impl Reader {
     /// Deliveries may be millions, so they are not read one by one: from one of them it goes back as far as the
     /// longest gap known to the oldest within, between which no longer one has room, and where there is none within,
     /// a longer one is found.
-    pub(crate) fn quiet(&self, who: (&str, &str), now: Timestamp) -> Result<Option<Quiet>, Error> {
+    fn quiet(&self, who: (&str, &str), now: Timestamp) -> Result<Option<Quiet>, Error> {
         let Some(heard) = self.heard(who, now)? else {
             return Ok(None);
         };
@@ -532,7 +656,11 @@ impl Reader {
                 break;
             }
         }
-        Ok((longest_ms < usual_ms).then_some(Quiet { gap_ms, longest_ms }))
+        Ok((longest_ms < usual_ms).then_some(Quiet {
+            gap_ms,
+            longest_ms,
+            is_expected: false,
+        }))
     }
 
     fn offset_ms(&self, at: Timestamp) -> i64 {

@@ -12,24 +12,11 @@ use crate::store::query::Reader;
 /// So many values of a kind are offered at most.
 const VALUES_MAX: usize = 1_000;
 
-/// The plans seen so far, so that payments are read once.
-#[derive(Debug, Default)]
-pub(super) struct Plans {
-    payments_to: i64,
-    seen: BTreeSet<String>,
-}
-
 impl Reader {
     /// What filters may be checked against and what may be offered. Providers' own names of types are those of the
-    /// 200 newest and 50 oldest events of every type, and of the 200 newest deliveries; plans are those of every
-    /// subscription and of the 2,000 newest payments.
+    /// 100 newest and 30 oldest events of every type and account, and of the 200 newest deliveries.
     pub fn vocabulary(&self) -> Result<Vocabulary, Error> {
-        let mut plans = self.skip("plan", "subscriptions indexed by subscriptions_plan")?;
-        plans.extend(self.texts(
-            "select distinct plan from (select plan from payments \
-             order by at desc, id desc limit 2000) where plan is not null",
-        )?);
-        let mut plans = distinct(plans);
+        let mut plans = self.plans()?;
         plans.truncate(VALUES_MAX);
         Ok(Vocabulary {
             provider_types: distinct(self.provider_types()?),
@@ -51,6 +38,7 @@ impl Reader {
         let accounts = self.accounts()?;
         let mut providers: Vec<String> = accounts.iter().map(|(one, _)| one.clone()).collect();
         providers.extend(self.skip("provider", "rejected indexed by rejected_provider")?);
+        providers.truncate(VALUES_MAX);
         providers.retain(|provider| !provider.is_empty());
         Ok(Vocabulary {
             providers: distinct(providers),
@@ -87,26 +75,10 @@ impl Reader {
 
     /// Every plan of a subscription or a payment, in order.
     pub(super) fn plans(&self) -> Result<Vec<String>, Error> {
-        let of_subscriptions = self.skip("plan", "subscriptions indexed by subscriptions_plan")?;
-        let mut plans = self.plans.borrow_mut();
-        let from = plans.payments_to;
-        plans.seen.extend(of_subscriptions);
-        let mut fresh = BTreeSet::new();
-        let mut last = from;
-        self.each(
-            "select id, plan from payments where id > ?1",
-            &[Sql::from(from)],
-            |row| {
-                last = last.max(row.get(0)?);
-                if let Some(plan) = row.get::<_, Option<String>>(1)? {
-                    fresh.insert(plan);
-                }
-                Ok(())
-            },
-        )?;
-        plans.payments_to = last;
-        plans.seen.extend(fresh);
-        Ok(plans.seen.iter().cloned().collect())
+        let mut plans = self.skip("plan", "subscriptions indexed by subscriptions_plan")?;
+        // A ledger of an older schema has no index of these.
+        plans.extend(self.skip("plan", "payments")?);
+        Ok(distinct(plans))
     }
 
     /// The distinct values of the first column of an index: one seek each.
@@ -118,7 +90,7 @@ impl Reader {
                union all \
                select (select {column} from {from} where {column} > v.value \
                  order by {column} limit 1) from v where v.value is not null) \
-             select value from v where value is not null limit {VALUES_MAX}"
+             select value from v where value is not null"
         );
         self.texts(&sql)
     }

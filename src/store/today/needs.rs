@@ -8,12 +8,11 @@ use crate::domain::page::List;
 use crate::domain::query::{Key, literal_text, value_text};
 use crate::domain::time::{DAY_MS, HOUR_MS, Timestamp, span};
 use crate::store::Error;
+use crate::store::query::Expectation;
 use crate::store::today::Review;
 
 /// A backup older than this is none, in milliseconds.
 pub const BACKUP_MS_MAX: i64 = 36 * HOUR_MS;
-/// So many days before its last webhook a provider's gaps are measured.
-const DAYS_HEARD: i64 = 28;
 /// Fewer cancellations in a day are no spike, whatever was usual.
 const SPIKE_MIN: u64 = 5;
 /// A spike can only be told against so many days.
@@ -34,6 +33,8 @@ pub struct Outside {
     pub names: Vec<(String, String)>,
     /// The disk is nearly full: bytes left.
     pub disk_low: Option<u64>,
+    /// Only this account is asked for; what was turned away names none and is left out then.
+    pub account: Option<String>,
 }
 
 /// How backups stand.
@@ -154,6 +155,18 @@ impl Rule {
 }
 
 impl Outside {
+    /// How long `who`, a provider and an account, may be silent.
+    pub fn expectation(&self, who: (&str, &str)) -> Expectation {
+        let is_who = |provider: &str, account: &str| (provider, account) == who;
+        if self.unexpected.iter().any(|(p, a)| is_who(p, a)) {
+            return Expectation::Never;
+        }
+        let expected = self.expected.iter().find(|(p, a, _)| is_who(p, a));
+        expected.map_or(Expectation::Habit, |(.., every_ms)| {
+            Expectation::Every(*every_ms)
+        })
+    }
+
     /// What the publisher calls `account` at `provider`: `Zotlo`, `Zotlo weekly`.
     fn name(&self, provider: &str, account: &str) -> String {
         let name = self
@@ -213,7 +226,7 @@ pub(super) fn of(review: &Review<'_>, outside: &Outside) -> Result<Vec<Need>, Er
         outside
             .backup
             .as_ref()
-            .and_then(|backup| no_backup(backup, review.now)),
+            .and_then(|backup| no_backup(backup, review.frame.now)),
     );
     alerts_fail(review, &mut out)?;
     Ok(out)
@@ -231,31 +244,26 @@ fn bare(rule: Rule, sentence: String) -> Need {
     }
 }
 
-/// Quiet by its own habit, or by what the settings expect; one never heard from is not connected, never quiet.
+/// Quiet by its own habit, or by what the settings expect.
 fn quiet(review: &Review<'_>, outside: &Outside, out: &mut Vec<Need>) -> Result<(), Error> {
     for (provider, account) in review.reader.accounts()? {
         let who = (provider.as_str(), account.as_str());
-        let is_who = |one: (&String, &String)| (one.0.as_str(), one.1.as_str()) == who;
-        if outside.unexpected.iter().any(|(p, a)| is_who((p, a))) {
+        if outside
+            .account
+            .as_ref()
+            .is_some_and(|only| *only != account)
+        {
             continue;
         }
-        let expected = outside.expected.iter().find(|(p, a, _)| is_who((p, a)));
-        let Some((gap_ms, than, longest_ms)) = silence(review, who, expected.map(|e| e.2))? else {
+        let expectation = outside.expectation(who);
+        let Some(quiet) = review.reader.silence(who, expectation, review.frame.now)? else {
             continue;
         };
-        // The days that its gaps were measured in: all that it ever sent may be millions.
-        let since = review.now.plus_ms(-gap_ms - DAYS_HEARD * DAY_MS);
-        let query = format!(
-            "provider:{} account:{} since:{}",
-            value_text(&provider),
-            value_text(&account),
-            since.day(review.zone)
-        );
+        let query = quiet.query(who, review.frame.now, review.frame.zone);
         let name = outside.name(&provider, &account);
-        let gap = span(gap_ms);
         out.push(Need {
             rule: Rule::Quiet,
-            sentence: format!("{name} quiet for {gap}; {than} {}", span(longest_ms)),
+            sentence: format!("{name} quiet for {}; {}", span(quiet.gap_ms), quiet.than()),
             count: review.count(List::Deliveries, &query)?,
             list: Some(List::Deliveries),
             query: Some(query),
@@ -264,24 +272,6 @@ fn quiet(review: &Review<'_>, outside: &Outside, out: &mut Vec<Need>) -> Result<
         });
     }
     Ok(())
-}
-
-/// How long it has been silent, and longer than what.
-fn silence(
-    review: &Review<'_>,
-    who: (&str, &str),
-    expected_ms: Option<i64>,
-) -> Result<Option<(i64, &'static str, i64)>, Error> {
-    let Some(expected_ms) = expected_ms else {
-        let quiet = review.reader.quiet(who, review.now)?;
-        let than = "its longest gap in 28 days was";
-        return Ok(quiet.map(|quiet| (quiet.gap_ms, than, quiet.longest_ms)));
-    };
-    let heard = review.reader.heard(who, review.now)?;
-    let gap_ms = heard.map(|heard| review.now.ms() - heard.ms());
-    Ok(gap_ms
-        .filter(|gap_ms| *gap_ms > expected_ms)
-        .map(|gap_ms| (gap_ms, "it is expected every", expected_ms)))
 }
 
 /// By provider and reason; a path that names no provider of ours is somebody else's business.
@@ -404,8 +394,8 @@ fn cancel_spike(review: &Review<'_>) -> Result<Option<Need>, Error> {
         return Ok(None);
     }
     let list = List::Cancellations;
-    let from = review.now.plus_ms(-DAY_MS);
-    let query = format!("is:asked at:{from}..{} -is:test", review.now);
+    let from = review.frame.now.plus_ms(-DAY_MS);
+    let query = format!("is:asked at:{from}..{} -is:test", review.frame.now);
     let count = review.count(list, &query)?;
     if count < SPIKE_MIN {
         return Ok(None);
@@ -466,8 +456,8 @@ fn clock(at: &str, review: &Review<'_>) -> String {
     let Some(at) = Timestamp::parse(at) else {
         return at.to_owned();
     };
-    let local = at.utc().with_timezone(&review.zone.0);
-    let form = if at.day(review.zone) == review.now.day(review.zone) {
+    let local = at.utc().with_timezone(&review.frame.zone.0);
+    let form = if at.day(review.frame.zone) == review.frame.now.day(review.frame.zone) {
         "%H:%M"
     } else {
         "%-d %b %H:%M"

@@ -59,12 +59,19 @@ impl Since {
         };
         match found {
             Some((from, to)) if from < to => Ok(Self::Span { from, to }),
-            _ => Err(QueryError {
+            found => Err(QueryError {
                 at: 0..text.len(),
-                message: format!(
-                    "{text:?} is no period: {}, or a time such as 24h, mon, 2026-11-01",
-                    words()
-                ),
+                message: match found {
+                    Some((from, _)) if from >= now => {
+                        format!("{text:?} begins in the future: a period begins before now")
+                    }
+                    Some(_) => format!("{text:?} ends before it begins"),
+                    None => format!(
+                        "{text:?} is no period: {}, a time such as 24h, mon, 2026-11-01, or a range such as mon.., \
+                         2026-11-01..2026-11-07",
+                        words()
+                    ),
+                },
                 suggestion: None,
             }),
         }

@@ -7,7 +7,8 @@ use crate::tui::app::message::Effect;
 use crate::tui::app::{App, Overlay};
 use crate::tui::cell;
 use crate::tui::copy::{self, Kept, Menu, Offer, What};
-use crate::tui::place::Face;
+use crate::tui::facts::Period;
+use crate::tui::place::{Face, Screen};
 use crate::tui::shell::{self, Shown};
 use crate::tui::term::COPY_BYTES_MAX;
 use crate::tui::theme::Meaning;
@@ -18,8 +19,11 @@ const BEGINS_MAX: usize = 120;
 impl App {
     /// Copies the command that brings this screen back: list, filter, selected row.
     pub(super) fn copy_command(&mut self, effects: &mut Vec<Effect>) {
+        let is_today = self.place().screen == Screen::Today;
         let shown = Shown {
             list: self.place().screen.list(),
+            period: (is_today && self.period != Period::default()).then_some(&self.period.0),
+            masked: self.masked,
             query: &self.place().query,
             order: self.place().order,
             id: match self.window.row() {
@@ -28,10 +32,12 @@ impl App {
             },
         };
         let command = shell::command(&self.program, &shown);
-        self.say(
-            format!("handed to the terminal's clipboard: {command}"),
-            Meaning::Good,
-        );
+        let (said, meaning) = if self.is_thrown_away {
+            ("q throws this ledger away; until then", Meaning::Warning)
+        } else {
+            ("handed to the terminal's clipboard", Meaning::Good)
+        };
+        self.say(format!("{said}: {command}"), meaning);
         effects.push(Effect::Copy(command));
     }
 

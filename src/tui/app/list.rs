@@ -43,6 +43,7 @@ impl App {
         self.looking = None;
         self.pending = Some(Pending {
             ticket: self.ticket,
+            from: from.clone(),
             fill,
             keep,
             counts_newer: head.is_some(),
@@ -83,6 +84,10 @@ impl App {
             let from = keep.clone().map_or(Cursor::First, Cursor::From);
             return self.ask_page(From::Cursor(from), Fill::Replace, keep, effects);
         }
+        if self.is_past_the_end(&pending, &page) {
+            let end = From::Cursor(Cursor::Last);
+            return self.ask_page(end, Fill::ReplaceSelectLast, None, effects);
+        }
         let height = self.layout().rows();
         let before = self
             .dirty
@@ -108,6 +113,21 @@ impl App {
         self.keep_record(effects);
         if self.stale && self.pending.is_none() {
             self.refresh(effects);
+        }
+    }
+
+    /// No row stands where `@` led, or where the command line did: says so. True where the last row is to be shown.
+    fn is_past_the_end(&mut self, pending: &Pending, page: &Page) -> bool {
+        match &pending.from {
+            From::Cursor(Cursor::At(_)) if page.rows.is_empty() => {
+                self.say(past_the_end(self.place().order), Meaning::Warning);
+                true
+            }
+            From::Id(id) if !page.rows.iter().any(|row| row.key.id == *id) => {
+                self.say(format!("no row {id} is in this list"), Meaning::Warning);
+                false
+            }
+            _ => false,
         }
     }
 
@@ -171,6 +191,14 @@ impl App {
     }
 }
 
+/// Why the last row is shown instead of a time.
+const fn past_the_end(order: Order) -> &'static str {
+    match order {
+        Order::Newest => "no row here is that old: this is the oldest",
+        Order::Oldest => "no row here is that new: this is the newest",
+    }
+}
+
 /// Moving.
 impl App {
     pub(super) fn step_rows(&mut self, rows: isize, effects: &mut Vec<Effect>) {
@@ -183,9 +211,13 @@ impl App {
         self.keep_record(effects);
     }
 
-    /// Holds what is on screen while new rows come, or goes to the newest and lets them in.
+    /// Holds what is on screen while new rows come, or goes to the newest and lets them in. With the oldest first
+    /// they come behind the last and move nothing.
     pub(super) fn hold_or_follow(&mut self, effects: &mut Vec<Effect>) {
-        if self.window.follow == Follow::Held {
+        if self.place().order == Order::Oldest {
+            self.go_to_edge(Edge::After, effects);
+            self.say("the end: new rows appear here", Meaning::Plain);
+        } else if self.window.follow == Follow::Held {
             self.go_to_edge(Edge::Before, effects);
             self.window.follow = Follow::Following;
             self.say("following: new rows appear at the top", Meaning::Plain);

@@ -153,6 +153,7 @@ pub struct Receiver {
 #[derive(Clone, Debug)]
 struct Pending {
     ticket: u64,
+    from: message::From,
     fill: Fill,
     keep: Option<RowKey>,
     may_retry: bool,
@@ -186,6 +187,8 @@ pub struct App {
     pub size: (u16, u16),
     /// The ledger is made up.
     pub demo: bool,
+    /// The ledger goes when the screen is left.
+    pub is_thrown_away: bool,
     /// The receiver.
     pub receiver: Receiver,
     /// What happens on `q` where the receiver is ours.
@@ -403,6 +406,7 @@ impl App {
             theme: start.theme,
             size: start.size,
             demo: start.demo,
+            is_thrown_away: start.demo,
             receiver: start.receiver,
             on_quit: start.on_quit,
             history: History::new(start.first.as_ref().map_or_else(

@@ -1,5 +1,6 @@
 //! Why actions are impossible at the moment, for the table of actions.
 
+use crate::domain::page::List;
 use crate::tui::app::App;
 use crate::tui::app::record::first_event;
 use crate::tui::place::{Face, Screen};
@@ -76,8 +77,13 @@ impl App {
 
     /// No reader is named.
     pub fn why_no_reader(&self) -> Option<&'static str> {
-        let door = self.selected().and_then(|(list, row)| reader_of(list, row));
-        door.is_none().then_some("no reader is named here")
+        let (list, row) = self.selected()?;
+        let why = if list == List::Users {
+            "this is the reader's page: Enter opens it in the list"
+        } else {
+            "no reader is named here"
+        };
+        reader_of(list, row).is_none().then_some(why)
     }
 
     /// No link is selected.

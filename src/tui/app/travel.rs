@@ -97,8 +97,19 @@ impl App {
         if self.history.here_mut().pane.take().is_some() {
             self.record = None;
             self.settle(effects);
+        } else if self.is_waiting() {
+            self.give_up(effects);
         } else if self.history.close() {
             self.load(effects);
+        }
+    }
+
+    /// Leaves a filter whose rows are still looked for: back to the place before, or to all rows.
+    fn give_up(&mut self, effects: &mut Vec<Effect>) {
+        if self.history.back() {
+            self.load(effects);
+        } else if let Some(list) = self.place().screen.list() {
+            self.filter_by(list, "", effects);
         }
     }
 

@@ -7,7 +7,8 @@ use crate::domain::query::Vocabulary;
 use crate::domain::time::MINUTE_MS;
 use crate::tui::First;
 use crate::tui::app::message::{Effect, Msg};
-use crate::tui::app::{App, Start};
+use crate::tui::app::{App, Overlay, Start};
+use crate::tui::picker::Picker;
 use crate::tui::place::Screen;
 use crate::tui::tests::ledger::now;
 use crate::tui::tests::{Session, start};
@@ -114,6 +115,25 @@ fn a_row_named_on_the_command_line_is_selected() {
         });
     let wanted = "subledger tui --list payments --at 99700 -- 'amount:>5'";
     assert_eq!(copied.as_deref(), Some(wanted));
+    session.keys("PY");
+    assert!(
+        matches!(session.outside.last(), Some(Effect::Copy(command)) if command.starts_with("subledger tui --redact "))
+    );
+}
+
+#[test]
+fn the_command_of_a_ledger_that_goes_says_so_and_that_of_a_period_names_it() {
+    let mut session = Session::open(60, (120, 24));
+    session.keys("1pj\nY");
+    let shown = session.text();
+    assert!(
+        shown.contains("clipboard: subledger today --since today"),
+        "{shown}"
+    );
+    session.app.is_thrown_away = true;
+    session.keys("2Y");
+    let shown = session.text();
+    assert!(shown.contains("q throws this ledger away"), "{shown}");
 }
 
 #[test]
@@ -190,7 +210,7 @@ fn a_list_turned_round_begins_with_the_oldest_and_keeps_its_row() {
     assert!(
         session
             .text()
-            .contains("no index keeps lists in order of \"amount\": newest or oldest")
+            .contains("lists come newest or oldest first, not by \"amount\"")
     );
 }
 
@@ -231,4 +251,70 @@ fn deliveries_say_how_many_were_turned_away_and_not_kept() {
     assert!(session.text().contains("+1,312 turned away, not kept"));
     session.keys("2");
     assert!(!session.text().contains("not kept"));
+}
+
+#[test]
+fn a_time_before_every_row_shows_the_oldest_and_says_so() {
+    for (keys, order, id) in [
+        ("2@2020-01-01\n", "that old", 99_501),
+        ("2/provider:zotlo\n@2020-01-01\n", "that old", 99_501),
+        ("2o@2099-01-01\n", "that new", 100_000),
+    ] {
+        let mut session = Session::open(500, (80, 24));
+        session.keys(keys);
+        let shown = session.text();
+        assert!(shown.contains(order), "{keys} {shown}");
+        assert_eq!(session.selected(), id, "{keys}");
+        assert!(session.app.window.rows.len() > 20, "rows are kept");
+    }
+    let mut session = Session::open(0, (80, 24));
+    session.keys("2@2020-01-01\n");
+    assert!(session.app.window.rows.is_empty());
+}
+
+#[test]
+fn a_row_that_is_asked_for_and_is_not_there_is_said() {
+    let of = |id: i64| {
+        let mut session = Session {
+            app: App::new(Start {
+                first: Some(First {
+                    list: List::Events,
+                    query: String::new(),
+                    order: Order::Newest,
+                    id: Some(id),
+                }),
+                ..start((80, 24))
+            }),
+            ..Session::open(500, (80, 24))
+        };
+        session.reopen();
+        session.text()
+    };
+    let missing = of(999_999_999);
+    assert!(
+        missing.contains("no row 999999999 is in this list"),
+        "{missing}"
+    );
+    let there = of(99_900);
+    assert!(!there.contains("is in this list"), "{there}");
+}
+
+#[test]
+fn with_the_oldest_first_f_goes_where_new_rows_come() {
+    let mut session = Session::open(500, (80, 24));
+    session.keys("2of");
+    assert_eq!(session.selected(), 100_000);
+    assert!(session.text().contains("the end: new rows appear here"));
+    assert!(!session.text().contains("at the top"));
+}
+
+#[test]
+fn where_there_is_nothing_to_choose_from_f_says_so() {
+    let mut session = Session::open(0, (80, 24));
+    session.keys("2");
+    let mut picker = Picker::default();
+    picker.parts = [const { Some(Vec::new()) }; 4];
+    session.app.overlay = Some(Overlay::Picker(picker));
+    let shown = session.text();
+    assert!(shown.contains("nothing to choose from"), "{shown}");
 }

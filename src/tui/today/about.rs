@@ -1,6 +1,8 @@
 //! What there is to know of the selected figure: its comparisons, whose it is, what it means, what Enter opens, and a
 //! chart of its days.
 
+use crate::domain::remedy::remedy;
+use crate::store::today::Rule;
 use crate::tui::cell::number;
 use crate::tui::facts::Stop;
 use crate::tui::place::Screen;
@@ -44,7 +46,10 @@ pub fn about(stop: &Stop, columns: usize) -> Vec<Line> {
             .collect();
         say(&format!("Of them: {}.", shares.join(", ")), Meaning::Plain);
     }
-    say(stop.term.says(), Meaning::Quiet);
+    match remedy(&stop.text).filter(|_| stop.term == Term::Need(Rule::TurnedAway)) {
+        Some(words) => say(&format!("What to do: {words}."), Meaning::Quiet),
+        None => say(stop.term.says(), Meaning::Quiet),
+    }
     if let Some(door) = &stop.door {
         say(
             &format!(
@@ -129,4 +134,25 @@ fn labels(stop: &Stop, wide: usize) -> String {
         }
     }
     text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::tui::today::lines::bare;
+
+    #[test]
+    fn what_to_do_fits_the_reason_that_requests_were_turned_away_for() {
+        let said = |reason: &str| {
+            let text = format!("Zotlo: 2 webhooks turned away since 09:01, {reason}");
+            let stop = bare(text, "Needs you", Term::Need(Rule::TurnedAway));
+            let lines: Vec<String> = about(&stop, 80).into_iter().map(|line| line.0).collect();
+            lines.join(" ")
+        };
+        let path = said("nothing is at this path; the nearest is /hooks/zotlo/events");
+        assert!(path.contains("correct the link"), "{path}");
+        assert!(!path.contains("secret"), "{path}");
+        let signed = said("signature wrong");
+        assert!(signed.contains("the secret is another"), "{signed}");
+    }
 }

@@ -98,6 +98,10 @@ fn remarks(told: &Told<'_>, out: &mut Vec<TodayLine>) {
     if let Some(upgrade) = &review.upgraded {
         out.push(TodayLine::Remark(upgrade.sentence(), None));
     }
+    if review.period.to < review.now {
+        let text = "What needs you, Monthly and Ending are of now, the other figures of the period";
+        out.push(TodayLine::Remark(text.to_owned(), None));
+    }
     if told.tests > 0 {
         let text = match told.tests {
             1 => "1 test arrived, and no real webhook yet; tests are in no figure".to_owned(),
@@ -399,7 +403,7 @@ fn or_none(parts: Vec<Part>) -> Vec<Part> {
 }
 
 /// A stop that says so much and no more.
-fn bare(text: String, title: &str, term: Term) -> Stop {
+pub(super) fn bare(text: String, title: &str, term: Term) -> Stop {
     Stop {
         text,
         after: String::new(),

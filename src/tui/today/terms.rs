@@ -167,8 +167,7 @@ const fn needs(rule: Rule) -> &'static str {
              least; or for longer than expect_every in the settings. 9 says what was turned away and what to do."
         }
         Rule::TurnedAway => {
-            "Requests to one of your links that could not be believed, by provider and reason. If they are genuine, a \
-             secret differs between here and the provider."
+            "Requests that were turned away, by provider and reason; once that is mended, a in Deliveries takes them in."
         }
         Rule::Quarantined => {
             "Authentic webhooks that could not be read. Nothing is lost: they are kept whole and read again after an \

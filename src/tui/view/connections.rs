@@ -156,7 +156,11 @@ fn overview(app: &App, width: u16, selected: usize, blanks: bool, curls: bool) -
 /// What is said before the accounts.
 fn beginning(lines: &mut Lines, app: &App, curls: bool) {
     if app.demo {
-        let text = "A made-up ledger has no links: `subledger` without `demo` shows yours.";
+        let text = if app.links.is_empty() {
+            "A made-up ledger has no links: `subledger` without `demo` shows yours."
+        } else {
+            "A made-up ledger: the links are those of your settings, and what comes on them is not in here."
+        };
         return lines.put(1, text, Meaning::Strong);
     }
     settings_fault(lines, app);

@@ -120,24 +120,32 @@ fn mark(paint: &mut Paint<'_>, app: &App, area: Rect, line: u16) -> Cursor {
     paint.mark(area, line, Meaning::Held)
 }
 
+/// The heads; where there are more columns the last one leaves room to say so, and is cut if it has to be.
 fn heads(paint: &mut Paint<'_>, area: Rect, placed: &[Placed], dropped: usize) {
+    let (long, short) = (format!("+{dropped} cols"), format!("+{dropped}"));
+    let least = match dropped {
+        0 => 0,
+        _ => width(&short) + 1,
+    };
     let mut end = 0;
     for place in placed {
         let (x, title) = (area.x + place.x, place.column.title);
+        let room = area.width.saturating_sub(least + place.x);
+        let room = place.width.min(room);
         if is_right(place.column) {
-            paint.text_right(x, area.y, place.width, title, Meaning::Quiet);
-            end = place.x + place.width;
+            paint.text_right(x, area.y, room, title, Meaning::Quiet);
+            end = place.x + room;
         } else {
-            end = place.x + paint.text(x, area.y, place.width, title, Meaning::Quiet);
+            end = place.x + paint.text(x, area.y, room, title, Meaning::Quiet);
         }
     }
-    // Where the last head leaves room it says that there are more columns.
-    let (long, short) = (format!("+{dropped} cols"), format!("+{dropped}"));
-    let more = [long.as_str(), short.as_str()]
-        .into_iter()
-        .find(|more| dropped > 0 && end + 1 + width(more) <= area.width);
-    if let Some(more) = more {
-        paint.text_right(area.x, area.y, area.width, more, Meaning::Quiet);
+    let more = if end + 1 + width(&long) <= area.width {
+        long
+    } else {
+        short
+    };
+    if dropped > 0 {
+        paint.text_right(area.x, area.y, area.width, &more, Meaning::Quiet);
     }
 }
 
@@ -328,4 +336,33 @@ fn nothing(paint: &mut Paint<'_>, app: &App, area: Rect) {
     let top = 1.min(area.height.saturating_sub(2));
     paint.line_from(area, top, 2, &[(&what, Meaning::Strong)]);
     paint.line_from(area, top + 1, 2, &[(&then, Meaning::Quiet)]);
+}
+
+#[cfg(test)]
+mod tests {
+    use ratatui::buffer::Buffer;
+
+    use super::*;
+    use crate::tui::theme::Theme;
+
+    #[test]
+    fn columns_that_do_not_fit_are_always_counted() {
+        for list in List::ALL {
+            for (width, indent) in (20..260).flat_map(|width| [(width, 1), (width, 6)]) {
+                let area = Rect::new(0, 0, width, 1);
+                let mut cells = Buffer::empty(area);
+                let (placed, dropped) = place(*list, width, indent);
+                heads(
+                    &mut Paint::new(&mut cells, Theme::Mono),
+                    area,
+                    &placed,
+                    dropped,
+                );
+                let text: String = (0..width).map(|x| cells[(x, 0)].symbol()).collect();
+                let said = text.trim_end().trim_end_matches(" cols");
+                let counted = said.ends_with(&format!(" +{dropped}"));
+                assert_eq!(counted, dropped > 0, "{list} {width}: {text}");
+            }
+        }
+    }
 }

@@ -80,5 +80,11 @@ fn lines(picker: &Picker) -> Vec<Line<'_>> {
             }
         }
     }
+    if lines.is_empty() {
+        lines.push(Line::Head(
+            "There is nothing to choose from: no row is here yet",
+            "",
+        ));
+    }
     lines
 }

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use rusqlite::params;
-use subledger::domain::time::{DAY_MS, HOUR_MS, MINUTE_MS, Timestamp};
+use subledger::domain::time::{DAY_MS, HOUR_MS, MINUTE_MS, Timestamp, span};
 use subledger::store::query::Reader;
 use subledger::store::today::{Outside, Rule};
 use tempfile::TempDir;
@@ -52,11 +52,17 @@ impl Heard {
     }
 
     fn with(&self, at: Timestamp, outside: &Outside) -> Option<String> {
-        let needs = Reader::open(&self.path)
-            .unwrap()
-            .needs(at, outside)
-            .unwrap();
-        let quiet = needs.into_iter().find(|need| need.rule == Rule::Quiet)?;
+        let reader = Reader::open(&self.path).unwrap();
+        let needs = reader.needs(at, outside).unwrap();
+        let quiet = needs.into_iter().find(|need| need.rule == Rule::Quiet);
+        let known = reader.connections(at, &[], outside).unwrap();
+        let connected = known.iter().find_map(|one| one.quiet).map(|quiet| {
+            let gap = span(quiet.gap_ms);
+            format!("zotlo quiet for {gap}; {}", quiet.than())
+        });
+        let said = quiet.as_ref().map(|need| need.sentence.clone());
+        assert_eq!(connected, said, "Connections and Today");
+        let quiet = quiet?;
         assert_eq!(quiet.provider.as_deref(), Some("zotlo"));
         Some(quiet.sentence)
     }
@@ -266,7 +272,7 @@ fn the_longest_gap_is_the_one_that_reading_every_delivery_gives() {
         let reader = Heard::of(times.into_iter().map(live));
         let found = Reader::open(&reader.path)
             .unwrap()
-            .connections(asked, &[])
+            .connections(asked, &[], &Outside::default())
             .unwrap()[0]
             .quiet
             .map(|quiet| (quiet.gap_ms, quiet.longest_ms));

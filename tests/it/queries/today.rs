@@ -8,7 +8,7 @@ use rust_decimal::{Decimal, RoundingStrategy};
 use subledger::domain::page::{Count, Cursor, List};
 use subledger::domain::time::{DAY_MS, HOUR_MS, MINUTE_MS, Timestamp};
 use subledger::store::query::Reader;
-use subledger::store::today::{Backup, Figure, Outside, PERIODS, Rule, Since, Sum, Today};
+use subledger::store::today::{Backup, Figure, Outside, PERIODS, Rule, Share, Since, Sum, Today};
 use subledger::tui::today::lines::{Told, lines};
 use subledger::tui::today::terms::Term;
 use tempfile::TempDir;
@@ -269,9 +269,17 @@ fn every_figure_has_as_many_rows_as_it_says() {
     for seed in 0..9 {
         let life = life(seed, 120, 40, seed % 4 != 3);
         let mut dice = Dice::new(seed + 1_000);
-        for since in periods(&mut dice) {
-            let today = life.reader().today(&since, now()).unwrap();
+        let each = periods(&mut dice).into_iter();
+        let accounts = [None, Some("main"), Some("weekly")];
+        for (since, account) in each.flat_map(|since| accounts.map(|account| (since, account))) {
+            let outside = Outside {
+                account: account.map(str::to_owned),
+                ..Outside::default()
+            };
+            let today = life.reader().today_with(&since, now(), &outside).unwrap();
             for figure in figures(&today) {
+                let is_meant = |share: &Share| account.is_none_or(|only| share.account == only);
+                assert!(figure.by.iter().all(is_meant), "{account:?} {figure:?}");
                 assert_eq!(
                     life.rows(figure.list, &figure.query),
                     figure.count,
