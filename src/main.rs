@@ -5,8 +5,11 @@ use std::process::ExitCode;
 use subledger::cli::{self, args, failure, out};
 
 fn main() -> ExitCode {
-    let typed = args::readable(std::env::args_os());
-    match cli::run(&args::parse(typed)) {
+    let cli = match args::parsed(std::env::args_os()) {
+        Ok(cli) => cli,
+        Err(said) => said.exit(),
+    };
+    match cli::run(&cli) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => match failure::exit_code(&error) {
             Some(code) => {

@@ -129,19 +129,28 @@ fn wanted(cell: &Cell) -> String {
         Cell::Text(text) => Printable::line(text).into(),
         Cell::Blob(bytes) => Printable::line(Printable::bytes(bytes).as_str()).into(),
     };
-    if is_formula(&text) {
-        format!("'{text}")
-    } else {
-        text
-    }
+    // Where a quotation mark or an apostrophe stands before it a formula is none, and one more says which were there.
+    let parts = text.split_inclusive(SEPARATORS).map(|part| {
+        let is_near = is_formula(part.trim_start_matches(['\'', '"']));
+        format!("{}{part}", if is_near { "'" } else { "" })
+    });
+    parts.collect()
 }
 
-/// Whether a spreadsheet computes what is in a cell.
+/// What spreadsheets split cells at, beside the comma: those of many countries at `;`.
+const SEPARATORS: [char; 4] = [';', '\t', '\r', '\n'];
+
+/// Whether a spreadsheet computes what is in a cell, or in a part of it that it takes for a cell.
 pub(super) fn is_formula(text: &str) -> bool {
-    let begins = [
-        '=', '+', '-', '@', '\t', '\r', '\n', '\0', '\u{ff1d}', '\u{ff0b}', '\u{ff0d}', '\u{ff20}',
-    ];
-    text.starts_with(begins)
+    let begins = |part: &str| {
+        part.starts_with([
+            '=', '+', '-', '@', '\u{ff1d}', '\u{ff0b}', '\u{ff0d}', '\u{ff20}',
+        ])
+    };
+    let mut parts = text.split(SEPARATORS).skip(1);
+    begins(text)
+        || text.starts_with(['\t', '\r', '\n', '\0'])
+        || parts.any(|part| begins(part.trim_start_matches('"')))
 }
 
 fn found(rows: &[Vec<Cell>], records: &[Vec<String>]) -> Held {

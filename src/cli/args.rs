@@ -5,12 +5,15 @@ use std::path::PathBuf;
 use std::str::FromStr;
 
 use clap::builder::Resettable;
-use clap::{Args, CommandFactory as _, FromArgMatches as _, Parser, Subcommand, ValueEnum};
+use clap::{
+    Args, ColorChoice, CommandFactory as _, FromArgMatches as _, Parser, Subcommand, ValueEnum,
+};
 
 use crate::cli::proxy::Proxy;
 use crate::cli::table::Format;
 use crate::config::read::THEMES;
 use crate::domain::page::{List, Order};
+use crate::domain::printable::Printable;
 use crate::domain::time::{Timestamp, Zone};
 use crate::tui::layout::SIZE_MIN;
 
@@ -30,6 +33,51 @@ pub struct Cli {
     /// What to do; nothing: receiver and screen.
     #[command(subcommand)]
     pub command: Option<Command>,
+}
+
+/// What `args` say; else what clap has to say instead, in which nothing of them acts on a terminal. A variable that is
+/// empty names nothing.
+pub fn parsed(args: impl Iterator<Item = OsString>) -> Result<Cli, clap::Error> {
+    let typed: Vec<OsString> = readable(args).collect();
+    let mut command = Cli::command().color(colours(&typed));
+    for (option, variable) in [("db", "SUBLEDGER_DB"), ("config", "SUBLEDGER_CONFIG")] {
+        if std::env::var_os(variable).is_some_and(|value| value.is_empty()) {
+            command = command.mut_arg(option, |arg| arg.env(Resettable::Reset));
+        }
+    }
+    let matches = command.try_get_matches_from_mut(&typed);
+    let error = match matches.and_then(|matches| Cli::from_arg_matches(&matches)) {
+        Ok(cli) => return Ok(cli),
+        Err(error) => error,
+    };
+    // Its text quotes what was typed between colours of its own: the same words, made printable first, meet the same error.
+    let tame = typed
+        .iter()
+        .map(|arg| String::from(Printable::bytes(arg.as_encoded_bytes())))
+        .map(|arg| String::from(Printable::line(&arg)));
+    match command.try_get_matches_from_mut(tame) {
+        Err(again) if again.kind() == error.kind() => Err(again),
+        _ => {
+            let text = Printable::lines(&error.render().to_string());
+            Err(command.error(error.kind(), text))
+        }
+    }
+}
+
+/// The colours that `--color` asks for, however wrong the rest may be.
+fn colours(typed: &[OsString]) -> ColorChoice {
+    let values = typed.iter().enumerate().filter_map(|(place, arg)| {
+        let arg = arg.to_str()?;
+        if arg == "--color" {
+            return typed.get(place + 1)?.to_str();
+        }
+        arg.strip_prefix("--color=")
+    });
+    match values.collect::<Vec<_>>().last().copied() {
+        Some("never") => ColorChoice::Never,
+        Some("always") => ColorChoice::Always,
+        _ => ColorChoice::Auto,
+    }
 }
 
 /// The arguments as clap can take them: a negated term of a query (`-is:test`) would be options to it, a blank before
@@ -90,18 +138,6 @@ pub struct Global {
 fn a_list(word: &str) -> Result<List, String> {
     let words: Vec<&str> = List::ALL.iter().map(|list| list.as_str()).collect();
     List::from_word(word).ok_or_else(|| format!("the lists are {}", words.join(", ")))
-}
-
-/// Reads the command line, or says what is wrong with it and ends. A variable that is empty names nothing.
-pub fn parse(typed: impl IntoIterator<Item = OsString>) -> Cli {
-    let mut command = Cli::command();
-    for (option, variable) in [("db", "SUBLEDGER_DB"), ("config", "SUBLEDGER_CONFIG")] {
-        if std::env::var_os(variable).is_some_and(|value| value.is_empty()) {
-            command = command.mut_arg(option, |arg| arg.env(Resettable::Reset));
-        }
-    }
-    let read = Cli::from_arg_matches(&command.get_matches_from(typed));
-    read.unwrap_or_else(|error| error.exit())
 }
 
 /// A whole number.

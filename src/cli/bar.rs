@@ -6,6 +6,8 @@ use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressStyle};
 
+use crate::cli::out;
+
 /// One line that is drawn again and again, and gone without a trace when it is dropped.
 pub struct Bar {
     bar: ProgressBar,
@@ -52,7 +54,7 @@ impl Bar {
         {
             self.bar.set_length(of);
         }
-        self.bar.set_message(what);
+        self.bar.set_message(out::tame(what));
         self.bar.set_position(done);
     }
 

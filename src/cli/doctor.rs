@@ -95,7 +95,7 @@ impl Findings {
                 };
                 out.line(format!(
                     "{word}  {:<22} {}",
-                    finding.check,
+                    Printable::line(&finding.check),
                     Printable::line(&finding.says)
                 ))?;
             }

@@ -121,6 +121,7 @@ fn of_store(error: &store::Error) -> u8 {
         | Error::Damaged { .. }
         | Error::Interrupted
         | Error::Refused(_)
+        | Error::Malformed
         | Error::Sqlite(_) => FAILED,
     }
 }

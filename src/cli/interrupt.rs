@@ -17,6 +17,7 @@ use signal_hook::flag;
 use signal_hook::iterator::Signals;
 
 use crate::cli::failure::{Failure, INTERRUPTED};
+use crate::cli::out;
 use crate::store;
 use crate::store::query::Reader;
 
@@ -82,7 +83,7 @@ pub fn is_asked() -> bool {
 pub fn end(left: &str) {
     if is_asked() {
         // There is nobody left to tell if this fails.
-        let _ = io::stderr().write_all(format!("interrupted: {left}\n").as_bytes());
+        let _ = io::stderr().write_all(out::tame(format!("interrupted: {left}\n")).as_bytes());
         exit(INTERRUPTED.into());
     }
 }

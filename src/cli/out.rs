@@ -1,12 +1,14 @@
 //! The one door to stdout and stderr: data on stdout or in a file, talk on stderr.
 //!
-//! Whoever writes text from data passes it through `Printable` first.
+//! Whoever writes text from data passes it through `Printable` first. Paths, arguments and the words of other programs come
+//! in messages too, so each line passes it here once more: what is printable already stays as it is.
 
 use std::fmt::Display;
 use std::fs::File;
 use std::io::{self, BufWriter, IsTerminal, Write};
 
 use crate::cli::args::{Colour, Global};
+use crate::domain::printable::Printable;
 
 /// So much is gathered before it is written.
 const BUFFER_BYTES: usize = 64 << 10;
@@ -49,11 +51,12 @@ impl Out {
 
     /// One line of data.
     pub fn line(&mut self, text: impl Display) -> io::Result<()> {
-        writeln!(self.stdout, "{text}")
+        writeln!(self.stdout, "{}", tame(text))
     }
 
     /// A heading: bold where there are colours.
     pub fn heading(&mut self, text: impl Display) -> io::Result<()> {
+        let text = tame(text);
         if self.colour {
             writeln!(self.stdout, "\x1b[1m{text}\x1b[0m")
         } else {
@@ -70,7 +73,7 @@ impl Out {
     pub fn say(&mut self, text: impl Display) -> io::Result<()> {
         self.stdout.flush()?;
         // Nobody may be there to listen: that stops no work.
-        writeln!(io::stderr(), "{text}").ok();
+        writeln!(io::stderr(), "{}", tame(text)).ok();
         Ok(())
     }
 
@@ -96,5 +99,36 @@ impl Out {
 
 /// The last words of a command that failed, whatever became of stderr.
 pub fn complain(text: impl Display) {
-    writeln!(io::stderr(), "subledger: {text}").ok();
+    writeln!(io::stderr(), "subledger: {}", tame(text)).ok();
+}
+
+/// `text` without anything that a terminal acts on; its lines and tabs stay.
+pub fn tame(text: impl Display) -> String {
+    let text = text.to_string();
+    if text
+        .bytes()
+        .all(|byte| matches!(byte, b'\n' | b'\t' | b' '..=b'~'))
+    {
+        return text;
+    }
+    let parts = text.split('\t').map(|part| Printable::lines(part).into());
+    parts.collect::<Vec<String>>().join("\t")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_message_keeps_its_lines_and_nothing_that_acts() {
+        for (text, shown) in [
+            ("two\nlines\tand a tab", "two\nlines\tand a tab"),
+            ("Ayşe\t日本 é", "Ayşe\t日本 é"),
+            ("a\n\u{1b}[2J\u{9b}\u{202e}", "a\n\\x1b[2J<U+009B><U+202E>"),
+            ("<U+202E> \\x1b", "<U+202E> \\x1b"),
+            ("a\t\u{301}\r", "a\t<U+0301>\\r"),
+        ] {
+            assert_eq!(tame(text), shown);
+        }
+    }
 }

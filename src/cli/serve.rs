@@ -1,5 +1,6 @@
 //! `serve`: takes the lock, opens the port, receives until it is told to stop.
 
+use std::fmt::{self, Debug};
 use std::io::{self, IsTerminal, stderr};
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -9,7 +10,12 @@ use std::time::Duration;
 use anyhow::{Context as _, Result};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::Notify;
+use tracing::Subscriber;
+use tracing::field::Field;
 use tracing_subscriber::EnvFilter;
+use tracing_subscriber::field::MakeExt as _;
+use tracing_subscriber::fmt::MakeWriter;
+use tracing_subscriber::fmt::format;
 
 use crate::cli::alerts::{self, Alerting};
 use crate::cli::args::Global;
@@ -23,6 +29,7 @@ use crate::cli::sockets::Sockets;
 use crate::cli::tasks::{self, open_store};
 use crate::config::{Config, SettingsError};
 use crate::domain::delivery::Delivery;
+use crate::domain::printable::Printable;
 use crate::providers::door::{Doors, RejectedAgain};
 use crate::receiver::limits::Limits;
 use crate::receiver::listeners::Listeners;
@@ -48,7 +55,7 @@ pub fn run(global: &Global, detached: bool, out: &mut Out) -> Result<()> {
         }
     }
     let (context, sockets, store) = ready?;
-    receive(global, &context, sockets, &store)?;
+    receive(global, &context, sockets, &store, out)?;
     store.stop()?;
     tracing::info!("stopped");
     Ok(())
@@ -98,12 +105,6 @@ fn prepare(
     let listen = addresses.first().copied().unwrap_or(context.listen());
     let store = open_store(&context, listen.to_string())?;
     tasks::say_upgraded(&store, out)?;
-    for address in addresses {
-        say_where(&context, address, &store, out)?;
-    }
-    out.say(
-        "the links to paste: subledger urls; the screen: subledger tui; the end: subledger stop",
-    )?;
     Ok((context, sockets, store))
 }
 
@@ -119,13 +120,32 @@ fn log_to_stderr(global: &Global) {
         .unwrap_or_else(|| EnvFilter::new(level));
     let colours =
         stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|it| it.is_empty());
+    let log = log_to(filter, stderr, colours);
+    // Whoever runs this within a program of their own has a log already.
+    tracing::subscriber::set_global_default(log).ok();
+}
+
+fn log_to<W>(filter: EnvFilter, to: W, colours: bool) -> impl Subscriber + Send + Sync
+where
+    W: for<'a> MakeWriter<'a> + Send + Sync + 'static,
+{
     tracing_subscriber::fmt()
         .with_env_filter(filter)
-        .with_writer(stderr)
+        .with_writer(to)
         .with_ansi(colours)
         .with_target(false)
-        .try_init()
-        .ok();
+        .fmt_fields(format::debug_fn(field).delimited(" "))
+        .finish()
+}
+
+/// One field of a log line: on one line, and nothing in it acts on a terminal, whoever wrote it.
+fn field(to: &mut format::Writer<'_>, field: &Field, value: &dyn Debug) -> fmt::Result {
+    let value = format!("{value:?}");
+    let value = Printable::line(&value);
+    match field.name() {
+        "message" => write!(to, "{value}"),
+        name => write!(to, "{name}={value}"),
+    }
 }
 
 fn say_where(context: &Context, listen: SocketAddr, store: &Store, out: &mut Out) -> Result<()> {
@@ -138,7 +158,13 @@ fn say_where(context: &Context, listen: SocketAddr, store: &Store, out: &mut Out
     Ok(())
 }
 
-fn receive(global: &Global, context: &Context, sockets: Sockets, store: &Store) -> Result<()> {
+fn receive(
+    global: &Global,
+    context: &Context,
+    sockets: Sockets,
+    store: &Store,
+    out: &mut Out,
+) -> Result<()> {
     let key = store.fingerprint_key();
     let doors = Doors::open(&context.config.accounts, key)?;
     let handle = ReloadHandle::new(live(&context.config, doors)?);
@@ -166,6 +192,12 @@ fn receive(global: &Global, context: &Context, sockets: Sockets, store: &Store) 
         let handle = handle.clone();
         move |row| admit_again(&handle.get().doors, row)
     }))?;
+    for address in sockets.addresses()? {
+        say_where(context, address, store, out)?;
+    }
+    out.say(
+        "the links to paste: subledger urls; the screen: subledger tui; the end: subledger stop",
+    )?;
     count_days_in(context, store);
     let nightly = Nightly::start(store, context.clock, backup)?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
@@ -323,5 +355,40 @@ impl Reloader {
         *asked(&self.backup) = fresh.config.backup.clone();
         self.writer.retain(tasks::retention(&fresh.config));
         Ok(fresh)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nothing_in_a_log_line_acts_on_a_terminal() {
+        #[derive(Clone, Default)]
+        struct Log(Arc<Mutex<Vec<u8>>>);
+        impl io::Write for Log {
+            fn write(&mut self, line: &[u8]) -> io::Result<usize> {
+                self.0.lock().unwrap().extend_from_slice(line);
+                Ok(line.len())
+            }
+            fn flush(&mut self) -> io::Result<()> {
+                Ok(())
+            }
+        }
+        let log = Log::default();
+        let to = log.clone();
+        let subscriber = log_to(EnvFilter::new("info"), move || to.clone(), false);
+        tracing::subscriber::with_default(subscriber, || {
+            let name = "a\u{1b}[2J\u{9b}\u{202e}\nb";
+            tracing::info!(file = %name, said = name, "cannot open {name}");
+        });
+        let line = String::from_utf8(log.0.lock().unwrap().clone()).unwrap();
+        let shown = "a\\x1b[2J<U+009B><U+202E>\\nb";
+        assert!(
+            line.contains(&format!("cannot open {shown} file={shown} said=")),
+            "{line}"
+        );
+        assert!(!line.contains(['\u{1b}', '\u{9b}', '\u{202e}']), "{line:?}");
+        assert_eq!(line.lines().count(), 1, "{line:?}");
     }
 }

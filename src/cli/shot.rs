@@ -2,6 +2,9 @@
 //!
 //! Of a made-up ledger that is thrown away, or of the one that `--db` names, in which it changes nothing.
 
+use std::fs::OpenOptions;
+use std::io::Write as _;
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
 
 use anyhow::{Context as _, Result};
@@ -53,7 +56,9 @@ pub fn run(global: &Global, args: &ShotArgs, out: &mut Out) -> Result<()> {
         ShotFormat::Ansi => picture.ansi(),
         ShotFormat::Svg => picture.svg(title),
     };
-    write(args.out.as_deref(), &written, out)
+    // A ledger's picture shows its readers.
+    let mode = if global.db.is_some() { 0o600 } else { 0o666 };
+    write(args.out.as_deref(), mode, &written, out)
 }
 
 fn take(args: &ShotArgs, setup: Setup, sitting: &Sitting) -> Result<Picture> {
@@ -107,9 +112,8 @@ fn format(args: &ShotArgs) -> Result<ShotFormat> {
     }
 }
 
-/// In a file, whole or not at all; else on stdout.
-fn write(path: Option<&Path>, text: &str, out: &mut Out) -> Result<()> {
-    use std::io::Write as _;
+/// In a file of at most this `mode`, whole or not at all; else on stdout.
+fn write(path: Option<&Path>, mode: u32, text: &str, out: &mut Out) -> Result<()> {
     let Some(path) = path else {
         out.data().write_all(text.as_bytes())?;
         return Ok(out.flush()?);
@@ -117,7 +121,16 @@ fn write(path: Option<&Path>, text: &str, out: &mut Out) -> Result<()> {
     let mut beside = path.as_os_str().to_owned();
     beside.push(".part");
     let beside = Path::new(&beside);
-    let written = std::fs::write(beside, text).and_then(|()| std::fs::rename(beside, path));
+    // One that was left there may be open to others, or lead elsewhere.
+    std::fs::remove_file(beside).ok();
+    let opened = OpenOptions::new()
+        .write(true)
+        .create_new(true)
+        .mode(mode)
+        .open(beside);
+    let written = opened
+        .and_then(|mut file| file.write_all(text.as_bytes()))
+        .and_then(|()| std::fs::rename(beside, path));
     written.map_err(|error| {
         // It may not even be there.
         std::fs::remove_file(beside).ok();

@@ -309,14 +309,7 @@ impl<'o> Sheet<'o> {
     }
 
     fn markdown(&mut self, cells: &[String]) -> io::Result<()> {
-        let cells: Vec<String> = cells
-            .iter()
-            .map(|cell| {
-                cell.replace('\\', "\\\\")
-                    .replace('|', "\\|")
-                    .replace('<', "&lt;")
-            })
-            .collect();
+        let cells: Vec<String> = cells.iter().map(|cell| printable::markdown(cell)).collect();
         self.out.line(format!("| {} |", cells.join(" | ")))
     }
 }
@@ -536,6 +529,26 @@ mod tests {
         assert_eq!(
             json(&Cell::Blob(vec![255]), Shape::Body).unwrap(),
             "{\"base64\":\"/w==\"}"
+        );
+    }
+
+    #[test]
+    fn foreign_words_in_a_table_of_markdown_are_no_markup() {
+        use std::io::{Read as _, Seek as _};
+        let mut file = tempfile::tempfile().unwrap();
+        let mut out = Out::file(file.try_clone().unwrap());
+        let heads = vec![Head::plain("a"), Head::plain("b")];
+        let mut sheet = Sheet::new(&mut out, Format::Md, heads, Zone::UTC).unwrap();
+        let cells = ["![i](http://evil.example) **b**", "<b>`x` | a@b.example"];
+        let cells = cells.map(|text| Cell::Text(text.to_owned()));
+        sheet.row(&cells).unwrap();
+        sheet.end().unwrap();
+        let mut text = String::new();
+        file.rewind().unwrap();
+        file.read_to_string(&mut text).unwrap();
+        assert_eq!(
+            text.lines().last().unwrap(),
+            r"| !\[i\](http\://evil.example) \*\*b\*\* | \<b\>\`x\` \| a\@b.example |"
         );
     }
 

@@ -12,7 +12,7 @@ use crate::cli::{lists, running};
 use crate::config::Settings;
 use crate::config::values::{NEVER, span_ms};
 use crate::domain::page::List;
-use crate::domain::printable::Printable;
+use crate::domain::printable::{self, Printable};
 use crate::domain::time::Zone;
 use crate::providers::ALL;
 use crate::store::query::Reader;
@@ -236,46 +236,5 @@ fn part_text(part: &Part) -> String {
 
 /// Foreign words in it are tame, and no markup.
 fn markdown_line(text: &str) -> String {
-    plain_markdown(&String::from(Printable::line(text)))
-}
-
-/// `text` as Markdown that shows it as it is: no emphasis, code, HTML, cell, entity, and no link, also where a mail
-/// client makes one of an address.
-fn plain_markdown(text: &str) -> String {
-    let mut out = String::with_capacity(text.len());
-    let mut rest = text;
-    while let Some(c) = rest.chars().next() {
-        let is_address = c == '@' || rest.starts_with("://");
-        let is_host =
-            c == '.' && out.len() >= 3 && out[out.len() - 3..].eq_ignore_ascii_case("www");
-        if is_address || is_host || r"\`*_[]<>|#&~$".contains(c) {
-            out.push('\\');
-        }
-        out.push(c);
-        rest = &rest[c.len_utf8()..];
-    }
-    out
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn foreign_words_are_no_markdown() {
-        for (text, shown) in [
-            ("Gold | plan", r"Gold \| plan"),
-            ("`rm` *x* _y_ ~z~ $1", r"\`rm\` \*x\* \_y\_ \~z\~ \$1"),
-            ("[a](https://b.example)", r"\[a\](https\://b.example)"),
-            ("<img src=x>&lt;", r"\<img src=x\>\&lt;"),
-            (
-                "see www.b.example or a@b.example",
-                r"see www\.b.example or a\@b.example",
-            ),
-            ("TRY 8,120.00  +12 -4", "TRY 8,120.00  +12 -4"),
-            ("Ayşe #1 \\", r"Ayşe \#1 \\"),
-        ] {
-            assert_eq!(plain_markdown(text), shown);
-        }
-    }
+    printable::markdown(Printable::line(text).as_str())
 }

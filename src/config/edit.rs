@@ -12,7 +12,7 @@ use rustix::fs::{FlockOperation, flock};
 use toml_edit::{Array, DocumentMut, Item, Table, Value};
 
 use crate::config::fresh::{Fresh, folder_of};
-use crate::config::read::{TEMPLATE, load, nearest, parse_whole, refuse_readable_by_others};
+use crate::config::read::{TEMPLATE, load, nearest, parse_whole, refuse_open_to_others};
 use crate::config::{COMMON_KEYS, Config, KeyShape, Known, Secret, SettingsError};
 
 /// Letters of a path key after `k_`: 130 bits.
@@ -169,9 +169,9 @@ pub fn apply(
     let new = document.to_string();
     let environment = |name: &str| std::env::var(name).ok();
     let (config, secrets) = parse_whole(&new, path, known, &environment)?;
-    if secrets > 0 {
-        refuse_readable_by_others(path)?;
-    }
+    let about = fs::metadata(path)
+        .map_err(|error| SettingsError(format!("cannot read {}: {error}", path.display())))?;
+    refuse_open_to_others(path, &about, secrets > 0)?;
     holds(&config)?;
     if new != old {
         replace(&real, &new)?;

@@ -3,9 +3,10 @@
 //! Messages quote keys and plain values, never a secret and never a line of the file.
 
 use std::collections::BTreeMap;
-use std::io::Read as _;
+use std::fs::Metadata;
+use std::io::{self, Read as _};
 use std::ops::Range;
-use std::os::unix::fs::PermissionsExt;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 use toml_edit::{Document, Item, TableLike, Value};
@@ -82,6 +83,8 @@ const BACKUPS_KEPT_MAX: usize = 10_000;
 
 /// The bits of a mode that everybody on the machine has.
 const OTHERS: u32 = 0o007;
+/// The bits of a mode by which somebody else than the owner may change a file.
+const CHANGED_BY_OTHERS: u32 = 0o022;
 
 /// No secret is longer, bytes.
 const SECRET_BYTES_MAX: u64 = 64 << 10;
@@ -118,15 +121,19 @@ pub fn explained() -> Vec<(String, String)> {
     found
 }
 
-/// Reads and checks the settings file. A file that others may read is refused when secrets stand in it.
+/// Reads and checks the settings file. A file that others may change is refused, as it names a program to run; one that they
+/// may read when secrets stand in it.
 pub fn load(path: &Path, known: &[Known]) -> Result<Config, SettingsError> {
-    let text = std::fs::read_to_string(path)
-        .map_err(|error| SettingsError(format!("cannot read {}: {error}", path.display())))?;
+    let cannot =
+        |error: io::Error| SettingsError(format!("cannot read {}: {error}", path.display()));
+    // The file that is looked at is the one that is read.
+    let mut file = std::fs::File::open(path).map_err(cannot)?;
+    let about = file.metadata().map_err(cannot)?;
+    let mut text = String::new();
+    file.read_to_string(&mut text).map_err(cannot)?;
     let environment = |name: &str| std::env::var(name).ok();
     let (config, secrets) = parse_whole(&text, path, known, &environment)?;
-    if secrets > 0 {
-        refuse_readable_by_others(path)?;
-    }
+    refuse_open_to_others(path, &about, secrets > 0)?;
     Ok(config)
 }
 
@@ -186,24 +193,41 @@ pub fn plain_keys() -> impl Iterator<Item = String> {
         .map(|plain| format!("{}.{}", plain.section, plain.key))
 }
 
-/// Refuses a file with secrets in it that everybody on the machine may read or write.
-pub(crate) fn refuse_readable_by_others(path: &Path) -> Result<(), SettingsError> {
-    let mode = std::fs::metadata(path)
-        .map_err(|error| SettingsError(format!("cannot read {}: {error}", path.display())))?
-        .permissions()
-        .mode();
-    refuse_mode(path, mode)
+/// Refuses a file that somebody else than its owner may change, one whose owner is neither root nor this user, and, if
+/// it `has_secrets`, one that everybody on the machine may read. The group may read it. What is no file, such as
+/// /dev/null, nobody changes.
+pub(crate) fn refuse_open_to_others(
+    path: &Path,
+    about: &Metadata,
+    has_secrets: bool,
+) -> Result<(), SettingsError> {
+    let quoted = crate::config::places::quoted(path);
+    let path = path.display();
+    let mode = about.permissions().mode();
+    if about.is_file() && mode & CHANGED_BY_OTHERS != 0 {
+        return Err(SettingsError(format!(
+            "others may change {path}, and so what subledger lets in and runs: run `chmod 600 {quoted}`"
+        )));
+    }
+    if has_secrets && mode & OTHERS != 0 {
+        return Err(SettingsError(format!(
+            "{path} holds secrets and others may read it: run `chmod 600 {quoted}`"
+        )));
+    }
+    let us = rustix::process::geteuid().as_raw();
+    if about.is_file() && is_foreign(about.uid(), us) {
+        let owner = about.uid();
+        return Err(SettingsError(format!(
+            "{path} belongs to another user ({owner}), who may change what subledger lets in and runs: run subledger as that \
+             user, or `chown {us} {quoted}`"
+        )));
+    }
+    Ok(())
 }
 
-fn refuse_mode(path: &Path, mode: u32) -> Result<(), SettingsError> {
-    if mode & OTHERS == 0 {
-        return Ok(());
-    }
-    Err(SettingsError(format!(
-        "{} holds secrets and others may read it: run `chmod 600 {}`",
-        path.display(),
-        crate::config::places::quoted(path)
-    )))
+/// Whether a file of `owner` is neither ours nor of root, who may do everything anyway.
+const fn is_foreign(owner: u32, us: u32) -> bool {
+    owner != 0 && owner != us
 }
 
 /// Reads and checks `text`, and counts the secrets that stand in it as texts.
@@ -586,8 +610,7 @@ impl File<'_> {
         // The file that is looked at is the one that is read, and a device without an end is no secret.
         let file = std::fs::File::open(&path).map_err(|error| cannot(&error))?;
         let data = file.metadata().map_err(|error| cannot(&error))?;
-        refuse_mode(&path, data.permissions().mode())
-            .map_err(|error| self.fault(span, &error.0))?;
+        refuse_open_to_others(&path, &data, true).map_err(|error| self.fault(span, &error.0))?;
         let mut text = String::new();
         file.take(SECRET_BYTES_MAX + 1)
             .read_to_string(&mut text)

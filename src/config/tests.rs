@@ -251,7 +251,14 @@ fn a_file_with_secrets_that_others_may_read_is_refused() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("s.toml");
     fs::write(&path, "[providers.zotlo]\npath_key = \"k_1\"\n").unwrap();
-    for (mode, good) in [(0o644, false), (0o602, false), (0o640, true), (0o600, true)] {
+    for (mode, good) in [
+        (0o644, false),
+        (0o602, false),
+        (0o660, false),
+        (0o620, false),
+        (0o640, true),
+        (0o600, true),
+    ] {
         fs::set_permissions(&path, fs::Permissions::from_mode(mode)).unwrap();
         let result = load(&path, &known());
         assert_eq!(result.is_ok(), good, "{mode:o}");
@@ -262,6 +269,27 @@ fn a_file_with_secrets_that_others_may_read_is_refused() {
     fs::write(&path, "[receiver]\nmetrics = true\n").unwrap();
     fs::set_permissions(&path, fs::Permissions::from_mode(0o644)).unwrap();
     assert!(load(&path, &known()).is_ok());
+}
+
+#[test]
+fn a_file_that_others_may_change_is_refused_without_secrets_too() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("s.toml");
+    fs::write(&path, "[receiver]\nmetrics = true\n").unwrap();
+    for (mode, good) in [(0o646, false), (0o664, false), (0o644, true)] {
+        fs::set_permissions(&path, fs::Permissions::from_mode(mode)).unwrap();
+        assert_eq!(load(&path, &known()).is_ok(), good, "{mode:o}");
+    }
+    if !rustix::process::geteuid().is_root() {
+        return;
+    }
+    std::os::unix::fs::chown(&path, Some(12_345), None).unwrap();
+    let error = load(&path, &known()).unwrap_err().0;
+    assert!(
+        error.contains("another user (12345)") && error.contains("chown 0"),
+        "{error}"
+    );
+    assert!(set(&path, "receiver.metrics", "false", &known()).is_err());
 }
 
 #[test]
@@ -512,14 +540,14 @@ fn what_a_killed_process_left_half_written_is_in_nobodys_way() {
 }
 
 #[test]
-fn a_linked_file_is_changed_where_it_is_and_keeps_its_owner() {
+fn a_linked_file_is_changed_where_it_is_and_keeps_its_group() {
     use std::os::unix::fs::{MetadataExt as _, chown, symlink};
     let (dir, path) = written("[providers.zotlo]\npath_key = \"k_1\"\n");
     let link = dir.path().join("link.toml");
     symlink("s.toml", &link).unwrap();
     let is_root = fs::metadata(&path).unwrap().uid() == 0;
     if is_root {
-        chown(&path, Some(12_345), Some(23_456)).unwrap();
+        chown(&path, None, Some(23_456)).unwrap();
     }
     let before = fs::metadata(&path).unwrap();
     set(&link, "receiver.metrics", "true", &known()).unwrap();

@@ -6,7 +6,7 @@
 use std::fmt::{self, Write as _};
 
 use unicode_segmentation::UnicodeSegmentation;
-use unicode_width::UnicodeWidthStr;
+use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
 
 /// So many characters may form one grapheme: more is a flood of combining marks.
 const GRAPHEME_CHARS_MAX: usize = 8;
@@ -98,12 +98,21 @@ fn clean(text: &str, multi_line: bool) -> String {
         // A mark without anything to stand on would change what stands before it, or not be there at all. What it stood
         // on may be spelt out itself.
         let mut is_lost = grapheme.width() == 0;
-        for (i, c) in grapheme.chars().enumerate() {
-            if i == GRAPHEME_CHARS_MAX {
+        for (i, (at, c)) in grapheme.char_indices().enumerate() {
+            // A joiner that what it joins is cut from goes with it.
+            if i == GRAPHEME_CHARS_MAX || i + 1 == GRAPHEME_CHARS_MAX && c == '\u{200d}' {
                 out.push('…');
                 break;
             }
-            is_lost |= is_deceptive(c);
+            let (before, after) = (&grapheme[..at], &grapheme[at + c.len_utf8()..]);
+            if is_emoji_part(c) {
+                is_lost |= !belongs(c, before, after);
+            } else if is_deceptive(c) {
+                is_lost = true;
+            } else if before.ends_with(is_emoji_part) && c.width() > Some(0) {
+                // A letter after a joiner that is spelt out stands by itself.
+                is_lost = false;
+            }
             if is_lost {
                 push_code_point(&mut out, c);
             } else {
@@ -134,8 +143,40 @@ fn push_code_point(out: &mut String, c: char) {
     write!(out, "<U+{:04X}>", u32::from(c)).expect("a String takes everything");
 }
 
-/// Characters that act or hide: 8-bit controls, bidi controls, zero-width, tags, private use, and the like. The
-/// zero-width joiner and the variation selectors, which emoji are made of, are not among them.
+/// The zero-width joiner and the variation selectors: nothing of them is to be seen, and emoji are made of some.
+fn is_emoji_part(c: char) -> bool {
+    matches!(c, '\u{200d}' | '\u{fe00}'..='\u{fe0f}')
+}
+
+/// Whether `c` stands between `before` and `after`, the rest of its grapheme, as emoji have it: a joiner between two
+/// pictographs, a selector behind one or within a keycap.
+fn belongs(c: char, before: &str, after: &str) -> bool {
+    match c {
+        '\u{200d}' => {
+            let skin_or_selector = |c| matches!(c, '\u{fe0f}' | '\u{1f3fb}'..='\u{1f3ff}');
+            let left = before
+                .trim_end_matches(skin_or_selector)
+                .chars()
+                .next_back();
+            left.is_some_and(is_pictograph) && after.chars().next().is_some_and(is_pictograph)
+        }
+        '\u{fe0f}' if after.starts_with('\u{20e3}') => {
+            matches!(before, "#" | "*") || matches!(before.as_bytes(), [b'0'..=b'9'])
+        }
+        '\u{fe0e}' | '\u{fe0f}' => before.chars().next_back().is_some_and(is_pictograph),
+        _ => false,
+    }
+}
+
+/// Whether `c` has the property `Extended_Pictographic`: it does not join a letter before it, as marks do, and a joiner makes
+/// one grapheme of two of it.
+fn is_pictograph(c: char) -> bool {
+    let text = ['a', c, '\u{200d}', c].iter().collect::<String>();
+    text.graphemes(true).count() == 2
+}
+
+/// Characters that act or hide: 8-bit controls, bidi controls, zero-width, tags, private use, and the like. What
+/// `is_emoji_part` tells of is not among them.
 fn is_deceptive(c: char) -> bool {
     matches!(c,
         '\u{80}'..='\u{9f}'
@@ -148,15 +189,51 @@ fn is_deceptive(c: char) -> bool {
         | '\u{e000}'..='\u{f8ff}' | '\u{e0000}'..='\u{e0fff}' | '\u{f0000}'..='\u{10ffff}')
 }
 
-/// A cell that a spreadsheet will not take for a formula: `'` before `=`, `+`, `-`, `@`, tab, return, line feed,
-/// NUL and the full-width forms of the first four.
+/// A cell that a spreadsheet will not take for a formula, nor any part of it where one splits cells at `;` or a tab, as
+/// those of many countries do: `'` before the cell, and behind each `;`, tab, return and line feed, where `=`, `+`, `-`,
+/// `@` or the full-width form of one follows. A cell that begins with a tab, return, line feed or NUL gets it too.
+///
+/// Quotation marks and `'` before the sign count for nothing, so that each `'` that was added can be told from the others:
+/// without the first `'` of each such place the text is as it was.
 pub fn defused(text: &str) -> std::borrow::Cow<'_, str> {
-    match text.chars().next() {
-        Some('=' | '+' | '-' | '@' | '\t' | '\r' | '\n' | '\0' | '＝' | '＋' | '－' | '＠') => {
-            format!("'{text}").into()
+    let mut out = String::new();
+    let mut taken = 0;
+    let mut from = 0;
+    for part in text.split_inclusive([';', '\t', '\r', '\n']) {
+        let begins = part.trim_start_matches(['"', '\'']);
+        let acts = begins.starts_with(['=', '+', '-', '@', '＝', '＋', '－', '＠'])
+            || from == 0 && begins.starts_with(['\t', '\r', '\n', '\0']);
+        if acts {
+            out.push_str(&text[taken..from]);
+            out.push('\'');
+            taken = from;
         }
-        _ => text.into(),
+        from += part.len();
     }
+    if out.is_empty() {
+        return text.into();
+    }
+    out.push_str(&text[taken..]);
+    out.into()
+}
+
+/// `text` as Markdown that shows it as it is: no emphasis, code, HTML, cell, entity, and no link, also where a mail
+/// client makes one of an address.
+pub fn markdown(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some(c) = rest.chars().next() {
+        let is_address = c == '@' || rest.starts_with("://");
+        // Of bytes: three before the dot may begin within a character.
+        let before = out.as_bytes().last_chunk::<3>();
+        let is_host = c == '.' && before.is_some_and(|last| last.eq_ignore_ascii_case(b"www"));
+        if is_address || is_host || r"\`*_[]<>|#&~$".contains(c) {
+            out.push('\\');
+        }
+        out.push(c);
+        rest = &rest[c.len_utf8()..];
+    }
+    out
 }
 
 #[cfg(test)]
@@ -181,6 +258,14 @@ mod tests {
     fn a_flood_of_marks_is_cut() {
         let flood = format!("a{}", "\u{301}".repeat(10_000));
         assert!(Printable::line(&flood).as_str().chars().count() < 12);
+    }
+
+    #[test]
+    fn a_long_emoji_is_cut_before_a_joiner() {
+        let family = "👩\u{200d}".repeat(6) + "👩";
+        let cut = Printable::line(&family);
+        assert_eq!(cut.as_str(), "👩\u{200d}👩\u{200d}👩\u{200d}👩…");
+        assert_eq!(Printable::line(cut.as_str()), cut);
     }
 
     #[test]
@@ -218,8 +303,93 @@ mod tests {
     }
 
     #[test]
-    fn formulas_are_defused() {
-        assert_eq!(defused("=1+1"), "'=1+1");
-        assert_eq!(defused("plain"), "plain");
+    fn what_emoji_are_made_of_is_seen_where_there_is_none() {
+        for (raw, shown) in [
+            ("ad\u{200d}min", "ad<U+200D>min"),
+            ("ad\u{fe0f}min", "ad<U+FE0F>min"),
+            ("1\u{fe0f}2", "1<U+FE0F>2"),
+            ("a\u{fe00}", "a<U+FE00>"),
+            ("dำ\u{fe0f}", "dำ<U+FE0F>"),
+            ("❤\u{fe0f}\u{fe0f}", "❤\u{fe0f}<U+FE0F>"),
+            ("👩\u{200d}a", "👩<U+200D>a"),
+            ("👩\u{200d}\u{200d}👩", "👩<U+200D><U+200D>👩"),
+            ("क्\u{200d}ष", "क्<U+200D>ष"),
+            ("\u{1f3fb}\u{200d}\u{1f3fb}", "\u{1f3fb}<U+200D>\u{1f3fb}"),
+        ] {
+            assert_eq!(Printable::line(raw).as_str(), shown);
+        }
+        for emoji in [
+            "👩‍👩‍👧",
+            "👩🏽‍⚕️",
+            "❤️‍🔥",
+            "🏳️‍🌈",
+            "🏴‍☠️",
+            "1️⃣",
+            "#️⃣",
+            "©️",
+            "☎︎",
+            "🐦‍⬛",
+            "🇹🇷",
+            "👍🏿",
+            "क्ष",
+        ] {
+            assert_eq!(Printable::line(emoji).as_str(), emoji);
+        }
+    }
+
+    #[test]
+    fn formulas_are_defused_in_every_part_that_a_spreadsheet_may_split_off() {
+        for (text, cell) in [
+            ("=1+1", "'=1+1"),
+            ("plain", "plain"),
+            ("a; b; -c", "a; b; -c"),
+            ("Ann;=1+1;x", "Ann;'=1+1;x"),
+            ("Ann;\"=1+1\"", "Ann;'\"=1+1\""),
+            ("Ann\t@x\r\n+1", "Ann\t'@x\r\n'+1"),
+            ("=1;=2;＝3", "'=1;'=2;'＝3"),
+            ("\t=1", "'\t'=1"),
+            ("'=1", "''=1"),
+            (";'=1", ";''=1"),
+            ("'a;'b", "'a;'b"),
+        ] {
+            assert_eq!(defused(text), cell);
+        }
+    }
+
+    #[test]
+    fn foreign_words_are_no_markdown() {
+        for (text, shown) in [
+            ("Gold | plan", r"Gold \| plan"),
+            ("`rm` *x* _y_ ~z~ $1", r"\`rm\` \*x\* \_y\_ \~z\~ \$1"),
+            ("[a](https://b.example)", r"\[a\](https\://b.example)"),
+            ("<img src=x>&lt;", r"\<img src=x\>\&lt;"),
+            (
+                "see www.b.example or a@b.example",
+                r"see www\.b.example or a\@b.example",
+            ),
+            ("TRY 8,120.00  +12 -4", "TRY 8,120.00  +12 -4"),
+            ("Ayşe #1 \\", r"Ayşe \#1 \\"),
+            ("日ş. É日. WWW.b", r"日ş. É日. WWW\.b"),
+        ] {
+            assert_eq!(markdown(text), shown);
+        }
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn a_defused_cell_tells_what_it_was(parts in proptest::collection::vec("[;=@'\"ab\t\n-]{0,3}", 0..6)) {
+            let text = parts.concat();
+            let cell = defused(&text);
+            let mut back = String::new();
+            for part in cell.split_inclusive([';', '\t', '\r', '\n']) {
+                let begins = part.trim_start_matches(['"', '\'']);
+                let is_first = back.is_empty() && begins.starts_with(['\t', '\n']);
+                let acts = begins.starts_with(['=', '@', '-']) || is_first;
+                let own = part.strip_prefix('\'');
+                proptest::prop_assert!(!acts || own.is_some(), "{part:?}");
+                back.push_str(own.filter(|_| acts).unwrap_or(part));
+            }
+            proptest::prop_assert_eq!(back, text);
+        }
     }
 }

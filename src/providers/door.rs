@@ -16,8 +16,33 @@ const COMMON_SETTINGS: [(&str, SettingShape); 3] = [
     ("expect_every", SettingShape::Text),
 ];
 
-/// Headers that hold credentials, whoever sends them.
-const CREDENTIAL_HEADERS: [&str; 3] = ["authorization", "proxy-authorization", "cookie"];
+/// A header with one of these in its name holds a credential, whoever sends it: those of proxies too.
+const CREDENTIAL_WORDS: [&str; 9] = [
+    "authorization",
+    "cookie",
+    "token",
+    "secret",
+    "password",
+    "passwd",
+    "credential",
+    "jwt",
+    "apikey",
+];
+
+/// A `-key` is one with one of these before it: others, such as those that tell repeats, are none.
+const KEY_WORDS: [&str; 8] = [
+    "api",
+    "access",
+    "auth",
+    "private",
+    "shared",
+    "subscription",
+    "functions",
+    "account",
+];
+
+/// What a value begins with that is a credential under any name, in lower case.
+const CREDENTIAL_SCHEMES: [&[u8]; 2] = [b"bearer ", b"basic "];
 
 /// A shorter secret is too much like any word to be looked for in text.
 const MASKED_BYTES_MIN: usize = 8;
@@ -391,7 +416,8 @@ impl Door {
                 let own = known.iter().filter(|(known, _)| known == name);
                 let own = own.map(|(_, value)| value.as_str());
                 let sent = find_print(&self.fingerprint_key, value, own);
-                if sent.is_none() {
+                // What proxies prove themselves by decides nothing here.
+                if sent.is_none() && self.accounts.iter().any(|one| one.judges(name)) {
                     unknown.push(name.clone());
                 }
                 (name.clone(), sent.unwrap_or(value).as_bytes().to_vec())
@@ -467,6 +493,16 @@ impl Account {
 
     fn secrets(&self) -> impl Iterator<Item = &Secret> {
         self.settings.secrets.values().flatten()
+    }
+
+    /// Whether its provider proves itself by this header.
+    fn judges(&self, header: &str) -> bool {
+        let gate = &self.gate;
+        let mut own = gate
+            .credential_headers
+            .iter()
+            .chain(&gate.signature_headers);
+        own.any(|own| own == header)
     }
 
     fn judge(&self, request: &Request) -> Judged<'_> {
@@ -710,17 +746,19 @@ fn kept(
     secrets: &[&Secret],
     headers: &[(String, Vec<u8>)],
 ) -> Vec<(String, String)> {
-    let is_credential = |name: &str| {
-        CREDENTIAL_HEADERS.contains(&name)
-            || accounts.iter().any(|account| {
-                let own = &account.gate.credential_headers;
-                own.iter().any(|own| own == name)
-            })
+    let names = |name: &str, own: fn(&Gate) -> &[String]| {
+        accounts
+            .iter()
+            .any(|account| own(&account.gate).iter().any(|own| own == name))
+    };
+    let is_credential = |name: &str, value: &[u8]| {
+        names(name, |gate| &gate.credential_headers)
+            || (has_credential(name, value) && !names(name, |gate| &gate.signature_headers))
     };
     headers
         .iter()
         .map(|(name, value)| {
-            let value = if is_credential(name) {
+            let value = if is_credential(name, value) {
                 fingerprint(key, value)
             } else {
                 let value = secrets.iter().fold(value.clone(), |value, secret| {
@@ -731,6 +769,22 @@ fn kept(
             (name.clone(), value)
         })
         .collect()
+}
+
+/// Whether a header is a credential by its name or its value, whatever it is for. What tells repeats is none.
+fn has_credential(name: &str, value: &[u8]) -> bool {
+    let name = name.to_ascii_lowercase();
+    if name.contains("idempotency") {
+        return false;
+    }
+    let has_scheme = CREDENTIAL_SCHEMES.iter().any(|scheme| {
+        let begins = value.get(..scheme.len());
+        begins.is_some_and(|begins| begins.eq_ignore_ascii_case(scheme))
+    });
+    let mut words = name.split(['-', '_', '.']).peekable();
+    let has_key = std::iter::from_fn(|| words.next().map(|word| (word, words.peek().copied())))
+        .any(|(word, next)| next == Some("key") && KEY_WORDS.contains(&word));
+    has_scheme || has_key || CREDENTIAL_WORDS.iter().any(|word| name.contains(word))
 }
 
 /// Proxies write paths, and people write keys, into headers of any name.
@@ -1304,6 +1358,90 @@ mod tests {
                 .1
                 .contains("Basic")
         );
+    }
+
+    #[test]
+    fn what_is_a_credential_is_told_by_name_or_value() {
+        for (name, value) in [
+            ("proxy-authorization", "x"),
+            ("set-cookie", "x"),
+            ("x-auth-token", "x"),
+            ("x-amz-security-token", "x"),
+            ("x-amzn-oidc-accesstoken", "x"),
+            ("cf-access-jwt-assertion", "x"),
+            ("cf-access-client-secret", "x"),
+            ("x-apikey", "x"),
+            ("x-api-key", "x"),
+            ("x-access-key-id", "x"),
+            ("ocp-apim-subscription-key", "x"),
+            ("x-password", "x"),
+            ("x-vercel-proxy-signature", "Bearer x"),
+            ("x-odd", "BASIC x"),
+        ] {
+            assert!(has_credential(name, value.as_bytes()), "{name}: {value}");
+        }
+        for (name, value) in [
+            ("svix-id", "msg_1"),
+            ("svix-timestamp", "1"),
+            ("svix-signature", "v1,x"),
+            ("webhook-id", "basic"),
+            ("webhook-signature", "v1,x"),
+            ("x-conscent-signature", "x"),
+            ("idempotency-key", "x"),
+            ("x-idempotency-token", "x"),
+            ("sec-websocket-key", "x"),
+            ("x-monkey", "x"),
+            ("x-key", "x"),
+            ("x-odd", "bearer"),
+            ("user-agent", "Basically/1.0"),
+        ] {
+            assert!(!has_credential(name, value.as_bytes()), "{name}: {value}");
+        }
+    }
+
+    #[test]
+    fn a_signature_under_a_name_like_a_secret_is_kept_and_comes_in_again() {
+        let mut settings = account("expressconsent", &[("secret", "s3cr3ts3cr3t")]);
+        for (key, value) in [
+            ("signature_header", "x-webhook-token"),
+            ("signature_prefix", "Bearer "),
+        ] {
+            settings = with_text(settings, key, value);
+        }
+        let before = Doors::open(
+            &[with_text(settings.clone(), "signature_prefix", "Basic ")],
+            KEY,
+        )
+        .unwrap();
+        let after = Doors::open(&[settings.clone()], KEY).unwrap();
+        let mut request = request(None, &[("x-api-key", "k")]);
+        request.hook = "events".to_owned();
+        let signed =
+            after
+                .door("expressconsent")
+                .unwrap()
+                .provider()
+                .sign(&settings, &request.body, AT);
+        let sent = signed[0].1.clone();
+        assert_eq!(signed[0].0, "x-webhook-token");
+        request.headers.extend(
+            signed
+                .into_iter()
+                .map(|(name, value)| (name, value.into_bytes())),
+        );
+        assert!(
+            before
+                .door("expressconsent")
+                .unwrap()
+                .admit(request.clone())
+                .is_err()
+        );
+        let row = rejected(&before, "expressconsent", &request);
+        assert_eq!(row.headers[1].1, sent);
+        assert!(row.headers[0].1.starts_with("fp:"));
+        let why = before.admit_again(&row).unwrap_err();
+        assert!(!why.contains("x-api-key"), "{why}");
+        assert_eq!(after.admit_again(&row).unwrap().credential, "signature");
     }
 
     #[test]

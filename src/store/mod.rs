@@ -127,6 +127,11 @@ pub enum Error {
     /// The request itself makes no sense: the sentence says what to do.
     #[error("{0}")]
     Refused(String),
+    /// JSON of the one column that is asked for a part of it, `events.data`, is none.
+    #[error(
+        "a row of `events` holds JSON that cannot be read, which no subledger wrote: `subledger verify` says where the lists differ, `subledger rebuild` makes them again"
+    )]
+    Malformed,
     /// Anything else that SQLite says.
     #[error("sqlite: {0}")]
     Sqlite(rusqlite::Error),
@@ -158,6 +163,7 @@ impl From<rusqlite::Error> for Error {
             Some(ErrorCode::ReadOnly | ErrorCode::SystemIoFailure) => {
                 Self::Unwritable(error.to_string())
             }
+            _ if error.to_string() == "malformed JSON" => Self::Malformed,
             _ => Self::Sqlite(error),
         }
     }

@@ -3,10 +3,10 @@
 //! One JSON line in, the task. Lines out: `{"progress":…}` at least every other second, then one `{"report":…}` or
 //! `{"failed":…}`. Served by the process that holds the ledger's lock.
 
-use std::fs::{self, File, Permissions};
+use std::fs::{self, DirBuilder, File, Permissions};
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::os::fd::AsRawFd;
-use std::os::unix::fs::PermissionsExt;
+use std::os::unix::fs::{DirBuilderExt, FileTypeExt, PermissionsExt};
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -17,7 +17,7 @@ use std::time::{Duration, Instant};
 use serde::{Deserialize, Serialize};
 
 use crate::store::Error;
-use crate::store::schema::{beside, remove};
+use crate::store::schema::beside;
 use crate::store::task::{Progress, Task, TaskReport};
 use crate::store::writer::Writer;
 
@@ -84,10 +84,7 @@ impl Served {
             path: path.clone(),
             cause: source,
         };
-        // Whatever is there is of a holder that is gone: this process has the lock.
-        remove(&path)?;
-        let listener = short(&path, UnixListener::bind).map_err(failed)?;
-        fs::set_permissions(&path, Permissions::from_mode(0o600)).map_err(failed)?;
+        let listener = bind(&path).map_err(failed)?;
         let over = Arc::new(AtomicBool::new(false));
         let ended = Arc::clone(&over);
         let thread = std::thread::Builder::new()
@@ -112,6 +109,39 @@ impl Drop for Served {
         }
         let _ = fs::remove_file(&self.path);
     }
+}
+
+/// A socket at `path` that nobody but its owner could ever reach: it is made in a folder that is closed to others, and
+/// appears once it is closed to them itself. The one of a holder that is gone makes way, as this process has the lock;
+/// anything else that stands there stays.
+fn bind(path: &Path) -> io::Result<UnixListener> {
+    match fs::symlink_metadata(path) {
+        Ok(found) if !found.file_type().is_socket() => {
+            return Err(io::Error::new(
+                io::ErrorKind::AlreadyExists,
+                "this is no socket of subledger's, and was left as it is: move it away",
+            ));
+        }
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+        _ => {}
+    }
+    let folder = beside(path, ".new");
+    // Under its own name: one that is too long for whoever calls is too long here too.
+    let made = folder.join(path.file_name().unwrap_or_default());
+    if fs::symlink_metadata(&folder).is_ok_and(|found| found.is_dir()) {
+        // One that a crash has left.
+        let _ = fs::remove_file(&made);
+        let _ = fs::remove_dir(&folder);
+    }
+    DirBuilder::new().mode(0o700).create(&folder)?;
+    let bound = short(&made, UnixListener::bind).and_then(|listener| {
+        fs::set_permissions(&made, Permissions::from_mode(0o600))?;
+        fs::rename(&made, path)?;
+        Ok(listener)
+    });
+    let _ = fs::remove_file(&made);
+    let _ = fs::remove_dir(&folder);
+    bound
 }
 
 /// Runs `work` on a name of `path` that fits a socket address.
@@ -311,6 +341,28 @@ mod tests {
         assert_eq!(read(&"b".repeat(60), &mut other).unwrap().len(), 60);
         drop((other, small));
         assert_eq!(taken.load(Ordering::Relaxed), 0);
+    }
+
+    #[test]
+    fn a_socket_appears_closed_to_others_and_takes_the_place_of_a_dead_one_only() {
+        let dir = tempfile::tempdir().unwrap();
+        // Longer than what fits a socket's address.
+        let dir = dir.path().join("l".repeat(120));
+        let path = dir.join("a.db.sock");
+        fs::create_dir_all(beside(&path, ".new")).unwrap();
+        for _ in 0..2 {
+            let listener = bind(&path).unwrap();
+            let mode = fs::symlink_metadata(&path).unwrap().permissions().mode();
+            assert_eq!(mode & 0o777, 0o600);
+            assert!(short(&path, UnixStream::connect).is_ok());
+            assert_eq!(fs::read_dir(&dir).unwrap().count(), 1);
+            drop(listener);
+        }
+        fs::remove_file(&path).unwrap();
+        fs::write(&path, "precious").unwrap();
+        let error = bind(&path).unwrap_err().to_string();
+        assert!(error.contains("move it away"), "{error}");
+        assert_eq!(fs::read_to_string(&path).unwrap(), "precious");
     }
 
     #[test]

@@ -214,8 +214,9 @@ mod tests {
             Cell::Text("a \"b\", c".to_owned()),
             Cell::Null,
             Cell::Real(1.5),
+            Cell::Text("x\t=1;@a".to_owned()),
         ]);
-        assert_eq!(csv(&row), "-1,'=1+1,\"a \"\"b\"\", c\",,1.5");
+        assert_eq!(csv(&row), "-1,'=1+1,\"a \"\"b\"\", c\",,1.5,x\t'=1;'@a");
     }
 
     #[test]

@@ -112,6 +112,97 @@ fn settings_that_others_may_read_are_refused_with_the_way_out() {
 }
 
 #[test]
+fn settings_that_others_may_write_are_refused_with_or_without_secrets() {
+    let home = Home::new();
+    for text in [None, Some("[receiver]\nmetrics = true\n")] {
+        if let Some(text) = text {
+            std::fs::write(settings(&home), text).unwrap();
+        }
+        std::fs::set_permissions(settings(&home), std::fs::Permissions::from_mode(0o620)).unwrap();
+        for command in [&["serve"][..], &["config", "check"]] {
+            fails(
+                &home,
+                command,
+                2,
+                &["chmod 600", "subledger.toml", "change"],
+            );
+        }
+    }
+}
+
+#[test]
+fn what_is_not_ours_beside_a_ledger_is_left_as_it_is() {
+    let home = Home::new();
+    let serving = home.serve();
+    assert_eq!(serving.terminate(), Some(0));
+    let beside = |end: &str| {
+        home.path()
+            .join(format!("data/subledger/subledger.db{end}"))
+    };
+    let victim = home.path().join("victim");
+    std::fs::write(&victim, "precious").unwrap();
+    let (lock, socket) = (beside(".lock"), beside(".sock"));
+    std::fs::remove_file(&lock).unwrap();
+    std::os::unix::fs::symlink(&victim, &lock).unwrap();
+    fails(&home, &["serve"], 3, &["subledger.db.lock"]);
+    home.says(&["status"]);
+    assert_eq!(std::fs::read_to_string(&victim).unwrap(), "precious");
+    std::fs::remove_file(&lock).unwrap();
+    std::fs::copy(&victim, &lock).unwrap();
+    fails(&home, &["serve"], 3, &["subledger.db.lock", "move it away"]);
+    assert_eq!(std::fs::read_to_string(&lock).unwrap(), "precious");
+    std::fs::remove_file(&lock).unwrap();
+    for make in [
+        (|path| std::fs::write(path, "precious").unwrap()) as fn(&Path),
+        |path| std::fs::create_dir(path).unwrap(),
+        |path| std::os::unix::fs::symlink("/nowhere", path).unwrap(),
+    ] {
+        make(&socket);
+        let said = home.says(&["serve"]);
+        assert_eq!(said.code, 3, "{said:?}");
+        assert!(said.err.contains("subledger.db.sock"), "{said:?}");
+        assert!(said.err.contains("move it away"), "{said:?}");
+        assert!(!said.err.contains("receiving on"), "{said:?}");
+        let kind = std::fs::symlink_metadata(&socket).unwrap().file_type();
+        if kind.is_dir() {
+            std::fs::remove_dir(&socket).unwrap();
+        } else {
+            std::fs::remove_file(&socket).unwrap();
+        }
+    }
+    // A socket that a crash has left is none of these.
+    drop(std::os::unix::net::UnixListener::bind(&socket).unwrap());
+    let serving = home.serve();
+    assert_eq!(mode(&socket), 0o600);
+    let listed = std::fs::read_dir(beside("").parent().unwrap()).unwrap();
+    let names: Vec<_> = listed.map(|entry| entry.unwrap().file_name()).collect();
+    assert!(
+        names.iter().all(|name| name != "subledger.db.sock.new"),
+        "{names:?}"
+    );
+    home.succeeds(&["tests", "clear"]);
+    drop(serving);
+}
+
+#[test]
+fn a_ledger_with_json_that_is_none_says_which_and_what_to_do() {
+    let (home, serving) = full();
+    assert_eq!(serving.terminate(), Some(0));
+    let conn = home.open();
+    conn.execute("update events set data = '{', type = 'payment.refunded' where id = (select max(id) from events)", [])
+        .unwrap();
+    let events = "select json_extract(data, '$.x') from events order by id desc limit 1";
+    fails(
+        &home,
+        &["events", "is:unrevoked"],
+        1,
+        &["`events`", "subledger verify", "subledger rebuild"],
+    );
+    // What somebody asks of SQL is answered in its own words.
+    fails(&home, &["sql", events], 1, &["malformed JSON"]);
+}
+
+#[test]
 fn a_ledger_can_be_read_while_its_settings_do_not_hold() {
     let (home, serving) = full();
     let ledger = home.ledger();

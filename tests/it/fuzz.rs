@@ -426,6 +426,16 @@ fn a_sheet_with_a_formula_or_a_broken_cell_is_noticed() {
         },
     };
     noticed("sheet", "a formula", |data| sheet::check(data, bare));
+    let split = sheet::Subject {
+        write: |format, heads, rows| {
+            let written = (sheet::REAL.write)(format, heads, rows)?;
+            let text = String::from_utf8(written).unwrap();
+            Ok(text.replace(";'", ";").into_bytes())
+        },
+    };
+    noticed("sheet", "a formula behind a semicolon", |data| {
+        sheet::check(data, split)
+    });
     let unquoted = sheet::Subject {
         write: |format, heads, rows| {
             let written = (sheet::REAL.write)(format, heads, rows)?;
@@ -463,6 +473,14 @@ fn text_that_acts_hides_or_is_wider_than_said_is_noticed() {
         ),
         ("dropped characters", |text| {
             text.chars().filter(|c| !c.is_control()).take(40).collect()
+        }),
+        ("joiners wherever they come", |text| {
+            let parts = text.split('\u{200d}').map(printable::REAL.line);
+            parts.collect::<Vec<_>>().join("\u{200d}")
+        }),
+        ("selectors wherever they come", |text| {
+            let parts = text.split('\u{fe0f}').map(printable::REAL.line);
+            parts.collect::<Vec<_>>().join("\u{fe0f}")
         }),
         ("controls alone", |text| {
             text.replace(|c: char| c.is_control(), "?")

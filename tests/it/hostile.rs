@@ -318,3 +318,62 @@ fn pictures(home: &Home) {
         }
     }
 }
+
+/// What a terminal would act on: a clipboard, a title, an empty screen, an 8-bit control, text turned round.
+const ACTS: &str = "\u{1b}]52;c;eA==\u{7}\u{1b}]0;x\u{7}\u{1b}[2J\u{9b}2J\u{202e}";
+
+#[test]
+fn what_was_typed_or_stored_is_quoted_without_harm() {
+    let home = Home::new();
+    let serving = home.serve();
+    let body = serde_json::json!({
+        "clientUuid": "u1", "subscriberId": "1", "subscriberName": ACTS, "appId": 1, "country": "TR",
+        "registerDate": "2026-01-01 00:00:00"
+    });
+    let answer = serving.post("zotlo", "events", body.to_string().as_bytes());
+    assert_eq!(answer.unwrap().0, 200);
+    wait_until_folded(&home);
+    let option = format!("--x{ACTS}");
+    let path = home.path().join(format!("no{ACTS}/such"));
+    let path = path.to_str().unwrap();
+    let of_name = "select json_extract('{}', name) from users";
+    for args in [
+        &["sql", of_name][..],
+        &["sql", ACTS],
+        &["tui", "--list", ACTS],
+        &["show", ACTS],
+        &[ACTS],
+        &["events", &option],
+        &["events", "--sort", ACTS],
+        &["events", "--limit", ACTS],
+        &[
+            "--color", "always", "events", "--format", ACTS, "--color", "never",
+        ],
+        &["--account", ACTS, "send", "zotlo"],
+        &["--db", path, "events"],
+        &["--config", path, "serve"],
+        &["import", path],
+        &["restore", path],
+        &["backup", path],
+        &["export", "--out", path],
+    ] {
+        let said = home.says(args);
+        assert!(said.code > 0 && !said.err.is_empty(), "{args:?}: {said:?}");
+        assert_acts_on_nothing(&said.all(), args);
+    }
+    let said = home.says(&["sql", of_name]);
+    assert!(said.err.contains("\\x1b[2J<U+009B>2J<U+202E>"), "{said:?}");
+    // Whoever edits the file writes where no provider can.
+    assert_eq!(serving.terminate(), Some(0));
+    home.open()
+        .execute(
+            "insert into rejected (received_at, provider, hook, path, reason, remote_ip, method, headers, body_bytes)
+             values (strftime('%Y-%m-%dT%H:%M:%fZ'), ?1, ?1, ?1, ?1, ?1, 'POST', '[]', 0)",
+            [ACTS],
+        )
+        .unwrap();
+    for args in [&["doctor"][..], &["rejected"], &["today"], &["status"]] {
+        let said = home.says(args);
+        assert_acts_on_nothing(&said.all(), args);
+    }
+}

@@ -50,6 +50,44 @@ fn a_secret_link_in_a_header_of_any_name_is_kept_as_a_fingerprint() {
 }
 
 #[test]
+fn what_proxies_and_senders_prove_themselves_by_is_kept_as_a_fingerprint() {
+    let home = Home::new();
+    let serving = home.serve();
+    let names = [
+        "x-auth-token",
+        "x-webhook-token",
+        "x-amz-security-token",
+        "cf-access-jwt-assertion",
+        "ocp-apim-subscription-key",
+        "x-client-secret",
+        "set-cookie",
+    ];
+    let headers = names.map(|name| format!("{name}: canary-{name}\r\n"));
+    let mut headers = headers.concat();
+    headers += "x-vercel-proxy-signature: Bearer canary-b\r\nx-odd: basic canary-c\r\n";
+    let plain = "idempotency-key: plain-1\r\nsvix-id: plain-2\r\nwebhook-signature: v1,plain-3\r\n";
+    headers += plain;
+    let body = br#"{"clientUuid":"u1"}"#;
+    for (key, status) in [(PATH_KEY, 200), ("k_wrong-key-in-the-link", 401)] {
+        let path = format!("/hooks/zotlo/events/{key}");
+        let answer = serving.request("POST", &path, &headers, body);
+        assert_eq!(answer.unwrap().0, status);
+    }
+    settle(&home, "select count(*) from rejected", 1);
+    for table in ["deliveries", "rejected"] {
+        let with = |text: &str| {
+            home.number(&format!(
+                "select count(*) from {table} where headers like '%{text}%'"
+            ))
+        };
+        assert_eq!(with("canary"), 0, "{table}");
+        for number in 1..=3 {
+            assert_eq!(with(&format!("plain-{number}")), 1, "{table} {number}");
+        }
+    }
+}
+
+#[test]
 fn a_log_line_never_holds_what_a_reader_is_called() {
     let home = Home::new();
     let log = home.path().join("log");

@@ -157,6 +157,31 @@ fn a_picture_is_written_in_the_form_that_its_name_says() {
 }
 
 #[test]
+fn a_picture_of_a_ledger_is_its_owners_alone() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let home = Home::new();
+    let made = home.path().join("made.db");
+    home.succeeds(&["demo", "--events", "300", "--out", made.to_str().unwrap()]);
+    let path = home.path().join("picture.svg");
+    for (db, mode) in [(Some(made.to_str().unwrap()), 0o600), (None, 0o666)] {
+        let mut args = vec![
+            "-c",
+            "umask 0; exec \"$0\" \"$@\"",
+            env!("CARGO_BIN_EXE_subledger"),
+        ];
+        args.extend(["shot", "--events", "300", "--out", path.to_str().unwrap()]);
+        args.extend(db.iter().flat_map(|db| ["--db", db]));
+        let said = home
+            .command_of(std::path::Path::new("sh"), &args)
+            .output()
+            .unwrap();
+        assert!(said.status.success(), "{said:?}");
+        let found = path.metadata().unwrap().permissions().mode() & 0o777;
+        assert_eq!(found, mode, "{db:?}");
+    }
+}
+
+#[test]
 fn redacted_nothing_names_a_reader_in_any_format_and_every_column_stays() {
     let home = Home::new();
     let made = home.path().join("made.db");

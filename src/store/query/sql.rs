@@ -188,7 +188,9 @@ fn refused(error: rusqlite::Error) -> Error {
         other => other.to_string(),
     };
     match Error::from(error) {
-        Error::Sqlite(_) | Error::Full(_) | Error::Unwritable(_) => Error::Refused(text),
+        Error::Sqlite(_) | Error::Malformed | Error::Full(_) | Error::Unwritable(_) => {
+            Error::Refused(text)
+        }
         other => other,
     }
 }

@@ -7,6 +7,9 @@ use crate::tui::place::{Place, Screen};
 use crate::tui::theme::Meaning;
 use crate::tui::window::{Edge, Fill, Follow, Newer, Window};
 
+/// No fewer rows are asked for, however small the screen.
+const ROWS_MIN: usize = 25;
+
 /// Reading.
 impl App {
     pub(super) fn ask_page(
@@ -17,8 +20,13 @@ impl App {
         effects: &mut Vec<Effect>,
     ) {
         if let Some(list) = self.place().screen.list() {
-            let limit = (self.layout().rows() * 2).max(50);
-            self.ask(list, from, limit, fill, keep, effects);
+            let rows = self.layout().rows();
+            let limit = match fill {
+                // What is on screen first: rows may lie all over the file. Those behind it join.
+                Fill::Replace | Fill::ReplaceSelectLast => rows + 1,
+                Fill::Join(_) | Fill::Refresh => rows * 2,
+            };
+            self.ask(list, from, limit.max(ROWS_MIN), fill, keep, effects);
         }
     }
 
