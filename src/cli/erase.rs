@@ -8,6 +8,7 @@ use anyhow::Result;
 
 use crate::cli::args::EraseArgs;
 use crate::cli::bar::Bar;
+use crate::cli::behind::{Behind, advice};
 use crate::cli::context::Context;
 use crate::cli::failure::Failure;
 use crate::cli::out::Out;
@@ -30,9 +31,10 @@ const NAMED_MAX: usize = 20;
 /// Tells what goes and what stays, and does it with `--yes`.
 pub fn run(context: &Context, args: &EraseArgs, out: &mut Out) -> Result<()> {
     let who = whom(context, &args.who)?;
+    let behind = Behind::of(context, &Reader::open(&context.database)?)?;
     let reach = look(context, &who)?;
     let Some(reach) = reach else {
-        return nobody(context, &who, args, out);
+        return nobody(context, &who, args, behind, out);
     };
     let copies = copies(context);
     let text = Telling {
@@ -40,6 +42,7 @@ pub fn run(context: &Context, args: &EraseArgs, out: &mut Out) -> Result<()> {
         reach: &reach,
         keeps: args.residue.keeps(),
         copies: &copies,
+        behind,
     };
     if !context.global.json {
         text.tell(out)?;
@@ -85,7 +88,13 @@ fn look(context: &Context, who: &Who) -> Result<Option<Reach>> {
 }
 
 /// Nobody is meant: that is fine where they were erased before, and a failure otherwise.
-fn nobody(context: &Context, who: &Who, args: &EraseArgs, out: &mut Out) -> Result<()> {
+fn nobody(
+    context: &Context,
+    who: &Who,
+    args: &EraseArgs,
+    behind: Option<Behind>,
+    out: &mut Out,
+) -> Result<()> {
     if args.yes && Reader::open(&context.database)?.erasure_pending()? {
         // Whoever was erased half is found by nothing any more.
         let report = erase(context, who, args.residue.keeps(), out)?;
@@ -96,12 +105,13 @@ fn nobody(context: &Context, who: &Who, args: &EraseArgs, out: &mut Out) -> Resu
     let Some(erased) = erased else {
         let similar = Reader::open(&context.database)?.similar(who)?;
         if !similar.is_empty() {
-            return Err(nobody_but(who, &similar).into());
+            return Err(nobody_but(who, &similar, behind).into());
         }
         return Err(Failure::failed(format!(
             "nobody is known as `{shown}`{}, and no webhook names them: WHO is an e-mail, a phone, a provider's id, or \
-             provider:id",
-            looked_at(who)
+             provider:id{}",
+            looked_at(who),
+            advice(behind)
         ))
         .into());
     };
@@ -180,6 +190,7 @@ struct Telling<'a> {
     reach: &'a Reach,
     keeps: bool,
     copies: &'a [PathBuf],
+    behind: Option<Behind>,
 }
 
 impl Telling<'_> {
@@ -206,6 +217,12 @@ impl Telling<'_> {
                 in_words(*events, "event", "events")
             );
             out.line(Printable::line(&line))?;
+        }
+        if let Some(behind) = self.behind {
+            out.line(format!(
+                "  {}: whom they are about is not in this, and is read before anything is erased",
+                behind.says()
+            ))?;
         }
         out.line("\nWhat goes:")?;
         let seqs = deliveries.iter().copied().collect::<Vec<_>>();
@@ -326,7 +343,7 @@ impl Telling<'_> {
             .collect();
         let whole = serde_json::json!([{
             "readers": people, "deliveries": deliveries, "events": events, "rejected": rejected, "views": views,
-            "shared": shared, "others": others, "elsewhere": elsewhere, "similar": similar, "residue": self.keeps, "copies": copies, "done": report.is_some(), "report": report,
+            "shared": shared, "others": others, "elsewhere": elsewhere, "similar": similar, "residue": self.keeps, "copies": copies, "still_to_read": self.behind.map_or(0, Behind::deliveries), "done": report.is_some(), "report": report,
         }]);
         whole.to_string()
     }

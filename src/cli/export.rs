@@ -9,6 +9,7 @@ use std::path::Path;
 use anyhow::{Context as _, Result};
 
 use crate::cli::args::{ExportArgs, ExportFormat};
+use crate::cli::behind::Behind;
 use crate::cli::context::Context;
 use crate::cli::failure::Failure;
 use crate::cli::interrupt;
@@ -16,7 +17,6 @@ use crate::cli::lists;
 use crate::cli::out::Out;
 use crate::cli::table::{Format, Head, Sheet};
 use crate::config::fresh::Fresh;
-use crate::domain::count::in_words;
 use crate::domain::page::{Cell, Cursor, List};
 use crate::domain::query::Query;
 use crate::store::query::{Reader, columns, exported};
@@ -97,15 +97,10 @@ fn write(
         columns(List::Events).iter().map(Head::from).collect()
     };
     let status = reader.status(context.clock.now())?;
-    if !args.deliveries && status.folded_seq < status.last_seq {
-        out.say(format!(
-            "{} still to be read, and not among these",
-            in_words(
-                status.last_seq - status.folded_seq,
-                "delivery is",
-                "deliveries are"
-            )
-        ))?;
+    if !args.deliveries
+        && let Some(behind) = Behind::of(context, reader)?
+    {
+        out.say(format!("{}, and not among these", behind.says()))?;
     }
     let mut sheet = Sheet::new(out, format, heads, reader.zone()?)?;
     let mut take = |cells: &[Cell]| Ok(sheet.row(cells)?);

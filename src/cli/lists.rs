@@ -6,6 +6,7 @@ use std::time::Duration;
 use anyhow::Result;
 
 use crate::cli::args::ListArgs;
+use crate::cli::behind::Behind;
 use crate::cli::context::Context;
 use crate::cli::failure::Failure;
 use crate::cli::interrupt;
@@ -65,6 +66,10 @@ pub fn list(
     let reader = Reader::open(&context.database)?;
     let query = parse(context, &reader, list, &args.query)?;
     let order = order(&reader, list, args)?;
+    let behind = match list {
+        List::Deliveries => None,
+        _ => Behind::of(context, &reader)?,
+    };
     interrupt::watch(&reader)?;
     let format = context.format(args.format);
     let (heads, places) = heads(list, shown, format);
@@ -112,6 +117,9 @@ pub fn list(
             Some(wording) => out.say(wording.none)?,
             None => out.say(no_rows(&reader, list, &args.query.join(" "))?)?,
         }
+    }
+    if let Some(behind) = behind {
+        out.say(format!("{}, and not among these", behind.says()))?;
     }
     Ok(())
 }

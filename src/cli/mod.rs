@@ -38,6 +38,8 @@ pub mod serve;
 
 pub mod status;
 
+pub mod behind;
+
 pub mod lists;
 
 pub mod show;

@@ -7,6 +7,7 @@ use anyhow::Result;
 use serde_json::{Value, json};
 
 use crate::cli::args::ProveArgs;
+use crate::cli::behind::{Behind, advice};
 use crate::cli::context::Context;
 use crate::cli::failure::{FAILED, Failure};
 use crate::cli::interrupt;
@@ -38,31 +39,25 @@ pub fn run(context: &Context, args: &ProveArgs, out: &mut Out) -> Result<()> {
     let reader = Reader::open(&context.database)?;
     interrupt::watch(&reader)?;
     let at = time(context, &reader, args.at.as_deref())?;
+    let behind = Behind::of(context, &reader)?;
     let matches = reader.readers(&who)?;
     if matches.is_empty() {
         let similar = reader.similar(&who)?;
         if !similar.is_empty() {
-            return Err(nobody_but(&who, &similar).into());
+            return Err(nobody_but(&who, &similar, behind).into());
         }
         let place = looked_at(&who);
         let who = Printable::line(&who.text);
         return Err(Failure::failed(format!(
-            "no reader is known as `{who}`{place}: WHO is an e-mail, a phone, a provider's id, or provider:id"
+            "no reader is known as `{who}`{place}: WHO is an e-mail, a phone, a provider's id, or provider:id{}",
+            advice(behind)
         ))
         .into());
     }
-    let consents = chosen(reader.consents_of(&matches)?, &args.purpose, &matches)?;
-    let status = reader.status(context.clock.now())?;
-    if status.folded_seq < status.last_seq {
-        out.say(format!(
-            "{} still to be read, and not in this",
-            in_words(
-                status.last_seq - status.folded_seq,
-                "delivery is",
-                "deliveries are"
-            )
-        ))?;
+    if let Some(behind) = behind {
+        out.say(format!("{}, and not in this", behind.says()))?;
     }
+    let consents = chosen(reader.consents_of(&matches)?, &args.purpose, &matches)?;
     let mut proofs = Vec::new();
     for consent in consents {
         proofs.push(proof(&reader, consent, at)?);

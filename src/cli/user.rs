@@ -14,6 +14,7 @@ use anyhow::Result;
 use indicatif::ProgressBar;
 
 use crate::cli::args::UserCommand;
+use crate::cli::behind::{Behind, advice};
 use crate::cli::context::Context;
 use crate::cli::failure::Failure;
 use crate::cli::out::Out;
@@ -80,7 +81,13 @@ pub fn whom(context: &Context, text: &str) -> Result<Who> {
 }
 
 /// Everything that is held, or a failure that says where was looked.
-fn find(reader: &Reader, who: Who, last: i64, check: Check<'_>) -> Result<Held> {
+fn find(
+    reader: &Reader,
+    who: Who,
+    last: i64,
+    behind: Option<Behind>,
+    check: Check<'_>,
+) -> Result<Held> {
     let matches = reader.readers(&who)?;
     let needles = reader.needles(&who, &matches)?;
     let mut seqs = BTreeSet::new();
@@ -109,10 +116,10 @@ fn find(reader: &Reader, who: Who, last: i64, check: Check<'_>) -> Result<Held> 
     let is_of_others = held.deliveries.iter().all(|kept| kept.others);
     if held.matches.is_empty() && held.rejected.is_empty() && is_of_others {
         if !held.similar.is_empty() {
-            return Err(nobody_but(&held.who, &held.similar).into());
+            return Err(nobody_but(&held.who, &held.similar, behind).into());
         }
         if held.deliveries.is_empty() {
-            return Err(nothing(&held).into());
+            return Err(nothing(&held, behind).into());
         }
     }
     Ok(held)
@@ -128,16 +135,17 @@ pub fn told_similar(similar: &[Match]) -> String {
 }
 
 /// Nobody is named, and somebody may be meant.
-pub fn nobody_but(who: &Who, similar: &[Match]) -> Failure {
+pub fn nobody_but(who: &Who, similar: &[Match], behind: Option<Behind>) -> Failure {
     let says = format!(
-        "nobody is known as `{}`; {}: name one as it stands there",
+        "nobody is known as `{}`; {}: name one as it stands there{}",
         who.text,
-        told_similar(similar)
+        told_similar(similar),
+        advice(behind)
     );
     Failure::failed(Printable::line(&says).to_string())
 }
 
-fn nothing(held: &Held) -> Failure {
+fn nothing(held: &Held, behind: Option<Behind>) -> Failure {
     let who = Printable::line(&held.who.text);
     let unread = if held.too_short.contains(&held.who.text) {
         " (bodies were not searched: it is too short)"
@@ -146,7 +154,8 @@ fn nothing(held: &Held) -> Failure {
     };
     let place = looked_at(&held.who);
     Failure::failed(format!(
-        "nothing is held about `{who}`{place}: no reader, webhook or turned-away request names them{unread}"
+        "nothing is held about `{who}`{place}: no reader, webhook or turned-away request names them{unread}{}",
+        advice(behind)
     ))
 }
 
@@ -278,7 +287,11 @@ fn show(context: &Context, who: &str, limit: usize, out: &mut Out) -> Result<()>
     let reader = Reader::open(&context.database)?;
     interrupt::watch(&reader)?;
     let last = reader.status(context.clock.now())?.last_seq;
-    let held = find(&reader, who, last, &mut || Ok(interrupt::check()?))?;
+    let behind = Behind::of(context, &reader)?;
+    let held = find(&reader, who, last, behind, &mut || Ok(interrupt::check()?))?;
+    if let Some(behind) = behind {
+        out.say(format!("{}, and not in this", behind.says()))?;
+    }
     if context.global.json {
         data::write(&reader, &held, None, out.data(), &mut || {
             Ok(interrupt::check()?)

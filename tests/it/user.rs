@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 use zip::ZipArchive;
 
-use crate::support::{Home, PATIENCE, Serving};
+use crate::support::{FOLDED, Home, PATIENCE, Serving};
 
 mod faults;
 
@@ -67,6 +67,74 @@ pub(crate) fn proved(home: &Home, who: &str, purpose: &str, at: &str) -> Value {
     let all: Vec<Value> = serde_json::from_str(&output.out).unwrap();
     assert_eq!(all.len(), 1);
     all.into_iter().next().unwrap()
+}
+
+#[test]
+fn what_is_still_to_be_read_is_said_wherever_it_is_missing() {
+    let home = Home::new();
+    let serving = home.serve();
+    post(
+        &serving,
+        "klustr",
+        "events",
+        &agreement("created", "1.0", "2026-02-01T10:00:00Z"),
+    );
+    let heron = registered("heron@example.org", "Heron");
+    post(&serving, "conscent", "sign-up", &heron);
+    wait_until_folded(&home);
+    serving.terminate();
+    let who = format!("klustr:{READER}");
+    let proof = ["prove", &who, "terms", "--at", "2026-02-02"];
+    let whole = home.says(&proof);
+    assert_eq!((whole.code, whole.err.as_str()), (0, ""));
+    assert_eq!(home.says(&["users"]).err, "");
+    // As a rebuild leaves it that a crash cut off: the lists are to be emptied and read again.
+    let conn = home.open();
+    conn.pragma_update(None, "foreign_keys", false).unwrap();
+    conn.execute_batch("insert into meta values ('clearing', '1'); update meta set value = '0' where key = 'folded_seq'")
+        .unwrap();
+    for table in FOLDED.iter().rev() {
+        conn.execute_batch(&format!("delete from {table}")).unwrap();
+    }
+    drop(conn);
+    let lags = "2 deliveries are still to be read";
+    let said = |args: &[&str]| {
+        let said = home.says(args);
+        assert!(said.err.contains(lags), "{args:?}: {}", said.err);
+        said
+    };
+    for list in ["events", "users", "subscriptions", "consents", "payments"] {
+        assert_eq!(said(&[list]).code, 0);
+        assert_eq!(said(&[list, "since:2020-01-01", "--json"]).out.trim(), "[]");
+    }
+    assert_eq!(home.says(&["deliveries"]).err, "");
+    assert_eq!(said(&proof).code, 1);
+    said(&["user", "show", READER]);
+    assert_eq!(said(&["user", "show", "nobody@example.org"]).code, 1);
+    assert_eq!(
+        said(&["user", "erase", "nobody@example.org", "--yes"]).code,
+        1
+    );
+    let preview = home.succeeds(&["user", "erase", "heron@example.org"]).out;
+    assert!(
+        preview.contains("0 readers known as") && preview.contains(lags),
+        "{preview}"
+    );
+    let preview = home
+        .succeeds(&["user", "erase", "heron@example.org", "--json"])
+        .out;
+    assert!(preview.contains("\"still_to_read\":2"), "{preview}");
+    // It reads before it erases.
+    home.succeeds(&["user", "erase", "heron@example.org", "--yes"]);
+    assert_eq!(
+        home.number("select count(*) from users where name = 'Heron'"),
+        0
+    );
+    assert_eq!(
+        home.number("select count(*) from deliveries where erased_at is not null"),
+        1
+    );
+    assert_eq!(home.says(&proof).out, whole.out);
 }
 
 #[test]

@@ -12,6 +12,7 @@ use anyhow::{Context as _, Result};
 use zip::write::SimpleFileOptions;
 use zip::{CompressionMethod, ZipWriter};
 
+use crate::cli::behind::Behind;
 use crate::cli::context::Context;
 use crate::cli::erase::numbers;
 use crate::cli::export::{begin, cannot_write, put};
@@ -47,15 +48,12 @@ pub(super) fn run(
     interrupt::noted()?;
     let mut check = || Ok(interrupt::check()?);
     let status = reader.status(context.clock.now())?;
-    let held = find(&reader, who, status.last_seq, &mut check)?;
-    if status.folded_seq < status.last_seq {
+    let behind = Behind::of(context, &reader)?;
+    let held = find(&reader, who, status.last_seq, behind, &mut check)?;
+    if let Some(behind) = behind {
         out.say(format!(
-            "{} still to be read: export again when `subledger status` says none",
-            in_words(
-                status.last_seq - status.folded_seq,
-                "delivery is",
-                "deliveries are"
-            )
+            "{}: export again when `subledger status` says none",
+            behind.says()
         ))?;
     }
     let named = path.map_or_else(

@@ -14,6 +14,7 @@ use crate::store::project::order::{
     word_maybe,
 };
 use crate::store::project::recent::Recent;
+use crate::store::project::weight;
 
 /// One entity.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -26,6 +27,17 @@ pub(super) struct Entity {
     pub(super) kind: ConsentKind,
     /// The app; the agreement; else empty.
     pub(super) app: String,
+}
+
+impl Entity {
+    /// About the bytes that it takes in memory.
+    fn bytes(&self) -> usize {
+        size_of::<Self>()
+            + weight::text(&self.scope.provider)
+            + weight::text(&self.scope.account)
+            + weight::text(&self.user_id)
+            + weight::text(&self.app)
+    }
 }
 
 /// The kind of consent that an event of this type is about.
@@ -61,6 +73,27 @@ pub(super) struct Told {
     pub(super) email: Option<String>,
     /// The purposes.
     pub(super) facts: ConsentFacts,
+}
+
+impl Told {
+    /// About the bytes that it takes in memory.
+    fn bytes(&self) -> usize {
+        let scopes = self.facts.scopes.iter().map(|stated| {
+            size_of::<Stated>()
+                + weight::text(&stated.purpose)
+                + weight::texts([
+                    &stated.method,
+                    &stated.version,
+                    &stated.evidence,
+                    &stated.wording,
+                ])
+        });
+        size_of::<Self>()
+            + weight::text(&self.place.key)
+            + weight::texts([&self.email])
+            + weight::text(&self.facts.app)
+            + scopes.sum::<usize>()
+    }
 }
 
 /// The present state of one purpose.
@@ -123,6 +156,13 @@ pub(super) fn fold(events: &[Told]) -> State {
 }
 
 impl State {
+    /// About the bytes that its present takes in memory beside its own place.
+    pub(super) fn bytes(&self) -> usize {
+        weight::map(&self.purposes, |purpose, now| {
+            weight::text(purpose) + weight::texts([&now.method, &now.version, &now.evidence])
+        })
+    }
+
     pub(super) fn add(&mut self, told: &Told) {
         let facts = &told.facts;
         let mut place = 0;
@@ -274,26 +314,23 @@ where e.id = ?1";
 /// An entity of so many events is kept in memory once it has been folded: fewer are read again as fast. Tests
 /// keep every one, so that short streams take the same path.
 const KEPT_FROM: usize = if cfg!(test) { 1 } else { 16 };
-/// Purposes and events kept so, of some 300 bytes each.
-const KEPT_MAX: usize = 8192;
-/// Where events have come late, so many are kept to be folded again without being read again.
-const TOLD_MAX: usize = 4000;
 
 /// Entities that were folded lately, so that later events are added to what there is.
 #[derive(Debug)]
 pub(super) struct Kept(Recent<Entity, Present>);
 
-impl Default for Kept {
-    fn default() -> Self {
-        Self(Recent::new(KEPT_MAX))
-    }
-}
-
 impl Kept {
-    fn put(&mut self, entity: &Entity, present: Present) {
-        let told = present.told.as_ref().map_or(0, Vec::len);
-        let weight = 1 + present.state.purposes.len() + told;
-        self.0.put(entity.clone(), present, weight);
+    /// Keeps so many bytes; an entity that takes more than half of them is not kept.
+    pub(super) fn new(bytes_max: usize) -> Self {
+        Self(Recent::new(bytes_max))
+    }
+
+    fn put(&mut self, entity: &Entity, mut present: Present) {
+        let mut bytes = entity.bytes() + present.bytes();
+        if bytes > self.0.weight_max() && present.told.take().is_some() {
+            bytes = entity.bytes() + present.bytes();
+        }
+        self.0.put(entity.clone(), present, bytes);
     }
 }
 
@@ -305,35 +342,33 @@ struct Present {
     test: bool,
     /// Where the latest event that counts stands.
     last: Place,
-    /// All events that count, in their order, where one came late and they are not too many.
+    /// All events that count, in their order, where one came late and they are not too large.
     told: Option<Vec<Told>>,
 }
 
 impl Present {
+    /// About the bytes that it takes in memory.
+    fn bytes(&self) -> usize {
+        let told = self.told.as_deref().map_or(0, bytes_of);
+        size_of::<Self>() + weight::text(&self.last.key) + self.state.bytes() + told
+    }
+
     /// Adds events, in their order, behind all that there are; what changed.
     fn add(&mut self, events: Vec<Told>) -> Vec<Change> {
         for told in &events {
             self.state.add(told);
             self.last.clone_from(&told.place);
         }
-        self.told = self
-            .told
-            .take()
-            .filter(|told| told.len() + events.len() <= TOLD_MAX)
-            .map(|mut told| {
-                told.extend(events);
-                told
-            });
+        if let Some(told) = &mut self.told {
+            told.extend(events);
+        }
         std::mem::take(&mut self.state.changes)
     }
 
     /// Adds events, in their order, among those that there are: the changes before and after. `None` if those are not
     /// kept.
     fn add_late(&mut self, events: &[Told]) -> Option<[Vec<Change>; 2]> {
-        let mut told = self
-            .told
-            .take()
-            .filter(|told| told.len() + events.len() <= TOLD_MAX)?;
+        let mut told = self.told.take()?;
         let before = fold(&told).changes;
         told.extend_from_slice(events);
         told.sort_by(|a, b| a.place.cmp(&b.place));
@@ -344,6 +379,10 @@ impl Present {
         self.told = Some(told);
         Some([before, std::mem::take(&mut self.state.changes)])
     }
+}
+
+fn bytes_of(events: &[Told]) -> usize {
+    events.iter().map(Told::bytes).sum()
 }
 
 /// Folds an entity on which the events `fresh` bear and writes what differs; whether it did.
@@ -420,32 +459,17 @@ fn refold(
     was_late: bool,
     kept: &mut Kept,
 ) -> Result<bool, Error> {
-    let Scope { provider, account } = &entity.scope;
-    let word = family(entity.kind);
-    let mut statement = conn.prepare_cached(TOLD)?;
-    let rows = statement.query_map(
-        params![
-            provider,
-            account,
-            entity.user_id,
-            format!("{word}."),
-            format!("{word}/")
-        ],
-        told,
-    )?;
-    let mut events = Vec::new();
-    for row in rows {
-        events.extend(row?.filter(|told| told.facts.app == entity.app));
-    }
-    let (mut events, test) = counted(events, |told| told.test);
-    events.sort_by(|a, b| a.place.cmp(&b.place));
+    let (events, test) = match gather(conn, entity, kept.0.weight_max())? {
+        Gathered::All(events) => counted(events, |told| told.test),
+        Gathered::Places(places) => return fold_one_by_one(conn, zone, entity, places, kept),
+    };
     let mut state = fold(&events);
     let history = write_changes(conn, zone, entity, &state.changes, test)?;
     let present = write_purposes(conn, entity, &state.purposes, test)?;
     if let Some(last) = events.last().filter(|_| events.len() >= KEPT_FROM) {
         state.changes = Vec::new();
         let last = last.place.clone();
-        let told = (was_late && events.len() <= TOLD_MAX).then_some(events);
+        let told = was_late.then_some(events);
         let present = Present {
             state,
             test,
@@ -455,6 +479,104 @@ fn refold(
         kept.put(entity, present);
     }
     Ok(history | present)
+}
+
+/// The events of an entity in their order, or where each stands and whether it is a test, if all would take too much
+/// memory.
+enum Gathered {
+    All(Vec<Told>),
+    Places(Vec<(Place, bool)>),
+}
+
+fn gather(conn: &Connection, entity: &Entity, bytes_max: usize) -> Result<Gathered, Error> {
+    let Scope { provider, account } = &entity.scope;
+    let word = family(entity.kind);
+    let mut statement = conn.prepare_cached(TOLD)?;
+    let mut rows = statement.query(params![
+        provider,
+        account,
+        entity.user_id,
+        format!("{word}."),
+        format!("{word}/")
+    ])?;
+    let (mut events, mut bytes, mut places) = (Vec::new(), 0, Vec::new());
+    while let Some(row) = rows.next()? {
+        let Some(told) = told(row)?.filter(|told| told.facts.app == entity.app) else {
+            continue;
+        };
+        bytes += told.bytes();
+        if bytes > bytes_max {
+            let read = events.drain(..).chain([told]);
+            places.extend(read.map(|told: Told| (told.place, told.test)));
+        } else {
+            events.push(told);
+        }
+    }
+    if bytes > bytes_max {
+        places.sort();
+        return Ok(Gathered::Places(places));
+    }
+    events.sort_by(|a, b| a.place.cmp(&b.place));
+    Ok(Gathered::All(events))
+}
+
+const CHANGE_IDS: &str = "\
+select id from consent_changes where provider = ?1 and account = ?2 and user_id = ?3 and kind = ?4 and app = ?5";
+
+const CHANGE: &str = "\
+select id, seq, at, email, purpose, before_state, after_state, method, version, test from consent_changes
+where id = ?1";
+
+/// Folds an entity again of whose events only one is in memory at a time, and writes what differs; whether it did.
+fn fold_one_by_one(
+    conn: &Connection,
+    zone: Zone,
+    entity: &Entity,
+    places: Vec<(Place, bool)>,
+    kept: &mut Kept,
+) -> Result<bool, Error> {
+    let (places, test) = counted(places, |(_, test)| *test);
+    let Scope { provider, account } = &entity.scope;
+    let (user_id, kind, app) = (&entity.user_id, entity.kind.as_str(), &entity.app);
+    let mut gone: BTreeSet<i64> = conn
+        .prepare_cached(CHANGE_IDS)?
+        .query_map(params![provider, account, user_id, kind, app], |row| {
+            row.get(0)
+        })?
+        .collect::<Result<_, _>>()?;
+    let mut state = State::default();
+    let mut wrote = false;
+    for (place, _) in &places {
+        if let Some(told) = conn.prepare_cached(ONE)?.query_row([place.id()], told)? {
+            state.add(&told);
+        }
+        for now in std::mem::take(&mut state.changes) {
+            if gone.remove(&now.id) {
+                let (_, stored) = conn.prepare_cached(CHANGE)?.query_row([now.id], change)?;
+                if stored == (Some(now.clone()), test) {
+                    continue;
+                }
+                conn.prepare_cached(DELETE_CHANGE)?.execute([now.id])?;
+            }
+            put_change(conn, zone, entity, &now, test)?;
+            wrote = true;
+        }
+    }
+    for id in &gone {
+        conn.prepare_cached(DELETE_CHANGE)?.execute([id])?;
+        wrote = true;
+    }
+    wrote |= write_purposes(conn, entity, &state.purposes, test)?;
+    if let Some((last, _)) = places.into_iter().next_back() {
+        let present = Present {
+            state,
+            test,
+            last,
+            told: None,
+        };
+        kept.put(entity, present);
+    }
+    Ok(wrote)
 }
 
 const PURPOSES: &str = "\
@@ -788,6 +910,8 @@ pub(super) const LOOKUPS: &[&str] = &[
     PURPOSE_ROWS,
     CHANGE_ROWS,
     ONE,
+    CHANGE_IDS,
+    CHANGE,
     PURPOSES,
     DELETE_PURPOSE,
     CHANGES,

@@ -91,9 +91,8 @@ pub(super) fn prepare<'a>(zone: Zone, batch: &'a [Read<'a>]) -> Result<Vec<Fresh
         for (n, event) in (0_i64..).zip(read.reading.events()) {
             if n >= EVENTS_MAX {
                 return Err(Error::Refused(format!(
-                    "delivery {} gives more than {} events",
-                    read.seq,
-                    EVENTS_MAX - 1
+                    "delivery {} gives more than {EVENTS_MAX} events",
+                    read.seq
                 )));
             }
             let at = event.occurred.at.unwrap_or(delivery.received_at);

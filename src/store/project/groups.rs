@@ -19,6 +19,7 @@ use crate::store::project::payments;
 use crate::store::project::recent::Recent;
 use crate::store::project::subscriptions::{Paid, Spell, Standing, Sum, Told, months};
 use crate::store::project::users::{Readers, UserKey};
+use crate::store::project::{long, weight};
 
 /// Where a group is entered.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -39,6 +40,12 @@ pub(super) struct Moment {
 }
 
 impl Seed {
+    /// About the bytes that it takes in memory.
+    fn bytes(&self) -> usize {
+        let (Self::Id(name) | Self::Reader(name)) = self;
+        size_of::<Self>() + weight::text(name)
+    }
+
     /// The statement that finds its events, and what it looks for.
     fn events(&self) -> (&'static str, &str) {
         match self {
@@ -54,10 +61,6 @@ pub(super) type Seeds = BTreeMap<(Scope, Seed), BTreeSet<i64>>;
 /// A group of so many events is kept in memory once it has been folded: fewer are read again as fast. Tests
 /// keep every one, so that short streams take the same path.
 const KEPT_FROM: usize = if cfg!(test) { 1 } else { 16 };
-/// Subscriptions and events kept so, of some 700 bytes each.
-const KEPT_MAX: usize = 8192;
-/// Where events have come late, so many are kept to be folded again without being read again.
-const TOLD_MAX: usize = 4000;
 
 /// Groups that were folded lately, so that later events are added to what there is.
 #[derive(Debug)]
@@ -68,10 +71,11 @@ pub(super) struct Kept {
     latest: u64,
 }
 
-impl Default for Kept {
-    fn default() -> Self {
+impl Kept {
+    /// Keeps so many bytes; a group that takes more than half of them is not kept.
+    pub(super) fn new(bytes_max: usize) -> Self {
         Self {
-            groups: Recent::new(KEPT_MAX),
+            groups: Recent::new(bytes_max),
             entries: HashMap::new(),
             latest: 0,
         }
@@ -86,11 +90,21 @@ struct Group {
     sum: Sum,
     /// Whether a refund is among its events: the payments of whoever joins it later may be what that gives back.
     refunds: bool,
-    /// All events, where one came late, none is a refund and they are not too many.
+    /// All events, where one came late, none is a refund and they are not too large.
     told: Option<Vec<Told>>,
 }
 
 impl Group {
+    /// About the bytes that it takes in memory, its entries included.
+    fn bytes(&self) -> usize {
+        let scope = weight::text(&self.scope.provider) + weight::text(&self.scope.account);
+        let entry = size_of::<((Scope, Seed), u64)>() + scope;
+        let seeds = self.seeds.iter();
+        let seeds: usize = seeds.map(|seed| entry + 2 * seed.bytes()).sum();
+        let told = self.told.as_deref().map_or(0, bytes_of);
+        size_of::<Self>() + seeds + self.sum.bytes() + told
+    }
+
     /// Adds new events, wherever they stand; the subscriptions that this changes, with what they were before where that
     /// is not what the group adds up to. `None` if the events are not kept that all of it is folded from.
     fn add(&mut self, events: Vec<Told>) -> Option<Change> {
@@ -98,7 +112,7 @@ impl Group {
         if let Some(told) = &mut self.told {
             told.extend_from_slice(&events);
         }
-        self.told.take_if(|told| !may_keep(told));
+        self.told.take_if(|told| has_refunds(told));
         if let Some(changed) = self.sum.add(events) {
             return Some(Change { changed, was: None });
         }
@@ -119,9 +133,8 @@ struct Change {
     was: Option<Sum>,
 }
 
-/// Whether all events of a group may be kept. What a refund gives back is looked up.
-fn may_keep(events: &[Told]) -> bool {
-    events.len() <= TOLD_MAX && !has_refunds(events)
+fn bytes_of(events: &[Told]) -> usize {
+    events.iter().map(Told::bytes).sum()
 }
 
 fn has_refunds(events: &[Told]) -> bool {
@@ -147,9 +160,11 @@ impl Kept {
                 self.entries.insert((group.scope.clone(), seed), number);
             }
         }
-        let told = group.told.as_ref().map_or(0, Vec::len);
-        let weight = group.sum.weight() + group.seeds.len() + told;
-        for gone in self.groups.put(number, group, weight) {
+        let mut bytes = group.bytes();
+        if bytes > self.groups.weight_max() && group.told.take().is_some() {
+            bytes = group.bytes();
+        }
+        for gone in self.groups.put(number, group, bytes) {
             self.leave(gone);
         }
     }
@@ -219,7 +234,15 @@ where e.provider = ?1 and e.account = ?2 and e.user_id = ?3
   and e.type >= 'payment.refunded' and e.type < 'subscription/'
   and (substr(e.type, 1, 4) in ('subs', 'cons', 'agre', 'expe', 'iden') or e.type = 'payment.refunded')";
 
+/// An event as it is folded.
 fn told(row: &Row<'_>) -> rusqlite::Result<Told> {
+    let mut told = told_whole(row)?;
+    told.shorten();
+    Ok(told)
+}
+
+/// An event with its long texts.
+fn told_whole(row: &Row<'_>) -> rusqlite::Result<Told> {
     let kind = kind(row, 2)?;
     let data: Data<'_> = json(11, row.get_ref(11)?.as_str()?)?;
     let (facts, refund): (SubscriptionFacts, PaymentFacts) = if kind == EventType::PaymentRefunded {
@@ -401,7 +424,10 @@ fn add(
     for id in &changed {
         let standing = group.sum.standing(id);
         match &was {
-            Some(was) => writes.compare_both(moment.zone, scope, id, [was.standing(id), standing]),
+            Some(was) => {
+                let both = [was.standing(id), standing];
+                writes.compare_both(conn, moment.zone, scope, id, both)?;
+            }
             None => writes.compare_latest_spells(conn, moment.zone, scope, id, standing)?,
         }
         writes.compare(conn, moment, scope, id, standing, readers)?;
@@ -437,7 +463,9 @@ fn refold_one(
     let is_long = events.len() >= KEPT_FROM;
     let events: Vec<Told> = events.into_values().collect();
     let refunds = has_refunds(&events);
-    let told = (was_late && is_long && may_keep(&events)).then(|| events.clone());
+    // What a refund gives back is looked up.
+    let may_keep = is_long && !refunds && bytes_of(&events) <= kept.groups.weight_max();
+    let told = (was_late && may_keep).then(|| events.clone());
     let mut sum = Sum::of(events, &paid);
     for (id, subscription_id) in sum.refunds() {
         payments::attach(conn, id, subscription_id)?;
@@ -572,30 +600,51 @@ pub(super) fn after(
     Ok((seeds, last))
 }
 
+/// Where an event has a text.
+type Field = fn(Told) -> Option<String>;
+
+const EMAIL: Field = |told| told.email;
+const NAME: Field = |told| told.name;
+const PLAN: Field = |told| told.plan;
+const PURCHASE_ID: Field = |told| told.facts.purchase_id;
+const FLAG: Field = |told| told.facts.flag;
+const REASON: Field = |told| told.facts.cancellation?.reason;
+const CODE: Field = |told| told.facts.cancellation?.code;
+
+/// A text as its column has it: one that a word stands for is read from its event.
+fn whole(conn: &Connection, text: Option<&String>, field: Field) -> Result<Value, Error> {
+    let Some(id) = text.and_then(|text| long::event_of(text)) else {
+        return Ok(text.cloned().into());
+    };
+    let told = conn.prepare_cached(ONE)?.query_row([id], told_whole)?;
+    Ok(field(told).into())
+}
+
 /// One row of `subscriptions`, in the order of its columns.
 fn row_of(
+    conn: &Connection,
     scope: &Scope,
     id: &str,
     standing: &Standing,
     users_id: Option<i64>,
     moment: Moment,
-) -> Vec<Value> {
+) -> Result<Vec<Value>, Error> {
     let view = clock::view(standing, moment.now, moment.zone);
     let open = standing.open_spell();
     let price = standing.price.as_ref();
     let interval = standing.interval;
-    vec![
+    Ok(vec![
         Value::Integer(standing.id),
         scope.provider.clone().into(),
         scope.account.clone().into(),
         standing.app.clone().into(),
         id.to_owned().into(),
         standing.gateway_id.clone().into(),
-        standing.purchase_id.clone().into(),
+        whole(conn, standing.purchase_id.as_ref(), PURCHASE_ID)?,
         standing.user_id.clone().into(),
         users_id.into(),
-        standing.email.clone().into(),
-        standing.plan.clone().into(),
+        whole(conn, standing.email.as_ref(), EMAIL)?,
+        whole(conn, standing.plan.as_ref(), PLAN)?,
         view.status.to_owned().into(),
         standing.phase.as_str().to_owned().into(),
         view.state.into(),
@@ -607,7 +656,7 @@ fn row_of(
         time(standing.renewed_at),
         time(standing.converted_at),
         time(open.map(|open| open.cancelled_at)),
-        open.and_then(|open| open.reason.clone()).into(),
+        whole(conn, open.and_then(|open| open.reason.as_ref()), REASON)?,
         price.and_then(|price| price.minor).into(),
         money_currency(price),
         price.and_then(|price| price.exponent).map(i64::from).into(),
@@ -617,11 +666,11 @@ fn row_of(
             .into(),
         interval.map(|interval| i64::from(interval.count)).into(),
         interval.map(months).into(),
-        standing.flag.clone().into(),
+        whole(conn, standing.flag.as_ref(), FLAG)?,
         time(Some(standing.changed_at)),
         time(view.clock_at),
         i64::from(standing.test).into(),
-    ]
+    ])
 }
 
 fn time(at: Option<Timestamp>) -> Value {
@@ -696,7 +745,7 @@ impl Writes {
         let now = match standing {
             Some(standing) => {
                 let users_id = reader(conn, scope, standing.user_id.as_ref(), readers)?;
-                Some(row_of(scope, id, standing, users_id, moment))
+                Some(row_of(conn, scope, id, standing, users_id, moment)?)
             }
             None => None,
         };
@@ -734,7 +783,7 @@ impl Writes {
                 values(row, SPELL_WIDTH)
             })?
             .collect::<Result<_, _>>()?;
-        self.replace_spells(before, spell_rows(scope, id, standing, zone));
+        self.replace_spells(before, spell_rows(conn, scope, id, standing, zone)?);
         Ok(())
     }
 
@@ -747,7 +796,7 @@ impl Writes {
         id: &str,
         standing: Option<&Standing>,
     ) -> Result<(), Error> {
-        let wanted = spell_rows(scope, id, standing, zone);
+        let wanted = spell_rows(conn, scope, id, standing, zone)?;
         let Some(first) = wanted.first() else {
             return Ok(());
         };
@@ -762,17 +811,18 @@ impl Writes {
     /// The cancellations that differ between what a subscription was and what it is.
     fn compare_both(
         &mut self,
+        conn: &Connection,
         zone: Zone,
         scope: &Scope,
         id: &str,
         [was, is]: [Option<&Standing>; 2],
-    ) {
-        let known = |one: Option<&Standing>| -> BTreeMap<i64, Vec<Value>> {
-            let rows = spell_rows(scope, id, one, zone).into_iter();
+    ) -> Result<(), Error> {
+        let known = |one: Option<&Standing>| -> Result<BTreeMap<i64, Vec<Value>>, Error> {
+            let rows = spell_rows(conn, scope, id, one, zone)?.into_iter();
             let named = one.into_iter().flat_map(|one| &one.spells);
-            named.map(|spell| spell.id).zip(rows).collect()
+            Ok(named.map(|spell| spell.id).zip(rows).collect())
         };
-        let (mut before, mut wanted) = (known(was), known(is));
+        let (mut before, mut wanted) = (known(was)?, known(is)?);
         before.retain(|spell, row| {
             let same = wanted.get(spell) == Some(row);
             if same {
@@ -782,6 +832,7 @@ impl Writes {
         });
         self.spells_gone.extend(before.into_keys().map(Value::from));
         self.spells_wanted.extend(wanted.into_values());
+        Ok(())
     }
 
     fn replace_spells(&mut self, mut before: Vec<Vec<Value>>, wanted: Vec<Vec<Value>>) {
@@ -867,24 +918,31 @@ fn touch(
     Ok(())
 }
 
-fn spell_rows(scope: &Scope, id: &str, standing: Option<&Standing>, zone: Zone) -> Vec<Vec<Value>> {
+fn spell_rows(
+    conn: &Connection,
+    scope: &Scope,
+    id: &str,
+    standing: Option<&Standing>,
+    zone: Zone,
+) -> Result<Vec<Vec<Value>>, Error> {
     let rows = standing.into_iter().flat_map(|standing| {
         let spells = standing.spells.iter();
-        spells.map(move |spell| spell_row(scope, id, standing, spell, zone))
+        spells.map(move |spell| spell_row(conn, scope, id, standing, spell, zone))
     });
     rows.collect()
 }
 
 /// One row of `cancellations`, in the order of its columns.
 fn spell_row(
+    conn: &Connection,
     scope: &Scope,
     id: &str,
     standing: &Standing,
     spell: &Spell,
     zone: Zone,
-) -> Vec<Value> {
+) -> Result<Vec<Value>, Error> {
     let price = spell.price.as_ref();
-    vec![
+    Ok(vec![
         spell.id.into(),
         spell.seq.into(),
         scope.provider.clone().into(),
@@ -892,13 +950,13 @@ fn spell_row(
         id.to_owned().into(),
         spell.gateway_id.clone().into(),
         spell.user_id.clone().into(),
-        spell.email.clone().into(),
-        spell.name.clone().into(),
-        spell.plan.clone().into(),
+        whole(conn, spell.email.as_ref(), EMAIL)?,
+        whole(conn, spell.name.as_ref(), NAME)?,
+        whole(conn, spell.plan.as_ref(), PLAN)?,
         time(Some(spell.cancelled_at)),
         spell.cancelled_at.day(zone).into(),
-        spell.reason.clone().into(),
-        spell.code.clone().into(),
+        whole(conn, spell.reason.as_ref(), REASON)?,
+        whole(conn, spell.code.as_ref(), CODE)?,
         spell.actor.as_str().to_owned().into(),
         spell.matched.as_str().to_owned().into(),
         time(spell.access_until),
@@ -908,7 +966,7 @@ fn spell_row(
         price.and_then(Money::real).into(),
         time(spell.reactivated_at),
         i64::from(standing.test).into(),
-    ]
+    ])
 }
 
 const SPELLS: &str = "\
@@ -938,6 +996,7 @@ pub(super) const LOOKUPS: &[&str] = &[
     BY_READER,
     ONE,
     DUE,
+    AFTER,
     STORED,
     UPDATE,
     DELETE,

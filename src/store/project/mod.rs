@@ -3,8 +3,9 @@
 //! Imports domain. Works inside the caller's transaction. What it leaves depends on the deliveries alone and on the
 //! present moment: one by one, in batches or all at once, live or rebuilt, the rows are the same. An entity is folded
 //! from its stored events, never from bodies, and only where something touched it; rows that stay the same are not
-//! written. What was folded lately is kept in memory: an event that stands after all of it is added to it, and only
-//! a late one has everything read again.
+//! written. What was folded lately is kept in memory, within bounds: an event that stands after all of it is added to
+//! it. Where events come late they are kept too and folded again; a refund, and what there was no room for, has
+//! everything of its entity read again.
 //!
 //! ```text
 //! Read -> events -> users, user_aliases
@@ -19,6 +20,7 @@ mod daily;
 mod events;
 mod groups;
 pub(crate) mod left;
+mod long;
 mod order;
 mod payments;
 mod recent;
@@ -29,6 +31,7 @@ mod subscriptions;
 #[cfg(test)]
 mod tests;
 mod users;
+mod weight;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -58,10 +61,14 @@ pub struct Read<'a> {
     pub dedupe_key: Option<&'a str>,
 }
 
+/// Bytes of memory for what was folded lately of subscriptions, and as many for consents.
+const KEPT_BYTES_MAX: usize = 5 << 20;
+
 /// Folds deliveries into every other relation of facts.
 #[derive(Debug)]
 pub struct Projector {
     zone: Zone,
+    kept_bytes_max: usize,
     groups: groups::Kept,
     consents: consents::Kept,
     met: daily::Kept,
@@ -70,17 +77,23 @@ pub struct Projector {
 impl Projector {
     /// One for a ledger whose days are counted in `zone`.
     pub fn new(zone: Zone) -> Self {
+        Self::keeping(zone, KEPT_BYTES_MAX)
+    }
+
+    /// One that keeps so many bytes in memory of what it folded lately, and as many again.
+    fn keeping(zone: Zone, kept_bytes_max: usize) -> Self {
         Self {
             zone,
-            groups: groups::Kept::default(),
-            consents: consents::Kept::default(),
+            kept_bytes_max,
+            groups: groups::Kept::new(kept_bytes_max),
+            consents: consents::Kept::new(kept_bytes_max),
             met: daily::Kept::default(),
         }
     }
 
     /// Lets go of what is kept in memory: events that it was folded from are about to change.
     fn forget(&mut self) {
-        *self = Self::new(self.zone);
+        *self = Self::keeping(self.zone, self.kept_bytes_max);
     }
 
     /// Stores the events of `batch` and folds what they touch, as of `now`. Deliveries may be given once each, in any

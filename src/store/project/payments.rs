@@ -353,6 +353,7 @@ pub(super) const LOOKUPS: &[&str] = &[
     FLAG,
     ATTACH,
     IS_ATTACHED,
+    EARLIER,
     TRANSACTION,
     DELETE,
     MARK,

@@ -26,6 +26,11 @@ impl<K: Eq + Hash, V> Recent<K, V> {
         }
     }
 
+    /// What a value may weigh to be kept.
+    pub(super) const fn weight_max(&self) -> usize {
+        self.half
+    }
+
     /// Takes a value out.
     pub(super) fn take(&mut self, key: &K) -> Option<V> {
         if let Some((value, weight)) = self.young.remove(key) {

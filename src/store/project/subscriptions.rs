@@ -11,6 +11,7 @@ use crate::domain::event::{
 use crate::domain::money::Money;
 use crate::domain::time::{DAY_MS, Timestamp};
 use crate::store::project::order::{EVENTS_MAX, Place};
+use crate::store::project::{long, weight};
 
 /// What one event says, of a subscription or of a refund.
 #[derive(Clone, Debug)]
@@ -40,6 +41,58 @@ pub(super) struct Told {
 }
 
 impl Told {
+    /// Has words stand for long texts that are only handed on.
+    pub(super) fn shorten(&mut self) {
+        let id = self.place.id();
+        let Self { facts, .. } = self;
+        for text in [
+            &mut self.email,
+            &mut self.name,
+            &mut self.plan,
+            &mut facts.purchase_id,
+            &mut facts.flag,
+        ] {
+            long::shorten(text, id);
+        }
+        if let Some(why) = &mut facts.cancellation {
+            long::shorten(&mut why.reason, id);
+            long::shorten(&mut why.code, id);
+        }
+        // Of a refund nothing else is folded.
+        self.refund = PaymentFacts {
+            grouping: self.refund.grouping,
+            transaction_id: self.refund.transaction_id.take(),
+            cancels_access: self.refund.cancels_access,
+            ..PaymentFacts::default()
+        };
+    }
+
+    /// About the bytes that it takes in memory.
+    pub(super) fn bytes(&self) -> usize {
+        let (facts, refund) = (&self.facts, &self.refund);
+        let why = facts.cancellation.as_ref();
+        size_of::<Self>()
+            + weight::text(&self.place.key)
+            + weight::text(&self.app)
+            + weight::texts([
+                &self.user_id,
+                &self.email,
+                &self.name,
+                &self.subscription_id,
+                &self.plan,
+                &facts.gateway_id,
+                &facts.purchase_id,
+                &facts.flag,
+                &refund.payment_id,
+                &refund.transaction_id,
+                &refund.status,
+                &refund.flag,
+            ])
+            + weight::money(facts.price.as_ref())
+            + weight::money(refund.net.as_ref())
+            + why.map_or(0, |why| weight::texts([&why.reason, &why.code]))
+    }
+
     /// What it is folded with.
     pub(super) fn grouping(&self) -> Grouping {
         if self.kind == EventType::PaymentRefunded {
@@ -154,6 +207,23 @@ pub(super) struct Spell {
     pub(super) reactivated_at: Option<Timestamp>,
 }
 
+impl Spell {
+    /// About the bytes that it takes in memory.
+    fn bytes(&self) -> usize {
+        size_of::<Self>()
+            + weight::texts([
+                &self.reason,
+                &self.code,
+                &self.gateway_id,
+                &self.user_id,
+                &self.email,
+                &self.name,
+                &self.plan,
+            ])
+            + weight::money(self.price.as_ref())
+    }
+}
+
 /// How a subscription ended, as an event tells it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct End {
@@ -241,6 +311,23 @@ impl Standing {
             known: false,
             spells: Vec::new(),
         }
+    }
+
+    /// About the bytes that it takes in memory beside its own place.
+    fn bytes(&self) -> usize {
+        let spells = self.spells.iter().map(Spell::bytes);
+        weight::text(&self.app)
+            + weight::texts([
+                &self.gateway_id,
+                &self.purchase_id,
+                &self.user_id,
+                &self.email,
+                &self.name,
+                &self.plan,
+                &self.flag,
+            ])
+            + weight::money(self.price.as_ref())
+            + spells.sum::<usize>()
     }
 
     /// The cancellation that is in force.
@@ -633,11 +720,9 @@ impl Sum {
         }
     }
 
-    /// How many subscriptions and loose ids it keeps, and one.
-    pub(super) fn weight(&self) -> usize {
-        let halves = [&self.real, &self.tests];
-        let kept = halves.map(|group| group.folded.standings.len() + group.missed.len());
-        1 + kept.iter().sum::<usize>()
+    /// About the bytes that it takes in memory.
+    pub(super) fn bytes(&self) -> usize {
+        size_of::<Self>() + self.real.bytes() + self.tests.bytes()
     }
 
     fn halves(&mut self, events: Vec<Told>) -> [(Vec<Told>, &mut Group); 2] {
@@ -675,6 +760,27 @@ struct Group {
 }
 
 impl Group {
+    /// About the bytes that it takes in memory beside its own place.
+    fn bytes(&self) -> usize {
+        let Folded { standings, refunds } = &self.folded;
+        weight::text(self.last.as_ref().map_or("", |last| &last.key))
+            + weight::set(&self.purchases)
+            + weight::map(&self.gateways, |id, ids| {
+                weight::text(id) + weight::set(ids)
+            })
+            + weight::set(&self.missed)
+            + weight::set(&self.searched)
+            + weight::map(&self.attached, |id, (to, _)| {
+                weight::text(id) + weight::text(to)
+            })
+            + weight::map(&self.opened, |_, _| 0)
+            + weight::set(&self.met)
+            + weight::map(standings, |id, standing| {
+                weight::text(id) + standing.bytes()
+            })
+            + weight::map(refunds, |_, to| weight::texts([to]))
+    }
+
     /// Takes in what cancels are told by, wherever in the order it stands; false if what was decided before would have
     /// been decided otherwise.
     fn learn(&mut self, events: &[Told]) -> bool {

@@ -7,6 +7,7 @@ mod looked;
 mod named;
 mod plans;
 mod pure;
+mod weights;
 
 use std::fmt::Write;
 
@@ -16,7 +17,7 @@ use rusqlite::{Connection, params};
 use crate::domain::delivery::{Content, Delivery, IdentityProof, Origin, ProviderId, Reading};
 use crate::domain::event::{Event, EventType, Facts, Occurred, OccurredSource, Subject};
 use crate::domain::time::{Timestamp, Zone};
-use crate::store::project::{Projector, Read};
+use crate::store::project::{KEPT_BYTES_MAX, Projector, Read};
 
 /// 2026-01-01T00:00:00Z.
 const START: Timestamp = Timestamp::from_ms(1_767_225_600_000);
@@ -75,6 +76,7 @@ struct Ledger {
     kept: Vec<Sent>,
     now: Timestamp,
     zone: Zone,
+    kept_bytes_max: usize,
 }
 
 impl Ledger {
@@ -94,6 +96,7 @@ impl Ledger {
             kept: Vec::new(),
             now,
             zone,
+            kept_bytes_max: KEPT_BYTES_MAX,
         }
     }
 
@@ -153,7 +156,7 @@ impl Ledger {
 
     /// Lets go of what the projector keeps in memory, as a restart does.
     fn restart(&mut self) {
-        self.projector = Projector::new(self.zone);
+        self.projector = Projector::keeping(self.zone, self.kept_bytes_max);
     }
 
     /// Runs `work` on this ledger at `now` and takes back all that it wrote: cheaper than a ledger of its own.

@@ -1,8 +1,8 @@
 //! Rows of `users` and `user_aliases`: what is known of a reader.
 //!
 //! Imports domain. An event is folded onto its reader's row. For one that came late it is looked up whether a later one
-//! says otherwise; only where a test becomes a reader are all their events folded again. Either way the row is the same
-//! (MAPPING.md rule 11.2).
+//! says otherwise. All of a reader's events are folded again where a test becomes a reader, where a delivery is read after
+//! ones that arrived behind it, and where events go or are marked. Either way the row is the same (MAPPING.md rule 11.2).
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 

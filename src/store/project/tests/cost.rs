@@ -1,5 +1,6 @@
 //! What a delivery costs does not grow with what its reader did before. Counted in steps of the database engine, so
-//! that nothing depends on how fast the machine is.
+//! that nothing depends on how fast the machine is. Refunds are not among them: one has its reader's subscriptions read
+//! again, for what it gives back may stand anywhere.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};

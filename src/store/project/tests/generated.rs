@@ -13,6 +13,7 @@ use crate::domain::event::{
 };
 use crate::domain::money::Money;
 use crate::domain::time::{DAY_MS, HOUR_MS, Timestamp};
+use crate::store::project::KEPT_BYTES_MAX;
 use crate::store::project::consents::kind_of;
 use crate::store::project::tests::{Ledger, START, Sent, stated};
 
@@ -276,6 +277,11 @@ fn moments() -> impl Strategy<Value = (Timestamp, Timestamp)> {
     })
 }
 
+/// Memory for what was folded lately: none, for a few small things, and as it is.
+pub(super) fn room() -> impl Strategy<Value = usize> {
+    proptest::sample::select(&[0, 4_000, 16_000, KEPT_BYTES_MAX][..])
+}
+
 /// Nothing, or the rows that stand on one side only.
 pub(super) fn same(left: &[String], right: &[String], what: &str) -> Result<(), TestCaseError> {
     let only = |these: &[String], those: &[String]| -> Vec<String> {
@@ -372,11 +378,14 @@ fn check(about: About) {
         proptest::collection::vec(1_usize..5, 1..5),
         proptest::collection::vec(any::<bool>(), 7),
         moments(),
+        room(),
     );
     let ledger = RefCell::new(Ledger::new(START));
     runner
-        .run(&any_stream, |(all, cuts, picks, (now, later))| {
+        .run(&any_stream, |(all, cuts, picks, (now, later), room)| {
             let mut ledger = ledger.borrow_mut();
+            ledger.kept_bytes_max = room;
+            ledger.restart();
             ledger.and_back(now, |live| check_batches(live, &all, &cuts))?;
             ledger.and_back(now, |live| check_marks(live, &all, &picks))?;
             check_clock(&mut ledger, &all, now, later)
@@ -392,6 +401,16 @@ fn users_are_those_of_a_rebuild() {
 #[test]
 fn subscriptions_and_cancellations_are_those_of_a_rebuild() {
     check(About::Subscriptions);
+}
+
+#[test]
+fn cancellations_are_those_of_a_rebuild() {
+    check(About::Cancellations);
+}
+
+#[test]
+fn days_are_those_of_a_rebuild() {
+    check(About::Daily);
 }
 
 #[test]
