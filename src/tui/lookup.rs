@@ -11,10 +11,10 @@ use crate::tui::record::Raw;
 use crate::tui::timeline::Turns;
 use crate::tui::{cell, ways};
 
-/// So many events stand in a history or a timeline.
-pub const EVENTS_MAX: usize = 1000;
-/// So many of a reader's are shown before the others are read: as many as a screen has lines.
-pub const EVENTS_SHOWN: usize = 60;
+/// So many events stand in a history.
+const HISTORY_MAX: usize = 1000;
+/// So many stand in a reader's timeline, which goes on in a list: they lie all over the file, and each has to be fetched.
+const TIMELINE_MAX: usize = 100;
 
 /// Changes of one event have ids from its own times this.
 const CHANGES_OF_EVENT: i64 = 10_000;
@@ -80,21 +80,20 @@ pub fn masked(past: &Past, mask: Mask) -> Past {
     }
 }
 
-/// Adds to the webhook behind `row`, if there is one, what else belongs to it: of a reader at most `events`.
+/// Adds to the webhook behind `row`, if there is one, what else belongs to it.
 pub fn complete(
     reader: &Reader,
     list: List,
     row: &Row,
     kinds: Kinds,
-    events: usize,
     found: Option<Raw>,
 ) -> Result<Option<Raw>, Error> {
     let mut raw = found.unwrap_or_default();
     if list == List::Users {
-        raw.reader = page(reader, row, kinds, events)?.map(Box::new);
+        raw.reader = page(reader, row, kinds)?.map(Box::new);
         return Ok(raw.reader.is_some().then_some(raw));
     }
-    raw.past = reader.past(list, row, EVENTS_MAX)?;
+    raw.past = reader.past(list, row, HISTORY_MAX)?;
     let event = match list {
         List::Events => Some(row.key.id),
         List::Consents | List::Changes => Some(row.key.id / CHANGES_OF_EVENT),
@@ -145,16 +144,11 @@ fn turns(
     Ok(turns)
 }
 
-fn page(
-    reader: &Reader,
-    row: &Row,
-    kinds: Kinds,
-    events: usize,
-) -> Result<Option<ReaderPage>, Error> {
+fn page(reader: &Reader, row: &Row, kinds: Kinds) -> Result<Option<ReaderPage>, Error> {
     let Some(user) = reader.user(row.key.id)? else {
         return Ok(None);
     };
-    let timeline = reader.timeline(List::Users, row, kinds, events)?;
+    let timeline = reader.timeline(List::Users, row, kinds, TIMELINE_MAX)?;
     let in_all = timeline
         .more
         .then(|| reader.timeline_count(List::Users, row, kinds, COUNT_MAX))

@@ -14,7 +14,7 @@ use crate::tui::LinkCard;
 use crate::tui::app::message::{COUNT_MAX, Effect, From, Load, Msg, Opened};
 use crate::tui::cell;
 use crate::tui::facts::{Arrived, Status};
-use crate::tui::lookup::{self, EVENTS_MAX, EVENTS_SHOWN};
+use crate::tui::lookup;
 use crate::tui::picker::KEYS;
 use crate::tui::record::{Gone, Raw};
 use crate::tui::window::Newer;
@@ -105,24 +105,10 @@ pub fn answer(
             ticket: *ticket,
             count: reader.count(*list, query, COUNT_MAX)?,
         }),
-        Effect::Raw { list, row, kinds } => {
-            let mut found = |events| -> Result<bool, Error> {
-                let raw = belongings(reader, *list, row, *kinds, events)?.map(Box::new);
-                let of_reader = raw.as_ref().and_then(|raw| raw.reader.as_ref());
-                let older = of_reader.is_some_and(|page| page.timeline.more);
-                tell(Msg::Raw {
-                    of: (*list, row.key.clone()),
-                    raw,
-                })?;
-                Ok(older)
-            };
-            // What a reader did lies all over the file: first what fits on a screen.
-            let older = found(EVENTS_SHOWN)?;
-            if older {
-                found(EVENTS_MAX)?;
-            }
-            Ok(())
-        }
+        Effect::Raw { list, row, kinds } => tell(Msg::Raw {
+            of: (*list, row.key.clone()),
+            raw: belongings(reader, *list, row, *kinds)?.map(Box::new),
+        }),
         Effect::Choices { .. } | Effect::Find { .. } | Effect::Hiding { .. } => {
             about_filter(reader, effect, tell)
         }
@@ -235,14 +221,8 @@ fn rows(reader: &Reader, load: &Load) -> Result<(Page, Newer), Error> {
 }
 
 /// All that belongs to a row.
-fn belongings(
-    reader: &Reader,
-    list: List,
-    row: &Row,
-    kinds: Kinds,
-    events: usize,
-) -> Result<Option<Raw>, Error> {
-    lookup::complete(reader, list, row, kinds, events, raw(reader, list, row)?)
+fn belongings(reader: &Reader, list: List, row: &Row, kinds: Kinds) -> Result<Option<Raw>, Error> {
+    lookup::complete(reader, list, row, kinds, raw(reader, list, row)?)
 }
 
 /// The webhook behind a row, if it is one alone.
