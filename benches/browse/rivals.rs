@@ -136,13 +136,15 @@ fn lnav(ledger: &Path, sheet: &mut Sheet) {
     command.arg(&events);
     let mut terminal = Terminal::start(&command, |_| false);
     let shown = |span: Option<Duration>| {
-        span.map_or("it never came".to_owned(), |span| {
+        span.map_or("not seen in 30 s".to_owned(), |span| {
             format!("{} ms", ms(span))
         })
     };
     let first = terminal.until_first(|text| rows(text).count() > 20);
     sheet.note("lnav: start to the first screen of events", shown(first));
-    let filtered = terminal.until(":filter-in zotlo\r", |text| {
+    // Typed and entered at once it is taken for something pasted.
+    terminal.press(":filter-in zotlo");
+    let filtered = terminal.until("\r", |text| {
         rows(text).count() > 20 && rows(text).all(|row| row.contains("zotlo"))
     });
     sheet.note("lnav: events by provider", shown(filtered));
@@ -156,7 +158,8 @@ fn rows(text: &str) -> impl Iterator<Item = &str> {
         ["conscent", "klustr", "zotlo"]
             .iter()
             .any(|provider| line.contains(provider))
-            && line.trim_start_matches('│').starts_with("20")
+            // Its border is drawn by another character set, of which x is the upright line.
+            && line.trim_start_matches(['│', 'x']).starts_with("20")
     };
     text.lines().skip(2).filter(is_row)
 }
