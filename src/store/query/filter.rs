@@ -181,6 +181,12 @@ impl Filter<'_> {
         }
     }
 
+    /// Rows of one account, by its provider and name.
+    pub(super) fn of_account(&mut self, (provider, account): (String, String)) -> String {
+        let [provider, account] = [provider, account].map(|text| self.bound.add(text));
+        format!("r.provider = {provider} and r.account = {account}")
+    }
+
     /// What a word asks of the reader whose row is called `person`.
     pub(super) fn word_of_reader(&mut self, word: &str, person: &str, aliases: Aliases) -> String {
         let needle = self.bound.add(folded(word));

@@ -148,9 +148,14 @@ pub(super) fn page(
     })
 }
 
+/// Whether no row is found by two of them.
+fn apart(entries: &[Entry]) -> bool {
+    entries.len() == 1 || entries.iter().all(|entry| entry.branch.apart)
+}
+
 /// What stands between branches: only those that may find the same row are looked through for it.
 fn union(entries: &[Entry]) -> &'static str {
-    if entries.iter().all(|entry| entry.branch.apart) {
+    if apart(entries) {
         " union all "
     } else {
         " union "
@@ -304,7 +309,7 @@ pub(super) fn scan(
     let mut bound = Bound::default();
     let entries = entries(reader, list, query, Wanted::All, &mut bound)?;
     let most = bound.add(i64::try_from(limit).unwrap_or(i64::MAX));
-    let apart = entries.len() == 1 || entries.iter().all(|entry| entry.branch.apart);
+    let apart = apart(&entries);
     let branches: Vec<String> = entries
         .iter()
         .map(|entry| {
@@ -515,16 +520,9 @@ fn by_word(
                 return Ok(None);
             }
             let id = filter.bound.add(word.to_owned());
-            for (provider, account) in reader.accounts()? {
-                let provider = filter.bound.add(provider);
-                let account = filter.bound.add(account);
-                branches.push(Branch::new(
-                    "indexed by events_subscription",
-                    format!(
-                        "r.provider = {provider} and r.account = {account} \
-                         and r.subscription_id = {id}"
-                    ),
-                ));
+            for pair in reader.accounts()? {
+                let by = format!("{} and r.subscription_id = {id}", filter.of_account(pair));
+                branches.push(Branch::new("indexed by events_subscription", by));
             }
         }
         Source::Subscriptions | Source::Payments | Source::Changes | Source::Consents => {
@@ -693,11 +691,10 @@ fn by_account(
     let (Some(accounts), true) = (found, source != Source::Rejected) else {
         return Ok(None);
     };
-    let mut by = |(provider, account): (String, String)| {
-        let [provider, account] = [provider, account].map(|text| filter.bound.add(text));
-        format!("r.provider = {provider} and r.account = {account}")
-    };
-    let of: Vec<String> = accounts.into_iter().map(&mut by).collect();
+    let of: Vec<String> = accounts
+        .into_iter()
+        .map(|pair| filter.of_account(pair))
+        .collect();
     let Some(index) = source.of_account() else {
         let hint = "indexed by deliveries_provider";
         let branches = of.into_iter().map(|of| Branch::apart(hint, of));
@@ -745,15 +742,9 @@ fn by_place(reader: &Reader, query: &Query, filter: &mut Filter<'_>) -> Result<W
             let mut branches = Vec::new();
             for kind in types {
                 let kind = filter.bound.add(kind.as_str().to_owned());
-                for (provider, account) in &all {
-                    let provider = filter.bound.add(provider.clone());
-                    let account = filter.bound.add(account.clone());
-                    branches.push(Branch::apart(
-                        "indexed by events_type",
-                        format!(
-                            "r.type = {kind} and r.provider = {provider} and r.account = {account}"
-                        ),
-                    ));
+                for pair in all.clone() {
+                    let by = format!("r.type = {kind} and {}", filter.of_account(pair));
+                    branches.push(Branch::apart("indexed by events_type", by));
                 }
             }
             return Ok(Some((5, branches)));
@@ -761,13 +752,7 @@ fn by_place(reader: &Reader, query: &Query, filter: &mut Filter<'_>) -> Result<W
     }
     let accounts = accounts.filter(|accounts| accounts.len() <= PLACES_MAX);
     Ok(accounts.map(|accounts| {
-        let by = |(provider, account): (String, String)| {
-            let [provider, account] = [provider, account].map(|text| filter.bound.add(text));
-            Branch::apart(
-                "indexed by events_provider",
-                format!("r.provider = {provider} and r.account = {account}"),
-            )
-        };
+        let by = |pair| Branch::apart("indexed by events_provider", filter.of_account(pair));
         (6, accounts.into_iter().map(by).collect())
     }))
 }
@@ -886,12 +871,9 @@ fn by_user(
     let branches = ids
         .into_iter()
         .map(|(provider, account, id)| {
-            let [provider, account, id] =
-                [provider, account, id].map(|text| filter.bound.add(text));
-            Branch::new(
-                hint,
-                format!("r.provider = {provider} and r.account = {account} and r.user_id = {id}"),
-            )
+            let of = filter.of_account((provider, account));
+            let id = filter.bound.add(id);
+            Branch::new(hint, format!("{of} and r.user_id = {id}"))
         })
         .collect();
     Ok(Some(branches))

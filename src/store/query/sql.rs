@@ -8,10 +8,7 @@ use rusqlite::hooks::{AuthAction, AuthContext, Authorization};
 
 use crate::domain::page::Cell;
 use crate::store::Error;
-use crate::store::query::{Reader, cells};
-
-/// The clock is looked at every so many steps of SQLite's machine.
-const STEPS: i32 = 1_000;
+use crate::store::query::{Reader, STEPS, cells};
 
 /// Pragmas that only tell.
 const TELLING: [&str; 18] = [
