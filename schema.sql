@@ -37,6 +37,7 @@ create index deliveries_provider on deliveries (provider, account, received_at);
 create index deliveries_odd on deliveries (outcome, received_at, seq, reason, provider, account, test, erased_at) -- repeats and quarantine, and what Today says of them
   where outcome <> 'stored';
 create index deliveries_test on deliveries (seq) where test = 1;                          -- tests mark, tests clear
+create index deliveries_imported on deliveries (seq) where origin = 'import';             -- never new, whenever they came
 
 create table upkeep ( -- while a row stands here, in the same transaction, the triggers below let its reason through
   reason text primary key check (reason in ('erasure', 'retention', 'quarantine', 'test'))
@@ -114,6 +115,7 @@ create index events_provider on events (provider, account, at, id);         -- f
 create index events_type on events (type, provider, account, at, id);       -- filter by type, and by both
 create index events_user on events (provider, account, user_id, at) where user_id is not null; -- one reader
 create index events_subscription on events (provider, account, subscription_id) where subscription_id is not null; -- one subscription
+create index events_trial on events (provider, account, subscription_id) where type = 'subscription.trial_started'; -- never paid for yet
 create index events_users on events (users_id) where users_id is not null;  -- folding one reader; the foreign key
 create index events_folded on events (provider, account, user_id, type)     -- folding a reader's subscriptions and consents
   where substr(type, 1, 4) in ('subs', 'cons', 'agre', 'expe', 'iden') or type = 'payment.refunded';
@@ -142,7 +144,7 @@ create table users ( -- readers, per provider and account; never merged
 ) strict;
 
 create index users_seen on users (last_seen_at, id);                        -- the list
-create index users_registered on users (registered_at) where registered_at is not null; -- new readers
+create index users_registered on users (registered_at, test) where registered_at is not null; -- new readers, day by day
 create index users_email on users (email collate nocase) where email is not null;       -- also seen as
 create index users_phone on users (phone) where phone is not null;
 
@@ -200,6 +202,14 @@ create index subscriptions_changed on subscriptions (changed_at, id);       -- t
 create index subscriptions_user on subscriptions (provider, account, user_id);
 create index subscriptions_clock on subscriptions (clock_at) where clock_at is not null; -- what the clock changes next
 create index subscriptions_plan on subscriptions (plan);
+create index subscriptions_started on subscriptions (started_at, status, test); -- new ones, day by day
+create index subscriptions_ended on subscriptions (                        -- when they were over; null where they are not
+  case when status = 'revoked' then coalesce(cancelled_at, changed_at)
+       when status <> 'expired' then null
+       when stated_status = 'expired' or access_until is null then changed_at
+       when auto_renew = 0 then access_until
+       else strftime('%Y-%m-%dT%H:%M:%fZ', access_until, '+1 day') end, test
+);
 create index subscriptions_users on subscriptions (users_id) where users_id is not null; -- the foreign key
 
 create table cancellations ( -- one row per spell: opened by a cancel, closed by a return
@@ -230,6 +240,7 @@ create table cancellations ( -- one row per spell: opened by a cancel, closed by
 
 create index cancellations_at on cancellations (cancelled_at, id);          -- the list
 create index cancellations_subscription on cancellations (provider, account, subscription_id);
+create index cancellations_back on cancellations (reactivated_at) where reactivated_at is not null; -- who came back
 create index cancellations_day on cancellations (day);
 
 create table consents ( -- the present state of every purpose

@@ -40,7 +40,9 @@ pub fn run(context: &Context, args: &TodayArgs, out: &mut Out) -> Result<()> {
         outside(context, &reader)?
     };
     // A name that no account has is refused as in lists.
-    lists::parse(context, &reader, List::Events, &[])?;
+    if context.global.account.is_some() {
+        lists::parse(context, &reader, List::Events, &[])?;
+    }
     let outside = Outside {
         account: context.global.account.clone(),
         ..outside

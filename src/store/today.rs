@@ -10,7 +10,7 @@ mod needs;
 mod periods;
 
 use std::collections::BTreeMap;
-use std::thread::{self, ScopedJoinHandle};
+use std::thread;
 
 use chrono::{Days, NaiveDate};
 use serde::Serialize;
@@ -21,8 +21,8 @@ use crate::domain::query::{
 };
 use crate::domain::time::{DAY_MS, Timestamp, Zone};
 use crate::store::Error;
-use crate::store::query::figures::{Alike, Money};
-use crate::store::query::{Beside, Reader};
+use crate::store::query::figures::{Alike, Bearing, Money};
+use crate::store::query::{Beside, Reader, joined};
 use crate::store::upgrade::Upgrade;
 
 pub(crate) use monthly::PeriodPrice;
@@ -223,7 +223,7 @@ impl Reader {
             monthly: values.monthly,
             renewing: values.renewing.all,
             priced: values.renewing.priced,
-            ending_value: values.ending.worth,
+            ending_value: values.ending_value,
             ending: values.ending.all,
             consent: mine.consent,
             kept: mine.arrivals.kept,
@@ -290,13 +290,6 @@ impl Today {
     }
 }
 
-/// What a thread found out; a panic in it goes on here.
-fn joined<T>(thread: ScopedJoinHandle<'_, T>) -> T {
-    thread
-        .join()
-        .unwrap_or_else(|panic| std::panic::resume_unwind(panic))
-}
-
 /// `today 03:10, checked`: the words for a verified backup that was made at `at`.
 pub fn backup_words(at: Timestamp, now: Timestamp, zone: Zone) -> String {
     let local = at.utc().with_timezone(&zone.0);
@@ -319,9 +312,10 @@ struct Pasts {
 
 /// What renews, what ends, and what it is worth a month.
 struct Values {
-    renewing: Standing,
-    ending: Standing,
+    renewing: Valued,
+    ending: Valued,
     monthly: Vec<Sum>,
+    ending_value: Vec<Sum>,
 }
 
 /// What arrived, by what became of it and by what it told.
@@ -341,13 +335,10 @@ struct Arrivals {
     turned_away: Figure,
 }
 
-/// Subscriptions of one standing, and what they are worth.
-struct Standing {
+/// Subscriptions of one kind, and those of them whose price and period are known.
+struct Valued {
     all: Figure,
     priced: Figure,
-    worth: Vec<Sum>,
-    /// By currency and digits, what `worth` adds up.
-    prices: Prices,
 }
 
 /// Prices and periods by currency and digits.
@@ -588,8 +579,7 @@ impl<'a> Review<'a> {
         let text = |word: &str| self.fresh(&format!("is:{word}"), Key::At);
         let list = List::Deliveries;
         let Since::Span { from, to } = self.frame.since else {
-            let fresh = self.parse(list, &self.fresh("", Key::At))?;
-            let outcomes = self.reader.outcomes(&fresh)?;
+            let outcomes = self.outcomes()?;
             let of = |word: &str, outcome: &str| {
                 let by = outcomes.iter().filter(|(_, of)| of == outcome);
                 of_shares(
@@ -617,6 +607,29 @@ impl<'a> Review<'a> {
             not_understood: self.figure(list, &text("quarantined"))?,
             turned_away: self.figure(list, &text("rejected"))?,
         })
+    }
+
+    /// Repeats with other content since the last review, where an index tells.
+    fn differing(&self) -> Result<Option<u64>, Error> {
+        match (self.frame.since, self.frame.last, self.frame.account) {
+            (Since::LastReview, Some((after, _)), None) => self.reader.differing_after(after),
+            _ => Ok(None),
+        }
+    }
+
+    /// What became of what arrived since the last review, by whom it came.
+    fn outcomes(&self) -> Result<Vec<(Share, String)>, Error> {
+        let parse = |text: &str| self.parse(List::Deliveries, &self.fresh(text, Key::At));
+        let after = self.frame.last.map(|(seq, _)| seq);
+        let stored = after.map(|after| self.reader.outcomes_after(after));
+        let Some(mut stored) = stored.transpose()?.flatten() else {
+            return self.reader.outcomes(&parse("")?);
+        };
+        if let Some(account) = self.frame.account {
+            stored.retain(|(share, _)| share.account == account);
+        }
+        stored.extend(self.reader.outcomes(&parse("is:rejected")?)?);
+        Ok(stored)
     }
 
     /// Payments or refunds of the period, per currency.
@@ -648,94 +661,18 @@ impl<'a> Review<'a> {
         Ok(found.into_iter().map(of).collect())
     }
 
-    /// The subscriptions under `all`, and what those of them that `counts` are worth a month, which are those under
-    /// `worth`.
-    fn standing(
-        &self,
-        all: &str,
-        worth: &str,
-        counts: impl Fn(&Alike) -> bool,
-    ) -> Result<Standing, Error> {
-        let list = List::Subscriptions;
-        let text = format!("{all} -is:test");
-        let found = self.reader.alike(&self.parse(list, &text)?)?;
-        let shares = |one: &dyn Fn(&Alike) -> bool| {
-            let some = found.iter().filter(|alike| one(alike));
-            some.map(|alike| alike.share.clone()).collect::<Vec<_>>()
-        };
-        let known = format!("{all} is:priced -is:test");
-        let mut prices = Prices::new();
-        for alike in found.iter().filter(|alike| counts(alike)) {
-            if let Some((currency, exponent, price)) = &alike.priced {
-                let key = (currency.clone(), *exponent);
-                prices.entry(key).or_default().push(price.clone());
-            }
-        }
-        Ok(Standing {
-            all: of_shares(list, &text, shares(&|_| true)),
-            priced: of_shares(list, &known, shares(&|alike| alike.priced.is_some())),
-            worth: prices
-                .iter()
-                .map(|((currency, exponent), prices)| Sum {
-                    currency: currency.clone(),
-                    exponent: *exponent,
-                    minor: monthly::value(prices),
-                    count: prices
-                        .iter()
-                        .map(|one| one.subscriptions.unsigned_abs())
-                        .sum(),
-                    list,
-                    query: format!("{worth} -is:test currency:{currency}"),
-                    before: None,
-                })
-                .collect(),
-            prices,
-        })
-    }
-
-    /// `worth` beside what it was a week ago: those who renewed then, at the prices of now.
-    fn a_week_ago(&self, mut worth: Vec<Sum>, prices: &Prices) -> Result<Vec<Sum>, Error> {
-        let then = match moment("7d", self.frame.now, self.frame.zone, None, false) {
+    /// When renewing subscriptions are compared with themselves; `None` where what they were then is not known.
+    fn week_ago(&self) -> Option<Timestamp> {
+        match moment("7d", self.frame.now, self.frame.zone, None, false) {
             // What moved is known of all accounts together.
-            _ if self.frame.account.is_some() => return Ok(worth),
-            Some(Moment::Instant(then)) if self.frame.first.is_some_and(|first| first <= then) => {
-                then
-            }
-            _ => return Ok(worth),
-        };
-        let moved = self.reader.moved(then)?;
-        let mut before = prices.clone();
-        for (currency, exponent, price) in moved.lost {
-            before.entry((currency, exponent)).or_default().push(price);
+            _ if self.frame.account.is_some() => None,
+            Some(Moment::Instant(then)) => self
+                .frame
+                .first
+                .is_some_and(|first| first <= then)
+                .then_some(then),
+            _ => None,
         }
-        for (currency, exponent, price) in moved.gained {
-            let less = PeriodPrice {
-                subscriptions: -price.subscriptions,
-                ..price
-            };
-            before.entry((currency, exponent)).or_default().push(less);
-        }
-        for ((currency, exponent), prices) in before {
-            let then = monthly::value(&prices);
-            let same = worth
-                .iter_mut()
-                .find(|sum| sum.currency == currency && sum.exponent == exponent);
-            match same {
-                Some(sum) => sum.before = Some(then),
-                // Nobody renews in it any more.
-                None => worth.push(Sum {
-                    query: format!("is:renewing is:priced -is:test currency:{currency}"),
-                    currency,
-                    exponent,
-                    minor: 0,
-                    count: 0,
-                    list: List::Subscriptions,
-                    before: Some(then),
-                }),
-            }
-        }
-        worth.sort_by(|a, b| (&a.currency, a.exponent).cmp(&(&b.currency, b.exponent)));
-        Ok(worth)
     }
 
     /// Changes of the period by purpose; purposes that differ in case alone are one.
@@ -778,15 +715,114 @@ impl<'a> Review<'a> {
 
 /// What renews and what ends.
 fn values(review: &Review<'_>) -> Result<Values, Error> {
-    let renewing = review.standing("is:renewing", "is:renewing is:priced", |_| true)?;
-    let ending = review.standing("is:ending", "is:ending is:priced -is:trial", |one| {
-        !one.is_trial
-    })?;
+    const RENEWING: &str = "is:renewing";
+    const ENDING: &str = "is:ending";
+    let parse = |all: &str| review.parse(List::Subscriptions, &format!("{all} -is:test"));
+    let (renewing, ending) = (parse(RENEWING)?, parse(ENDING)?);
+    let then = review.week_ago();
+    let found = review.reader.alike(&renewing, &ending, then)?;
+    let worth = prices(&found, |one| one.is(Bearing::Renewing));
+    let mut monthly = sums(&worth, "is:renewing is:priced");
+    if then.is_some() {
+        let (lost, gained) = (
+            prices(&found, |one| one.is(Bearing::Lost)),
+            prices(&found, |one| one.is(Bearing::Gained)),
+        );
+        monthly = a_week_ago(monthly, worth, lost, gained);
+    }
+    let ended = prices(&found, |one| {
+        one.is(Bearing::Ending) && !one.is(Bearing::Trial)
+    });
     Ok(Values {
-        monthly: review.a_week_ago(renewing.worth.clone(), &renewing.prices)?,
-        renewing,
-        ending,
+        renewing: valued(&found, RENEWING, |one| one.is(Bearing::Renewing)),
+        ending: valued(&found, ENDING, |one| one.is(Bearing::Ending)),
+        monthly,
+        ending_value: sums(&ended, "is:ending is:priced -is:trial"),
     })
+}
+
+/// The subscriptions that are `meant`, which are those under `all`.
+fn valued(found: &[Alike], all: &str, meant: impl Fn(&Alike) -> bool) -> Valued {
+    let list = List::Subscriptions;
+    let meant: Vec<&Alike> = found.iter().filter(|one| meant(one)).collect();
+    let priced = meant.iter().filter(|one| one.priced.is_some());
+    Valued {
+        priced: of_shares(
+            list,
+            &format!("{all} is:priced -is:test"),
+            priced.map(|one| one.share.clone()).collect(),
+        ),
+        all: of_shares(
+            list,
+            &format!("{all} -is:test"),
+            meant.iter().map(|one| one.share.clone()).collect(),
+        ),
+    }
+}
+
+/// Prices and periods of those that are `meant`.
+fn prices(found: &[Alike], meant: impl Fn(&Alike) -> bool) -> Prices {
+    let mut prices = Prices::new();
+    for one in found.iter().filter(|one| meant(one)) {
+        if let Some((currency, exponent, price)) = &one.priced {
+            let key = (currency.clone(), *exponent);
+            prices.entry(key).or_default().push(price.clone());
+        }
+    }
+    prices
+}
+
+/// What they are worth a month, per currency, which are the rows under `text`.
+fn sums(prices: &Prices, text: &str) -> Vec<Sum> {
+    let sum = |((currency, exponent), prices): (&(String, u8), &Vec<PeriodPrice>)| Sum {
+        currency: currency.clone(),
+        exponent: *exponent,
+        minor: monthly::value(prices),
+        count: prices
+            .iter()
+            .map(|one| one.subscriptions.unsigned_abs())
+            .sum(),
+        list: List::Subscriptions,
+        query: format!("{text} -is:test currency:{currency}"),
+        before: None,
+    };
+    prices.iter().map(sum).collect()
+}
+
+/// `worth`, which `prices` add up to, beside what it was a week ago: those who renewed then, at the prices of now.
+fn a_week_ago(mut worth: Vec<Sum>, prices: Prices, lost: Prices, gained: Prices) -> Vec<Sum> {
+    let mut before = prices;
+    for (key, prices) in lost {
+        before.entry(key).or_default().extend(prices);
+    }
+    for (key, prices) in gained {
+        let less = prices.into_iter().map(|price| PeriodPrice {
+            subscriptions: -price.subscriptions,
+            ..price
+        });
+        before.entry(key).or_default().extend(less);
+    }
+    for ((currency, exponent), prices) in before {
+        let then = monthly::value(&prices);
+        let same = worth
+            .iter_mut()
+            .find(|sum| sum.currency == currency && sum.exponent == exponent);
+        match same {
+            Some(sum) => sum.before = Some(then),
+            // Nobody renews in it any more.
+            None => worth.push(Sum {
+                query: format!("is:renewing is:priced -is:test currency:{currency}"),
+                currency,
+                exponent,
+                minor: 0,
+                count: 0,
+                list: List::Subscriptions,
+                before: Some(then),
+            }),
+        }
+    }
+    worth.sort_by(|a, b| (&a.currency, a.exponent).cmp(&(&b.currency, b.exponent)));
+    worth
 }
 
 /// What has a past to compare with.

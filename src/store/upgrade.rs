@@ -28,7 +28,7 @@ use crate::store::upkeep::copy::{Existing, Stage, UNFINISHED, Watch, copy};
 pub(crate) type Step = fn(&Connection) -> Result<(), Error>;
 
 /// The steps in order: the first makes schema 2 out of schema 1. Together they give what `schema.sql` makes at once.
-pub(crate) const STEPS: &[Step] = &[second, third, fourth];
+pub(crate) const STEPS: &[Step] = &[second, third, fourth, fifth];
 
 /// What stands in the name of a copy between the ledger's name and its schema.
 const BEFORE: &str = ".before-upgrade-";
@@ -257,6 +257,28 @@ fn fourth(conn: &Connection) -> Result<(), Error> {
         drop index events_type;
         create index events_type on events (type, provider, account, at, id);
         create index payments_plan on payments (plan) where plan is not null;",
+    )?;
+    Ok(())
+}
+
+/// Schema 5: indexes of when subscriptions began, ended and came back, of trials and of imports, and in one index all
+/// that Today asks of registrations.
+fn fifth(conn: &Connection) -> Result<(), Error> {
+    conn.execute_batch(
+        "create index deliveries_imported on deliveries (seq) where origin = 'import';
+        create index events_trial on events (provider, account, subscription_id)
+          where type = 'subscription.trial_started';
+        drop index users_registered;
+        create index users_registered on users (registered_at, test) where registered_at is not null;
+        create index cancellations_back on cancellations (reactivated_at) where reactivated_at is not null;
+        create index subscriptions_started on subscriptions (started_at, status, test);
+        create index subscriptions_ended on subscriptions (
+          case when status = 'revoked' then coalesce(cancelled_at, changed_at)
+               when status <> 'expired' then null
+               when stated_status = 'expired' or access_until is null then changed_at
+               when auto_renew = 0 then access_until
+               else strftime('%Y-%m-%dT%H:%M:%fZ', access_until, '+1 day') end, test
+        )",
     )?;
     Ok(())
 }

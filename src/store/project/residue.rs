@@ -64,7 +64,7 @@ const READERS: &str = "\
 insert into residue (seq, n, what, why, provider, account, type, day)
 select e.seq, e.n, 'reader', ?3, e.provider, e.account, e.type, e.day
 from events e cross join users u on u.id = e.users_id
-where e.id >= ?1 and e.id < ?2 and e.test = 0 and +e.type = 'user.registered' and e.at = u.registered_at and u.test = 0
+where e.id >= ?1 and e.id < ?2 and e.test = 0 and +e.type = 'user.registered' and e.at = +u.registered_at and u.test = 0
   and not exists (
     select 1 from events f indexed by events_users
     where f.users_id = e.users_id and f.type = e.type and f.at = e.at and f.test = 0 and f.id < e.id)

@@ -51,6 +51,7 @@ impl Reader {
             plans: &[],
             held: &HashMap::new(),
             wanted: Wanted::All,
+            imports: self.imports(),
         }
         .condition(Source::Deliveries, query.root());
         let to = last.min(after.saturating_add(SEQS_MAX));

@@ -57,6 +57,8 @@ pub(super) struct Filter<'a> {
     pub(super) held: &'a HashMap<&'a str, Rc<str>>,
     /// What the rows are wanted for.
     pub(super) wanted: Wanted,
+    /// The index of imports as statements name it; empty where the ledger has none yet.
+    pub(super) imports: &'static str,
 }
 
 /// How a reader's aliases are looked through for a word.
@@ -458,8 +460,9 @@ impl Filter<'_> {
         let origin = match source {
             Source::Deliveries => "r.origin <> 'import'".to_owned(),
             _ => format!(
-                "not exists (select 1 from deliveries d where d.seq = {own_seq} \
-                 and d.origin = 'import')"
+                "not exists (select 1 from deliveries d {} where d.seq = {own_seq} \
+                 and d.origin = 'import')",
+                self.imports
             ),
         };
         format!("({greater} and {origin}{late})")

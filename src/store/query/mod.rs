@@ -28,6 +28,7 @@ use std::cell::RefCell;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::{self, ScopedJoinHandle};
 
 use rusqlite::types::{Value as Sql, ValueRef};
 use rusqlite::{Connection, InterruptHandle, OptionalExtension, Statement as Prepared};
@@ -62,6 +63,8 @@ use plan::{Held, Statement, Values};
 
 /// What a connection beside another keeps of the file in memory.
 const BESIDE_KIB: i64 = 4096;
+/// From so far apart the rows of a table may be many: as many deliveries as they came with, times 10,000.
+const BESIDE_FROM: i64 = 100_000 * 10_000;
 /// Whether it is to stop is looked at every so many steps of SQLite's machine.
 const STEPS: i32 = 1_000;
 
@@ -77,6 +80,8 @@ pub struct Reader {
     looked: SharedLooked,
     /// Whether what is read beside it, on connections of their own, is to end.
     stop_beside: Arc<AtomicBool>,
+    /// It is read beside another, whose interrupts are meant for it too.
+    is_beside: bool,
 }
 
 /// Stops whatever a reader does, from any thread.
@@ -103,7 +108,9 @@ pub(crate) struct Beside<'a> {
 impl Beside<'_> {
     /// A connection of its own, for another thread; its statements end when the reader it is beside is interrupted.
     pub(crate) fn reader(self) -> Result<Reader, Error> {
-        let reader = Reader::open(self.path)?;
+        let mut reader = Reader::open(self.path)?;
+        reader.stop_beside = Arc::clone(self.stop);
+        reader.is_beside = true;
         let stop = Arc::clone(self.stop);
         {
             let mut conn = reader.conn.borrow_mut();
@@ -112,6 +119,13 @@ impl Beside<'_> {
         }
         Ok(reader)
     }
+}
+
+/// What a thread found out; a panic in it goes on here.
+pub(crate) fn joined<T>(thread: ScopedJoinHandle<'_, T>) -> T {
+    thread
+        .join()
+        .unwrap_or_else(|panic| std::panic::resume_unwind(panic))
 }
 
 impl std::fmt::Debug for Reader {
@@ -137,6 +151,7 @@ impl Reader {
             held: RefCell::default(),
             looked,
             stop_beside: Arc::default(),
+            is_beside: false,
         })
     }
 
@@ -150,11 +165,39 @@ impl Reader {
 
     /// Where parts of a question are read on other threads, from now until the next interrupt.
     pub(crate) fn beside(&self) -> Beside<'_> {
-        self.stop_beside.store(false, Ordering::Relaxed);
+        if !self.is_beside {
+            self.stop_beside.store(false, Ordering::Relaxed);
+        }
         Beside {
             path: &self.path,
             stop: &self.stop_beside,
         }
+    }
+
+    /// Reads `table` by what `read` makes of a condition on its ids: where there may be many rows, the older half on a
+    /// thread beside this one.
+    fn in_halves<T: Send>(
+        &self,
+        table: &str,
+        read: impl Fn(&Self, &str) -> Result<T, Error> + Sync,
+    ) -> Result<Vec<T>, Error> {
+        let edge = |which: &str| {
+            let id = self.number(&format!("select {which}(id) from {table}"), &[])?;
+            Ok::<i64, Error>(id.unwrap_or_default())
+        };
+        let (first, last) = (edge("min")?, edge("max")?);
+        if last - first < BESIDE_FROM {
+            return Ok(vec![read(self, "1")?]);
+        }
+        let middle = first.midpoint(last);
+        let beside = self.beside();
+        let (older, newer) = thread::scope(|scope| {
+            let read = &read;
+            let older = scope.spawn(move || read(&beside.reader()?, &format!("id < {middle}")));
+            let newer = read(self, &format!("id >= {middle}"));
+            (joined(older), newer)
+        });
+        Ok(vec![older?, newer?])
     }
 
     /// How far the page that is being read has come, for whoever waits on another thread.

@@ -15,7 +15,7 @@ use crate::domain::page::{Cursor, List, RowKey};
 use crate::domain::query::{Bounds, Expr, Is, Key, Query, Span, Term, Test, Value, folded};
 use crate::store::Error;
 use crate::store::query::Reader;
-use crate::store::query::filter::{Aliases, Bound, Filter, NEVER, whole};
+use crate::store::query::filter::{Aliases, Bound, ENDED_AT, Filter, NEVER, whole};
 use crate::store::query::lists::{Source, projection};
 
 /// More readers than these are not looked up one by one: then rows that match lie close in the list itself.
@@ -24,6 +24,8 @@ const READERS_MAX: usize = 500;
 const SEQS_MAX: i64 = 50_000;
 /// So few are read before any other index is thought of.
 const SEQS_FEW: i64 = 5_000;
+/// Older ledgers have no index of when subscriptions began and ended, nor of imports.
+pub(super) const SCHEMA_OF_TERMS: i64 = 5;
 /// So many looks for words are kept.
 const WORDS_MAX: usize = 32;
 /// Events of so many types and accounts are read from as many places of an index.
@@ -298,6 +300,18 @@ fn from_where(entry: &Entry, looks: &str) -> String {
     )
 }
 
+/// What rows of `list`, which is of one relation called `r`, must meet for `query`.
+pub(super) fn condition(
+    reader: &Reader,
+    list: List,
+    query: &Query,
+    bound: &mut Bound,
+) -> Result<String, Error> {
+    let entries = entries(reader, list, query, Wanted::All, bound)?;
+    let found = entries.into_iter().next();
+    Ok(found.map_or_else(|| "0".to_owned(), |entry| entry.condition))
+}
+
 /// A statement over `expr` of every row that matches, `limit` at most, without order: its one column is `expr`.
 pub(super) fn scan(
     reader: &Reader,
@@ -375,6 +389,7 @@ fn entries(
             plans: &plans,
             held: &held,
             wanted,
+            imports: reader.imports(),
         };
         let condition = filter.condition(*source, query.root());
         if condition == NEVER {
@@ -574,13 +589,25 @@ fn of_readers(source: Source, ids: &str, filter: &mut Filter<'_>) -> Option<Bran
 impl Reader {
     /// The readers called `m` who meet `found`, as a JSON array of their ids, if they are few.
     fn few(&self, found: &str, values: Values<'_>) -> Result<Option<String>, Error> {
-        let sql = format!(
-            "select m.id from users m not indexed where {found} limit {}",
-            READERS_MAX + 1
-        );
-        let ids = self.numbers(&sql, values)?;
+        let ids = self.in_halves("users", |reader, half| {
+            let sql = format!(
+                "select m.id from users m not indexed where {half} and {found} limit {}",
+                READERS_MAX + 1
+            );
+            reader.numbers(&sql, values)
+        })?;
+        let ids = ids.concat();
         let few = (ids.len() <= READERS_MAX).then_some(ids);
         Ok(few.map(|ids| serde_json::to_string(&ids).unwrap_or_default()))
+    }
+
+    /// The index of imports, as statements name it, where the ledger has one.
+    pub(super) const fn imports(&self) -> &'static str {
+        if self.schema < SCHEMA_OF_TERMS {
+            ""
+        } else {
+            "indexed by deliveries_imported"
+        }
     }
 
     /// The readers who hold all of `words`, if they are few. Everybody is looked at for it: what was found is kept until
@@ -606,6 +633,7 @@ impl Reader {
             plans: &[],
             held: &HashMap::new(),
             wanted: Wanted::All,
+            imports: self.imports(),
         };
         let each: Vec<String> = words
             .iter()
@@ -651,12 +679,40 @@ fn by_field(
                 vec![Branch::new("indexed by users_registered", within)],
             )));
         }
+        if let (Key::Started | Key::Ended, Source::Subscriptions, Test::Time(span)) =
+            (key, source, test)
+        {
+            return by_term(reader, key, *span, filter);
+        }
     }
     Ok(match (key, source) {
         (Key::User, _) => by_user(reader, source, values, filter)?.map(|branches| (1, branches)),
         (Key::Outcome | Key::Is, Source::Deliveries) => by_outcome(values),
         _ => None,
     })
+}
+
+/// By when subscriptions began or ended. A page of many of them is rather looked for in the order of the list.
+fn by_term(reader: &Reader, key: Key, span: Span, filter: &mut Filter<'_>) -> Result<Ways, Error> {
+    if reader.schema < SCHEMA_OF_TERMS {
+        return Ok(None);
+    }
+    let (hint, column) = match key {
+        Key::Started => ("indexed by subscriptions_started", "r.started_at"),
+        _ => ("indexed by subscriptions_ended", ENDED_AT),
+    };
+    let within = filter.within(column, span);
+    if filter.wanted == Wanted::Page {
+        let sql = format!(
+            "select count(*) from (select 1 from subscriptions r {hint} where {within} limit {})",
+            SEQS_FEW + 1
+        );
+        let found = reader.number(&sql, filter.bound.values())?;
+        if found.is_none_or(|found| found > SEQS_FEW) {
+            return Ok(None);
+        }
+    }
+    Ok(Some((4, vec![Branch::new(hint, within)])))
 }
 
 /// Providers with their accounts.

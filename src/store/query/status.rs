@@ -173,10 +173,10 @@ impl Quiet {
         format!("{than} {}", span(self.longest_ms))
     }
 
-    /// The deliveries of `who` to look at: the days that its gaps were measured in, as all that it ever sent may be
+    /// The deliveries of `who` to look at: the last ones, from the day before on, as all that it ever sent may be
     /// millions.
     pub fn query(&self, who: (&str, &str), now: Timestamp, zone: Zone) -> String {
-        let since = now.plus_ms(-self.gap_ms - GAP_DAYS * DAY_MS);
+        let since = now.plus_ms(-self.gap_ms - DAY_MS);
         format!(
             "provider:{} account:{} since:{}",
             value_text(who.0),

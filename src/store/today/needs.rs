@@ -315,7 +315,11 @@ struct Counted {
 
 fn counted(review: &Review<'_>, out: &mut Vec<Need>) -> Result<(), Error> {
     for rule in rules(review) {
-        let count = review.count(rule.list, &rule.query)?;
+        let by_index = match rule.rule {
+            Rule::Differing => review.differing()?,
+            _ => None,
+        };
+        let count = by_index.map_or_else(|| review.count(rule.list, &rule.query), Ok)?;
         if count > 0 {
             out.push(Need {
                 rule: rule.rule,

@@ -5,6 +5,7 @@ use subledger::domain::page::List;
 use subledger::domain::query::{Query, Vocabulary, Words};
 use subledger::domain::time::{DAY_MS, HOUR_MS, MINUTE_MS, Timestamp, Zone};
 use subledger::store::query::Reader;
+use subledger::store::schema::SCHEMA_VERSION;
 use subledger::store::{Mode, connect};
 use tempfile::TempDir;
 
@@ -154,9 +155,10 @@ pub(crate) fn empty() -> (TempDir, std::path::PathBuf, Connection) {
         .unwrap();
     conn.pragma_update(None, "application_id", 0x5375_624c)
         .unwrap();
-    conn.pragma_update(None, "user_version", 1).unwrap();
+    conn.pragma_update(None, "user_version", SCHEMA_VERSION)
+        .unwrap();
     for (key, value) in [
-        ("schema_version", "1"),
+        ("schema_version", SCHEMA_VERSION.to_string().as_str()),
         ("zone", zone().name()),
         ("folded_seq", "0"),
     ] {

@@ -29,8 +29,6 @@ const WALKED: &[(Key, List)] = &[
     (Key::Type, List::Deliveries),
     (Key::Received, List::Cancellations),
     (Key::Received, List::Consents),
-    (Key::Started, List::Subscriptions),
-    (Key::Ended, List::Subscriptions),
     (Key::Ends, List::Subscriptions),
     (Key::Ends, List::Cancellations),
 ];

@@ -22,7 +22,19 @@ struct Life {
     review: Option<(i64, Timestamp)>,
 }
 
-/// A ledger of `count` deliveries over `days` days, each of which makes a row or two of every kind.
+/// What else came than webhooks in their order.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Odd {
+    /// Nothing.
+    Nothing,
+    /// Imports.
+    Imports,
+    /// Webhooks that came while the clock was days behind.
+    Clock,
+}
+
+/// A ledger of `count` deliveries over `days` days, each of which makes a row or two of every kind; by seed with imports,
+/// under a clock that was set back, or with neither.
 fn life(seed: u64, count: i64, days: i64, reviewed: bool) -> Life {
     let (dir, path, conn) = empty();
     let mut dice = Dice::new(seed);
@@ -30,6 +42,7 @@ fn life(seed: u64, count: i64, days: i64, reviewed: bool) -> Life {
         .unwrap();
     let first = now().ms() - days * DAY_MS;
     let mut review = None;
+    let odd = [Odd::Imports, Odd::Nothing, Odd::Clock][usize::try_from(seed % 3).unwrap()];
     for seq in 1..=count {
         let received = Timestamp::from_ms(first + (now().ms() - first) / (count + 1) * seq);
         if reviewed && seq == count * 9 / 10 {
@@ -40,7 +53,7 @@ fn life(seed: u64, count: i64, days: i64, reviewed: bool) -> Life {
             .unwrap();
             review = Some((seq, received));
         }
-        deliver(&conn, &mut dice, seq, received);
+        deliver(&conn, &mut dice, seq, received, odd);
     }
     conn.execute_batch(
         "insert into rejected select seq, received_at, provider, hook, '/hooks', \
@@ -59,7 +72,7 @@ fn life(seed: u64, count: i64, days: i64, reviewed: bool) -> Life {
     }
 }
 
-fn deliver(conn: &Connection, dice: &mut Dice, seq: i64, received: Timestamp) {
+fn deliver(conn: &Connection, dice: &mut Dice, seq: i64, received: Timestamp, odd: Odd) {
     let outcome = *dice.pick(&[
         &"stored",
         &"stored",
@@ -69,7 +82,16 @@ fn deliver(conn: &Connection, dice: &mut Dice, seq: i64, received: Timestamp) {
     ]);
     let reason = (outcome == "duplicate" && dice.one_in(3)).then_some("same id, other content");
     let provider = dice.pick(&["conscent", "zotlo"]);
-    let origin = if dice.one_in(8) { "import" } else { "live" };
+    let is_odd = dice.one_in(8);
+    let origin = if is_odd && odd == Odd::Imports {
+        "import"
+    } else {
+        "live"
+    };
+    let received = match odd {
+        Odd::Clock if is_odd => received.plus_ms(-6 * DAY_MS),
+        _ => received,
+    };
     let test = dice.one_in(10);
     conn.execute(
         "insert into deliveries (seq, received_at, provider, account, hook, outcome, reason, credential, remote_ip, \
@@ -401,6 +423,43 @@ fn figures_since_a_review_are_what_a_plain_count_over_rows_gives() {
             );
         }
         assert_eq!(today.seq, 200);
+    }
+}
+
+#[test]
+fn readers_and_subscriptions_of_many_years_are_read_in_halves() {
+    for seed in 40..43 {
+        let life = life(seed, 120, 40, true);
+        let worth = || {
+            let review = life.reader().today(&Since::LastReview, now()).unwrap();
+            (
+                review.renewing,
+                review.priced,
+                review.ending,
+                review.monthly,
+                review.ending_value,
+            )
+        };
+        let names = || {
+            let words = query(List::Users, "u1", None);
+            let page = life
+                .reader()
+                .light_page(List::Users, &words, &Cursor::First, 500);
+            let rows = page.unwrap().rows.into_iter();
+            rows.map(|row| row.key.sort).collect::<Vec<_>>()
+        };
+        let (close, found) = (worth(), names());
+        assert!(close.0.count > 10 && found.len() > 10, "{close:?}");
+        // As if each of them had come with a webhook of its own among millions.
+        life.conn
+            .execute_batch(
+                "pragma foreign_keys = off; update subscriptions set id = -1000 * id; \
+                 update subscriptions set id = -id; update users set id = -1000 * id; \
+                 update users set id = -id",
+            )
+            .unwrap();
+        assert_eq!(worth(), close, "seed {seed}");
+        assert_eq!(names(), found, "seed {seed}");
     }
 }
 
