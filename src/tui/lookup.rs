@@ -145,19 +145,21 @@ fn turns(
 }
 
 fn page(reader: &Reader, row: &Row, kinds: Kinds) -> Result<Option<ReaderPage>, Error> {
-    let Some(user) = reader.user(row.key.id)? else {
-        return Ok(None);
+    let did = |reader: &Reader| {
+        let timeline = reader.timeline(List::Users, row, kinds, TIMELINE_MAX)?;
+        let in_all = timeline
+            .more
+            .then(|| reader.timeline_count(List::Users, row, kinds, COUNT_MAX))
+            .transpose()?;
+        Ok((timeline, in_all))
     };
-    let timeline = reader.timeline(List::Users, row, kinds, TIMELINE_MAX)?;
-    let in_all = timeline
-        .more
-        .then(|| reader.timeline_count(List::Users, row, kinds, COUNT_MAX))
-        .transpose()?;
-    Ok(Some(ReaderPage {
-        money: reader.money_of(row.key.id)?,
+    let is = |reader: &Reader| Ok((reader.user(row.key.id)?, reader.money_of(row.key.id)?));
+    let ((timeline, in_all), (user, money)) = reader.both(did, is)?;
+    Ok(user.map(|user| ReaderPage {
+        user,
+        money,
         timeline,
         in_all,
         kinds,
-        user,
     }))
 }

@@ -64,7 +64,13 @@ use plan::{Held, Statement, Values};
 /// What a connection beside another keeps of the file in memory.
 const BESIDE_KIB: i64 = 4096;
 /// From so far apart the rows of a table may be many: as many deliveries as they came with, times 10,000.
-const BESIDE_FROM: i64 = 100_000 * 10_000;
+const BESIDE_FROM: i64 = LARGE * 10_000;
+/// A ledger of so many deliveries is large.
+const LARGE: i64 = 100_000;
+/// So few events are not fetched ahead.
+const AHEAD_MIN: usize = 16;
+/// So many threads fetch ahead.
+const AHEAD_AT_ONCE: usize = 4;
 /// Whether it is to stop is looked at every so many steps of SQLite's machine.
 const STEPS: i32 = 1_000;
 
@@ -198,6 +204,52 @@ impl Reader {
             (joined(older), newer)
         });
         Ok(vec![older?, newer?])
+    }
+
+    /// Two questions at once: the second on a thread beside this one, where the ledger is so large that each of them
+    /// waits for the disk.
+    pub(crate) fn both<A, B: Send>(
+        &self,
+        mine: impl FnOnce(&Self) -> Result<A, Error>,
+        other: impl FnOnce(&Self) -> Result<B, Error> + Send,
+    ) -> Result<(A, B), Error> {
+        if self.last_seq()? < LARGE {
+            return Ok((mine(self)?, other(self)?));
+        }
+        let beside = self.beside();
+        let (mine, other) = thread::scope(|scope| {
+            let other = scope.spawn(move || other(&beside.reader()?));
+            (mine(self), joined(other))
+        });
+        Ok((mine?, other?))
+    }
+
+    /// Has the system read the events with these ids, several at a time: they lie all over the file, and one who asks for
+    /// them in turn waits for each.
+    fn fetch_ahead(&self, ids: &[i64]) -> Result<(), Error> {
+        const FETCH: &str = "select count(r.test) from json_each(?1) j \
+            cross join events r on r.id = j.value";
+        let is_apart = match (ids.iter().min(), ids.iter().max()) {
+            (Some(first), Some(last)) => last - first >= BESIDE_FROM,
+            _ => false,
+        };
+        if !is_apart || ids.len() < AHEAD_MIN {
+            return Ok(());
+        }
+        let fetch = |reader: &Self, ids: &[i64]| {
+            let ids = serde_json::to_string(ids).unwrap_or_default();
+            reader.number(FETCH, &[Sql::from(ids)]).map(drop)
+        };
+        let (beside, fetch) = (self.beside(), &fetch);
+        thread::scope(|scope| {
+            let mut parts = ids.chunks(ids.len().div_ceil(AHEAD_AT_ONCE));
+            let own = parts.next().unwrap_or_default();
+            let others: Vec<_> = parts
+                .map(|part| scope.spawn(move || fetch(&beside.reader()?, part)))
+                .collect();
+            let own = fetch(self, own);
+            others.into_iter().map(joined).fold(own, Result::and)
+        })
     }
 
     /// How far the page that is being read has come, for whoever waits on another thread.

@@ -365,6 +365,8 @@ impl Reader {
 
     /// The events whose keys the statement `keys` tells.
     fn past_by(&self, of: String, keys: &str, values: &[Sql], limit: usize) -> Result<Past, Error> {
+        let ids = self.numbers(&format!("select id from ({keys})"), values)?;
+        self.fetch_ahead(&ids)?;
         let sql = format!(
             "with k(sort, id) as materialized (select * from ({keys})) {} \
              order by k.sort desc, k.id desc",
