@@ -44,7 +44,12 @@ pub fn run(context: &Context, args: &TodayArgs, out: &mut Out) -> Result<()> {
         lists::parse(context, &reader, List::Events, &[])?;
     }
     let outside = Outside {
-        account: context.global.account.clone(),
+        // As the filters read it: no account has capitals.
+        account: context
+            .global
+            .account
+            .as_deref()
+            .map(str::to_ascii_lowercase),
         ..outside
     };
     let today = reader.today_with(&since, now, &outside)?;

@@ -576,36 +576,20 @@ impl<'a> Review<'a> {
 
     /// What became of what arrived in the period, tests aside.
     fn arrivals(&self) -> Result<Arrivals, Error> {
-        let text = |word: &str| self.fresh(&format!("is:{word}"), Key::At);
-        let list = List::Deliveries;
-        let Since::Span { from, to } = self.frame.since else {
-            let outcomes = self.outcomes()?;
-            let of = |word: &str, outcome: &str| {
-                let by = outcomes.iter().filter(|(_, of)| of == outcome);
-                of_shares(
-                    list,
-                    &text(word),
-                    by.map(|(share, _)| share.clone()).collect(),
-                )
-            };
-            return Ok(Arrivals {
-                kept: of("stored", "stored"),
-                repeats: of("duplicate", "duplicate"),
-                not_understood: of("quarantined", "quarantined"),
-                turned_away: of("rejected", "rejected"),
-            });
+        let outcomes = self.outcomes()?;
+        let of = |outcome: &str| {
+            let by = outcomes.iter().filter(|(_, of)| of == outcome);
+            of_shares(
+                List::Deliveries,
+                &self.fresh(&format!("is:{outcome}"), Key::At),
+                by.map(|(share, _)| share.clone()).collect(),
+            )
         };
         Ok(Arrivals {
-            kept: of_shares(list, &text("stored"), {
-                let mut kept = self.reader.kept_within((from, to))?;
-                if let Some(account) = &self.frame.account {
-                    kept.retain(|share| share.account == *account);
-                }
-                kept
-            }),
-            repeats: self.figure(list, &text("duplicate"))?,
-            not_understood: self.figure(list, &text("quarantined"))?,
-            turned_away: self.figure(list, &text("rejected"))?,
+            kept: of("stored"),
+            repeats: of("duplicate"),
+            not_understood: of("quarantined"),
+            turned_away: of("rejected"),
         })
     }
 
@@ -617,12 +601,15 @@ impl<'a> Review<'a> {
         }
     }
 
-    /// What became of what arrived since the last review, by whom it came.
+    /// What became of what arrived in the period, by whom it came.
     fn outcomes(&self) -> Result<Vec<(Share, String)>, Error> {
         let parse = |text: &str| self.parse(List::Deliveries, &self.fresh(text, Key::At));
-        let after = self.frame.last.map(|(seq, _)| seq);
-        let stored = after.map(|after| self.reader.outcomes_after(after));
-        let Some(mut stored) = stored.transpose()?.flatten() else {
+        let stored = match (self.frame.since, self.frame.last) {
+            (Since::Span { from, to }, _) => Some(self.reader.outcomes_within((from, to))?),
+            (Since::LastReview, Some((after, _))) => self.reader.outcomes_after(after)?,
+            (Since::LastReview, None) => None,
+        };
+        let Some(mut stored) = stored else {
             return self.reader.outcomes(&parse("")?);
         };
         if let Some(account) = self.frame.account {
@@ -713,6 +700,9 @@ impl<'a> Review<'a> {
     }
 }
 
+/// Subscriptions that count towards the monthly value.
+const VALUED: &str = "is:renewing is:priced";
+
 /// What renews and what ends.
 fn values(review: &Review<'_>) -> Result<Values, Error> {
     const RENEWING: &str = "is:renewing";
@@ -722,7 +712,7 @@ fn values(review: &Review<'_>) -> Result<Values, Error> {
     let then = review.week_ago();
     let found = review.reader.alike(&renewing, &ending, then)?;
     let worth = prices(&found, |one| one.is(Bearing::Renewing));
-    let mut monthly = sums(&worth, "is:renewing is:priced");
+    let mut monthly = sums(&worth, VALUED);
     if then.is_some() {
         let (lost, gained) = (
             prices(&found, |one| one.is(Bearing::Lost)),
@@ -802,22 +792,18 @@ fn a_week_ago(mut worth: Vec<Sum>, prices: Prices, lost: Prices, gained: Prices)
         });
         before.entry(key).or_default().extend(less);
     }
-    for ((currency, exponent), prices) in before {
-        let then = monthly::value(&prices);
+    for then in sums(&before, VALUED) {
         let same = worth
             .iter_mut()
-            .find(|sum| sum.currency == currency && sum.exponent == exponent);
+            .find(|sum| (&sum.currency, sum.exponent) == (&then.currency, then.exponent));
         match same {
-            Some(sum) => sum.before = Some(then),
+            Some(sum) => sum.before = Some(then.minor),
             // Nobody renews in it any more.
             None => worth.push(Sum {
-                query: format!("is:renewing is:priced -is:test currency:{currency}"),
-                currency,
-                exponent,
                 minor: 0,
                 count: 0,
-                list: List::Subscriptions,
-                before: Some(then),
+                before: Some(then.minor),
+                ..then
             }),
         }
     }

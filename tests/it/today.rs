@@ -152,3 +152,28 @@ fn a_period_that_is_none_is_refused_with_those_that_are() {
         assert_eq!(says(&home, &["today", "--db", &file, "--since", word]).0, 0);
     }
 }
+
+#[test]
+fn an_account_is_the_same_in_capitals() {
+    let home = Home::new();
+    let file = made_up(&home, "600");
+    for since in ["last-review", "2026-10-20..2026-11-19"] {
+        let of = |account: &str| {
+            let args = [
+                "today",
+                "--db",
+                &file,
+                "--since",
+                since,
+                "--account",
+                account,
+                "--json",
+            ];
+            let (_, text) = says(&home, &args);
+            let today: Value = serde_json::from_str(&text).unwrap();
+            ["kept", "repeats", "needs_you"].map(|name| today[name].clone())
+        };
+        assert!(of("main")[0]["count"].as_u64() > Some(0));
+        assert_eq!(of("MAIN"), of("main"), "{since}");
+    }
+}

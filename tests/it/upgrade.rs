@@ -14,14 +14,17 @@ use std::time::{Duration, Instant};
 
 use rusqlite::Connection;
 use subledger::domain::delivery::{Delivery, IdentityProof, Origin, ProviderId};
-use subledger::domain::page::{List, Order};
+use subledger::domain::page::{Cursor, List, Order};
+use subledger::domain::query::{Query, Vocabulary, Words};
 use subledger::domain::time::{Clock, Timestamp, Zone};
 use subledger::providers::{self, door};
 use subledger::store::append::Ack;
 use subledger::store::lock::Lock;
+use subledger::store::query::Reader;
 use subledger::store::ring::Rejected;
 use subledger::store::schema::SCHEMA_VERSION;
 use subledger::store::task::{Task, Which};
+use subledger::store::today::Since;
 use subledger::store::upkeep::import::Parcel;
 use subledger::store::upkeep::verify::verify;
 use subledger::store::writer::{Options, Store};
@@ -325,6 +328,58 @@ fn kept() -> Vec<(i64, PathBuf, Figures)> {
     }
     assert!(!found.is_empty());
     found
+}
+
+#[test]
+fn a_ledger_that_nobody_upgraded_yet_is_reviewed_as_it_stands() {
+    let folder = tempfile::tempdir().unwrap();
+    for (version, kept, figures) in kept() {
+        let path = folder.path().join(format!("{version}.db"));
+        fs::copy(kept, &path).unwrap();
+        // A review, as the writer of that time would have noted it.
+        let conn = Connection::open(&path).unwrap();
+        let review = "insert into reviews (reviewed_at, seq) values (?1, 1)";
+        conn.execute(review, [BEGIN]).unwrap();
+        drop(conn);
+        let reader = Reader::open(&path).unwrap();
+        for word in ["last-review", "2026-03-01..2026-03-03"] {
+            let since = Since::parse(word, at(THEN), Zone::UTC).unwrap();
+            let today = reader.today(&since, at(THEN)).unwrap();
+            let in_all: i64 = figures["deliveries"].values().sum();
+            let counted = [&today.kept, &today.repeats, &today.not_understood];
+            let counted: u64 = counted.iter().map(|figure| figure.count).sum();
+            assert!(
+                counted > 0 && counted <= in_all.unsigned_abs(),
+                "{version} {word}"
+            );
+            for figure in [
+                &today.kept,
+                &today.new_subscriptions,
+                &today.ended,
+                &today.new_readers,
+            ] {
+                let stored = Vocabulary::default();
+                let words = Words {
+                    now: at(THEN),
+                    zone: Zone::UTC,
+                    list: figure.list,
+                    last_review: reader.last_review().unwrap(),
+                    stored: &stored,
+                };
+                let query = Query::parse(&figure.query, &words).unwrap();
+                let rows = reader
+                    .page(figure.list, &query, &Cursor::First, 1_000)
+                    .unwrap()
+                    .rows;
+                assert_eq!(
+                    rows.len() as u64,
+                    figure.count,
+                    "{version} {}",
+                    figure.query
+                );
+            }
+        }
+    }
 }
 
 /// A ledger of schema 1 where `home` has its ledger.

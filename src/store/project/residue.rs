@@ -59,7 +59,7 @@ select seq, n, 'event', ?3, provider, account, type, day, plan, amount_minor, cu
 from events where id >= ?1 and id < ?2 and test = 0
 on conflict do nothing";
 
-/// Who registered by an event of it; the plus keeps all other registrations out of the search.
+/// Who registered by an event of it; each plus keeps all other registrations out of the search.
 const READERS: &str = "\
 insert into residue (seq, n, what, why, provider, account, type, day)
 select e.seq, e.n, 'reader', ?3, e.provider, e.account, e.type, e.day

@@ -1,5 +1,5 @@
 //! What Today asks of lists beside counts: sums, days, distinct values. Each in one pass over the rows, however many
-//! figures come of it.
+//! figures come of it, or by what indexes hold.
 
 use std::collections::BTreeMap;
 
@@ -14,10 +14,32 @@ use crate::store::append::OTHER_CONTENT;
 use crate::store::query::Reader;
 use crate::store::query::filter::{Bound, ENDED_AT, PRICED, RENEWING, time_column};
 use crate::store::query::lists::Source;
-use crate::store::query::plan::{self, SCHEMA_OF_TERMS, Statement};
+use crate::store::query::plan::{self, SCHEMA_OF_LIFETIMES, Statement};
 use crate::store::today::{PeriodPrice, Share};
 
 const ALL: u64 = u64::MAX;
+
+/// A condition on deliveries: of one stretch, by the values of `Arrived`.
+const ARRIVED: &str = "received_at >= ?1 and received_at < ?2 and seq > ?3 and seq <= ?4";
+
+/// A stretch of deliveries.
+struct Arrived {
+    /// From this time on.
+    from: String,
+    /// Before this time.
+    to: String,
+    /// Behind this one.
+    after: i64,
+    /// Up to this one: what comes while it is counted is not in it.
+    last: i64,
+}
+
+impl Arrived {
+    fn values(&self) -> [Sql; 4] {
+        let [from, to] = [&self.from, &self.to].map(|at| Sql::from(at.clone()));
+        [from, to, Sql::from(self.after), Sql::from(self.last)]
+    }
+}
 
 /// Sums of billions and of what is below them stay within 64 bits for nine billion rows.
 const BILLION: i128 = 1_000_000_000;
@@ -52,7 +74,7 @@ pub(crate) struct Alike {
     /// Currency and digits, price and period; `None` where these are not known.
     pub(crate) priced: Option<(String, u8, PeriodPrice)>,
     /// Which of `Bearing` they have.
-    bearings: [u8; Bearing::ALL.len()],
+    bearings: [u8; Bearing::COUNT],
 }
 
 impl Alike {
@@ -78,14 +100,8 @@ pub(crate) enum Bearing {
 }
 
 impl Bearing {
-    /// Each, in the order in which they are read.
-    const ALL: [Self; 5] = [
-        Self::Trial,
-        Self::Renewing,
-        Self::Ending,
-        Self::Gained,
-        Self::Lost,
-    ];
+    /// How many there are.
+    const COUNT: usize = 5;
 }
 
 impl Reader {
@@ -107,74 +123,120 @@ impl Reader {
         Ok(out)
     }
 
-    /// The time from which everything behind `after` arrived, and how many of each account did, as far as indexes tell,
-    /// so that no body is read; `None` if they do not: where something was imported since, or arrived before `after` did
-    /// by a clock that was set back.
-    fn arrived_after(&self, after: i64) -> Result<Option<(Sql, Vec<Share>)>, Error> {
+    /// The stretch of deliveries behind `after`, where none of them was imported or arrived before `after` did, by a clock
+    /// that was set back: such a stretch is counted by indexes alone, and no body is read.
+    fn stretch_after(&self, after: i64) -> Result<Option<(Arrived, Vec<Share>)>, Error> {
+        const SINCE: &str = "select received_at from deliveries \
+            where seq = ?1 and origin <> 'import'";
         const IMPORTED: &str = "select count(*) from (select 1 from deliveries \
             indexed by deliveries_imported where origin = 'import' and seq > ?1 limit 1)";
-        const ARRIVED: &str = "select count(*) from deliveries indexed by deliveries_provider \
-            where provider = ?1 and account = ?2 and received_at >= ?3 and seq > ?4";
-        if self.schema < SCHEMA_OF_TERMS {
+        if self.schema < SCHEMA_OF_LIFETIMES {
             return Ok(None);
         }
-        let behind = [Sql::from(after)];
-        let since = self.time("select received_at from deliveries where seq = ?1", &behind)?;
-        let Some(since) = since.map(|since| Sql::from(since.to_string())) else {
+        let Some(from) = self.time(SINCE, &[Sql::from(after)])? else {
             return Ok(None);
         };
-        if self.number(IMPORTED, &behind)? != Some(0) {
+        let last = self.last_seq()?;
+        if self.number(IMPORTED, &[Sql::from(after)])? != Some(0) {
             return Ok(None);
         }
-        let mut arrived = Vec::new();
-        for (provider, account) in self.accounts()? {
-            let [of, at] = [&provider, &account].map(|word| Sql::from(word.clone()));
-            let count = self.number(ARRIVED, &[of, at, since.clone(), Sql::from(after)])?;
-            arrived.push(Share {
-                provider,
-                account,
-                count: count.unwrap_or_default().unsigned_abs(),
-            });
-        }
-        let found: u64 = arrived.iter().map(|share| share.count).sum();
-        let all = self.last_seq()?.saturating_sub(after).unsigned_abs();
-        Ok((found == all).then_some((since, arrived)))
+        let stretch = Arrived {
+            from: from.to_string(),
+            // Greater than every time.
+            to: "~".to_owned(),
+            after,
+            last,
+        };
+        let shares = self.arrived(&stretch)?;
+        let found: u64 = shares.iter().map(|share| share.count).sum();
+        let is_whole = found == last.saturating_sub(after).unsigned_abs();
+        Ok(is_whole.then_some((stretch, shares)))
     }
 
     /// Repeats with other content behind `after`, imports and tests aside, as far as indexes tell.
     pub(crate) fn differing_after(&self, after: i64) -> Result<Option<u64>, Error> {
-        const DIFFERING: &str = "select count(*) from deliveries indexed by deliveries_odd \
-            where outcome <> 'stored' and outcome = 'duplicate' and received_at >= ?1 \
-            and seq > ?2 and reason = ?3 and test = 0";
-        let Some((since, _)) = self.arrived_after(after)? else {
+        let sql = format!(
+            "select count(*) from deliveries indexed by deliveries_odd where outcome <> 'stored' \
+             and outcome = 'duplicate' and {ARRIVED} and reason = ?5 and test = 0"
+        );
+        let Some((stretch, _)) = self.stretch_after(after)? else {
             return Ok(None);
         };
-        let values = [since, Sql::from(after), Sql::from(OTHER_CONTENT.to_owned())];
-        let count = self.number(DIFFERING, &values)?;
-        Ok(count.map(i64::unsigned_abs))
+        let mut values = stretch.values().to_vec();
+        values.push(Sql::from(OTHER_CONTENT.to_owned()));
+        Ok(self.number(&sql, &values)?.map(i64::unsigned_abs))
     }
 
     /// Deliveries behind `after`, imports and tests aside, by provider, account and outcome, as far as indexes tell.
     pub(crate) fn outcomes_after(&self, after: i64) -> Result<Option<Vec<(Share, String)>>, Error> {
-        const ODD: &str = "select provider, account, outcome, count(*), sum(test) from deliveries \
-            indexed by deliveries_odd where outcome <> 'stored' \
-            and outcome in ('duplicate', 'quarantined') and received_at >= ?1 and seq > ?2 \
-            group by provider, account, outcome";
-        const TESTS: &str = "select provider, account, outcome, 0, count(*) from deliveries \
-            indexed by deliveries_test where test = 1 and outcome = 'stored' \
-            and received_at >= ?1 and seq > ?2 group by provider, account, outcome";
-        const STORED: &str = "stored";
-        let Some((since, arrived)) = self.arrived_after(after)? else {
-            return Ok(None);
+        let stretch = self.stretch_after(after)?;
+        stretch
+            .map(|(stretch, shares)| self.outcomes_of(&stretch, shares))
+            .transpose()
+    }
+
+    /// Deliveries that arrived within `span`, tests aside, by provider, account and outcome.
+    pub(crate) fn outcomes_within(
+        &self,
+        span: (Timestamp, Timestamp),
+    ) -> Result<Vec<(Share, String)>, Error> {
+        let stretch = Arrived {
+            from: span.0.to_string(),
+            to: span.1.to_string(),
+            after: 0,
+            last: self.last_seq()?,
         };
+        let shares = self.arrived(&stretch)?;
+        self.outcomes_of(&stretch, shares)
+    }
+
+    /// How many of each account arrived in it, tests included.
+    fn arrived(&self, stretch: &Arrived) -> Result<Vec<Share>, Error> {
+        let sql = format!(
+            "select count(*) from deliveries indexed by deliveries_provider \
+             where provider = ?5 and account = ?6 and {ARRIVED}"
+        );
+        let of = |(provider, account): (String, String)| {
+            let mut values = stretch.values().to_vec();
+            values.extend([&provider, &account].map(|word| Sql::from(word.clone())));
+            Ok(Share {
+                count: self
+                    .number(&sql, &values)?
+                    .unwrap_or_default()
+                    .unsigned_abs(),
+                provider,
+                account,
+            })
+        };
+        self.accounts()?.into_iter().map(of).collect()
+    }
+
+    /// What became of those of `stretch`, tests aside: all that `arrived` less what is odd. Each is counted by an index that
+    /// holds all it needs.
+    fn outcomes_of(
+        &self,
+        stretch: &Arrived,
+        arrived: Vec<Share>,
+    ) -> Result<Vec<(Share, String)>, Error> {
+        const STORED: &str = "stored";
+        let odd = format!(
+            "select provider, account, outcome, count(*), sum(test) from deliveries \
+             indexed by deliveries_odd where outcome <> 'stored' \
+             and outcome in ('duplicate', 'quarantined') and {ARRIVED} \
+             group by provider, account, outcome"
+        );
+        let tests = format!(
+            "select provider, account, outcome, 0, count(*) from deliveries \
+             indexed by deliveries_test where test = 1 and outcome = 'stored' and {ARRIVED} \
+             group by provider, account, outcome"
+        );
         let mut found: BTreeMap<(String, String, String), u64> = BTreeMap::new();
         for share in arrived {
             let of = (share.provider, share.account, STORED.to_owned());
             found.insert(of, share.count);
         }
-        let values = [since, Sql::from(after)];
-        for sql in [ODD, TESTS] {
-            self.each(sql, &values, |row| {
+        for sql in [odd, tests] {
+            self.each(&sql, &stretch.values(), |row| {
                 let (provider, account): (String, String) = (row.get(0)?, row.get(1)?);
                 let outcome: String = row.get(2)?;
                 let [count, tests] = [row.get::<_, i64>(3)?, row.get(4)?].map(i64::unsigned_abs);
@@ -189,19 +251,16 @@ impl Reader {
                 Ok(())
             })?;
         }
+        let share = |((provider, account, outcome), count)| {
+            let share = Share {
+                provider,
+                account,
+                count,
+            };
+            (share, outcome)
+        };
         let found = found.into_iter().filter(|(_, count)| *count > 0);
-        Ok(Some(
-            found
-                .map(|((provider, account, outcome), count)| {
-                    let share = Share {
-                        provider,
-                        account,
-                        count,
-                    };
-                    (share, outcome)
-                })
-                .collect(),
-        ))
+        Ok(found.map(share).collect())
     }
 
     /// Deliveries by provider, account and outcome.
@@ -227,47 +286,6 @@ impl Reader {
         Ok(out)
     }
 
-    /// Deliveries that were kept, read and no test, by provider and account: what arrived within `span` less what is
-    /// odd. Each of the three is counted by an index that holds all it needs, so that no delivery is looked at.
-    pub(crate) fn kept_within(&self, span: (Timestamp, Timestamp)) -> Result<Vec<Share>, Error> {
-        const ARRIVED: &str = "select count(*) from deliveries indexed by deliveries_provider \
-            where provider = ?1 and account = ?2 and received_at >= ?3 and received_at < ?4";
-        const ODD: &str = "select provider, account, count(*) from deliveries \
-            indexed by deliveries_odd where outcome <> 'stored' \
-            and outcome in ('duplicate', 'quarantined') \
-            and received_at >= ?1 and received_at < ?2 group by provider, account";
-        const TESTS: &str = "select provider, account, count(*) from deliveries \
-            indexed by deliveries_test where test = 1 and outcome = 'stored' \
-            and received_at >= ?1 and received_at < ?2 group by provider, account";
-        let [from, to] = [span.0, span.1].map(|at| Sql::from(at.to_string()));
-        let mut out = Vec::new();
-        for (provider, account) in self.accounts()? {
-            let who = [provider.clone(), account.clone()].map(Sql::from);
-            let [of, at] = who;
-            let arrived = self.number(ARRIVED, &[of, at, from.clone(), to.clone()])?;
-            out.push(Share {
-                provider,
-                account,
-                count: arrived.unwrap_or_default().unsigned_abs(),
-            });
-        }
-        for sql in [ODD, TESTS] {
-            self.each(sql, &[from.clone(), to.clone()], |row| {
-                let (provider, account): (String, String) = (row.get(0)?, row.get(1)?);
-                let odd = row.get::<_, i64>(2)?.unsigned_abs();
-                let found = out
-                    .iter_mut()
-                    .find(|share| share.provider == provider && share.account == account);
-                if let Some(share) = found {
-                    share.count = share.count.saturating_sub(odd);
-                }
-                Ok(())
-            })?;
-        }
-        out.retain(|share| share.count > 0);
-        Ok(out)
-    }
-
     /// Rows by the day of the time that `key` filters, and how many lie within `span`.
     pub(crate) fn per_day(
         &self,
@@ -289,13 +307,7 @@ impl Reader {
             if from.as_str() <= at && at < to.as_str() {
                 out.within += 1;
             }
-            let quarter = quarter(at);
-            match quarters.get_mut(quarter.as_str()) {
-                Some(count) => *count += 1,
-                None => {
-                    quarters.insert(quarter, 1);
-                }
-            }
+            *quarters.entry(quarter(at)).or_default() += 1;
             Ok(())
         })?;
         for (quarter, count) in quarters {
@@ -340,35 +352,41 @@ impl Reader {
         then: Option<Timestamp>,
     ) -> Result<Vec<Alike>, Error> {
         let mut bound = Bound::default();
-        let renewing = plan::condition(self, List::Subscriptions, renewing, &mut bound)?;
-        let ending = plan::condition(self, List::Subscriptions, ending, &mut bound)?;
-        let [gained, lost] = match then {
+        let renewing = plan::condition(self, renewing, &mut bound);
+        let ending = plan::condition(self, ending, &mut bound);
+        let [gained_since, lost_since] = match then {
             Some(then) => {
                 let then = bound.add(then.to_string());
                 [gained(&then), lost(&then)]
             }
             None => ["0", "0"].map(str::to_owned),
         };
-        // What stands in a condition is looked at only as far as it takes.
-        let flag = |condition: &str| format!("iif({condition}, 1, 0)");
-        let [gained, lost] =
-            [gained, lost].map(|moved| flag(&format!("r.test = 0 and {PRICED} and {moved}")));
-        let [renewing, ending, priced] = [&renewing, &ending, PRICED].map(flag);
+        let counting = format!("r.test = 0 and {PRICED}");
+        // In the order of `Bearing`. What stands in a condition is looked at only as far as it takes.
+        let bearings: [String; Bearing::COUNT] = [
+            "r.status = 'trialing'".to_owned(),
+            renewing,
+            ending,
+            format!("{counting} and {gained_since}"),
+            format!("{counting} and {lost_since}"),
+        ]
+        .map(|condition| format!("iif({condition}, 1, 0)"));
+        let [trial, renewing, ending, gained, lost] = bearings;
         let found = self.in_halves("subscriptions", |reader, half| {
             // The limit has each condition looked at once for each row.
             let sql = format!(
                 "select value, count(*) from (select json_array(provider, account, \
-                 json_array(trial, renewing, ending, gained, lost), iif(priced, json_array(currency, exponent, price_minor, \
-                 interval_unit, interval_count, interval_months), null)) as value from (\
-                 select r.provider, r.account, r.status = 'trialing' as trial, \
-                 {renewing} as renewing, {ending} as ending, {gained} as gained, \
-                 {lost} as lost, {priced} as priced, r.currency, r.exponent, \
-                 r.price_minor, r.interval_unit, r.interval_count, r.interval_months \
-                 from subscriptions r not indexed where {half} limit -1) \
+                 json_array(trial, renewing, ending, gained, lost), iif(priced, \
+                 json_array(currency, exponent, price_minor, interval_unit, interval_count, \
+                 interval_months), null)) as value from (\
+                 select r.provider, r.account, {trial} as trial, {renewing} as renewing, \
+                 {ending} as ending, {gained} as gained, {lost} as lost, {PRICED} as priced, \
+                 r.currency, r.exponent, r.price_minor, r.interval_unit, r.interval_count, \
+                 r.interval_months from subscriptions r not indexed where {half} limit -1) \
                  where renewing or ending or lost) group by value"
             );
             let mut out = Vec::new();
-            let take = |(provider, account, bearings, priced): Looked, count| {
+            let take = |(provider, account, bearings, priced): Valued, count| {
                 out.push(Alike {
                     share: Share {
                         provider,
@@ -451,7 +469,7 @@ impl Reader {
 }
 
 /// Provider, account, bearings and price.
-type Looked = (String, String, [u8; 5], Option<Priced>);
+type Valued = (String, String, [u8; Bearing::COUNT], Option<Priced>);
 
 /// Currency, digits, price, unit, count, months.
 type Priced = (String, u8, i64, Option<String>, Option<i64>, f64);

@@ -169,7 +169,8 @@ impl Reader {
         }
     }
 
-    /// Where parts of a question are read on other threads, from now until the next interrupt.
+    /// Where parts of a question are read on other threads, from now until the next interrupt. One that comes while the
+    /// parts of a part begin may not reach all of them: who interrupts does so until what runs has ended.
     pub(crate) fn beside(&self) -> Beside<'_> {
         if !self.is_beside {
             self.stop_beside.store(false, Ordering::Relaxed);
@@ -248,7 +249,10 @@ impl Reader {
                 .map(|part| scope.spawn(move || fetch(&beside.reader()?, part)))
                 .collect();
             let own = fetch(self, own);
-            others.into_iter().map(joined).fold(own, Result::and)
+            // Whatever another could not fetch is read in its turn.
+            let is_stopped = |other: &Result<(), Error>| matches!(other, Err(Error::Interrupted));
+            let stopped = others.into_iter().map(joined).find(is_stopped);
+            own.and(stopped.unwrap_or(Ok(())))
         })
     }
 

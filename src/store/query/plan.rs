@@ -25,7 +25,7 @@ const SEQS_MAX: i64 = 50_000;
 /// So few are read before any other index is thought of.
 const SEQS_FEW: i64 = 5_000;
 /// Older ledgers have no index of when subscriptions began and ended, nor of imports.
-pub(super) const SCHEMA_OF_TERMS: i64 = 5;
+pub(super) const SCHEMA_OF_LIFETIMES: i64 = 5;
 /// So many looks for words are kept.
 const WORDS_MAX: usize = 32;
 /// Events of so many types and accounts are read from as many places of an index.
@@ -300,16 +300,16 @@ fn from_where(entry: &Entry, looks: &str) -> String {
     )
 }
 
-/// What rows of `list`, which is of one relation called `r`, must meet for `query`.
-pub(super) fn condition(
-    reader: &Reader,
-    list: List,
-    query: &Query,
-    bound: &mut Bound,
-) -> Result<String, Error> {
-    let entries = entries(reader, list, query, Wanted::All, bound)?;
-    let found = entries.into_iter().next();
-    Ok(found.map_or_else(|| "0".to_owned(), |entry| entry.condition))
+/// What subscriptions, called `r`, must meet for `query`, in which no words are.
+pub(super) fn condition(reader: &Reader, query: &Query, bound: &mut Bound) -> String {
+    let mut filter = Filter {
+        bound,
+        plans: &[],
+        held: &HashMap::new(),
+        wanted: Wanted::All,
+        imports: reader.imports(),
+    };
+    filter.condition(Source::Subscriptions, query.root())
 }
 
 /// A statement over `expr` of every row that matches, `limit` at most, without order: its one column is `expr`.
@@ -603,7 +603,7 @@ impl Reader {
 
     /// The index of imports, as statements name it, where the ledger has one.
     pub(super) const fn imports(&self) -> &'static str {
-        if self.schema < SCHEMA_OF_TERMS {
+        if self.schema < SCHEMA_OF_LIFETIMES {
             ""
         } else {
             "indexed by deliveries_imported"
@@ -682,7 +682,7 @@ fn by_field(
         if let (Key::Started | Key::Ended, Source::Subscriptions, Test::Time(span)) =
             (key, source, test)
         {
-            return by_term(reader, key, *span, filter);
+            return by_lifetime(reader, key, *span, filter);
         }
     }
     Ok(match (key, source) {
@@ -693,8 +693,13 @@ fn by_field(
 }
 
 /// By when subscriptions began or ended. A page of many of them is rather looked for in the order of the list.
-fn by_term(reader: &Reader, key: Key, span: Span, filter: &mut Filter<'_>) -> Result<Ways, Error> {
-    if reader.schema < SCHEMA_OF_TERMS {
+fn by_lifetime(
+    reader: &Reader,
+    key: Key,
+    span: Span,
+    filter: &mut Filter<'_>,
+) -> Result<Ways, Error> {
+    if reader.schema < SCHEMA_OF_LIFETIMES {
         return Ok(None);
     }
     let (hint, column) = match key {

@@ -213,6 +213,11 @@ impl Reader {
             Sql::from(user.clone()),
             limit_of(limit),
         ];
+        // What all of them are is told by the index alone.
+        if kinds == Kinds::All {
+            let ids = self.numbers(&format!("select id from ({key})"), &values)?;
+            self.fetch_ahead(&ids)?;
+        }
         self.past_by(format!("reader {user}"), &key, &values, limit)
     }
 
@@ -358,6 +363,7 @@ impl Reader {
     }
 
     fn past_by_ids(&self, of: String, ids: &[i64], limit: usize) -> Result<Past, Error> {
+        self.fetch_ahead(ids)?;
         let ids: Vec<String> = ids.iter().map(i64::to_string).collect();
         let values = [Sql::from(format!("[{}]", ids.join(","))), limit_of(limit)];
         self.past_by(of, OF_IDS, &values, limit)
@@ -365,8 +371,6 @@ impl Reader {
 
     /// The events whose keys the statement `keys` tells.
     fn past_by(&self, of: String, keys: &str, values: &[Sql], limit: usize) -> Result<Past, Error> {
-        let ids = self.numbers(&format!("select id from ({keys})"), values)?;
-        self.fetch_ahead(&ids)?;
         let sql = format!(
             "with k(sort, id) as materialized (select * from ({keys})) {} \
              order by k.sort desc, k.id desc",

@@ -2,14 +2,16 @@
 
 use std::collections::BTreeMap;
 
+use rusqlite::Connection;
 use subledger::domain::page::{Cell, Count, Cursor, List, Order, Row, RowKey};
 use subledger::domain::query::{Key, Query};
 use subledger::domain::time::DAY_MS;
 use subledger::store::Error;
 use subledger::store::query::{Kinds, Reader, columns};
 use subledger::store::today::Outside;
+use subledger::tui::lookup;
 
-use crate::queries::generated::{Dice, Ledger, empty, ledger, now, query, reader, review};
+use crate::queries::generated::{Dice, Ledger, UserRow, empty, ledger, now, query, reader, review};
 use crate::queries::naive;
 
 const TERMS: &[&str] = &[
@@ -799,4 +801,39 @@ fn the_vocabulary_is_what_is_stored() {
             .contains(&"SubscriberUpdate/cancel".to_owned())
     );
     assert!(stored.plans.contains(&"gold plan".to_owned()));
+}
+
+#[test]
+fn a_readers_page_is_the_same_where_it_is_read_by_several_at_once() {
+    let ledger = ledger(8, 400);
+    let pages = || -> Vec<_> {
+        let reader = reader(&ledger);
+        let page = |user: &UserRow| {
+            let row = reader.user(user.id).unwrap().unwrap().row;
+            let found = lookup::complete(&reader, List::Users, &row, Kinds::All, None);
+            let page = found.unwrap().unwrap().reader.unwrap();
+            let did: Vec<_> = page
+                .timeline
+                .events
+                .into_iter()
+                .map(|event| event.key.sort)
+                .collect();
+            (did, page.in_all, page.user.consents.len(), page.money.len())
+        };
+        ledger.users.iter().map(page).collect()
+    };
+    let small = pages();
+    assert!(small.iter().any(|(did, ..)| did.len() > 16), "{small:?}");
+    // As if each event had come with a webhook of its own among millions.
+    let conn = Connection::open(&ledger.path).unwrap();
+    conn.execute_batch(
+        "pragma foreign_keys = off; update events set id = -100000 * id; \
+         update events set id = -id; insert into deliveries (seq, received_at, provider, account, \
+         hook, outcome, credential, remote_ip, origin, test, provider_type, reader_version, \
+         body_bytes, commitment, link, headers) select 2000000, received_at, provider, account, \
+         hook, outcome, credential, remote_ip, origin, test, provider_type, reader_version, \
+         body_bytes, commitment, link, headers from deliveries where seq = 1",
+    )
+    .unwrap();
+    assert_eq!(pages(), small);
 }
