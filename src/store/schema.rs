@@ -268,6 +268,16 @@ pub(crate) fn judge(path: &Path, error: Error) -> Error {
             path: path.to_owned(),
             what: "a table is missing".to_owned(),
         },
+        // Our statements name the index that they are read by.
+        _ if ["no such index", "no query solution"]
+            .iter()
+            .any(|words| cause.to_string().contains(words)) =>
+        {
+            Error::Damaged {
+                path: path.to_owned(),
+                what: "an index is missing".to_owned(),
+            }
+        }
         _ => Error::Sqlite(cause),
     }
 }

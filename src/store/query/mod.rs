@@ -25,6 +25,7 @@ mod vocabulary;
 pub mod who;
 
 use std::cell::RefCell;
+use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -67,8 +68,8 @@ const BESIDE_KIB: i64 = 4096;
 const BESIDE_FROM: i64 = LARGE * 10_000;
 /// A ledger of so many deliveries is large.
 const LARGE: i64 = 100_000;
-/// So few events are not fetched ahead.
-const AHEAD_MIN: usize = 16;
+/// Fewer events are not fetched ahead, and of more only a page is shown.
+const AHEAD: RangeInclusive<usize> = 16..=1_000;
 /// So many threads fetch ahead.
 const AHEAD_AT_ONCE: usize = 4;
 /// Whether it is to stop is looked at every so many steps of SQLite's machine.
@@ -193,35 +194,45 @@ impl Reader {
             Ok::<i64, Error>(id.unwrap_or_default())
         };
         let (first, last) = (edge("min")?, edge("max")?);
-        if last - first < BESIDE_FROM {
+        if last.saturating_sub(first) < BESIDE_FROM {
             return Ok(vec![read(self, "1")?]);
         }
         let middle = first.midpoint(last);
-        let beside = self.beside();
-        let (older, newer) = thread::scope(|scope| {
-            let read = &read;
-            let older = scope.spawn(move || read(&beside.reader()?, &format!("id < {middle}")));
-            let newer = read(self, &format!("id >= {middle}"));
-            (joined(older), newer)
-        });
+        let (newer, older) = self.aside(
+            |reader| read(reader, &format!("id >= {middle}")),
+            &|reader: &Self| read(reader, &format!("id < {middle}")),
+        );
         Ok(vec![older?, newer?])
+    }
+
+    /// Two questions at once, the second on a thread and a connection of its own; one after the other where no more threads
+    /// are to be had.
+    fn aside<A, B: Send>(
+        &self,
+        mine: impl FnOnce(&Self) -> Result<A, Error>,
+        other: &(impl Fn(&Self) -> Result<B, Error> + Sync),
+    ) -> (Result<A, Error>, Result<B, Error>) {
+        let beside = self.beside();
+        thread::scope(|scope| {
+            let thread = thread::Builder::new();
+            let thread = thread.spawn_scoped(scope, move || other(&beside.reader()?));
+            let mine = mine(self);
+            let other = thread.map_or_else(|_| other(self), joined);
+            (mine, other)
+        })
     }
 
     /// Two questions at once: the second on a thread beside this one, where the ledger is so large that each of them
     /// waits for the disk.
     pub(crate) fn both<A, B: Send>(
         &self,
-        mine: impl FnOnce(&Self) -> Result<A, Error>,
-        other: impl FnOnce(&Self) -> Result<B, Error> + Send,
+        mine: impl Fn(&Self) -> Result<A, Error>,
+        other: impl Fn(&Self) -> Result<B, Error> + Sync,
     ) -> Result<(A, B), Error> {
         if self.last_seq()? < LARGE {
             return Ok((mine(self)?, other(self)?));
         }
-        let beside = self.beside();
-        let (mine, other) = thread::scope(|scope| {
-            let other = scope.spawn(move || other(&beside.reader()?));
-            (mine(self), joined(other))
-        });
+        let (mine, other) = self.aside(|reader| mine(reader), &other);
         Ok((mine?, other?))
     }
 
@@ -231,10 +242,10 @@ impl Reader {
         const FETCH: &str = "select count(r.test) from json_each(?1) j \
             cross join events r on r.id = j.value";
         let is_apart = match (ids.iter().min(), ids.iter().max()) {
-            (Some(first), Some(last)) => last - first >= BESIDE_FROM,
+            (Some(first), Some(last)) => last.saturating_sub(*first) >= BESIDE_FROM,
             _ => false,
         };
-        if !is_apart || ids.len() < AHEAD_MIN {
+        if !is_apart || !AHEAD.contains(&ids.len()) {
             return Ok(());
         }
         let fetch = |reader: &Self, ids: &[i64]| {
@@ -245,9 +256,11 @@ impl Reader {
         thread::scope(|scope| {
             let mut parts = ids.chunks(ids.len().div_ceil(AHEAD_AT_ONCE));
             let own = parts.next().unwrap_or_default();
-            let others: Vec<_> = parts
-                .map(|part| scope.spawn(move || fetch(&beside.reader()?, part)))
-                .collect();
+            let spawned = parts.map(|part| {
+                let thread = thread::Builder::new();
+                thread.spawn_scoped(scope, move || fetch(&beside.reader()?, part))
+            });
+            let others: Vec<_> = spawned.flatten().collect();
             let own = fetch(self, own);
             // Whatever another could not fetch is read in its turn.
             let is_stopped = |other: &Result<(), Error>| matches!(other, Err(Error::Interrupted));
@@ -478,13 +491,16 @@ impl Reader {
         mut take: impl FnMut(&rusqlite::Row<'_>) -> rusqlite::Result<()>,
     ) -> Result<(), Error> {
         let conn = self.conn.borrow();
-        let mut prepared = conn.prepare_cached(sql)?;
-        bind(&mut prepared, values)?;
-        let mut rows = prepared.raw_query();
-        while let Some(row) = rows.next()? {
-            take(row)?;
-        }
-        Ok(())
+        let mut read = || {
+            let mut prepared = conn.prepare_cached(sql)?;
+            bind(&mut prepared, values)?;
+            let mut rows = prepared.raw_query();
+            while let Some(row) = rows.next()? {
+                take(row)?;
+            }
+            Ok(())
+        };
+        read().map_err(|error| schema::judge(&self.path, error))
     }
 
     fn number(&self, sql: &str, values: Values<'_>) -> Result<Option<i64>, Error> {
