@@ -176,11 +176,16 @@ impl Quiet {
     /// The deliveries of `who` to look at: the last ones, from the day before on, as all that it ever sent may be
     /// millions.
     pub fn query(&self, who: (&str, &str), now: Timestamp, zone: Zone) -> String {
+        let of_all = self.query_of_all(who.0, now, zone);
+        format!("{of_all} account:{}", value_text(who.1))
+    }
+
+    /// The same of all accounts of `provider`, with what was turned away, which names none.
+    pub(crate) fn query_of_all(&self, provider: &str, now: Timestamp, zone: Zone) -> String {
         let since = now.plus_ms(-self.gap_ms - DAY_MS);
         format!(
-            "provider:{} account:{} since:{}",
-            value_text(who.0),
-            value_text(who.1),
+            "provider:{} since:{}",
+            value_text(provider),
             since.day(zone)
         )
     }
@@ -506,6 +511,15 @@ impl Reader {
         } else {
             Mask::new(self.fingerprint_key()?)
         })
+    }
+
+    /// Whether requests of `provider` were turned away since `heard`.
+    pub(crate) fn is_refused_since(&self, provider: &str, heard: Timestamp) -> Result<bool, Error> {
+        const REFUSED: &str = "select count(*) from (select 1 from rejected \
+            indexed by rejected_provider where provider = ?1 and received_at > ?2 \
+            and admitted_seq is null limit 1)";
+        let values = [provider.to_owned(), heard.to_string()].map(Sql::from);
+        Ok(self.number(REFUSED, &values)? == Some(1))
     }
 
     fn refusals(&self, who: &[Sql]) -> Result<Vec<Refusals>, Error> {

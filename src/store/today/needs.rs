@@ -259,11 +259,21 @@ fn quiet(review: &Review<'_>, outside: &Outside, out: &mut Vec<Need>) -> Result<
         let Some(quiet) = review.reader.silence(who, expectation, review.frame.now)? else {
             continue;
         };
-        let query = quiet.query(who, review.frame.now, review.frame.zone);
+        let mut query = quiet.query(who, review.frame.now, review.frame.zone);
         let name = outside.name(&provider, &account);
+        let heard = review.frame.now.plus_ms(-quiet.gap_ms);
+        // What is turned away names no account: its list is of all of them.
+        let is_refused =
+            outside.account.is_none() && review.reader.is_refused_since(&provider, heard)?;
+        let why = if is_refused {
+            query = quiet.query_of_all(&provider, review.frame.now, review.frame.zone);
+            "it calls, and is turned away".to_owned()
+        } else {
+            quiet.than()
+        };
         out.push(Need {
             rule: Rule::Quiet,
-            sentence: format!("{name} quiet for {}; {}", span(quiet.gap_ms), quiet.than()),
+            sentence: format!("{name} quiet for {}; {why}", span(quiet.gap_ms)),
             count: review.count(List::Deliveries, &query)?,
             list: Some(List::Deliveries),
             query: Some(query),

@@ -92,7 +92,12 @@ impl App {
             let from = keep.clone().map_or(Cursor::First, Cursor::From);
             return self.ask_page(From::Cursor(from), Fill::Replace, keep, effects);
         }
-        if self.is_past_the_end(&pending, &page) {
+        // All that matches is newer than the place that was kept: the nearest of it is the last.
+        let is_below_all = pending.fill == Fill::Replace
+            && matches!(pending.from, From::Cursor(Cursor::From(_)))
+            && page.rows.is_empty()
+            && page.more_before;
+        if is_below_all || self.is_past_the_end(&pending, &page) {
             let end = From::Cursor(Cursor::Last);
             return self.ask_page(end, Fill::ReplaceSelectLast, None, effects);
         }

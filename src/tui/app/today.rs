@@ -21,9 +21,14 @@ impl App {
         let line = self.place().line;
         let was = self.today.as_ref().and_then(|today| today.stop(line));
         let again = was.and_then(|was| {
-            today
-                .stops()
-                .position(|stop| (stop.term, &stop.title) == (was.term, &was.title))
+            let mut same: Vec<usize> = Vec::new();
+            for (place, stop) in today.stops().enumerate() {
+                if (stop.term, &stop.title) == (was.term, &was.title) {
+                    same.push(place);
+                }
+            }
+            // One rule may hold for several providers.
+            same.into_iter().min_by_key(|place| place.abs_diff(line))
         });
         if let Some(again) = again.filter(|_| self.place().screen == Screen::Today) {
             self.history.here_mut().line = again;

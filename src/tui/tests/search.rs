@@ -49,6 +49,32 @@ fn what_is_sought_stands_out() {
 }
 
 #[test]
+fn where_all_that_matches_is_newer_than_the_place_the_nearest_is_shown() {
+    for list in ["2", "3", "4", "7"] {
+        let mut session = Session::open(200, (100, 24));
+        session.keys(&format!("{list}G"));
+        let oldest = session.app.window.row().unwrap().key.clone();
+        session.keys("/newest\n");
+        let shown = session.text();
+        assert!(!shown.contains("nothing matches"), "{shown}");
+        assert_eq!(session.app.window.rows.len(), 3, "{shown}");
+        let selected = session.app.window.row().unwrap();
+        assert!(selected.key > oldest && session.app.window.selected == 2);
+    }
+}
+
+#[test]
+fn a_long_filter_is_cut_and_the_count_behind_it_is_not() {
+    for width in [40, 60, 80, 120] {
+        let mut session = Session::open(200, (width, 24));
+        session.keys("4/is:renewing is:priced -is:test currency:EUR provider:zotlo\n");
+        let shown = session.text();
+        let line = shown.lines().nth(1).unwrap();
+        assert!(line.contains(" is:") && line.contains("  >10,000"), "{line}");
+    }
+}
+
+#[test]
 fn the_term_that_hides_everything_is_named_and_x_drops_it() {
     let mut session = Session::open(60, (100, 24));
     session.keys("2/provider:zotlo nothing\n");

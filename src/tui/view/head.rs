@@ -1,6 +1,7 @@
 //! The two lines at the top: the screens, and where we are.
 
 use crate::domain::page::{List, Order};
+use crate::domain::printable::Printable;
 use crate::tui::app::App;
 use crate::tui::cell;
 use crate::tui::layout::Layout;
@@ -10,6 +11,8 @@ use crate::tui::view::paint::{Paint, width};
 
 /// From this width on the screens have their full names.
 const FULL_NAMES_WIDTH: u16 = 100;
+/// A filter is cut to no less.
+const FILTER_WIDTH_MIN: u16 = 6;
 /// Below this width only the open screen has a name.
 const SHORT_NAMES_WIDTH: u16 = 76;
 
@@ -60,7 +63,7 @@ fn info(paint: &mut Paint<'_>, app: &App, layout: &Layout) {
     } else {
         Meaning::Warning
     };
-    let left = here(app);
+    let mut left = here(app);
     let wanted: u16 = left.iter().map(|(text, _)| width(text)).sum();
     let tries = [(zone, &state), (zone, &shorter), (zone, &word), ("", &word)];
     let room = |zone: &str, state: &str| {
@@ -80,6 +83,7 @@ fn info(paint: &mut Paint<'_>, app: &App, layout: &Layout) {
     let right = room(zone, state).min(area.width);
     let mut left_area = area;
     left_area.width = area.width.saturating_sub(right);
+    shorten(&mut left, left_area.width.saturating_sub(1));
     let pieces: Vec<_> = left
         .iter()
         .map(|(text, meaning)| (text.as_str(), *meaning))
@@ -94,6 +98,18 @@ fn info(paint: &mut Paint<'_>, app: &App, layout: &Layout) {
         if !text.is_empty() {
             x = paint.line_from(area, 0, x, &[("  ", Meaning::Plain), (text, meaning)]);
         }
+    }
+}
+
+/// Cuts the filter so that what stands behind it, the count first of all, has its place within `room` cells.
+fn shorten(pieces: &mut [(String, Meaning)], room: u16) {
+    let wanted: u16 = pieces.iter().map(|(text, _)| width(text)).sum();
+    let over = wanted.saturating_sub(room);
+    if let Some((filter, Meaning::Link)) = pieces.get_mut(1)
+        && over > 0
+    {
+        let left = width(filter).saturating_sub(over).max(FILTER_WIDTH_MIN);
+        *filter = Printable::line(filter).cut(usize::from(left)).to_string();
     }
 }
 

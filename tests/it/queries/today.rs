@@ -725,3 +725,48 @@ fn what_only_the_caller_knows_is_said_too() {
     let rules: Vec<Rule> = today.needs_you.iter().map(|need| need.rule).collect();
     assert_eq!(rules, [Rule::NotReceiving, Rule::NoBackup]);
 }
+
+#[test]
+fn a_quiet_provider_that_is_turned_away_is_said_to_call() {
+    let mut gaps = vec![30; 24];
+    *gaps.last_mut().unwrap() = 190;
+    let (_dir, path) = regular(&gaps);
+    let quiet = |account: Option<&str>| {
+        let outside = Outside {
+            account: account.map(str::to_owned),
+            ..Outside::default()
+        };
+        let reader = Reader::open(&path).unwrap();
+        let needs = reader.needs(now(), &outside).unwrap();
+        let need = needs.into_iter().find(|need| need.rule == Rule::Quiet);
+        need.unwrap()
+    };
+    let conn = Connection::open(&path).unwrap();
+    let refuse = |minutes: i64, provider: &str| {
+        conn.execute(
+            "insert into rejected (received_at, provider, hook, path, reason, remote_ip, method, headers, body_bytes) \
+             values (?1, ?2, 'events', '/hooks', 'wrong signature', '::1', 'POST', '[]', 0)",
+            [now().plus_ms(-minutes * MINUTE_MS).to_string(), provider.to_owned()],
+        )
+        .unwrap();
+    };
+    refuse(200, "zotlo");
+    refuse(20, "klustr");
+    assert_eq!(
+        quiet(None).sentence,
+        "zotlo quiet for 3 h 10 m; its longest gap in 28 days was 30 m"
+    );
+    refuse(20, "zotlo");
+    let need = quiet(None);
+    assert_eq!(
+        need.sentence,
+        "zotlo quiet for 3 h 10 m; it calls, and is turned away"
+    );
+    let listed = query(List::Deliveries, need.query.as_deref().unwrap(), None);
+    let reader = Reader::open(&path).unwrap();
+    let page = reader.light_page(List::Deliveries, &listed, &Cursor::First, 500);
+    let rows = page.unwrap().rows;
+    assert_eq!(rows.len() as u64, need.count);
+    assert_eq!(rows.iter().filter(|row| row.key.id < 0).count(), 2);
+    assert!(quiet(Some("main")).sentence.ends_with("was 30 m"));
+}
