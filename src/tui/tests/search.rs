@@ -70,7 +70,10 @@ fn a_long_filter_is_cut_and_the_count_behind_it_is_not() {
         session.keys("4/is:renewing is:priced -is:test currency:EUR provider:zotlo\n");
         let shown = session.text();
         let line = shown.lines().nth(1).unwrap();
-        assert!(line.contains(" is:") && line.contains("  >10,000"), "{line}");
+        assert!(
+            line.contains(" is:") && line.contains("  >10,000"),
+            "{line}"
+        );
     }
 }
 
