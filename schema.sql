@@ -116,6 +116,9 @@ create index events_type on events (type, provider, account, at, id);       -- f
 create index events_user on events (provider, account, user_id, at) where user_id is not null; -- one reader
 create index events_subscription on events (provider, account, subscription_id) where subscription_id is not null; -- one subscription
 create index events_trial on events (provider, account, subscription_id) where type = 'subscription.trial_started'; -- never paid for yet
+create index events_late on events (id, at, provider, account, test)         -- happened in an earlier hour than they came
+  where substr(at, 1, 13) < substr(received_at, 1, 13);
+create index events_refunds on events (id) where type = 'payment.refunded'; -- new ones
 create index events_users on events (users_id) where users_id is not null;  -- folding one reader; the foreign key
 create index events_folded on events (provider, account, user_id, type)     -- folding a reader's subscriptions and consents
   where substr(type, 1, 4) in ('subs', 'cons', 'agre', 'expe', 'iden') or type = 'payment.refunded';
@@ -203,13 +206,20 @@ create index subscriptions_user on subscriptions (provider, account, user_id);
 create index subscriptions_clock on subscriptions (clock_at) where clock_at is not null; -- what the clock changes next
 create index subscriptions_plan on subscriptions (plan);
 create index subscriptions_started on subscriptions (started_at, status, test); -- new ones, day by day
-create index subscriptions_ended on subscriptions (                        -- when they were over; null where they are not
+create index subscriptions_ended on subscriptions (                        -- when those were over that are
   case when status = 'revoked' then coalesce(cancelled_at, changed_at)
        when status <> 'expired' then null
        when stated_status = 'expired' or access_until is null then changed_at
        when auto_renew = 0 then access_until
-       else strftime('%Y-%m-%dT%H:%M:%fZ', access_until, '+1 day') end, test
-);
+       else strftime('%Y-%m-%dT%H:%M:%fZ', access_until, '+1 day') end, test, provider, account, subscription_id
+) where status = 'expired' or status = 'revoked';
+create index subscriptions_live on subscriptions (                         -- what renews and what ends, and what it is worth
+  provider, account, currency, exponent, price_minor, interval_unit, interval_count, interval_months,
+  test, status, has_access, auto_renew, cancelled_at
+) where has_access = 1 or (status <> 'pending' and status <> 'expired' and status <> 'revoked');
+create index subscriptions_ends on subscriptions (access_until, test)      -- what runs out soon
+  where has_access = 1 and (cancelled_at is not null or auto_renew = 0);
+create index subscriptions_converted on subscriptions (converted_at) where converted_at is not null; -- trials that were paid for
 create index subscriptions_users on subscriptions (users_id) where users_id is not null; -- the foreign key
 
 create table cancellations ( -- one row per spell: opened by a cancel, closed by a return
@@ -238,7 +248,10 @@ create table cancellations ( -- one row per spell: opened by a cancel, closed by
   test            integer not null
 ) strict;
 
-create index cancellations_at on cancellations (cancelled_at, id);          -- the list
+create index cancellations_at on cancellations (cancelled_at, id, actor, test); -- the list; who asked, day by day
+create index cancellations_seq on cancellations (seq, actor, test, provider, account); -- new ones; the foreign key
+create index cancellations_unpaid on cancellations (provider, account, subscription_id)
+  where reactivated_at is null and actor = 'payment';                      -- which ended for want of payment
 create index cancellations_subscription on cancellations (provider, account, subscription_id);
 create index cancellations_back on cancellations (reactivated_at) where reactivated_at is not null; -- who came back
 create index cancellations_day on cancellations (day);

@@ -24,7 +24,7 @@ const SCHEMA: &str = include_str!("../../schema.sql");
 pub const APPLICATION_ID: i64 = 0x5375_624c;
 
 /// `PRAGMA user_version` of a new ledger: the first schema and the steps of `upgrade` since.
-pub const SCHEMA_VERSION: i64 = 5;
+pub const SCHEMA_VERSION: i64 = 6;
 
 /// The ending of the file in which everything is folded again, to be compared.
 pub(crate) const COMPARED: &str = ".check";

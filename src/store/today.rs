@@ -9,7 +9,9 @@ pub(crate) mod monthly;
 mod needs;
 mod periods;
 
+use std::cell::OnceCell;
 use std::collections::BTreeMap;
+use std::sync::{Mutex, PoisonError};
 use std::thread;
 
 use chrono::{Days, NaiveDate};
@@ -21,7 +23,7 @@ use crate::domain::query::{
 };
 use crate::domain::time::{DAY_MS, Timestamp, Zone};
 use crate::store::Error;
-use crate::store::query::figures::{Alike, Bearing, Money};
+use crate::store::query::figures::{Alike, Bearing, Money, Stretch};
 use crate::store::query::{Beside, Reader, joined};
 use crate::store::upgrade::Upgrade;
 
@@ -175,10 +177,9 @@ impl Reader {
 
     /// What needs the publisher by now, without the figures.
     pub fn needs(&self, now: Timestamp, outside: &Outside) -> Result<Vec<Need>, Error> {
-        let mut needs = needs::of(
-            &Review::new(self, &Since::LastReview, now, outside)?,
-            outside,
-        )?;
+        let stretch = Mutex::default();
+        let review = Review::new(self, &Since::LastReview, now, outside, &stretch)?;
+        let mut needs = needs::of(&review, outside)?;
         let queries = needs.iter_mut().filter_map(|need| need.query.as_mut());
         narrow(queries, outside);
         Ok(needs)
@@ -191,7 +192,8 @@ impl Reader {
         now: Timestamp,
         outside: &Outside,
     ) -> Result<Today, Error> {
-        let review = Review::new(self, since, now, outside)?;
+        let stretch = Mutex::default();
+        let review = Review::new(self, since, now, outside, &stretch)?;
         let status = self.status(now)?;
         // Each of the four waits for the disk by itself.
         let (beside, frame) = (self.beside(), review.frame);
@@ -355,6 +357,8 @@ struct Frame<'a> {
     first: Option<Timestamp>,
     /// Only this account is asked for.
     account: Option<&'a str>,
+    /// What came since the last review, once it was looked for: whoever is first does, and the others wait.
+    stretch: &'a Mutex<OnceCell<Option<Stretch>>>,
 }
 
 impl Frame<'_> {
@@ -383,6 +387,7 @@ impl<'a> Review<'a> {
         since: &Since,
         now: Timestamp,
         outside: &'a Outside,
+        stretch: &'a Mutex<OnceCell<Option<Stretch>>>,
     ) -> Result<Self, Error> {
         // A test may tell of any day, and is no history.
         let event = reader.time(
@@ -402,24 +407,49 @@ impl<'a> Review<'a> {
                 last: reader.last_review()?,
                 first: event.into_iter().chain(delivery).min(),
                 account: outside.account.as_deref(),
+                stretch,
             },
         })
     }
 
     fn mine(&self) -> Result<Mine, Error> {
-        let late = match self.frame.since {
-            Since::LastReview if self.frame.last.is_some() => {
-                Some(self.figure(List::Events, "is:late -is:test")?)
-            }
-            _ => None,
-        };
         Ok(Mine {
             arrivals: self.arrivals()?,
+            late: self.late()?,
             payments: self.money("is:payment")?,
             refunds: self.money("is:refund")?,
             consent: self.consent()?,
-            late,
         })
+    }
+
+    /// What came since the last review, if that is reviewed and indexes tell.
+    fn stretch(&self) -> Result<Option<Stretch>, Error> {
+        let (Since::LastReview, Some((after, _))) = (self.frame.since, self.frame.last) else {
+            return Ok(None);
+        };
+        let known = self.frame.stretch.lock();
+        let known = known.unwrap_or_else(PoisonError::into_inner);
+        if let Some(stretch) = known.get() {
+            return Ok(stretch.clone());
+        }
+        let found = self.reader.stretch_after(after)?;
+        Ok(known.get_or_init(|| found).clone())
+    }
+
+    /// What came since the last review and happened before it.
+    fn late(&self) -> Result<Option<Figure>, Error> {
+        const LATE: &str = "is:late -is:test";
+        let (Since::LastReview, Some((_, at))) = (self.frame.since, self.frame.last) else {
+            return Ok(None);
+        };
+        let by = match self.stretch()? {
+            Some(stretch) if self.frame.account.is_none() => self.reader.late_in(&stretch, at)?,
+            _ => None,
+        };
+        let figure = by.map(|by| of_shares(List::Events, LATE, by));
+        figure
+            .map_or_else(|| self.figure(List::Events, LATE), Ok)
+            .map(Some)
     }
 
     /// Where the period begins and ends.
@@ -595,19 +625,28 @@ impl<'a> Review<'a> {
 
     /// Repeats with other content since the last review, where an index tells.
     fn differing(&self) -> Result<Option<u64>, Error> {
-        match (self.frame.since, self.frame.last, self.frame.account) {
-            (Since::LastReview, Some((after, _)), None) => self.reader.differing_after(after),
-            _ => Ok(None),
+        let (Some((after, _)), None) = (self.frame.last, self.frame.account) else {
+            return Ok(None);
+        };
+        if !self.reader.is_short_stretch(after)? {
+            return Ok(None);
         }
+        let stretch = self.stretch()?;
+        stretch
+            .map(|stretch| self.reader.differing_in(&stretch))
+            .transpose()
     }
 
     /// What became of what arrived in the period, by whom it came.
     fn outcomes(&self) -> Result<Vec<(Share, String)>, Error> {
         let parse = |text: &str| self.parse(List::Deliveries, &self.fresh(text, Key::At));
-        let stored = match (self.frame.since, self.frame.last) {
-            (Since::Span { from, to }, _) => Some(self.reader.outcomes_within((from, to))?),
-            (Since::LastReview, Some((after, _))) => self.reader.outcomes_after(after)?,
-            (Since::LastReview, None) => None,
+        let stored = match self.frame.since {
+            Since::Span { from, to } => Some(self.reader.outcomes_within((from, to))?),
+            Since::LastReview => {
+                let stretch = self.stretch()?;
+                let stretch = stretch.map(|stretch| self.reader.outcomes_in(&stretch));
+                stretch.transpose()?
+            }
         };
         let Some(mut stored) = stored else {
             return self.reader.outcomes(&parse("")?);
@@ -711,21 +750,21 @@ fn values(review: &Review<'_>) -> Result<Values, Error> {
     let (renewing, ending) = (parse(RENEWING)?, parse(ENDING)?);
     let then = review.week_ago();
     let found = review.reader.alike(&renewing, &ending, then)?;
-    let worth = prices(&found, |one| one.is(Bearing::Renewing));
+    let worth = prices(&found, |one| one.bearing == Bearing::Renewing);
     let mut monthly = sums(&worth, VALUED);
     if then.is_some() {
         let (lost, gained) = (
-            prices(&found, |one| one.is(Bearing::Lost)),
-            prices(&found, |one| one.is(Bearing::Gained)),
+            prices(&found, |one| one.bearing == Bearing::Lost),
+            prices(&found, |one| one.bearing == Bearing::Gained),
         );
         monthly = a_week_ago(monthly, worth, lost, gained);
     }
-    let ended = prices(&found, |one| {
-        one.is(Bearing::Ending) && !one.is(Bearing::Trial)
-    });
+    let ended = prices(&found, |one| one.bearing == Bearing::Ending);
     Ok(Values {
-        renewing: valued(&found, RENEWING, |one| one.is(Bearing::Renewing)),
-        ending: valued(&found, ENDING, |one| one.is(Bearing::Ending)),
+        renewing: valued(&found, RENEWING, |one| one.bearing == Bearing::Renewing),
+        ending: valued(&found, ENDING, |one| {
+            matches!(one.bearing, Bearing::Ending | Bearing::EndingTrial)
+        }),
         monthly,
         ending_value: sums(&ended, "is:ending is:priced -is:trial"),
     })

@@ -28,7 +28,7 @@ use crate::store::upkeep::copy::{Existing, Stage, UNFINISHED, Watch, copy};
 pub(crate) type Step = fn(&Connection) -> Result<(), Error>;
 
 /// The steps in order: the first makes schema 2 out of schema 1. Together they give what `schema.sql` makes at once.
-pub(crate) const STEPS: &[Step] = &[second, third, fourth, fifth];
+pub(crate) const STEPS: &[Step] = &[second, third, fourth, fifth, sixth];
 
 /// What stands in the name of a copy between the ledger's name and its schema.
 const BEFORE: &str = ".before-upgrade-";
@@ -281,6 +281,37 @@ fn fifth(conn: &Connection) -> Result<(), Error> {
                when auto_renew = 0 then access_until
                else strftime('%Y-%m-%dT%H:%M:%fZ', access_until, '+1 day') end, test
         )",
+    )?;
+    Ok(())
+}
+
+/// Schema 6: in one index all that Today asks of what renews and ends, and indexes of what is new among cancellations,
+/// of refunds and of events that came late.
+fn sixth(conn: &Connection) -> Result<(), Error> {
+    conn.execute_batch(
+        "drop index subscriptions_ended;
+        create index subscriptions_ended on subscriptions (
+          case when status = 'revoked' then coalesce(cancelled_at, changed_at)
+               when status <> 'expired' then null
+               when stated_status = 'expired' or access_until is null then changed_at
+               when auto_renew = 0 then access_until
+               else strftime('%Y-%m-%dT%H:%M:%fZ', access_until, '+1 day') end, test, provider, account, subscription_id
+        ) where status = 'expired' or status = 'revoked';
+        create index subscriptions_live on subscriptions (
+          provider, account, currency, exponent, price_minor, interval_unit, interval_count, interval_months,
+          test, status, has_access, auto_renew, cancelled_at
+        ) where has_access = 1 or (status <> 'pending' and status <> 'expired' and status <> 'revoked');
+        create index subscriptions_ends on subscriptions (access_until, test)
+          where has_access = 1 and (cancelled_at is not null or auto_renew = 0);
+        create index subscriptions_converted on subscriptions (converted_at) where converted_at is not null;
+        drop index cancellations_at;
+        create index cancellations_at on cancellations (cancelled_at, id, actor, test);
+        create index cancellations_seq on cancellations (seq, actor, test, provider, account);
+        create index cancellations_unpaid on cancellations (provider, account, subscription_id)
+          where reactivated_at is null and actor = 'payment';
+        create index events_late on events (id, at, provider, account, test)
+          where substr(at, 1, 13) < substr(received_at, 1, 13);
+        create index events_refunds on events (id) where type = 'payment.refunded'",
     )?;
     Ok(())
 }

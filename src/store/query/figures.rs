@@ -12,9 +12,9 @@ use crate::domain::time::Timestamp;
 use crate::store::Error;
 use crate::store::append::OTHER_CONTENT;
 use crate::store::query::Reader;
-use crate::store::query::filter::{Bound, ENDED_AT, PRICED, RENEWING, time_column};
+use crate::store::query::filter::{Bound, ENDED_AT, LIVE, OVER, PRICED, RENEWING, time_column};
 use crate::store::query::lists::Source;
-use crate::store::query::plan::{self, SCHEMA_OF_LIFETIMES};
+use crate::store::query::plan::{self, SCHEMA_OF_LIFETIMES, SCHEMA_OF_LIVE};
 use crate::store::today::{PeriodPrice, Share};
 
 const ALL: u64 = u64::MAX;
@@ -22,10 +22,14 @@ const ALL: u64 = u64::MAX;
 /// Longer stretches are not counted for repeats in them.
 const STRETCH_MAX: i64 = 200_000;
 
+/// So long ones are counted in two halves at once.
+const HALVED_FROM: i64 = 10_000;
+
 /// A condition on deliveries: of one stretch, by the values of `Arrived`.
 const ARRIVED: &str = "received_at >= ?1 and received_at < ?2 and seq > ?3 and seq <= ?4";
 
 /// A stretch of deliveries.
+#[derive(Clone, Debug)]
 struct Arrived {
     /// From this time on.
     from: String,
@@ -35,6 +39,15 @@ struct Arrived {
     after: i64,
     /// Up to this one: what comes while it is counted is not in it.
     last: i64,
+}
+
+/// The deliveries behind one, where none of them was imported or arrived before it did, by a clock that was set back:
+/// what became of them is told by indexes alone, and no body is read.
+#[derive(Clone, Debug)]
+pub(crate) struct Stretch {
+    arrived: Arrived,
+    /// How many of each account, tests included.
+    shares: Vec<Share>,
 }
 
 impl Arrived {
@@ -72,39 +85,27 @@ pub(crate) struct Money {
 /// Subscriptions that are alike in all that their monthly value depends on.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Alike {
+    /// What they are to it.
+    pub(crate) bearing: Bearing,
     /// Whose.
     pub(crate) share: Share,
     /// Currency and digits, price and period; `None` where these are not known.
     pub(crate) priced: Option<(String, u8, PeriodPrice)>,
-    /// Which of `Bearing` they have.
-    bearings: [u8; Bearing::COUNT],
 }
 
-impl Alike {
-    /// Whether they have it.
-    pub(crate) fn is(&self, bearing: Bearing) -> bool {
-        self.bearings[bearing as usize] == 1
-    }
-}
-
-/// What a subscription may be to the monthly value, several at once.
+/// What a subscription is to the monthly value. One that moved is told of as what it is now, too.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Bearing {
-    /// On trial.
-    Trial,
     /// It meets the query for those that renew.
     Renewing,
-    /// It meets the query for those that end.
+    /// It meets the query for those that end, and was paid for.
     Ending,
+    /// It meets the query for those that end, and is on trial.
+    EndingTrial,
     /// It counts now, and did not then.
     Gained,
     /// It counted then, and does not now.
     Lost,
-}
-
-impl Bearing {
-    /// How many there are.
-    const COUNT: usize = 5;
 }
 
 impl Reader {
@@ -126,9 +127,8 @@ impl Reader {
         Ok(out)
     }
 
-    /// The stretch of deliveries behind `after`, where none of them was imported or arrived before `after` did, by a clock
-    /// that was set back: such a stretch is counted by indexes alone, and no body is read.
-    fn stretch_after(&self, after: i64) -> Result<Option<(Arrived, Vec<Share>)>, Error> {
+    /// The stretch of deliveries behind `after`, if it is one and an index tells.
+    pub(crate) fn stretch_after(&self, after: i64) -> Result<Option<Stretch>, Error> {
         const SINCE: &str = "select received_at from deliveries \
             where seq = ?1 and origin <> 'import'";
         const IMPORTED: &str = "select count(*) from (select 1 from deliveries \
@@ -143,43 +143,81 @@ impl Reader {
         if self.number(IMPORTED, &[Sql::from(after)])? != Some(0) {
             return Ok(None);
         }
-        let stretch = Arrived {
+        let arrived = Arrived {
             from: from.to_string(),
             // Greater than every time.
             to: "~".to_owned(),
             after,
             last,
         };
-        let shares = self.arrived(&stretch)?;
+        let shares = self.arrived_at_once(&arrived)?;
         let found: u64 = shares.iter().map(|share| share.count).sum();
         let is_whole = found == last.saturating_sub(after).unsigned_abs();
-        Ok(is_whole.then_some((stretch, shares)))
+        Ok(is_whole.then_some(Stretch { arrived, shares }))
     }
 
-    /// Repeats with other content behind `after`, imports and tests aside, as far as indexes tell.
-    pub(crate) fn differing_after(&self, after: i64) -> Result<Option<u64>, Error> {
+    /// Whether a stretch behind `after` is short enough to ask for it again and again, as alerts do: since a review of
+    /// long ago there may be fewer repeats than webhooks.
+    pub(crate) fn is_short_stretch(&self, after: i64) -> Result<bool, Error> {
+        Ok(self.last_seq()?.saturating_sub(after) <= STRETCH_MAX)
+    }
+
+    /// Repeats with other content in it, tests aside.
+    pub(crate) fn differing_in(&self, stretch: &Stretch) -> Result<u64, Error> {
         let sql = format!(
             "select count(*) from deliveries indexed by deliveries_odd where outcome <> 'stored' \
              and outcome = 'duplicate' and {ARRIVED} and reason = ?5 and test = 0"
         );
-        // Alerts ask again and again: since a review of long ago there may be fewer repeats than webhooks.
-        if self.last_seq()?.saturating_sub(after) > STRETCH_MAX {
-            return Ok(None);
-        }
-        let Some((stretch, _)) = self.stretch_after(after)? else {
-            return Ok(None);
-        };
-        let mut values = stretch.values().to_vec();
+        let mut values = stretch.arrived.values().to_vec();
         values.push(Sql::from(OTHER_CONTENT.to_owned()));
-        Ok(self.number(&sql, &values)?.map(i64::unsigned_abs))
+        let found = self.number(&sql, &values)?;
+        Ok(found.unwrap_or_default().unsigned_abs())
     }
 
-    /// Deliveries behind `after`, imports and tests aside, by provider, account and outcome, as far as indexes tell.
-    pub(crate) fn outcomes_after(&self, after: i64) -> Result<Option<Vec<(Share, String)>>, Error> {
-        let stretch = self.stretch_after(after)?;
-        stretch
-            .map(|(stretch, shares)| self.outcomes_of(&stretch, shares))
-            .transpose()
+    /// Deliveries of it, tests aside, by provider, account and outcome.
+    pub(crate) fn outcomes_in(&self, stretch: &Stretch) -> Result<Vec<(Share, String)>, Error> {
+        self.outcomes_of(&stretch.arrived, stretch.shares.clone())
+    }
+
+    /// Events that came in it and happened before `review`, tests aside, by provider and account; `None` where no index
+    /// tells.
+    ///
+    /// Most events happen in the hour in which they come. An index holds the others; of these, only what happened in the
+    /// hours between the first arrival of the stretch and `review` may be late.
+    pub(crate) fn late_in(
+        &self,
+        stretch: &Stretch,
+        review: Timestamp,
+    ) -> Result<Option<Vec<Share>>, Error> {
+        const OTHER_HOUR: &str = "substr(r.at, 1, 13) < substr(r.received_at, 1, 13)";
+        if self.schema < SCHEMA_OF_LIVE {
+            return Ok(None);
+        }
+        let sql = format!(
+            "select json_array(provider, account) from (\
+             select r.provider, r.account from events r indexed by events_late \
+             where {OTHER_HOUR} and r.id >= ?1 and r.at < ?2 and r.test = 0 \
+             union all \
+             select r.provider, r.account from events r indexed by events_at \
+             where r.at >= ?3 and r.at < ?2 and r.id >= ?1 and not {OTHER_HOUR} and r.test = 0)"
+        );
+        let hour = stretch.arrived.from.get(..13).unwrap_or_default();
+        let first = stretch.arrived.after.saturating_add(1);
+        let per_seq = Source::Events.ids_per_seq().unwrap_or(1);
+        let values = [
+            Sql::from(first.saturating_mul(per_seq)),
+            Sql::from(review.to_string()),
+            Sql::from(hour.to_owned()),
+        ];
+        let mut out = Vec::new();
+        self.grouped(&sql, &values, |(provider, account), count| {
+            out.push(Share {
+                provider,
+                account,
+                count,
+            });
+        })?;
+        Ok(Some(out))
     }
 
     /// Deliveries that arrived within `span`, tests aside, by provider, account and outcome.
@@ -195,6 +233,34 @@ impl Reader {
         };
         let shares = self.arrived(&stretch)?;
         self.outcomes_of(&stretch, shares)
+    }
+
+    /// How many of each account arrived in it, tests included; of a long one the earlier half is counted on a thread
+    /// beside this one.
+    fn arrived_at_once(&self, stretch: &Arrived) -> Result<Vec<Share>, Error> {
+        let middle = stretch.after.midpoint(stretch.last);
+        let middle = self.time(
+            "select received_at from deliveries where seq = ?1",
+            &[Sql::from(middle)],
+        )?;
+        let (true, Some(middle)) = (
+            stretch.last.saturating_sub(stretch.after) >= HALVED_FROM,
+            middle,
+        ) else {
+            return self.arrived(stretch);
+        };
+        let earlier = Arrived {
+            to: middle.to_string(),
+            ..stretch.clone()
+        };
+        let later = Arrived {
+            from: middle.to_string(),
+            ..stretch.clone()
+        };
+        let (later, earlier) = self.aside(|reader| reader.arrived(&later), &|reader: &Self| {
+            reader.arrived(&earlier)
+        });
+        Ok([earlier?, later?].concat())
     }
 
     /// How many of each account arrived in it, tests included.
@@ -240,7 +306,7 @@ impl Reader {
         let mut found: BTreeMap<(String, String, String), u64> = BTreeMap::new();
         for share in arrived {
             let of = (share.provider, share.account, STORED.to_owned());
-            found.insert(of, share.count);
+            *found.entry(of).or_default() += share.count;
         }
         for sql in [odd, tests] {
             self.each(&sql, &stretch.values(), |row| {
@@ -350,64 +416,97 @@ impl Reader {
         Ok(out)
     }
 
-    /// Subscriptions that meet `renewing` or `ending`, or ceased to count towards the monthly value after `then`, by what
-    /// that depends on: however many figures come of them, they are looked at once.
+    /// Subscriptions that meet `renewing` or `ending`, by what their monthly value depends on; and what has begun or
+    /// ceased to count towards it after `then`.
     pub(crate) fn alike(
         &self,
         renewing: &Query,
         ending: &Query,
         then: Option<Timestamp>,
     ) -> Result<Vec<Alike>, Error> {
+        let (standing, moved) = self.both(
+            |reader| reader.standing(renewing, ending),
+            |reader| then.map_or_else(|| Ok(Vec::new()), |then| reader.moved(then)),
+        )?;
+        Ok([standing, moved].concat())
+    }
+
+    /// All of a price and period lie side by side in the index, and are counted where they lie.
+    fn standing(&self, renewing: &Query, ending: &Query) -> Result<Vec<Alike>, Error> {
+        const BEARINGS: [Bearing; 3] = [Bearing::Renewing, Bearing::Ending, Bearing::EndingTrial];
         let mut bound = Bound::default();
         let renewing = plan::condition(self, renewing, &mut bound);
         let ending = plan::condition(self, ending, &mut bound);
-        let [gained_since, lost_since] = match then {
-            Some(then) => {
-                let then = bound.add(then.to_string());
-                [gained(&then), lost(&then)]
-            }
-            None => ["0", "0"].map(str::to_owned),
+        let of = if self.schema < SCHEMA_OF_LIVE {
+            String::new()
+        } else {
+            format!("indexed by subscriptions_live where {LIVE}")
         };
-        let counting = format!("r.test = 0 and {PRICED}");
-        // In the order of `Bearing`. What stands in a condition is looked at only as far as it takes.
-        let bearings: [String; Bearing::COUNT] = [
-            "r.status = 'trialing'".to_owned(),
-            renewing,
-            ending,
-            format!("{counting} and {gained_since}"),
-            format!("{counting} and {lost_since}"),
-        ]
-        .map(|condition| format!("iif({condition}, 1, 0)"));
-        let [trial, renewing, ending, gained, lost] = bearings;
-        let found = self.in_halves("subscriptions", |reader, half| {
-            // The limit has each condition looked at once for each row.
-            let sql = format!(
-                "select json_array(provider, account, \
-                 json_array(trial, renewing, ending, gained, lost), iif(priced, \
-                 json_array(currency, exponent, price_minor, interval_unit, interval_count, \
-                 interval_months), null)) from (\
-                 select r.provider, r.account, {trial} as trial, {renewing} as renewing, \
-                 {ending} as ending, {gained} as gained, {lost} as lost, {PRICED} as priced, \
-                 r.currency, r.exponent, r.price_minor, r.interval_unit, r.interval_count, \
-                 r.interval_months from subscriptions r not indexed where {half} limit -1) \
-                 where renewing or ending or lost"
-            );
-            let mut out = Vec::new();
-            let take = |(provider, account, bearings, priced): Valued, count| {
-                out.push(Alike {
-                    share: Share {
-                        provider,
-                        account,
-                        count,
-                    },
-                    priced: priced.map(|priced| priced_of(priced, count)),
-                    bearings,
-                });
+        let sql = format!(
+            "select {}, sum(iif({renewing}, 1, 0)), \
+             sum(iif({ending} and r.status <> 'trialing', 1, 0)), \
+             sum(iif({ending} and r.status = 'trialing', 1, 0)) \
+             from subscriptions r {of} group by r.provider, r.account, r.currency, r.exponent, \
+             r.price_minor, r.interval_unit, r.interval_count, r.interval_months",
+            valued()
+        );
+        let mut out = Vec::new();
+        self.each(&sql, bound.values(), |row| {
+            let Ok(valued) = serde_json::from_str::<Valued>(row.get_ref(0)?.as_str()?) else {
+                return Ok(());
             };
-            reader.grouped(&sql, bound.values(), take)?;
-            Ok(out)
+            for (place, bearing) in (1..).zip(BEARINGS) {
+                let count: i64 = row.get(place)?;
+                if count > 0 {
+                    out.push(alike_of(bearing, valued.clone(), count.unsigned_abs()));
+                }
+            }
+            Ok(())
         })?;
-        Ok(found.into_iter().flatten().collect())
+        Ok(out)
+    }
+
+    /// What has begun or ceased to count after `then`, tests aside.
+    fn moved(&self, then: Timestamp) -> Result<Vec<Alike>, Error> {
+        let mut bound = Bound::default();
+        let at = bound.add(then.to_string());
+        let (gained, lost) = (gained(&at), lost(&at));
+        let parts = if self.schema < SCHEMA_OF_LIVE {
+            vec![
+                (Bearing::Gained, format!("not indexed where {gained}")),
+                (Bearing::Lost, format!("not indexed where {lost}")),
+            ]
+        } else {
+            let begun = begun(&at);
+            vec![
+                (
+                    Bearing::Gained,
+                    format!("not indexed where r.id in ({begun}) and {gained}"),
+                ),
+                (
+                    Bearing::Lost,
+                    format!("indexed by subscriptions_live where {LIVE} and {lost}"),
+                ),
+                (
+                    Bearing::Lost,
+                    format!(
+                        "indexed by subscriptions_ended where {OVER} and {ENDED_AT} > {at} \
+                         and r.has_access is not 1 and {lost}"
+                    ),
+                ),
+            ]
+        };
+        let mut out = Vec::new();
+        for (bearing, of) in parts {
+            let sql = format!(
+                "select {} from subscriptions r {of} and r.test = 0 and {PRICED}",
+                valued()
+            );
+            self.grouped(&sql, bound.values(), |valued, count| {
+                out.push(alike_of(bearing, valued, count));
+            })?;
+        }
+        Ok(out)
     }
 
     /// Changes of consent by purpose and the state they led to.
@@ -487,22 +586,51 @@ impl Reader {
     }
 }
 
-/// Provider, account, bearings and price.
-type Valued = (String, String, [u8; Bearing::COUNT], Option<Priced>);
+/// Provider, account and price.
+type Valued = (String, String, Option<Priced>);
 
 /// Currency, digits, price, unit, count, months.
 type Priced = (String, u8, i64, Option<String>, Option<i64>, f64);
 
-fn priced_of(priced: Priced, subscriptions: u64) -> (String, u8, PeriodPrice) {
-    let (currency, exponent, price_minor, unit, count, months) = priced;
-    let price = PeriodPrice {
-        price_minor,
-        unit,
-        count,
-        months,
-        subscriptions: i64::try_from(subscriptions).unwrap_or(i64::MAX),
-    };
-    (currency, exponent, price)
+/// A subscription's `Valued`, as JSON.
+fn valued() -> String {
+    format!(
+        "json_array(r.provider, r.account, iif({PRICED}, json_array(r.currency, r.exponent, \
+         r.price_minor, r.interval_unit, r.interval_count, r.interval_months), null))"
+    )
+}
+
+fn alike_of(bearing: Bearing, (provider, account, priced): Valued, count: u64) -> Alike {
+    let priced = priced.map(|(currency, exponent, price_minor, unit, periods, months)| {
+        let price = PeriodPrice {
+            price_minor,
+            unit,
+            count: periods,
+            months,
+            subscriptions: i64::try_from(count).unwrap_or(i64::MAX),
+        };
+        (currency, exponent, price)
+    });
+    Alike {
+        bearing,
+        share: Share {
+            provider,
+            account,
+            count,
+        },
+        priced,
+    }
+}
+
+/// Subscriptions that may have begun to count after `then`.
+fn begun(then: &str) -> String {
+    format!(
+        "select id from subscriptions indexed by subscriptions_started where started_at > {then} \
+         union all select id from subscriptions indexed by subscriptions_converted \
+         where converted_at is not null and converted_at > {then} \
+         union all select id from {}",
+        back(then)
+    )
 }
 
 /// Renews now; was on trial, not there, or cancelled at `then`.
@@ -521,7 +649,7 @@ fn lost(then: &str) -> String {
          and coalesce(r.converted_at, r.started_at) <= {then} \
          and (r.cancelled_at > {then} or (r.cancelled_at is null and r.auto_renew is not 0)) \
          and case when r.status in ('expired', 'revoked') \
-           then r.id in (select r.id from subscriptions r where {ENDED_AT} > {then}) \
+           then {ENDED_AT} > {then} \
            when r.status in ('on_hold', 'paused') then r.changed_at > {then} else 1 end \
          and r.id not in {} \
          and (r.converted_at is not null or not exists (\

@@ -478,6 +478,13 @@ pub(crate) const ENDED_AT: &str = "case \
     when r.auto_renew = 0 then r.access_until \
     else strftime('%Y-%m-%dT%H:%M:%fZ', r.access_until, '+1 day') end";
 
+/// Subscriptions that are over; the index of when they were holds these alone.
+pub(super) const OVER: &str = "(r.status = 'expired' or r.status = 'revoked')";
+
+/// Subscriptions that count for something still, or may again; the index of what they are worth holds these alone.
+pub(super) const LIVE: &str = "(r.has_access = 1 \
+    or (r.status <> 'pending' and r.status <> 'expired' and r.status <> 'revoked'))";
+
 /// Paid, with access, and not known to stop.
 pub(super) const RENEWING: &str = "(r.status in ('active', 'grace') and r.has_access = 1 \
     and r.cancelled_at is null and r.auto_renew is not 0)";

@@ -15,7 +15,7 @@ use crate::domain::page::{Cursor, List, RowKey};
 use crate::domain::query::{Bounds, Expr, Is, Key, Query, Span, Term, Test, Value, folded};
 use crate::store::Error;
 use crate::store::query::Reader;
-use crate::store::query::filter::{Aliases, Bound, ENDED_AT, Filter, NEVER, whole};
+use crate::store::query::filter::{Aliases, Bound, ENDED_AT, Filter, NEVER, OVER, whole};
 use crate::store::query::lists::{Source, projection};
 
 /// More readers than these are not looked up one by one: then rows that match lie close in the list itself.
@@ -26,6 +26,8 @@ const SEQS_MAX: i64 = 50_000;
 const SEQS_FEW: i64 = 5_000;
 /// Older ledgers have no index of when subscriptions began and ended, nor of imports.
 pub(super) const SCHEMA_OF_LIFETIMES: i64 = 5;
+/// Older ledgers have no index of what renews and ends, of new cancellations and refunds, nor of what came late.
+pub(super) const SCHEMA_OF_LIVE: i64 = 6;
 /// So many looks for words are kept.
 const WORDS_MAX: usize = 32;
 /// Events of so many types and accounts are read from as many places of an index.
@@ -453,7 +455,7 @@ fn branches(
     better(by_words(reader, source, query, filter)?);
     for part in query.parts() {
         if let Expr::Term(Term::Field { key, values }) = part {
-            better(by_field(reader, source, *key, values, filter)?);
+            better(by_field(reader, (source, query), *key, values, filter)?);
         }
     }
     // Whether an account has few rows takes a look at them.
@@ -471,6 +473,12 @@ fn branches(
         // Nearly every row is looked at: in the order of the table each page is read once.
         None if filter.wanted == Wanted::All
             && source == Source::Subscriptions
+            && let Some(branch) = by_access(reader, query) =>
+        {
+            vec![branch]
+        }
+        None if filter.wanted == Wanted::All
+            && source == Source::Subscriptions
             && !query.parts().iter().any(is_of_order) =>
         {
             vec![Branch {
@@ -480,6 +488,36 @@ fn branches(
         }
         None => vec![Branch::walk(source)],
     })
+}
+
+/// Subscriptions with access, and those of them that do not renew, by the indexes that hold these alone.
+fn by_access(reader: &Reader, query: &Query) -> Option<Branch> {
+    let is_all = |of: &[Is]| query.parts().iter().any(|part| is_one_of(part, of));
+    if reader.schema < SCHEMA_OF_LIVE {
+        return None;
+    }
+    if is_all(&[Is::Ending, Is::Fixed]) {
+        let by = "r.has_access = 1 and (r.cancelled_at is not null or r.auto_renew = 0)";
+        return Some(Branch::new("indexed by subscriptions_ends", by.to_owned()));
+    }
+    is_all(&[Is::Active, Is::Renewing, Is::Ending, Is::Fixed]).then(|| {
+        let by = "r.has_access = 1".to_owned();
+        Branch::new("indexed by subscriptions_live", by)
+    })
+}
+
+/// Whether what meets `part` is one of these.
+fn is_one_of(part: &Expr, of: &[Is]) -> bool {
+    match part {
+        Expr::Any(parts) => parts.iter().all(|part| is_one_of(part, of)),
+        Expr::Term(Term::Field {
+            key: Key::Is,
+            values,
+        }) => values
+            .iter()
+            .all(|value| matches!(value.test, Test::Is(word) if of.contains(&word))),
+        _ => false,
+    }
 }
 
 /// Whether `part` bounds the time that the list is ordered by.
@@ -656,13 +694,13 @@ pub(super) struct Held {
 
 fn by_field(
     reader: &Reader,
-    source: Source,
+    (source, query): (Source, &Query),
     key: Key,
     values: &[Value],
     filter: &mut Filter<'_>,
 ) -> Result<Ways, Error> {
     if let [Value { test, .. }] = values {
-        if let Some(found) = by_stretch(reader, source, key, test, filter)? {
+        if let Some(found) = by_stretch(reader, (source, query), key, test, filter)? {
             return Ok(Some(found));
         }
         if matches!(key, Key::Email | Key::Phone | Key::Name) {
@@ -706,7 +744,10 @@ fn by_lifetime(
         Key::Started => ("indexed by subscriptions_started", "r.started_at"),
         _ => ("indexed by subscriptions_ended", ENDED_AT),
     };
-    let within = filter.within(column, span);
+    let mut within = filter.within(column, span);
+    if key == Key::Ended {
+        within = format!("{OVER} and {within}");
+    }
     if filter.wanted == Wanted::Page {
         let sql = format!(
             "select count(*) from (select 1 from subscriptions r {hint} where {within} limit {})",
@@ -844,14 +885,22 @@ fn types_of(key: Key, values: &[Value]) -> Option<Vec<EventType>> {
 /// By the stretch of the table in which all matching deliveries lie, if it is short.
 fn by_stretch(
     reader: &Reader,
-    source: Source,
+    (source, query): (Source, &Query),
     key: Key,
     test: &Test,
     filter: &mut Filter<'_>,
 ) -> Result<Ways, Error> {
-    if source == Source::Rejected || source.ids_per_seq().is_none() {
-        return Ok(None);
-    }
+    let has_index = reader.schema >= SCHEMA_OF_LIVE;
+    let (hint, only) = match source {
+        Source::Rejected => return Ok(None),
+        Source::Cancellations if has_index => ("indexed by cancellations_seq", ""),
+        _ if source.ids_per_seq().is_none() => return Ok(None),
+        Source::Events if has_index && is_of_refunds(query) => (
+            "indexed by events_refunds",
+            "r.type = 'payment.refunded' and ",
+        ),
+        _ => (NOT_INDEXED, ""),
+    };
     let bounds = match (key, test) {
         (Key::Seq, Test::Number(bounds)) => *bounds,
         (
@@ -892,7 +941,16 @@ fn by_stretch(
     } else {
         by
     };
-    Ok(Some((rank, vec![Branch::new(NOT_INDEXED, by)])))
+    Ok(Some((rank, vec![Branch::new(hint, format!("{only}{by}"))])))
+}
+
+/// Whether only refunds meet `query`.
+fn is_of_refunds(query: &Query) -> bool {
+    let mut kinds = query.parts().iter().filter_map(|part| match part {
+        Expr::Term(Term::Field { key, values }) => types_of(*key, values),
+        _ => None,
+    });
+    kinds.any(|kinds| kinds == [EventType::PaymentRefunded])
 }
 
 fn by_address(key: Key, test: &Test, filter: &mut Filter<'_>) -> Ways {

@@ -27,7 +27,6 @@ const PROMISED: [Key; 12] = [
 /// Of those, what is found by going through the list in its own order, however long that takes.
 const WALKED: &[(Key, List)] = &[
     (Key::Type, List::Deliveries),
-    (Key::Received, List::Cancellations),
     (Key::Received, List::Consents),
     (Key::Ends, List::Subscriptions),
     (Key::Ends, List::Cancellations),

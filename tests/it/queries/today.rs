@@ -60,8 +60,8 @@ fn life(seed: u64, count: i64, days: i64, reviewed: bool) -> Life {
            iif(seq % 3, 'wrong signature', 'no credential'), '203.0.113.9', 'POST', '[]', 0, null, null, null \
            from deliveries where seq % 5 = 0; \
          insert into events (id, seq, n, provider, account, app, type, provider_type, at, day, occurred_at_source, \
-           received_at, test, data) select id, seq, 0, provider, account, '', 'payment.succeeded', 'x', at, day, \
-           'body', at, test, '{}' from payments; commit",
+           received_at, test, data) select p.id, p.seq, 0, p.provider, p.account, '', 'payment.succeeded', 'x', p.at, \
+           p.day, 'body', d.received_at, p.test, '{}' from payments p join deliveries d on d.seq = p.seq; commit",
     )
     .unwrap();
     Life {
