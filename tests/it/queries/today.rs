@@ -426,6 +426,48 @@ fn figures_since_a_review_are_what_a_plain_count_over_rows_gives() {
     }
 }
 
+/// What makes subscriptions move within the week, and events late by less than an hour, in a ledger of `life`.
+const MOVES: &str = "
+    update subscriptions set converted_at = strftime('%Y-%m-%dT%H:%M:%fZ', started_at, '+' || (id / 10000 % 9) || ' days')
+      where id / 10000 % 3 = 0;
+    update subscriptions set status = 'on_hold', has_access = 0, changed_at =
+      strftime('%Y-%m-%dT%H:%M:%fZ', changed_at, '+' || (id / 10000 % 9) || ' days') where id / 10000 % 11 = 0;
+    update subscriptions set stated_status = status, cancelled_at = null, changed_at =
+      strftime('%Y-%m-%dT%H:%M:%fZ', changed_at, '+' || (id / 10000 % 13) || ' days')
+      where status in ('expired', 'revoked') and id / 10000 % 2 = 0;
+    update cancellations set reactivated_at =
+      strftime('%Y-%m-%dT%H:%M:%fZ', cancelled_at, '+' || (id / 10000 % 20) || ' days') where id / 10000 % 3 = 0;
+    update subscriptions set cancelled_at = null where id in
+      (select id from cancellations where reactivated_at is not null);
+    update reviews set reviewed_at = strftime('%Y-%m-%dT%H:%M:%fZ', reviewed_at, '+20 hours')";
+
+#[test]
+fn a_ledger_of_an_older_schema_gives_the_same_figures() {
+    let (mut late, mut moved) = (0, 0);
+    for seed in 40..52 {
+        let life = life(seed, 300, 40, true);
+        life.conn.execute_batch(MOVES).unwrap();
+        let today = life.reader().today(&Since::LastReview, now()).unwrap();
+        life.conn
+            .execute_batch(
+                "pragma user_version = 5; update meta set value = '5' where key = 'schema_version'",
+            )
+            .unwrap();
+        let older = life.reader();
+        assert_eq!(older.today(&Since::LastReview, now()).unwrap(), today);
+        late += life.number(
+            "select count(*) from events, reviews where test = 0 and at < reviewed_at \
+             and events.seq > reviews.seq and substr(at, 1, 13) = substr(received_at, 1, 13)",
+        );
+        moved += today
+            .monthly
+            .iter()
+            .filter(|sum| sum.before != Some(sum.minor))
+            .count();
+    }
+    assert!(late > 5 && moved > 10, "{late} late, {moved} moved");
+}
+
 #[test]
 fn readers_and_subscriptions_of_many_years_are_read_in_halves() {
     for seed in 40..43 {
