@@ -24,7 +24,7 @@ use crate::domain::query::{
 use crate::domain::time::{DAY_MS, Timestamp, Zone};
 use crate::store::Error;
 use crate::store::query::figures::{Alike, Bearing, Money, Stretch};
-use crate::store::query::{Beside, Reader, joined};
+use crate::store::query::{Beside, Reader, started};
 use crate::store::upgrade::Upgrade;
 
 pub(crate) use monthly::PeriodPrice;
@@ -198,12 +198,13 @@ impl Reader {
         // Each of the four waits for the disk by itself.
         let (beside, frame) = (self.beside(), review.frame);
         let (needs_you, values, pasts, mine) = thread::scope(|scope| {
-            let needs_you =
-                scope.spawn(move || frame.on(beside, |review| needs::of(review, outside)));
-            let values = scope.spawn(move || frame.on(beside, values));
-            let pasts = scope.spawn(move || frame.on(beside, pasts));
+            let needs_you = started(scope, move || {
+                frame.on(beside, |review| needs::of(review, outside))
+            });
+            let values = started(scope, move || frame.on(beside, values));
+            let pasts = started(scope, move || frame.on(beside, pasts));
             let mine = review.mine();
-            (joined(needs_you), joined(values), joined(pasts), mine)
+            (needs_you(), values(), pasts(), mine)
         });
         let (values, pasts, mine) = (values?, pasts?, mine?);
         let mut today = Today {

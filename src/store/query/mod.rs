@@ -29,7 +29,7 @@ use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::thread::{self, ScopedJoinHandle};
+use std::thread::{self, Scope, ScopedJoinHandle};
 
 use rusqlite::types::{Value as Sql, ValueRef};
 use rusqlite::{Connection, InterruptHandle, OptionalExtension, Statement as Prepared};
@@ -129,10 +129,20 @@ impl Beside<'_> {
 }
 
 /// What a thread found out; a panic in it goes on here.
-pub(crate) fn joined<T>(thread: ScopedJoinHandle<'_, T>) -> T {
+fn joined<T>(thread: ScopedJoinHandle<'_, T>) -> T {
     thread
         .join()
         .unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+}
+
+/// Has `read` done on a thread of its own, and gives what waits for it; where no more threads are to be had, it is done
+/// then.
+pub(crate) fn started<'scope, T: Send + 'scope>(
+    scope: &'scope Scope<'scope, '_>,
+    read: impl Fn() -> T + Copy + Send + 'scope,
+) -> impl FnOnce() -> T {
+    let thread = thread::Builder::new().spawn_scoped(scope, read);
+    move || thread.map_or_else(|_| read(), joined)
 }
 
 impl std::fmt::Debug for Reader {
@@ -214,11 +224,9 @@ impl Reader {
     ) -> (Result<A, Error>, Result<B, Error>) {
         let beside = self.beside();
         thread::scope(|scope| {
-            let thread = thread::Builder::new();
-            let thread = thread.spawn_scoped(scope, move || other(&beside.reader()?));
+            let other = started(scope, move || other(&beside.reader()?));
             let mine = mine(self);
-            let other = thread.map_or_else(|_| other(self), joined);
-            (mine, other)
+            (mine, other())
         })
     }
 
