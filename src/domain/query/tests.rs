@@ -191,6 +191,24 @@ fn what_does_not_parse_is_an_error_that_names_the_nearest() {
             7..12,
             Some("status:active"),
         ),
+        (
+            List::Subscriptions,
+            "status:ending",
+            7..13,
+            Some("status:cancelled"),
+        ),
+        (
+            List::Subscriptions,
+            "status:\"payment failed\"",
+            7..23,
+            Some("status:grace"),
+        ),
+        (
+            List::Deliveries,
+            "outcome:repeat",
+            8..14,
+            Some("outcome:duplicate"),
+        ),
         (List::Events, "amount:many", 7..11, None),
         (List::Events, "amount>=100", 0..11, Some("amount:>=100")),
         (List::Events, "amount:", 0..7, None),
@@ -281,6 +299,15 @@ fn offers_complete_keys_and_values() {
     assert_eq!(offers("type:subsc")[0], "type:subscription");
     assert!(offers("status:").is_empty());
     assert!(offers("nonsense:x").is_empty());
+    let of_subscriptions = |text: &str| {
+        let list = List::Subscriptions;
+        completions(text, text.len(), &Words { list, ..words })
+    };
+    assert_eq!(
+        of_subscriptions("status:end"),
+        ["status:cancelled", "status:pending"]
+    );
+    assert_eq!(of_subscriptions("status:ca"), ["status:cancelled"]);
 }
 
 fn texts() -> impl Strategy<Value = String> {

@@ -163,7 +163,7 @@ fn draw_row(
     for place in placed {
         let value = row.cells.get(place.index).unwrap_or(&Cell::Null);
         let text = cell::short(list, row, place.column, value, app.sight());
-        let usual = cell::meaning(place.column, value);
+        let usual = cell::meaning(list, row, place.column, value);
         let meaning = look(app, text.as_str(), usual);
         let x = area.x + place.x;
         if is_right(place.column) {
@@ -305,12 +305,7 @@ fn boundless(column: &Column) -> u16 {
 
 /// Gives each column its least width, then the rest of the room cell by cell to those that can use it, what matters
 /// most first; what is left then goes to text, which may be of any length.
-fn spread(
-    wanted: &[Wanted],
-    least: fn(&Column) -> u16,
-    room: u16,
-    indent: u16,
-) -> Vec<Placed> {
+fn spread(wanted: &[Wanted], least: fn(&Column) -> u16, room: u16, indent: u16) -> Vec<Placed> {
     let mut widths: Vec<u16> = wanted.iter().map(|(_, column)| least(column)).collect();
     let gaps = GAP * u16::try_from(wanted.len().saturating_sub(1)).unwrap_or(0);
     let mut left = room.saturating_sub(widths.iter().sum::<u16>() + gaps);
