@@ -214,6 +214,20 @@ impl Query {
         }
     }
 
+    /// Whether some field in it, wherever it stands, is such a one.
+    pub fn has_field(&self, wanted: impl Fn(Key, &[Value]) -> bool) -> bool {
+        let mut rest = vec![&self.root];
+        while let Some(expr) = rest.pop() {
+            match expr {
+                Expr::All(parts) | Expr::Any(parts) => rest.extend(parts),
+                Expr::Not(inner) => rest.push(inner),
+                Expr::Term(Term::Field { key, values }) if wanted(*key, values) => return true,
+                Expr::Term(_) => {}
+            }
+        }
+        false
+    }
+
     /// This query without the part at this place of `parts`.
     #[must_use]
     pub fn without_part(&self, place: usize) -> Self {

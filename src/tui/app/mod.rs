@@ -614,6 +614,23 @@ impl App {
         !times[1].is_empty() && times[1].without(&TIME_KEYS) == times[0]
     }
 
+    /// The filter of this place goes by another time than the one that its list is ordered by, or by what came since the
+    /// last review: where the rows of before the review begin is not to be told then.
+    pub fn filters_by_another_time(&self) -> bool {
+        use query::Key::{Ended, Ends, Received, Registered, Started};
+        let Some(list) = self.place().screen.list() else {
+            return false;
+        };
+        let query = self.parse(list, &self.place().query).unwrap_or_default();
+        query.has_field(|key, values| match key {
+            Received => list != List::Deliveries,
+            Registered | Started | Ended | Ends => true,
+            _ => values
+                .iter()
+                .any(|value| matches!(value.test, query::Test::After { .. })),
+        })
+    }
+
     fn parse(&self, list: List, text: &str) -> Result<Query, QueryError> {
         Query::parse(text, &self.words(list))
     }

@@ -72,7 +72,7 @@ pub fn draw(paint: &mut Paint<'_>, app: &App, list: List, area: Rect) -> Cursor 
 /// ones begin. The line takes the room of a row, but never that of the selected one.
 fn reviewed(app: &App, height: usize) -> (usize, Option<(usize, Timestamp)>) {
     let top = app.window.top;
-    let Some((_, at)) = app.last_review() else {
+    let Some((_, at)) = app.last_review().filter(|_| !app.filters_by_another_time()) else {
         return (top, None);
     };
     let text = at.to_string();
