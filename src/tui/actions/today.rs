@@ -50,9 +50,9 @@ pub(super) static ACTIONS: &[Action] = &[
         Scope::Today,
         &[Key::char('u')],
         "",
-        "undo the last review",
+        "take the last review back",
     )
-    .undoable(),
+    .not_undoable(),
     action(
         Act::Explain,
         Scope::Today,
