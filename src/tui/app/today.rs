@@ -8,8 +8,8 @@ use crate::tui::app::{App, Overlay};
 use crate::tui::facts::{Period, Today};
 use crate::tui::place::Screen;
 use crate::tui::theme::Meaning;
-use crate::tui::today::place_of;
 use crate::tui::today::rows::{Row, beside, columns, rows, step};
+use crate::tui::today::{about, place_of};
 
 impl App {
     pub(super) fn take_today(&mut self, period: &Period, today: Today) {
@@ -41,6 +41,19 @@ impl App {
     fn today_rows(&self) -> Vec<Row> {
         self.today.as_ref().map_or_else(Vec::new, |today| {
             rows(today, columns(self.layout().main), true)
+        })
+    }
+
+    /// The first line of what a figure means where the last is in sight.
+    pub(super) fn explained_last_top(&self) -> usize {
+        let area = self.layout().body;
+        let stop = self
+            .today
+            .as_ref()
+            .and_then(|today| today.stop(self.place().line));
+        stop.map_or(0, |stop| {
+            let lines = about::sheet(stop, usize::from(area.width)).len();
+            about::last_top(lines, usize::from(area.height))
         })
     }
 

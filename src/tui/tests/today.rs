@@ -12,6 +12,7 @@ use crate::tui::render;
 use crate::tui::tests::reviews::{days, morning, shown};
 use crate::tui::tests::screens::SIZES;
 use crate::tui::tests::{Session, lines};
+use crate::tui::today::about;
 use crate::tui::today::rows::{rows, step};
 use crate::tui::today::terms::Term;
 
@@ -220,6 +221,23 @@ fn reviewed_and_its_undoing_are_tasks_of_the_newest_delivery_seen() {
         tasks[..],
         [Task::MarkReviewed { seq: 100_000 }, Task::UndoReview]
     ));
+}
+
+#[test]
+fn what_a_figure_means_is_read_to_its_end_on_the_smallest_screen() {
+    let mut session = Session::open(60, (40, 10));
+    session.keys("jji");
+    let first = session.text();
+    assert!(first.contains("… j: on"), "{first}");
+    session.keys(&"j".repeat(40));
+    let last = session.text();
+    let today = session.app.today.as_ref().unwrap();
+    let whole = about::sheet(today.stop(session.app.place().line).unwrap(), 40);
+    assert!(last.contains(&whole.last().unwrap().0), "{last}");
+    assert!(!last.contains("… j: on"), "{last}");
+    // No key was lost beyond the end.
+    session.keys("k");
+    assert_ne!(session.text(), last);
 }
 
 #[test]
