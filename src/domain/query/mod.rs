@@ -26,7 +26,7 @@ use crate::domain::time::{Timestamp, Zone};
 
 pub use complete::{completions, term_start};
 pub use keys::{Is, Key};
-pub use times::{Moment, moment};
+pub use times::{Moment, moment, stretch};
 
 /// Which rows of a list are wanted. The default is all of them.
 #[derive(Clone, Debug, PartialEq)]
