@@ -154,6 +154,8 @@ pub enum Act {
     CopySend,
     /// Choose a period.
     Period,
+    /// Take the period of this digit.
+    Nth,
     /// What the selected figure means.
     Explain,
     /// The next figure of the line.

@@ -1,8 +1,11 @@
 //! The daily review: its period, and marking it done.
 
+use crossterm::event::KeyCode;
+
 use crate::store::task::Task;
 use crate::store::today::PERIODS;
 use crate::tui::actions::Act;
+use crate::tui::actions::key::Key;
 use crate::tui::app::message::Effect;
 use crate::tui::app::{App, Overlay};
 use crate::tui::facts::{Period, Today};
@@ -82,6 +85,15 @@ impl App {
                 None => self.say("nothing could be read yet", Meaning::Warning),
             },
             _ => self.begin(Task::UndoReview, effects),
+        }
+    }
+
+    /// The period before which this digit stands.
+    pub(super) fn take_nth_period(&mut self, key: Key, effects: &mut Vec<Effect>) {
+        if let KeyCode::Char(digit) = key.code
+            && let Some(nth) = digit.to_digit(10)
+        {
+            self.take_period(nth.saturating_sub(1) as usize, effects);
         }
     }
 

@@ -121,7 +121,7 @@ pub fn draw_periods(paint: &mut Paint<'_>, app: &App, chosen: usize, area: Rect)
     let here = place_of(&app.period);
     for (y, (at, (word, help))) in (1..area.height).zip(PERIODS.iter().enumerate().skip(top)) {
         let mark = if at == here { "*" } else { " " };
-        let word = format!("{mark} {word:<12}");
+        let word = format!("{mark} {} {word:<12}", at + 1);
         paint.line_from(
             area,
             y,
