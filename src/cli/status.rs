@@ -8,10 +8,10 @@ use crate::cli::links::near_url;
 use crate::cli::out::Out;
 use crate::cli::running::{self, Running};
 use crate::cli::table::{json_text, local};
-use crate::cli::{service, settings, start};
-use crate::domain::count::in_words;
+use crate::cli::{lists, service, settings, start, today};
+use crate::domain::count::{in_words, word};
+use crate::domain::page::List;
 use crate::domain::printable::Printable;
-use crate::domain::size;
 use crate::domain::time::Zone;
 use crate::store;
 use crate::store::lock::holder;
@@ -77,7 +77,8 @@ pub fn run(context: &Context, out: &mut Out) -> Result<()> {
         if behind > 0 {
             out.line(format!("catching up {behind}"))?;
         }
-        disk(quarantine_bytes, overwrite_since.as_deref(), zone, out)?;
+        not_understood(context, &reader, out)?;
+        disk(overwrite_since.as_deref(), zone, out)?;
         versions(&reader, out)?;
     }
     out.flush()?;
@@ -98,19 +99,49 @@ fn come(deliveries: i64, last: Option<&str>, zone: Zone) -> String {
     }
 }
 
-/// How much was not understood, and whether something that was deleted is still on disk.
-fn disk(
-    quarantine_bytes: u64,
-    overwrite_since: Option<&str>,
-    zone: Zone,
-    out: &mut Out,
-) -> Result<()> {
-    if quarantine_bytes > 0 {
-        let size = size::in_words(quarantine_bytes);
-        out.line(format!(
-            "webhooks of {size} together were not understood: `subledger quarantine` lists them"
-        ))?;
+/// How many webhooks were not understood, tests aside, and of whom: those that `quarantine` lists.
+fn not_understood(context: &Context, reader: &Reader, out: &mut Out) -> Result<()> {
+    let query = ["is:quarantined -is:test".to_owned()];
+    let query = lists::parse(context, reader, List::Deliveries, &query)?;
+    let names = today::names();
+    let mut of: Vec<(String, u64)> = Vec::new();
+    for share in reader.shares(List::Deliveries, &query)? {
+        let name = names.iter().find(|(id, _)| *id == share.provider);
+        let name = name.map_or(share.provider, |(_, name)| name.clone());
+        match of.iter_mut().find(|(known, _)| *known == name) {
+            Some((_, count)) => *count += share.count,
+            None => of.push((name, share.count)),
+        }
     }
+    if let Some(line) = kept(&of) {
+        out.line(Printable::line(&line))?;
+    }
+    Ok(())
+}
+
+/// `3 webhooks are kept and not understood (Klustr 2, Zotlo 1): ...`; nothing where there is none.
+fn kept(of: &[(String, u64)]) -> Option<String> {
+    let all: u64 = of.iter().map(|(_, count)| count).sum();
+    let whose = match of {
+        [] => return None,
+        [(name, _)] => format!("of {name}"),
+        several => {
+            let each = several
+                .iter()
+                .map(|(name, count)| format!("{name} {count}"));
+            format!("({})", each.collect::<Vec<_>>().join(", "))
+        }
+    };
+    let verb = word(all, "is", "are");
+    let webhooks = in_words(all, "webhook", "webhooks");
+    Some(format!(
+        "{webhooks} {whose} {verb} kept and not understood: `subledger quarantine` lists {}",
+        word(all, "it", "them")
+    ))
+}
+
+/// Whether something that was deleted is still on disk.
+fn disk(overwrite_since: Option<&str>, zone: Zone, out: &mut Out) -> Result<()> {
     if let Some(since) = overwrite_since {
         out.line(format!(
             "what was deleted since {} is being overwritten on disk: done when the receiver is idle and no program reads \
@@ -178,4 +209,28 @@ pub fn reload(context: &Context, out: &mut Out) -> Result<()> {
     };
     let report = submit(&context.database, Task::Reload, nobody)?;
     Ok(out.say(Printable::line(&report.summary))?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_not_understood_is_counted_and_named() {
+        let of = |parts: &[(&str, u64)]| {
+            let parts = parts
+                .iter()
+                .map(|(name, count)| ((*name).to_owned(), *count));
+            kept(&parts.collect::<Vec<_>>())
+        };
+        assert_eq!(of(&[]), None);
+        assert_eq!(
+            of(&[("Klustr", 1)]).unwrap(),
+            "1 webhook of Klustr is kept and not understood: `subledger quarantine` lists it"
+        );
+        assert_eq!(
+            of(&[("Klustr", 2), ("Zotlo", 1)]).unwrap(),
+            "3 webhooks (Klustr 2, Zotlo 1) are kept and not understood: `subledger quarantine` lists them"
+        );
+    }
 }

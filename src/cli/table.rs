@@ -18,6 +18,7 @@ use crate::domain::money::grouped;
 use crate::domain::page::{Cell, Column, Shape};
 use crate::domain::printable::{self, Printable, defused};
 use crate::domain::time::{Timestamp, Zone};
+use crate::tui::cell::{ENDING, ends};
 
 /// How rows are written.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
@@ -324,8 +325,19 @@ pub fn shown(heads: &[Head], place: usize, cells: &[Cell], zone: Zone) -> String
         (Shape::Minor, Cell::Int(minor)) => money(heads, *minor, cells),
         (Shape::Flag, Cell::Int(0)) => "no".to_owned(),
         (Shape::Flag, Cell::Int(1)) => "yes".to_owned(),
+        (Shape::Word, Cell::Text(_)) if head.name == "status" && is_ending(heads, cells) => {
+            ENDING.to_owned()
+        }
         _ => text_of(cell),
     }
+}
+
+fn is_ending(heads: &[Head], cells: &[Cell]) -> bool {
+    let named = |name: &str| {
+        let place = heads.iter().position(|head| head.name == name)?;
+        cells.get(place)
+    };
+    ends(named("cancelled_at"), named("has_access"))
 }
 
 fn money(heads: &[Head], minor: i64, cells: &[Cell]) -> String {

@@ -19,7 +19,7 @@ use serde::Serialize;
 
 use crate::domain::page::{Count, List};
 use crate::domain::query::{
-    Key, Moment, Query, Vocabulary, Words, folded, literal_text, moment, value_text,
+    Key, Moment, Query, Vocabulary, Words, folded, literal_text, moment, stretch, value_text,
 };
 use crate::domain::time::{DAY_MS, Timestamp, Zone};
 use crate::store::Error;
@@ -541,7 +541,7 @@ impl<'a> Review<'a> {
             // Being over is a matter of the clock, not of what arrived.
             Since::LastReview if key == Key::Ended => "ended:last-review".to_owned(),
             Since::LastReview => "is:new".to_owned(),
-            Since::Span { from, to } => within(key, from, to),
+            Since::Span { from, to } => within(key, from, to, self.frame.zone),
         };
         format!("{text} {when} -is:test").trim_start().to_owned()
     }
@@ -665,7 +665,10 @@ impl<'a> Review<'a> {
         let text = self.fresh(kind, Key::At);
         let before = match self.week_before() {
             Some((from, to)) => {
-                let text = format!("{kind} {} -is:test", within(Key::At, from, to));
+                let text = format!(
+                    "{kind} {} -is:test",
+                    within(Key::At, from, to, self.frame.zone)
+                );
                 Some(self.reader.money(&self.parse(list, &text)?)?)
             }
             None => None,
@@ -902,9 +905,9 @@ fn of_shares(list: List, text: &str, by: Vec<Share>) -> Figure {
     }
 }
 
-/// `key:from..to` where `to` is the first instant after.
-fn within(key: Key, from: Timestamp, to: Timestamp) -> String {
-    format!("{key}:{from}..{}", to.plus_ms(-1))
+/// The rows from `from` on and before `to`.
+fn within(key: Key, from: Timestamp, to: Timestamp, zone: Zone) -> String {
+    format!("{key}:{}", stretch(from, to, zone))
 }
 
 fn median(days: &[u64]) -> f64 {

@@ -197,6 +197,9 @@ fn show(
             Some(at) => Printable::line(&time(at)),
             None => Printable::line(text),
         },
+        (Shape::Word, Cell::Text(_)) if column.name == "status" && is_ending(list, row) => {
+            Printable::line(ENDING)
+        }
         (Shape::Word, Cell::Text(text)) => Printable::line(word(text)),
         (Shape::Flag, Cell::Int(flag)) => Printable::line(if *flag == 0 { "no" } else { "yes" }),
         (Shape::Minor, Cell::Int(minor)) => Printable::line(&money(list, row, *minor)),
@@ -218,6 +221,21 @@ fn money(list: List, row: &Row, minor: i64) -> String {
     }
 }
 
+/// The status of a subscription that is cancelled while access is left: it is stored as what it was.
+pub const ENDING: &str = "ending";
+
+/// The row is a subscription that will not renew, with access left: what `status:cancelled` means.
+pub fn is_ending(list: List, row: &Row) -> bool {
+    let cell = |name| field(list, row, name);
+    list == List::Subscriptions && ends(cell("cancelled_at"), cell("has_access"))
+}
+
+/// The same of its columns.
+pub fn ends(cancelled_at: Option<&Cell>, has_access: Option<&Cell>) -> bool {
+    let is_cancelled = cancelled_at.and_then(Cell::as_text).is_some();
+    is_cancelled && has_access.and_then(Cell::as_int) == Some(1)
+}
+
 /// The publisher's word for one of ours.
 pub fn word(stored: &str) -> &str {
     match stored {
@@ -229,10 +247,13 @@ pub fn word(stored: &str) -> &str {
     }
 }
 
-/// How a word of ours looks; the word itself always says it too.
-pub fn meaning(column: &Column, cell: &Cell) -> Meaning {
+/// How a word of ours in a row of `list` looks; the word itself always says it too.
+pub fn meaning(list: List, row: &Row, column: &Column, cell: &Cell) -> Meaning {
     if column.shape != Shape::Word {
         return Meaning::Plain;
+    }
+    if column.name == "status" && is_ending(list, row) {
+        return Meaning::Warning;
     }
     match cell.as_text().unwrap_or_default() {
         "given" | "active" | "trialing" | "verified" => Meaning::Good,
@@ -280,6 +301,7 @@ pub fn json(list: List, row: &Row) -> String {
 mod tests {
     use super::*;
     use crate::domain::page::RowKey;
+    use crate::domain::query::Key;
 
     fn when() -> When {
         When {
@@ -327,6 +349,41 @@ mod tests {
         let erased_at = columns(list).iter().position(|c| c.name == "erased_at");
         row.cells[erased_at.unwrap()] = Cell::Null;
         assert_eq!(shown(&row), "stored");
+    }
+
+    #[test]
+    fn a_subscription_that_was_cancelled_is_not_called_active_while_access_is_left() {
+        let list = List::Subscriptions;
+        let shown = |cancelled: bool, access: i64| {
+            let cell = |column: &Column| match column.name {
+                "status" => Cell::Text("active".to_owned()),
+                "cancelled_at" if cancelled => Cell::Text("2026-11-20T06:00:00.000Z".to_owned()),
+                "has_access" => Cell::Int(access),
+                _ => Cell::Null,
+            };
+            let row = Row {
+                key: RowKey {
+                    sort: String::new(),
+                    id: 1,
+                },
+                cells: columns(list).iter().map(cell).collect(),
+            };
+            assert_eq!(text_field(list, &row, "status"), Some("active"));
+            summary(list, &row, &["status"], when().into())
+        };
+        assert_eq!(shown(true, 1), "ending");
+        assert_eq!(shown(true, 0), "active");
+        assert_eq!(shown(false, 1), "active");
+    }
+
+    #[test]
+    fn a_filter_by_a_word_of_the_screen_is_told_the_word_to_write() {
+        for key in [Key::Status, Key::Outcome] {
+            for (said, written) in key.spoken() {
+                let shown = [word(written), ENDING];
+                assert!(shown.contains(said), "{said} is said nowhere");
+            }
+        }
     }
 
     #[test]

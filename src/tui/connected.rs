@@ -91,7 +91,7 @@ impl Teller<'_> {
             .flatten();
         let refused = last.map(|last| {
             let ago = self.when.ago(last.last.1);
-            format!("{ago}{}: {}", on(&last.hook), spoken(&last.reason))
+            format!("{ago}{}: {}", on(&last.hook), told(&last.reason))
         });
         let mut facts = self.traffic(known, refused.is_some());
         let mut refusals = self.refusals(known)?;
@@ -238,7 +238,7 @@ impl Teller<'_> {
             cell::number(count),
             self.when.ago(refusal.last.1),
             on(&refusal.hook),
-            spoken(&refusal.reason)
+            told(&refusal.reason)
         );
         Ok(Fact {
             hint: self.hint(known, refusal)?,
@@ -373,12 +373,16 @@ fn proofs(known: &Connected, when: When) -> Vec<Fact> {
     facts
 }
 
-/// A credential or a reason in the publisher's words: `path_key+basic:unchecked`, `secret link wrong`.
+/// A reason as Today and the list of webhooks tell it too; earlier ledgers call the secret link a path key.
+fn told(reason: &str) -> String {
+    reason.replace("path key", "secret link")
+}
+
+/// A credential in the publisher's words: `path_key+basic:unchecked`.
 fn spoken(stored: &str) -> String {
     stored
         .replace("path_key", "secret link")
-        .replace("path key", "secret link")
-        .replace("basic", "API key")
+        .replace("basic", "user and password")
         .replace('+', " and ")
         .replace(":unchecked", " (not checked)")
 }
@@ -391,7 +395,10 @@ mod tests {
     fn proofs_are_said_in_the_publishers_words() {
         assert_eq!(
             spoken("path_key#2+basic:unchecked"),
-            "secret link#2 and API key (not checked)"
+            "secret link#2 and user and password (not checked)"
         );
+        let reason = "basic: user right, password wrong; path key right";
+        let shown = "basic: user right, password wrong; secret link right";
+        assert_eq!(told(reason), shown);
     }
 }

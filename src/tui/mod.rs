@@ -307,6 +307,20 @@ impl Serialize for Missing {
 }
 
 impl LinkCard {
+    /// Nothing is set by which a webhook could be let in: what the settings lack is needed.
+    pub fn lets_none_in(&self) -> bool {
+        self.add.iter().any(|missing| missing.key() == "path_key")
+    }
+
+    /// How what the settings lack is called.
+    pub fn lacks(&self) -> &'static str {
+        if self.lets_none_in() {
+            "to add"
+        } else {
+            "optional"
+        }
+    }
+
     /// The part of the link that any receiver has; a secret follows where the settings have one.
     pub fn path(&self) -> String {
         format!("/hooks/{}/{}", self.provider, self.hook)

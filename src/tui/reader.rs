@@ -170,6 +170,7 @@ fn subscriptions(rows: &mut Rows, page: &ReaderPage) {
         let state = Printable::line(text("state").unwrap_or_default());
         let has_access = cell::field(list, row, "has_access").and_then(Cell::as_int) == Some(1);
         let meaning = match (text("status"), has_access) {
+            _ if cell::is_ending(list, row) => Meaning::Warning,
             (Some("active" | "trialing"), _) => Meaning::Good,
             (Some("grace" | "on_hold" | "revoked"), _) => Meaning::Warning,
             (_, true) => Meaning::Plain,

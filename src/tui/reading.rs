@@ -17,6 +17,7 @@ use crate::tui::facts::{Arrived, Status};
 use crate::tui::lookup;
 use crate::tui::picker::KEYS;
 use crate::tui::record::{Gone, Raw};
+use crate::tui::search::{RANK_MAX, Rank};
 use crate::tui::window::Newer;
 use crate::tui::{Known, connected, today};
 
@@ -109,9 +110,10 @@ pub fn answer(
             of: (*list, row.key.clone()),
             raw: belongings(reader, *list, row, *kinds)?.map(Box::new),
         }),
-        Effect::Choices { .. } | Effect::Find { .. } | Effect::Hiding { .. } => {
-            about_filter(reader, effect, tell)
-        }
+        Effect::Choices { .. }
+        | Effect::Find { .. }
+        | Effect::Rank { .. }
+        | Effect::Hiding { .. } => about_filter(reader, effect, tell),
         Effect::Today(period) => tell(Msg::Today(
             period.clone(),
             today::read(reader, path, period, now, known)?,
@@ -168,6 +170,26 @@ fn about_filter(reader: &Reader, effect: &Effect, tell: Tell<'_>) -> Result<(), 
             tell(Msg::Found {
                 ticket: *ticket,
                 found: found.map(|found| (found.row.key, found.wrapped)),
+            })
+        }
+        Effect::Rank {
+            ticket,
+            list,
+            query,
+            order,
+            key,
+        } => {
+            let cursor = Cursor::Before(key.clone());
+            let before = reader.light_page_in(*list, query, *order, &cursor, RANK_MAX)?;
+            let rank = Rank {
+                list: *list,
+                key: key.clone(),
+                before: (!before.more_before).then_some(before.rows.len()),
+                all: reader.count(*list, query, RANK_MAX as u64)?,
+            };
+            tell(Msg::Ranked {
+                ticket: *ticket,
+                rank,
             })
         }
         Effect::Hiding {

@@ -326,7 +326,7 @@ impl Record {
             };
             let label = Printable::line(column.title);
             let line = RecordLine::new(label.as_str()).from(source).opening(opens);
-            let meaning = match cell::meaning(column, value) {
+            let meaning = match cell::meaning(self.list, &self.row, column, value) {
                 Meaning::Plain if line.opens.is_some() => Meaning::Link,
                 meaning => meaning,
             };

@@ -2,7 +2,42 @@
 //!
 //! Plain data; the store finds the rows, by the same grammar as the filter.
 
+use crate::domain::page::{Count, List, RowKey};
 use crate::domain::query::{Expr, Query, Term, folded};
+use crate::tui::cell;
+
+/// So many rows that fit are counted at most.
+pub const RANK_MAX: usize = 1_000;
+
+/// Which of the rows that fit was come upon, and of how many.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Rank {
+    /// The list.
+    pub list: List,
+    /// The row.
+    pub key: RowKey,
+    /// How many stand before it; `None` if they are more than `RANK_MAX`.
+    pub before: Option<usize>,
+    /// How many fit in all.
+    pub all: Count,
+}
+
+impl Rank {
+    /// `3 of 58`, `3 of 1,000+`, `one of 1,000+`.
+    pub fn words(&self) -> String {
+        let nth = self.before.map(|before| before as u64 + 1);
+        let all = match self.all {
+            // Rows may have come between the two counts.
+            Count::Exact(all) => cell::number(all.max(nth.unwrap_or(all))),
+            Count::MoreThan(all) => format!("{}+", cell::number(all)),
+            Count::About(_) => format!("{}+", cell::number(RANK_MAX as u64)),
+        };
+        match nth {
+            Some(nth) => format!("{} of {all}", cell::number(nth)),
+            None => format!("one of {all}"),
+        }
+    }
+}
 
 /// What is sought.
 #[derive(Clone, Debug, PartialEq)]
@@ -54,10 +89,32 @@ fn gather(expr: &Expr, words: &mut Vec<String>) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::page::List;
 
     fn search(text: &str) -> Search {
         Search::new(text, &Query::anywhere(List::Events, text))
+    }
+
+    #[test]
+    fn how_many_fit_is_said_as_far_as_it_is_known() {
+        let said = |before, all| {
+            let key = RowKey {
+                sort: String::new(),
+                id: 1,
+            };
+            let list = List::Events;
+            Rank {
+                list,
+                key,
+                before,
+                all,
+            }
+            .words()
+        };
+        assert_eq!(said(Some(2), Count::Exact(58)), "3 of 58");
+        assert_eq!(said(Some(58), Count::Exact(58)), "59 of 59");
+        assert_eq!(said(Some(2), Count::MoreThan(1_000)), "3 of 1,000+");
+        assert_eq!(said(Some(2), Count::About(4_000_000)), "3 of 1,000+");
+        assert_eq!(said(None, Count::MoreThan(1_000)), "one of 1,000+");
     }
 
     #[test]

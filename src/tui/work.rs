@@ -122,6 +122,10 @@ impl Work {
                 format!("{}; t takes that back", report.summary),
                 Meaning::Good,
             ),
+            Task::MarkReviewed { .. } => (
+                format!("{}; u takes that back", report.summary),
+                Meaning::Good,
+            ),
             _ => (with_findings(report), Meaning::Good),
         }
     }
@@ -206,6 +210,9 @@ mod tests {
         });
         let said = mark.said(&report("1 delivery marked as a test", 1, &[])).0;
         assert!(said.ends_with("t takes that back"));
+        let reviewed = Work::new(Task::MarkReviewed { seq: 3 });
+        let said = reviewed.said(&report("reviewed", 1, &[])).0;
+        assert_eq!(said, "reviewed; u takes that back");
     }
 
     #[test]

@@ -43,9 +43,10 @@ enum Kind {
     Weigh,
     Hiding,
     Count,
+    Rank,
 }
 
-const KINDS: usize = 10;
+const KINDS: usize = 11;
 
 fn kind(effect: &Effect) -> Option<Kind> {
     match effect {
@@ -59,6 +60,7 @@ fn kind(effect: &Effect) -> Option<Kind> {
         Effect::Choices { .. } => Some(Kind::Choices),
         Effect::Weigh { .. } => Some(Kind::Weigh),
         Effect::Count { .. } => Some(Kind::Count),
+        Effect::Rank { .. } => Some(Kind::Rank),
         Effect::Export(_)
         | Effect::Task(_)
         | Effect::Copy(_)

@@ -101,7 +101,20 @@ fn values_of(key: Key, values: &str, words: &Words<'_>) -> Vec<String> {
         Key::Plan | Key::Purpose => format!("{key}:{done}{}", literal_text(&value)),
         _ => format!("{key}:{done}{}", value_text(&value)),
     };
-    first.into_iter().chain(holding).map(whole).collect()
+    let all = key.words(words.list).unwrap_or_default();
+    let meant = key.spoken().iter();
+    let meant = meant
+        .filter(|(said, written)| {
+            !begun.is_empty() && said.starts_with(&begun) && all.contains(written)
+        })
+        .map(|(_, written)| (*written).to_owned());
+    let mut found: Vec<String> = Vec::new();
+    for value in first.into_iter().chain(meant).chain(holding) {
+        if !found.contains(&value) {
+            found.push(value);
+        }
+    }
+    found.into_iter().map(whole).collect()
 }
 
 fn candidates(key: Key, words: &Words<'_>) -> Vec<String> {

@@ -269,6 +269,20 @@ impl Key {
             _ => return None,
         })
     }
+
+    /// What people read where its words stand, with the word that is written: screens say `ending`, filters
+    /// `status:cancelled`.
+    pub const fn spoken(self) -> &'static [(&'static str, &'static str)] {
+        match self {
+            Self::Status => &[("ending", "cancelled"), ("payment failed", "grace")],
+            Self::Outcome => &[
+                ("kept, not understood", "quarantined"),
+                ("turned away", "rejected"),
+                ("repeat", "duplicate"),
+            ],
+            _ => &[],
+        }
+    }
 }
 
 impl Is {

@@ -26,7 +26,7 @@ use crate::domain::time::{Timestamp, Zone};
 
 pub use complete::{completions, term_start};
 pub use keys::{Is, Key};
-pub use times::{Moment, moment};
+pub use times::{Moment, moment, stretch};
 
 /// Which rows of a list are wanted. The default is all of them.
 #[derive(Clone, Debug, PartialEq)]
@@ -212,6 +212,20 @@ impl Query {
         Self {
             root: parse::flat(kept.cloned().collect(), true),
         }
+    }
+
+    /// Whether some field in it, wherever it stands, is such a one.
+    pub fn has_field(&self, wanted: impl Fn(Key, &[Value]) -> bool) -> bool {
+        let mut rest = vec![&self.root];
+        while let Some(expr) = rest.pop() {
+            match expr {
+                Expr::All(parts) | Expr::Any(parts) => rest.extend(parts),
+                Expr::Not(inner) => rest.push(inner),
+                Expr::Term(Term::Field { key, values }) if wanted(*key, values) => return true,
+                Expr::Term(_) => {}
+            }
+        }
+        false
     }
 
     /// This query without the part at this place of `parts`.

@@ -566,6 +566,9 @@ fn currency(text: &str, stored: &[String]) -> Result<Test, (String, Option<Strin
     Err(("a currency is three letters".to_owned(), better))
 }
 
+/// From so many characters on, the beginning of a word that screens say is known.
+const SPOKEN_MIN: usize = 3;
+
 fn one_of(
     key: Key,
     text: &str,
@@ -576,7 +579,14 @@ fn one_of(
         return Ok(Test::Equal(word));
     }
     let all: Vec<&str> = words.clone().collect();
-    let better = nearest(&word, words).map(str::to_owned);
+    let is_begun = word.chars().count() >= SPOKEN_MIN;
+    let is_meant = |(said, written): &&(&str, &'static str)| {
+        is_begun && said.starts_with(&word) && all.contains(written)
+    };
+    let meant = key.spoken().iter().find(is_meant);
+    let better = meant.map(|(_, written)| *written);
+    let better = better.or_else(|| nearest(&word, words));
+    let better = better.map(str::to_owned);
     Err((format!("{key}: takes {}", all.join(", ")), better))
 }
 

@@ -3,6 +3,7 @@
 use proptest::prelude::*;
 
 use super::*;
+use crate::domain::time::DAY_MS;
 
 fn vocabulary() -> Vocabulary {
     Vocabulary {
@@ -191,6 +192,24 @@ fn what_does_not_parse_is_an_error_that_names_the_nearest() {
             7..12,
             Some("status:active"),
         ),
+        (
+            List::Subscriptions,
+            "status:ending",
+            7..13,
+            Some("status:cancelled"),
+        ),
+        (
+            List::Subscriptions,
+            "status:\"payment failed\"",
+            7..23,
+            Some("status:grace"),
+        ),
+        (
+            List::Deliveries,
+            "outcome:repeat",
+            8..14,
+            Some("outcome:duplicate"),
+        ),
         (List::Events, "amount:many", 7..11, None),
         (List::Events, "amount>=100", 0..11, Some("amount:>=100")),
         (List::Events, "amount:", 0..7, None),
@@ -263,6 +282,32 @@ fn a_keys_own_choice_can_be_left_out() {
 }
 
 #[test]
+fn a_stretch_of_time_is_written_as_a_person_would() {
+    let zone = "Europe/Istanbul".parse().unwrap();
+    for (from, to, text) in [
+        ("2026-10-31T21:00:00Z", "2026-11-30T21:00:00Z", "2026-11"),
+        ("2026-11-19T21:00:00Z", "2026-11-20T21:00:00Z", "2026-11-20"),
+        (
+            "2026-10-31T21:00:00Z",
+            "2026-11-07T21:00:00Z",
+            "2026-11-01..2026-11-07",
+        ),
+        (
+            "2026-10-31T21:00:00Z",
+            "2026-11-20T06:30:00Z",
+            "2026-11-01..2026-11-20T09:29",
+        ),
+        (
+            "2026-10-31T21:00:01Z",
+            "2026-11-20T06:30:00.120Z",
+            "2026-11-01T00:00:01..2026-11-20T06:30:00.119Z",
+        ),
+    ] {
+        assert_eq!(stretch(at(from), at(to), zone), text);
+    }
+}
+
+#[test]
 fn offers_complete_keys_and_values() {
     let stored = vocabulary();
     let words = Words {
@@ -281,6 +326,15 @@ fn offers_complete_keys_and_values() {
     assert_eq!(offers("type:subsc")[0], "type:subscription");
     assert!(offers("status:").is_empty());
     assert!(offers("nonsense:x").is_empty());
+    let of_subscriptions = |text: &str| {
+        let list = List::Subscriptions;
+        completions(text, text.len(), &Words { list, ..words })
+    };
+    assert_eq!(
+        of_subscriptions("status:end"),
+        ["status:cancelled", "status:pending"]
+    );
+    assert_eq!(of_subscriptions("status:ca"), ["status:cancelled"]);
 }
 
 fn texts() -> impl Strategy<Value = String> {
@@ -326,6 +380,39 @@ proptest! {
         let query = parsed(List::Events, &text).unwrap();
         let shown = query.to_string();
         prop_assert_eq!(parsed(List::Events, &shown).unwrap(), query, "{} -> {}", text, shown);
+    }
+
+    #[test]
+    fn a_stretch_is_written_short_and_means_the_same(
+        day in 0i64..30_000, minutes in 0i64..3_000, unit in 0..4usize, length in 1i64..100_000,
+        zone in prop::sample::select(vec!["UTC", "Europe/Istanbul", "America/New_York", "Asia/Kolkata",
+            "Australia/Lord_Howe", "Africa/Casablanca"]),
+    ) {
+        let zone: Zone = zone.parse().unwrap();
+        let unit = [DAY_MS, 60_000, 1_000, 1][unit];
+        let from = Timestamp::from_ms(day * DAY_MS + minutes * 60_000);
+        let from = if unit == DAY_MS { zone.day_start(from.day(zone).parse().unwrap()) } else { from };
+        let to = from.plus_ms(length % 1_000 * unit + 1 + length % 2);
+        let to = if unit == DAY_MS { zone.day_start(to.day(zone).parse().unwrap()) } else { to.plus_ms(-1) };
+        prop_assume!(from < to);
+        let words = Words {
+            now: at("2026-11-20T09:14:00Z"),
+            zone,
+            list: List::Events,
+            last_review: None,
+            stored: &Vocabulary::default(),
+        };
+        let text = format!("at:{}", stretch(from, to, zone));
+        let exact = format!("at:{from}..{}", to.plus_ms(-1));
+        let span = |text: &str| {
+            let query = Query::parse(text, &words).unwrap();
+            match query.root() {
+                Expr::Term(Term::Field { values, .. }) => values[0].test.clone(),
+                other => panic!("{other:?}"),
+            }
+        };
+        prop_assert_eq!(span(&text), span(&exact), "{}", text);
+        prop_assert!(text.len() <= exact.len());
     }
 
     #[test]

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use crate::domain::count::word;
 use crate::domain::delivery::MAIN_ACCOUNT;
 use crate::domain::page::List;
-use crate::domain::query::{Key, literal_text, value_text};
+use crate::domain::query::{Key, literal_text, stretch, value_text};
 use crate::domain::time::{DAY_MS, HOUR_MS, Timestamp, span};
 use crate::store::Error;
 use crate::store::query::Expectation;
@@ -360,7 +360,8 @@ fn rules(review: &Review<'_>) -> Vec<Counted> {
         rule(
             Rule::Quarantined,
             List::Deliveries,
-            "is:quarantined -is:erased -is:test".to_owned(),
+            // What was there at the last review is in its list, and `status` counts it.
+            review.fresh("is:quarantined -is:erased", Key::At),
             "webhook is kept and not understood",
             "webhooks are kept and not understood",
         ),
@@ -409,7 +410,8 @@ fn cancel_spike(review: &Review<'_>) -> Result<Option<Need>, Error> {
     }
     let list = List::Cancellations;
     let from = review.frame.now.plus_ms(-DAY_MS);
-    let query = format!("is:asked at:{from}..{} -is:test", review.frame.now);
+    let day = stretch(from, review.frame.now.plus_ms(1), review.frame.zone);
+    let query = format!("is:asked at:{day} -is:test");
     let count = review.count(list, &query)?;
     if count < SPIKE_MIN {
         return Ok(None);

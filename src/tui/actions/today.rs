@@ -3,7 +3,7 @@
 use crossterm::event::KeyCode;
 
 use crate::tui::actions::key::{
-    DOWN, ENTER, ESC, FIRST, Key, LAST, LEFT, PAGE_DOWN, PAGE_UP, RIGHT, UP,
+    DOWN, ENTER, FIRST, Key, LAST, LEFT, PAGE_DOWN, PAGE_UP, RIGHT, UP,
 };
 use crate::tui::actions::{Act, Action, Scope, action};
 
@@ -50,9 +50,9 @@ pub(super) static ACTIONS: &[Action] = &[
         Scope::Today,
         &[Key::char('u')],
         "",
-        "undo the last review",
+        "take the last review back",
     )
-    .undoable(),
+    .not_undoable(),
     action(
         Act::Explain,
         Scope::Today,
@@ -89,7 +89,16 @@ pub(super) static ACTIONS: &[Action] = &[
         "the next period",
     ),
     action(Act::Up, Scope::Periods, UP, "", "the period before"),
-    action(Act::Back, Scope::Periods, ESC, "leave", "keep the period"),
+    action(
+        Act::Back,
+        Scope::Periods,
+        CLOSE_PERIODS,
+        "leave",
+        "keep the period",
+    ),
+    action(Act::Nth, Scope::Periods, DIGITS, "", "show this one"),
+    action(Act::First, Scope::Periods, FIRST, "", "to the first period"),
+    action(Act::Last, Scope::Periods, LAST, "", "to the last period"),
     action(Act::Down, Scope::Explained, DOWN, "", "further down"),
     action(Act::Up, Scope::Explained, UP, "", "further up"),
     action(
@@ -110,6 +119,16 @@ pub(super) static ACTIONS: &[Action] = &[
 ];
 
 const PERIOD_ON: &[Key] = &[Key::char('j'), Key::plain(KeyCode::Down), Key::char('p')];
+const CLOSE_PERIODS: &[Key] = &[Key::plain(KeyCode::Esc), Key::char('q')];
+const DIGITS: &[Key] = &[
+    Key::char('1'),
+    Key::char('2'),
+    Key::char('3'),
+    Key::char('4'),
+    Key::char('5'),
+    Key::char('6'),
+    Key::char('7'),
+];
 const CLOSE_EXPLAINED: &[Key] = &[
     Key::plain(KeyCode::Esc),
     Key::char('i'),

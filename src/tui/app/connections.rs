@@ -8,7 +8,6 @@ use crate::tui::app::App;
 use crate::tui::app::message::Effect;
 use crate::tui::facts::{Connection, Door, Fact};
 use crate::tui::place::{Place, Screen};
-use crate::tui::theme::Meaning;
 use crate::tui::{LinkCard, Missing};
 
 /// One account on Connections.
@@ -190,18 +189,13 @@ impl App {
                     value_text(&card.hook)
                 ),
             }),
-            Some(Stop::Add(missing)) => {
-                let command = missing.command();
-                return self.say(format!("in a shell: {command}"), Meaning::Plain);
-            }
-            None => None,
+            Some(Stop::Add(_)) | None => None,
         };
-        match door {
-            Some(door) => self.visit(
+        if let Some(door) = door {
+            self.visit(
                 Place::with_query(Screen::List(door.list), door.query),
                 effects,
-            ),
-            None => self.say("no list stands behind this line", Meaning::Warning),
+            );
         }
     }
 

@@ -49,6 +49,10 @@ impl App {
         self.counting = None;
         let head = self.window.head().filter(|_| fill == Fill::Refresh);
         self.looking = None;
+        if matches!(fill, Fill::Replace | Fill::ReplaceSelectLast) {
+            // What was counted is of the rows before.
+            (self.rank, self.ranking) = (None, None);
+        }
         self.pending = Some(Pending {
             ticket: self.ticket,
             from: from.clone(),

@@ -11,6 +11,7 @@ use crate::tui::copy::Kept;
 use crate::tui::export::{Job, Written};
 use crate::tui::facts::{Connection, Period, Status, Today};
 use crate::tui::record::Raw;
+use crate::tui::search::Rank;
 use crate::tui::window::Newer;
 use crate::tui::{Leave, LinkCard};
 
@@ -78,6 +79,13 @@ pub enum Msg {
         ticket: u64,
         /// The row, and whether the search went over an end of the list; `None`: no row fits.
         found: Option<(RowKey, bool)>,
+    },
+    /// Which of the rows that fit a search was come upon.
+    Ranked {
+        /// Which request this answers.
+        ticket: u64,
+        /// Its place among them.
+        rank: Rank,
     },
     /// Which part of the filter hides all rows.
     Hiding {
@@ -213,6 +221,19 @@ pub enum Effect {
         from: RowKey,
         /// Towards newer rows.
         newer: bool,
+    },
+    /// Count the rows that fit a search, and those before the one that was come upon.
+    Rank {
+        /// Comes back with the answer.
+        ticket: u64,
+        /// The list.
+        list: List,
+        /// Filter and search together.
+        query: Query,
+        /// Which end of the list comes first.
+        order: Order,
+        /// The row.
+        key: RowKey,
     },
     /// Find out which part of a filter hides all rows.
     Hiding {

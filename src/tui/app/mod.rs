@@ -57,7 +57,7 @@ use crate::tui::picker::Picker;
 use crate::tui::place::{Face, History, Place, Screen};
 use crate::tui::recall::Recall;
 use crate::tui::record::Record;
-use crate::tui::search::Search;
+use crate::tui::search::{Rank, Search};
 use crate::tui::theme::{Meaning, Theme};
 use crate::tui::window::{Fill, Window};
 use crate::tui::work::{Question, Work};
@@ -257,6 +257,8 @@ pub struct App {
     first: Option<First>,
     program: Vec<String>,
     finding: Option<u64>,
+    ranking: Option<u64>,
+    rank: Option<Rank>,
     filters: Recall,
     searches: Recall,
     commands: Recall,
@@ -454,6 +456,8 @@ impl App {
             first: start.first,
             program: start.program,
             finding: None,
+            ranking: None,
+            rank: None,
             filters: Recall::default(),
             searches: Recall::default(),
             commands: Recall::default(),
@@ -614,6 +618,23 @@ impl App {
         !times[1].is_empty() && times[1].without(&TIME_KEYS) == times[0]
     }
 
+    /// The filter of this place goes by another time than the one that its list is ordered by, or by what came since the
+    /// last review: where the rows of before the review begin is not to be told then.
+    pub fn filters_by_another_time(&self) -> bool {
+        use query::Key::{Ended, Ends, Received, Registered, Started};
+        let Some(list) = self.place().screen.list() else {
+            return false;
+        };
+        let query = self.parse(list, &self.place().query).unwrap_or_default();
+        query.has_field(|key, values| match key {
+            Received => list != List::Deliveries,
+            Registered | Started | Ended | Ends => true,
+            _ => values
+                .iter()
+                .any(|value| matches!(value.test, query::Test::After { .. })),
+        })
+    }
+
     fn parse(&self, list: List, text: &str) -> Result<Query, QueryError> {
         Query::parse(text, &self.words(list))
     }
@@ -681,6 +702,7 @@ pub fn update(app: &mut App, msg: Msg) -> Vec<Effect> {
         } => app.take_choices(ticket, key, choices),
         Msg::Views(views) => app.take_views(views),
         Msg::Found { ticket, found } => app.take_found(ticket, found, &mut effects),
+        Msg::Ranked { ticket, rank } => app.take_rank(ticket, rank),
         Msg::Hiding { ticket, part } => app.take_hiding(ticket, part),
         Msg::Looking(progress) => app.take_looking(progress),
         Msg::Exporting(rows) => app.take_exporting(rows),

@@ -2,6 +2,7 @@
 
 use crate::domain::page::List;
 use crate::tui::app::App;
+use crate::tui::app::connections::Stop;
 use crate::tui::app::record::first_event;
 use crate::tui::place::{Face, Screen};
 use crate::tui::ways::{events_of, reader_of, seq_of};
@@ -102,11 +103,18 @@ impl App {
             .filter(|_| self.command_to_add().is_none())
     }
 
-    /// There are no accounts.
+    /// There are no accounts, or no list stands behind the line of the opened one.
     pub fn why_no_account(&self) -> Option<&'static str> {
-        self.accounts()
-            .is_empty()
-            .then_some("no account is known yet")
+        let Screen::Account(account) = self.place().screen else {
+            let is_none = self.accounts().is_empty();
+            return is_none.then_some("no account is known yet");
+        };
+        match self.stops(account).get(self.place().line) {
+            Some(Stop::Fact(fact)) if fact.door.is_some() => None,
+            Some(Stop::Link(_)) => None,
+            Some(Stop::Add(_)) => Some("y copies the command, to be run in a shell"),
+            Some(Stop::Fact(_)) | None => Some("no list stands behind this line"),
+        }
     }
 
     /// Nothing was sought yet.

@@ -1,7 +1,7 @@
 //! A key becomes an action, and an action is done.
 
 use crate::tui::actions::key::Key;
-use crate::tui::actions::{self, Act};
+use crate::tui::actions::{self, Act, Danger};
 use crate::tui::app::message::Effect;
 use crate::tui::app::{App, Overlay};
 use crate::tui::layout::SIZE_MIN;
@@ -20,16 +20,31 @@ impl App {
                 return;
             }
             self.dirty = true;
-            match (action.why_not)(self) {
-                Some(why) => self.say(why, Meaning::Warning),
-                None => self.act(action.act, effects),
+            match ((action.why_not)(self), action.act) {
+                (Some(why), _) => self.say(why, Meaning::Warning),
+                (None, Act::Nth) => self.take_nth_period(key, effects),
+                (None, act) => self.act(act, effects),
             }
         } else if matches!(self.overlay, Some(Overlay::Ask(_))) {
             self.leave_question();
+        } else if let Some(Overlay::Periods(_) | Overlay::Explained(_)) = self.overlay {
+            self.press_below(key, effects);
         } else if let crossterm::event::KeyCode::Char(c) = key.code
             && !key.ctrl
         {
             self.insert(c.encode_utf8(&mut [0; 4]));
+        }
+    }
+
+    /// A key that means nothing in what stands over Today closes it and does what it does on Today; what writes is not
+    /// done from there.
+    fn press_below(&mut self, key: Key, effects: &mut Vec<Effect>) {
+        let action = actions::lookup(self.place_scopes(), key);
+        if action.is_some_and(|action| action.danger == Danger::Looks) {
+            self.overlay = None;
+            self.press(key, effects);
+        } else {
+            self.say("Esc closes this first", Meaning::Warning);
         }
     }
 

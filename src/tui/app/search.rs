@@ -1,13 +1,14 @@
 //! Searching in a list without filtering it, what hides all its rows, and how far rows on their way have come.
 
-use crate::domain::page::{Cursor, Order, RowKey};
+use crate::domain::page::{Cursor, List, Order, RowKey};
+use crate::domain::query::{Query, QueryError};
 use crate::store::query::Progress;
 use crate::tui::actions::Act;
 use crate::tui::app::message::{Effect, From};
 use crate::tui::app::{App, Overlay};
 use crate::tui::complete::Offers;
 use crate::tui::edit::Line;
-use crate::tui::search::Search;
+use crate::tui::search::{Rank, Search};
 use crate::tui::theme::Meaning;
 use crate::tui::window::Fill;
 
@@ -54,10 +55,7 @@ impl App {
         let Some((list, from)) = self.selected().map(|(list, row)| (list, row.key.clone())) else {
             return self.say("there is no row to search", Meaning::Warning);
         };
-        let both = self
-            .parse(list, &self.place().query)
-            .and_then(|filter| Ok(filter.and(&self.parse(list, &search.text)?)));
-        match both {
+        match self.with_filter(list, search) {
             Ok(query) => {
                 // Down is towards newer rows where the oldest come first.
                 let newer = above == (self.place().order == Order::Newest);
@@ -75,6 +73,45 @@ impl App {
             // Of another list: what was sought there means nothing here.
             Err(error) => self.say(error.to_string(), Meaning::Warning),
         }
+    }
+
+    /// The rows of this place that fit a search.
+    fn with_filter(&self, list: List, search: &Search) -> Result<Query, QueryError> {
+        let filter = self.parse(list, &self.place().query)?;
+        Ok(filter.and(&self.parse(list, &search.text)?))
+    }
+
+    /// Asks which of the rows that fit the one of `key` is; whatever else is asked for goes first.
+    fn ask_rank(&mut self, key: RowKey, effects: &mut Vec<Effect>) {
+        let (Some(list), Some(search)) = (self.place().screen.list(), &self.search) else {
+            return;
+        };
+        if let Ok(query) = self.with_filter(list, search) {
+            self.ticket += 1;
+            self.ranking = Some(self.ticket);
+            effects.push(Effect::Rank {
+                ticket: self.ticket,
+                list,
+                query,
+                order: self.place().order,
+                key,
+            });
+        }
+    }
+
+    pub(super) fn take_rank(&mut self, ticket: u64, rank: Rank) {
+        if self.ranking == Some(ticket) {
+            self.ranking = None;
+            self.rank = Some(rank);
+            self.dirty = true;
+        }
+    }
+
+    /// Which of the rows that fit the search is selected, where that is known.
+    pub fn rank(&self) -> Option<&Rank> {
+        let (list, row) = self.selected()?;
+        let is_it = |rank: &&Rank| rank.list == list && rank.key == row.key;
+        self.rank.as_ref().filter(is_it)
     }
 
     pub(super) fn take_found(
@@ -106,13 +143,15 @@ impl App {
         let height = self.layout().rows();
         let Some(place) = self.window.rows.iter().position(|row| row.key == key) else {
             let from = From::Cursor(Cursor::From(key.clone()));
-            return self.ask_page(from, Fill::Replace, Some(key), effects);
+            self.ask_page(from, Fill::Replace, Some(key.clone()), effects);
+            return self.ask_rank(key, effects);
         };
         let there = isize::try_from(place).unwrap_or(isize::MAX);
         let here = isize::try_from(self.window.selected).unwrap_or(isize::MAX);
         self.window.step_by(there - here, height);
         self.settle(effects);
         self.keep_record(effects);
+        self.ask_rank(key, effects);
     }
 
     /// Asks which part of the filter hides all rows, where it has several and there is no row.

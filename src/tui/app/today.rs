@@ -1,15 +1,18 @@
 //! The daily review: its period, and marking it done.
 
+use crossterm::event::KeyCode;
+
 use crate::store::task::Task;
 use crate::store::today::PERIODS;
 use crate::tui::actions::Act;
+use crate::tui::actions::key::Key;
 use crate::tui::app::message::Effect;
 use crate::tui::app::{App, Overlay};
 use crate::tui::facts::{Period, Today};
 use crate::tui::place::Screen;
 use crate::tui::theme::Meaning;
-use crate::tui::today::place_of;
 use crate::tui::today::rows::{Row, beside, columns, rows, step};
+use crate::tui::today::{about, place_of};
 
 impl App {
     pub(super) fn take_today(&mut self, period: &Period, today: Today) {
@@ -44,6 +47,19 @@ impl App {
         })
     }
 
+    /// The first line of what a figure means where the last is in sight.
+    pub(super) fn explained_last_top(&self) -> usize {
+        let area = self.layout().body;
+        let stop = self
+            .today
+            .as_ref()
+            .and_then(|today| today.stop(self.place().line));
+        stop.map_or(0, |stop| {
+            let lines = about::sheet(stop, usize::from(area.width)).len();
+            about::last_top(lines, usize::from(area.height))
+        })
+    }
+
     pub(super) fn step_today(&mut self, by: isize) {
         let line = step(&self.today_rows(), self.place().line, by);
         self.history.here_mut().line = line;
@@ -69,6 +85,15 @@ impl App {
                 None => self.say("nothing could be read yet", Meaning::Warning),
             },
             _ => self.begin(Task::UndoReview, effects),
+        }
+    }
+
+    /// The period before which this digit stands.
+    pub(super) fn take_nth_period(&mut self, key: Key, effects: &mut Vec<Effect>) {
+        if let KeyCode::Char(digit) = key.code
+            && let Some(nth) = digit.to_digit(10)
+        {
+            self.take_period(nth.saturating_sub(1) as usize, effects);
         }
     }
 

@@ -12,9 +12,6 @@ use crate::tui::theme::Meaning;
 use crate::tui::window::Fill;
 use crate::tui::window::Window;
 
-/// No sheet of a figure is longer.
-const EXPLAINED_LINES_MAX: usize = 200;
-
 impl App {
     pub(super) fn go(&mut self, screen: Screen, effects: &mut Vec<Effect>) {
         if self.place().screen == screen && self.place().pane.is_none() {
@@ -149,7 +146,8 @@ impl App {
                 return;
             }
             Some(Overlay::Explained(top)) => {
-                *top = top.saturating_add_signed(lines).min(EXPLAINED_LINES_MAX);
+                let moved = top.saturating_add_signed(lines);
+                self.overlay = Some(Overlay::Explained(moved.min(self.explained_last_top())));
                 return;
             }
             _ => {}

@@ -88,6 +88,27 @@ fn every_line_of_an_account_opens_what_it_speaks_of() {
 }
 
 #[test]
+fn enter_is_offered_where_a_list_opens_and_nowhere_else() {
+    let mut session = Session::open(60, (80, 24));
+    session.keys("9");
+    assert!(session.text().contains("Enter open"), "accounts open");
+    session.keys("\n");
+    let Screen::Account(account) = session.app.place().screen else {
+        panic!("no account is open");
+    };
+    for line in 0..session.app.stops(account).len() {
+        let opens = match session.app.stops(account)[line] {
+            Stop::Fact(fact) => fact.door.is_some(),
+            Stop::Add(_) => false,
+            Stop::Link(_) => true,
+        };
+        let shown = session.text();
+        assert_eq!(shown.contains("Enter open"), opens, "{line}: {shown}");
+        session.keys("j");
+    }
+}
+
+#[test]
 fn what_is_selected_stays_selected_while_lines_come_and_go() {
     let mut session = Session::open(60, (80, 24));
     session.keys("9\njjjj");

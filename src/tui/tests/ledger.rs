@@ -20,6 +20,7 @@ use crate::tui::curl::Curl;
 use crate::tui::facts::{Arrived, Connection, Door, Fact, Status};
 use crate::tui::lookup::ReaderPage;
 use crate::tui::record::Raw;
+use crate::tui::search::Rank;
 use crate::tui::tests::reviews::{morning, shown};
 use crate::tui::theme::Meaning;
 use crate::tui::window::Newer;
@@ -316,6 +317,18 @@ impl Fake {
             .or_else(|| around.map(|key| ((*key).clone(), true)))
     }
 
+    fn rank(&self, list: List, query: &Query, key: RowKey) -> Rank {
+        let sought = query.parts().last().unwrap().to_string();
+        let fits = |row: &&Row| row.key.id.to_string().ends_with(&sought);
+        let fitting: Vec<_> = self.rows[&list].iter().filter(fits).collect();
+        Rank {
+            list,
+            before: fitting.iter().position(|row| row.key == key),
+            all: Count::Exact(fitting.len() as u64),
+            key,
+        }
+    }
+
     pub(super) fn answer(&self, effect: Effect) -> Vec<Msg> {
         match effect {
             Effect::Load(load) => vec![self.load(load)],
@@ -341,7 +354,7 @@ impl Fake {
             Effect::Connections => vec![Msg::Connections(connections())],
             Effect::Status => vec![Msg::Status(self.status.clone())],
             Effect::Task(_) => vec![Msg::Done(Ok(TaskReport {
-                summary: "Everything up to now is reviewed.".to_owned(),
+                summary: "reviewed".to_owned(),
                 changed: 1,
                 ..TaskReport::default()
             }))],
@@ -358,6 +371,16 @@ impl Fake {
             } => vec![Msg::Found {
                 ticket,
                 found: self.find(list, &query, &from, newer),
+            }],
+            Effect::Rank {
+                ticket,
+                list,
+                query,
+                key,
+                ..
+            } => vec![Msg::Ranked {
+                ticket,
+                rank: self.rank(list, &query, key),
             }],
             Effect::Hiding { ticket, query, .. } => {
                 let parts = query.parts().iter();

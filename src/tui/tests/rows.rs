@@ -90,6 +90,29 @@ fn a_line_stands_where_the_last_review_was() {
 }
 
 #[test]
+fn no_such_line_stands_where_a_filter_goes_by_another_time() {
+    let reviewed = now().plus_ms(-MINUTE_MS * 5 / 2);
+    for (query, is_there) in [
+        ("2/provider:zotlo\n", true),
+        ("2/since:1d\n", true),
+        ("2/received:1d\n", false),
+        ("7/received:1d\n", true),
+        ("3/registered:1d\n", false),
+        ("4/ended:last-review\n", false),
+        ("4/is:ending -is:test\n", true),
+        ("4/-(ends:7d ayse)\n", false),
+        ("2/is:late\n", false),
+        ("2/is:new\n", false),
+    ] {
+        let mut session = Session::open(500, (80, 24));
+        session.tell(Msg::Words(Vocabulary::default(), Some((99_997, reviewed))));
+        session.keys(query);
+        let text = session.text();
+        assert_eq!(text.contains("── reviewed"), is_there, "{query}: {text}");
+    }
+}
+
+#[test]
 fn a_row_named_on_the_command_line_is_selected() {
     let mut session = Session::open(500, (80, 24));
     session.app = App::new(Start {

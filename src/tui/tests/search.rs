@@ -33,6 +33,35 @@ fn a_search_walks_the_rows_that_fit_and_goes_round_with_a_word() {
 }
 
 #[test]
+fn which_of_the_rows_that_fit_is_selected_is_said() {
+    let mut session = Session::open(500, (80, 24));
+    session.keys("2s77\n");
+    assert!(
+        session.text().contains("match 1 of 5 "),
+        "{}",
+        session.text()
+    );
+    session.keys("nn");
+    assert!(
+        session.text().contains("match 3 of 5 "),
+        "{}",
+        session.text()
+    );
+    session.tell(Msg::Resize(40, 10));
+    assert!(session.text().contains("  3 of 5 "), "{}", session.text());
+    session.tell(Msg::Resize(80, 24));
+    // Another row is none of them.
+    session.keys("j");
+    assert!(!session.text().contains("match"), "{}", session.text());
+    session.keys("N");
+    assert!(
+        session.text().contains("match 3 of 5 "),
+        "{}",
+        session.text()
+    );
+}
+
+#[test]
 fn what_is_sought_stands_out() {
     use ratatui::style::Modifier;
     let mut session = Session::open(60, (120, 24));

@@ -5,6 +5,7 @@ use ratatui::buffer::Buffer;
 
 use crate::store::task::Task;
 use crate::store::today::{PERIODS, Rule};
+use crate::tui::app::Overlay;
 use crate::tui::app::message::{Effect, Msg};
 use crate::tui::facts::{Period, TodayLine};
 use crate::tui::place::Screen;
@@ -12,6 +13,7 @@ use crate::tui::render;
 use crate::tui::tests::reviews::{days, morning, shown};
 use crate::tui::tests::screens::SIZES;
 use crate::tui::tests::{Session, lines};
+use crate::tui::today::about;
 use crate::tui::today::rows::{rows, step};
 use crate::tui::today::terms::Term;
 
@@ -220,6 +222,65 @@ fn reviewed_and_its_undoing_are_tasks_of_the_newest_delivery_seen() {
         tasks[..],
         [Task::MarkReviewed { seq: 100_000 }, Task::UndoReview]
     ));
+}
+
+#[test]
+fn what_a_figure_means_is_read_to_its_end_on_the_smallest_screen() {
+    let mut session = Session::open(60, (40, 10));
+    session.keys("jji");
+    let first = session.text();
+    assert!(first.contains("… j: on"), "{first}");
+    session.keys(&"j".repeat(40));
+    let last = session.text();
+    let today = session.app.today.as_ref().unwrap();
+    let whole = about::sheet(today.stop(session.app.place().line).unwrap(), 40);
+    assert!(last.contains(&whole.last().unwrap().0), "{last}");
+    assert!(!last.contains("… j: on"), "{last}");
+    // No key was lost beyond the end.
+    session.keys("k");
+    assert_ne!(session.text(), last);
+}
+
+#[test]
+fn no_key_is_dead_among_the_periods() {
+    let choosing = || {
+        let mut session = Session::open(60, (80, 24));
+        session.keys("p");
+        session
+    };
+    let period = |session: &Session| session.app.period.0.clone();
+    for (keys, word) in [
+        ("4", "7d"),
+        ("j\n", "today"),
+        ("G\n", "last-month"),
+        ("Gk\n", "month"),
+        ("Gg\n", "last-review"),
+        ("q", "last-review"),
+    ] {
+        let mut session = choosing();
+        session.keys(keys);
+        assert_eq!(
+            (period(&session).as_str(), &session.app.overlay),
+            (word, &None),
+            "{keys}"
+        );
+        let left = session
+            .outside
+            .iter()
+            .any(|effect| matches!(effect, Effect::Leave(_)));
+        assert!(!left, "{keys}");
+    }
+    let mut session = choosing();
+    session.keys("?");
+    assert!(matches!(session.app.overlay, Some(Overlay::Help(_))));
+    let mut session = choosing();
+    session.keys("9");
+    assert_eq!(session.app.place().screen, Screen::Connections);
+    // What writes is not done from there.
+    let mut session = choosing();
+    session.keys("R");
+    assert!(session.tasks().is_empty());
+    assert!(session.app.notice.is_some() && session.app.overlay.is_some());
 }
 
 #[test]

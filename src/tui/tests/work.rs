@@ -49,7 +49,7 @@ fn every_action_that_writes_says_whether_it_asks_or_can_be_undone() {
         session.keys(keys);
         states.push(session);
     }
-    let (mut undoable, mut asking) = (HashSet::new(), HashSet::new());
+    let (mut at_once, mut asking) = (HashSet::new(), HashSet::new());
     for state in &states {
         for action in actions::all().filter(|action| state.app.scopes().contains(&action.scope)) {
             let mut app = state.app.clone();
@@ -60,11 +60,11 @@ fn every_action_that_writes_says_whether_it_asks_or_can_be_undone() {
             let asks = matches!(app.overlay, Some(Overlay::Ask(_)));
             match action.danger {
                 Danger::Looks => assert!(!writes && !asks, "{:?} writes", action.act),
-                Danger::Undoable => assert!(!asks, "{:?} asks", action.act),
+                Danger::Undoable | Danger::Final => assert!(!asks, "{:?} asks", action.act),
                 Danger::Asks => assert!(!writes, "{:?} does not ask", action.act),
             }
             if writes {
-                undoable.insert(action.act);
+                at_once.insert(action.act);
             }
             if asks {
                 asking.insert(action.act);
@@ -74,11 +74,22 @@ fn every_action_that_writes_says_whether_it_asks_or_can_be_undone() {
     for action in actions::all() {
         match action.danger {
             Danger::Looks => {}
-            Danger::Undoable => assert!(undoable.contains(&action.act), "{:?}", action.act),
+            Danger::Undoable | Danger::Final => {
+                assert!(at_once.contains(&action.act), "{:?}", action.act);
+            }
             Danger::Asks => assert!(asking.contains(&action.act), "{:?}", action.act),
         }
     }
-    assert!(undoable.contains(&Act::Review) && asking.contains(&Act::DropView));
+    assert!(at_once.contains(&Act::Review) && asking.contains(&Act::DropView));
+    // A review that was taken back is not there again after another key.
+    let danger = |act| {
+        actions::all()
+            .find(|action| action.act == act)
+            .unwrap()
+            .danger
+    };
+    assert_eq!(danger(Act::Review), Danger::Undoable);
+    assert_eq!(danger(Act::UndoReview), Danger::Final);
 }
 
 #[test]
@@ -90,13 +101,14 @@ fn the_danger_of_an_action_stands_beside_it() {
         "{}",
         session.text()
     );
-    let mut session = Session::open(60, (120, 40));
-    session.keys("1?undo the last");
-    assert!(
-        session.text().contains("(can be undone)"),
-        "{}",
-        session.text()
-    );
+    for (sought, said) in [
+        ("mark everything", "(can be undone)"),
+        ("take the last review", "(cannot be undone)"),
+    ] {
+        let mut session = Session::open(60, (120, 40));
+        session.keys(&format!("1?{sought}"));
+        assert!(session.text().contains(said), "{}", session.text());
+    }
 }
 
 #[test]

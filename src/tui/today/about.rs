@@ -8,7 +8,7 @@ use crate::tui::facts::Stop;
 use crate::tui::place::Screen;
 use crate::tui::theme::Meaning;
 use crate::tui::today::lines::day_label;
-use crate::tui::today::rows::broken;
+use crate::tui::today::rows::{broken, width};
 use crate::tui::today::terms::{Term, USUAL, WEEK_BEFORE};
 
 /// A chart is not lower than this, labels aside.
@@ -84,6 +84,28 @@ pub fn sheet(stop: &Stop, columns: usize) -> Vec<Line> {
     out
 }
 
+/// Leaves so many lines of `columns` cells, where there are more; the last then ends behind a word, with a sign and how
+/// the rest is read.
+pub fn cut(lines: &mut Vec<Line>, height: usize, columns: usize, rest: &str) {
+    if lines.len() <= height {
+        return;
+    }
+    lines.truncate(height);
+    let Some((text, _)) = lines.last_mut() else {
+        return;
+    };
+    let sign = format!(" … {rest}");
+    let room = columns.saturating_sub(2 + width(&sign));
+    let kept = broken(text, room.max(1)).swap_remove(0);
+    let kept = kept.trim_end_matches([',', ';', ':']);
+    *text = format!("{kept}{sign}");
+}
+
+/// The first line of `lines` to show where the last is in sight.
+pub const fn last_top(lines: usize, height: usize) -> usize {
+    lines.saturating_sub(height)
+}
+
 /// A chart of the stop's days in `columns` by `height` cells; empty where there is no room or there are no days.
 pub fn chart(stop: &Stop, columns: usize, height: usize) -> Vec<Line> {
     let days = stop.days.len();
@@ -140,6 +162,24 @@ fn labels(stop: &Stop, wide: usize) -> String {
 mod tests {
     use super::*;
     use crate::tui::today::lines::bare;
+
+    #[test]
+    fn what_has_no_room_is_cut_behind_a_word_and_says_so() {
+        let whole = || -> Vec<Line> {
+            let texts = ["New readers: 41", "the same hours, seven", "days earlier."];
+            texts.map(|text| (text.to_owned(), Meaning::Plain)).to_vec()
+        };
+        let cut_to = |height: usize, columns: usize| {
+            let mut lines = whole();
+            cut(&mut lines, height, columns, "i: all");
+            lines.into_iter().map(|line| line.0).collect::<Vec<_>>()
+        };
+        assert_eq!(cut_to(3, 24).len(), 3);
+        assert_eq!(cut_to(2, 24), ["New readers: 41", "the same … i: all"]);
+        assert_eq!(cut_to(2, 40)[1], "the same hours, seven … i: all");
+        assert_eq!(cut_to(1, 40), ["New readers: 41 … i: all"]);
+        assert!(cut_to(0, 40).is_empty());
+    }
 
     #[test]
     fn what_to_do_fits_the_reason_that_requests_were_turned_away_for() {

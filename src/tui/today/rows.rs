@@ -28,7 +28,7 @@ const BESIDE_WIDTH: u16 = 180;
 /// Cells of the figures where it does.
 const FIGURES_WIDTH: u16 = 100;
 /// Fewer lines below the figures are left empty.
-const BELOW_HEIGHT_MIN: u16 = 3;
+const BELOW_HEIGHT_MIN: u16 = 1;
 
 /// Where the rows of Today stand in `area`, and what is to know of the selected one.
 pub fn parts(area: Rect, rows: usize) -> (Rect, Rect) {
@@ -519,7 +519,7 @@ pub fn bars(days: &[u64]) -> String {
 }
 
 /// The cells that `text` takes once it is printable.
-fn width(text: &str) -> usize {
+pub(super) fn width(text: &str) -> usize {
     Printable::line(text).width()
 }
 

@@ -170,8 +170,8 @@ const fn needs(rule: Rule) -> &'static str {
             "Requests that were turned away, by provider and reason; once that is mended, a in Deliveries takes them in."
         }
         Rule::Quarantined => {
-            "Authentic webhooks that could not be read. Nothing is lost: they are kept whole and read again after an \
-             upgrade."
+            "Authentic webhooks of this period that could not be read. Nothing is lost: they are kept whole and read again \
+             after an upgrade. 7 with is:quarantined has those from before too."
         }
         Rule::Differing => {
             "A provider sent something again under the same id, and with other content. The first one counts; look \

@@ -254,7 +254,7 @@ fn brief(lines: &mut Lines, app: &App, account: &Account, cards: &[LinkCard], is
     };
     let add = match keys.as_slice() {
         [] => String::new(),
-        keys => format!("to add: {}", keys.join(", ")),
+        keys => format!("{}: {}", main.lacks(), keys.join(", ")),
     };
     let parts: Vec<_> = [more, add]
         .into_iter()
@@ -291,7 +291,11 @@ fn opened(app: &App, at: usize, account: &Account, width: u16) -> Vec<Line> {
     settings_fault(&mut lines, app);
     let cards = app.links.get(account.links.clone()).unwrap_or_default();
     let known = app.known(account);
-    let (state, meaning) = state(cards, known);
+    let (state, meaning) = match state(cards, known) {
+        // The line below says when.
+        (_, Meaning::Good) => ("connected".to_owned(), Meaning::Good),
+        other => other,
+    };
     lines.head(format!("{}  ", account.name), state, meaning);
     let mut is_first_link = true;
     for (line, stop) in app.stops(at).into_iter().enumerate() {
@@ -306,8 +310,15 @@ fn opened(app: &App, at: usize, account: &Account, width: u16) -> Vec<Line> {
         match stop {
             Stop::Fact(fact) => told(&mut lines, fact),
             Stop::Add(missing) => {
-                let text = format!("to add: {}. {}", missing.key(), missing.help);
-                lines.put(2, &text, Meaning::Warning);
+                let lacks = cards.first().map_or("to add", LinkCard::lacks);
+                let text = format!("{lacks}: {}. {}", missing.key(), missing.help);
+                let is_needed = cards.first().is_some_and(LinkCard::lets_none_in);
+                let meaning = if is_needed {
+                    Meaning::Warning
+                } else {
+                    Meaning::Quiet
+                };
+                lines.put(2, &text, meaning);
                 lines.put(4, &missing.command(), Meaning::Plain);
             }
             Stop::Link(card) => {

@@ -6,6 +6,7 @@ use crate::tui::app::App;
 use crate::tui::cell;
 use crate::tui::layout::Layout;
 use crate::tui::place::Screen;
+use crate::tui::search::Rank;
 use crate::tui::theme::Meaning;
 use crate::tui::view::paint::{Paint, width};
 
@@ -129,8 +130,7 @@ fn here(app: &App) -> Vec<(String, Meaning)> {
     if place.order != Order::default() {
         pieces.push((format!("  {} first", place.order), Meaning::Link));
     }
-    let count = app.window.count.map_or("…".to_owned(), cell::count);
-    pieces.push((format!("  {count}"), Meaning::Quiet));
+    pieces.extend(counts(app));
     let lost = app.status.as_ref().map_or(0, |status| status.lost);
     if place.screen.list() == Some(List::Deliveries) && lost > 0 {
         let text = format!("  +{} turned away, not kept", cell::number(lost));
@@ -158,6 +158,19 @@ fn here(app: &App) -> Vec<(String, Meaning)> {
         ));
     }
     pieces
+}
+
+/// How many rows there are, and which of those that fit the search is selected: where the line is short, that alone.
+fn counts(app: &App) -> Vec<(String, Meaning)> {
+    let count = app.window.count.map_or("…".to_owned(), cell::count);
+    let count = (format!("  {count}"), Meaning::Quiet);
+    match app.rank().map(Rank::words) {
+        None => vec![count],
+        Some(words) if app.size.0 < SHORT_NAMES_WIDTH => {
+            vec![(format!("  {words}"), Meaning::Here)]
+        }
+        Some(words) => vec![count, (format!("  match {words}"), Meaning::Here)],
+    }
 }
 
 fn receiver_state(app: &App) -> (String, Meaning) {

@@ -72,7 +72,7 @@ pub fn draw(paint: &mut Paint<'_>, app: &App, list: List, area: Rect) -> Cursor 
 /// ones begin. The line takes the room of a row, but never that of the selected one.
 fn reviewed(app: &App, height: usize) -> (usize, Option<(usize, Timestamp)>) {
     let top = app.window.top;
-    let Some((_, at)) = app.last_review() else {
+    let Some((_, at)) = app.last_review().filter(|_| !app.filters_by_another_time()) else {
         return (top, None);
     };
     let text = at.to_string();
@@ -163,7 +163,7 @@ fn draw_row(
     for place in placed {
         let value = row.cells.get(place.index).unwrap_or(&Cell::Null);
         let text = cell::short(list, row, place.column, value, app.sight());
-        let usual = cell::meaning(place.column, value);
+        let usual = cell::meaning(list, row, place.column, value);
         let meaning = look(app, text.as_str(), usual);
         let x = area.x + place.x;
         if is_right(place.column) {
@@ -178,37 +178,73 @@ const fn is_right(column: &Column) -> bool {
     matches!(column.shape, Shape::Number | Shape::Minor | Shape::Real)
 }
 
+/// A column that the list has, with its place among them.
+type Wanted = (usize, &'static Column);
+
 /// The columns that fit `width` behind `indent`, and how many do not. Widths depend on nothing but the columns and
 /// the width, so that scrolling moves no column.
 fn place(list: List, width: u16, indent: u16) -> (Vec<Placed>, usize) {
-    let mut wanted: Vec<_> = columns(list)
-        .iter()
-        .enumerate()
+    let all = columns(list).iter().enumerate();
+    let mut wanted: Vec<Wanted> = all
         .filter(|(_, column)| column.priority > 0 && column.name != "test")
         .collect();
     // The time a list is ordered by leads, then what matters most.
-    wanted.sort_by_key(|(index, column)| {
-        let leads = column.shape == Shape::Time && column.priority == 1;
-        (!leads, column.priority, *index)
-    });
+    wanted.sort_by_key(in_sight);
     let room = width.saturating_sub(indent);
-    let fits = |count: usize, least: fn(&Column) -> u16| {
-        let least = wanted
-            .iter()
-            .take(count)
-            .map(|(_, column)| least(column) + GAP);
-        least.map(u32::from).sum::<u32>() <= u32::from(room) + u32::from(GAP)
-    };
-    let most =
-        |least: fn(&Column) -> u16| (1..=wanted.len()).rev().find(|count| fits(*count, least));
-    // Few columns that can be read are worth more than many that are cut; but two are better than one.
-    let (count, least): (_, fn(&Column) -> u16) = match most(comfortable) {
-        Some(count) if count >= COLUMNS_MIN => (count, comfortable),
-        _ => (most(tight).unwrap_or(1), tight),
-    };
+    let (mut count, mut least) = most_that_fit(&wanted, room);
+    let who = wanted.iter().position(|(_, column)| column.name == "who");
+    if who.is_some_and(|who| who >= count) {
+        // Whose row it is matters more than when it was.
+        wanted.sort_by_key(in_need);
+        (count, least) = most_that_fit(&wanted, room);
+        let needed = wanted.iter().filter(|one| in_need(one).0 <= 1).count();
+        if count < needed && fits(&wanted[..needed], squeezed, room) {
+            (count, least) = (needed, squeezed);
+        }
+    }
     let dropped = wanted.len() - count;
     wanted.truncate(count);
+    wanted.sort_by_key(in_sight);
     (spread(&wanted, least, room, indent), dropped)
+}
+
+/// The order of columns from left to right.
+fn in_sight((index, column): &Wanted) -> (bool, u8, usize) {
+    (!leads(column), column.priority, *index)
+}
+
+/// The order in which columns stay where there is little room: whose row it is, what it is, and then the rest.
+fn in_need((index, column): &Wanted) -> (u8, usize) {
+    let rank = match column.priority {
+        _ if column.name == "who" => 0,
+        1 if column.shape == Shape::Time => 2,
+        priority => priority.max(1),
+    };
+    (rank, *index)
+}
+
+/// It holds the time that its list is ordered by.
+fn leads(column: &Column) -> bool {
+    column.shape == Shape::Time && column.priority == 1
+}
+
+/// All these columns fit `room`.
+fn fits(columns: &[Wanted], least: fn(&Column) -> u16, room: u16) -> bool {
+    let cells = columns.iter().map(|(_, column)| least(column) + GAP);
+    cells.map(u32::from).sum::<u32>() <= u32::from(room) + u32::from(GAP)
+}
+
+/// How many columns of `wanted` fit `room`, the first to stay first, and what each has at least.
+fn most_that_fit(wanted: &[Wanted], room: u16) -> (usize, fn(&Column) -> u16) {
+    let most = |least: fn(&Column) -> u16| {
+        let mut counts = (1..=wanted.len()).rev();
+        counts.find(|count| fits(&wanted[..*count], least, room))
+    };
+    // Few columns that can be read are worth more than many that are cut; but two are better than one.
+    match most(comfortable) {
+        Some(count) if count >= COLUMNS_MIN => (count, comfortable),
+        _ => (most(tight).unwrap_or(1), tight),
+    }
 }
 
 /// The fewest columns that a list should have, if they can be squeezed in.
@@ -225,6 +261,14 @@ fn tight(column: &Column) -> u16 {
         TIME_WIDTH
     } else {
         column.width_min
+    }
+}
+
+/// The fewest cells for what a row cannot be without.
+fn squeezed(column: &Column) -> u16 {
+    match column.shape {
+        Shape::Text => column.width_min * 3 / 4,
+        _ => tight(column),
     }
 }
 
@@ -261,12 +305,7 @@ fn boundless(column: &Column) -> u16 {
 
 /// Gives each column its least width, then the rest of the room cell by cell to those that can use it, what matters
 /// most first; what is left then goes to text, which may be of any length.
-fn spread(
-    wanted: &[(usize, &'static Column)],
-    least: fn(&Column) -> u16,
-    room: u16,
-    indent: u16,
-) -> Vec<Placed> {
+fn spread(wanted: &[Wanted], least: fn(&Column) -> u16, room: u16, indent: u16) -> Vec<Placed> {
     let mut widths: Vec<u16> = wanted.iter().map(|(_, column)| least(column)).collect();
     let gaps = GAP * u16::try_from(wanted.len().saturating_sub(1)).unwrap_or(0);
     let mut left = room.saturating_sub(widths.iter().sum::<u16>() + gaps);
@@ -362,6 +401,20 @@ mod tests {
                 let said = text.trim_end().trim_end_matches(" cols");
                 let counted = said.ends_with(&format!(" +{dropped}"));
                 assert_eq!(counted, dropped > 0, "{list} {width}: {text}");
+            }
+        }
+    }
+
+    #[test]
+    fn whose_row_it_is_stays_at_forty_columns() {
+        let lists = List::ALL.iter();
+        for list in lists.filter(|list| **list != List::Deliveries) {
+            for (width, indent) in (40..260).flat_map(|width| [(width, 1), (width, 6)]) {
+                let (placed, _) = place(*list, width, indent);
+                let who = placed.iter().find(|place| place.column.name == "who");
+                let who = who.unwrap_or_else(|| panic!("{list} at {width} says not whose"));
+                assert!(who.width >= 9, "{list} {width}: {}", who.width);
+                assert!(placed.len() > 1, "{list} {width}: nothing but whose");
             }
         }
     }

@@ -77,6 +77,7 @@ fn draw_lines(paint: &mut Paint<'_>, lines: &[Line], area: Rect) {
 fn draw_about(paint: &mut Paint<'_>, today: &Today, stop: &Stop, area: Rect) {
     let columns = usize::from(area.width);
     let mut lines = about::about(stop, columns);
+    about::cut(&mut lines, usize::from(area.height), columns, "i: all");
     let has_days = |stop: &&Stop| !stop.days.is_empty();
     if let Some(charted) = Some(stop)
         .filter(has_days)
@@ -101,9 +102,11 @@ pub fn draw_sheet(paint: &mut Paint<'_>, app: &App, top: usize, area: Rect) -> C
         .as_ref()
         .and_then(|today| selected(today, app.place().line));
     if let Some(stop) = stop {
-        let lines = about::sheet(stop, usize::from(area.width));
-        let last_top = lines.len().saturating_sub(usize::from(area.height));
-        draw_lines(paint, &lines[top.min(last_top)..], area);
+        let (columns, height) = (usize::from(area.width), usize::from(area.height));
+        let mut lines = about::sheet(stop, columns);
+        lines.drain(..top.min(about::last_top(lines.len(), height)));
+        about::cut(&mut lines, height, columns, "j: on");
+        draw_lines(paint, &lines, area);
     }
     Some(area.as_position())
 }
@@ -118,7 +121,7 @@ pub fn draw_periods(paint: &mut Paint<'_>, app: &App, chosen: usize, area: Rect)
     let here = place_of(&app.period);
     for (y, (at, (word, help))) in (1..area.height).zip(PERIODS.iter().enumerate().skip(top)) {
         let mark = if at == here { "*" } else { " " };
-        let word = format!("{mark} {word:<12}");
+        let word = format!("{mark} {} {word:<12}", at + 1);
         paint.line_from(
             area,
             y,

@@ -404,6 +404,13 @@ fn figures_since_a_review_are_what_a_plain_count_over_rows_gives() {
         ] {
             assert_eq!(count(figure), life.number(&sql), "seed {seed}: {}", figure.query);
         }
+        let quarantined = format!(
+            "select count(*) from deliveries where outcome = 'quarantined' and test = 0 and {fresh}"
+        );
+        let mut needs = today.needs_you.iter();
+        let need = needs.find(|need| need.rule == Rule::Quarantined);
+        let told = need.map_or(0, |need| i64::try_from(need.count).unwrap());
+        assert_eq!(told, life.number(&quarantined), "seed {seed}");
         let given: i64 = today.consent.iter().map(|one| count(&one.given)).sum();
         let wanted = format!(
             "select count(*) from consent_changes where after_state = 'given' \
