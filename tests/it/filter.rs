@@ -258,6 +258,7 @@ impl<'w> Judge<'w> {
             (Key::Country, _) => user("country"),
             (Key::State | Key::Consent, List::Changes) => self.text("after_state"),
             (Key::State | Key::Consent, _) => self.text("state"),
+            (Key::Was, _) => self.text("before_state"),
             (Key::Reason, List::Subscriptions) => self.text("cancel_reason"),
             (Key::Proof, _) => self.text("identity_proof"),
             (Key::Outcome, _) if self.is_rejected => Some("rejected"),

@@ -564,6 +564,7 @@ fn column(source: Source, key: Key) -> Option<&'static str> {
         (Key::Kind, Consents | Changes | Payments) => "r.kind",
         (Key::State | Key::Consent, Consents) => "r.state",
         (Key::State | Key::Consent, Changes) => "r.after_state",
+        (Key::Was, Changes) => "r.before_state",
         (Key::Reason, Subscriptions) => "r.cancel_reason",
         (Key::Reason, Cancellations | Deliveries | Rejected) => "r.reason",
         (Key::Code, Cancellations) => "r.code",
