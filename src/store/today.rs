@@ -17,7 +17,7 @@ use serde::Serialize;
 
 use crate::domain::page::{Count, List};
 use crate::domain::query::{
-    Key, Moment, Query, Vocabulary, Words, folded, literal_text, moment, value_text,
+    Key, Moment, Query, Vocabulary, Words, caseless, literal_text, moment, value_text,
 };
 use crate::domain::time::{DAY_MS, Timestamp, Zone};
 use crate::store::Error;
@@ -668,11 +668,13 @@ impl<'a> Review<'a> {
         let text = self.fresh("kind:consent,evidence", Key::At);
         let mut purposes: BTreeMap<String, Purpose> = BTreeMap::new();
         for (purpose, states, share) in self.reader.purposes(&self.parse(list, &text)?)? {
-            let of = purposes.entry(folded(&purpose)).or_insert_with(|| Purpose {
-                name: purpose,
-                given: Vec::new(),
-                withdrawn: Vec::new(),
-            });
+            let of = purposes
+                .entry(caseless(&purpose))
+                .or_insert_with(|| Purpose {
+                    name: purpose,
+                    given: Vec::new(),
+                    withdrawn: Vec::new(),
+                });
             match [states[0].as_str(), states[1].as_str()] {
                 [_, "given"] => of.given.push(share),
                 [_, "withdrawn"] | ["given", "refused"] => of.withdrawn.push(share),
