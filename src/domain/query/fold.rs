@@ -7,13 +7,13 @@ use std::sync::LazyLock;
 use unicode_normalization::UnicodeNormalization as _;
 use unicode_normalization::char::canonical_combining_class;
 
-/// The first character that is no ASCII, and the first behind the Latin letters.
-const LATIN: u32 = 0x80;
-const LATIN_END: u32 = 0x250;
+/// The first character that is no ASCII, and the first behind the Latin, Greek, Cyrillic, Hebrew and Arabic letters.
+const NEAR: u32 = 0x80;
+const NEAR_END: u32 = 0x700;
 
-/// What each Latin letter beyond ASCII is searched by: nothing is composed or taken apart for those.
-static LATIN_FOLDED: LazyLock<Vec<String>> = LazyLock::new(|| {
-    let letters = (LATIN..LATIN_END).filter_map(char::from_u32);
+/// What each of those is searched by, whatever stands beside it: they are not taken apart for every text.
+static NEAR_FOLDED: LazyLock<Vec<String>> = LazyLock::new(|| {
+    let letters = (NEAR..NEAR_END).filter_map(char::from_u32);
     letters
         .map(|letter| any_script(letter.encode_utf8(&mut [0; 4])))
         .collect()
@@ -41,11 +41,12 @@ pub(crate) fn fold_into(text: &str, out: &mut String) {
     out.clear();
     for c in text.chars() {
         match u32::from(c) {
-            ..LATIN => out.push(c.to_ascii_lowercase()),
-            letter @ LATIN..LATIN_END => {
-                let place = usize::try_from(letter - LATIN).unwrap_or(usize::MAX);
-                out.push_str(LATIN_FOLDED.get(place).map_or("", String::as_str));
+            ..NEAR => out.push(c.to_ascii_lowercase()),
+            near @ NEAR..NEAR_END => {
+                let place = usize::try_from(near - NEAR).unwrap_or(usize::MAX);
+                out.push_str(NEAR_FOLDED.get(place).map_or("", String::as_str));
             }
+            far if is_itself(far) => out.push(c),
             _ => {
                 *out = any_script(text);
                 break;
@@ -56,6 +57,27 @@ pub(crate) fn fold_into(text: &str, out: &mut String) {
     if out.is_empty() {
         *out = text.to_lowercase();
     }
+}
+
+/// Letters of Hindi, Japanese, Chinese and Korean, and pictures, that are searched as they are whatever else of these
+/// stands beside them.
+const fn is_itself(far: u32) -> bool {
+    matches!(
+        far,
+        0x0904..=0x0928
+            | 0x092a..=0x0930
+            | 0x0932..=0x0933
+            | 0x0935..=0x0939
+            | 0x093d..=0x0950
+            | 0x200c..=0x200d
+            | 0x3041..=0x3096
+            | 0x30a1..=0x30fa
+            | 0x3400..=0x4dbf
+            | 0x4e00..=0x9fff
+            | 0xac00..=0xd7a3
+            | 0xfe0f
+            | 0x1f300..=0x1faff
+    )
 }
 
 fn any_script(text: &str) -> String {
@@ -107,6 +129,8 @@ const fn spelt(c: char) -> Option<&'static str> {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     #[test]
@@ -165,9 +189,18 @@ mod tests {
             let text = c.to_string();
             let once = folded(&text);
             assert_eq!(folded(&once), once, "{c:?}");
-            if u32::from(c) < LATIN_END {
-                assert_eq!(once, any_script(&text), "{c:?}");
-            }
+            let long = any_script(&text);
+            assert!(once == long || long.is_empty(), "{c:?}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn what_stands_side_by_side_is_folded_as_one_text(
+            text in "[a-zA-Z\u{c0}-\u{6ff}\u{900}-\u{97f}\u{1100}-\u{11ff}\u{3041}-\u{30ff}\u{ac00}-\u{ad00}\u{300}-\u{345}\u{fe0f}]{1,8}",
+        ) {
+            let long = any_script(&text);
+            prop_assert!(long.is_empty() || folded(&text) == long);
         }
     }
 
