@@ -205,7 +205,8 @@ pub enum Command {
     /// The daily review as text
     ///
     /// With --account NAME the figures are of that account alone. What was turned away names no account and is in none of
-    /// them: how much of it came for the providers of that account is said beside them (in JSON: turned_away_nameless).
+    /// them: how much of it came for the providers of that account is said beside them, in JSON as
+    /// `turned_away_nameless`.
     Today(TodayArgs),
     /// What happened: events, newest first
     Events {
