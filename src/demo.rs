@@ -17,7 +17,7 @@ use crate::demo::cast::{Account, Cast, Member};
 use crate::demo::rng::Rng;
 use crate::domain::delivery::{Delivery, Origin, ProviderId};
 use crate::domain::time::{DAY_MS, HOUR_MS, MINUTE_MS, SECOND_MS, Timestamp};
-use crate::providers::{Happening, Provider, Story};
+use crate::providers::{Happening, Provider, Story, Told};
 
 pub use crate::demo::cast::ACCOUNTS;
 
@@ -42,6 +42,12 @@ const SILENCE_MS: i64 = 26 * HOUR_MS;
 /// How long before the end its wrong signatures begin, and how many are shown.
 const TURNED_AWAY_MS: i64 = 3 * HOUR_MS;
 const TURNED_AWAY: u32 = 4;
+
+/// How long before the end a reader who had said yes says no to another wording: within the day that Today shows.
+const CHANGES_OF_MIND_MS: [i64; 2] = [15 * HOUR_MS, 3 * HOUR_MS];
+
+/// So many readers who said yes are remembered for it.
+const AGREED_MAX: usize = 8;
 
 /// So many readers are asked whether they visit.
 const VISIT_TRIES: u32 = 8;
@@ -212,6 +218,8 @@ pub struct Demo {
     /// Whether one of the first so many readers ever comes back for a visit.
     has_visitor: bool,
     looked_for_visitors: u64,
+    /// A few who said yes to the first of `WORDINGS` and nothing since.
+    agreed: Vec<u64>,
     lives: BinaryHeap<Reverse<Life>>,
     waiting: BinaryHeap<Reverse<Waiting>>,
 }
@@ -237,6 +245,7 @@ impl Demo {
             turned_away: 0,
             has_visitor: false,
             looked_for_visitors: 0,
+            agreed: Vec::new(),
             lives: BinaryHeap::new(),
             waiting: BinaryHeap::new(),
         }
@@ -282,6 +291,28 @@ impl Demo {
                     let _ = self.rng.below(self.readers.max(1));
                 }
             }
+        }
+        for before_end in CHANGES_OF_MIND_MS {
+            let at = self.until.plus_ms(-before_end);
+            if start <= at && at < end {
+                self.change_of_mind(at);
+            }
+        }
+    }
+
+    /// A reader who had said yes says no to the new wording. No lots are drawn for it and nothing is counted: the rest of the year stays as
+    /// it is.
+    fn change_of_mind(&mut self, at: Timestamp) {
+        let Some(number) = self.agreed.pop() else {
+            return;
+        };
+        let member = self.cast.member(number);
+        let what = Happening::Answered {
+            agreed: false,
+            wording: NEW_WORDING,
+        };
+        for posted in told(&member, at, u64::MAX - number, what) {
+            self.wait(posted);
         }
     }
 
@@ -509,10 +540,13 @@ impl Demo {
             Stage::Over
         };
         life.at = self.human_hour(life.at, 20, 200);
-        Happening::Answered {
-            agreed: self.rng.chance(860),
-            wording: WORDINGS[self.rng.index(WORDINGS.len())],
+        let agreed = self.rng.chance(860);
+        let wording = WORDINGS[self.rng.index(WORDINGS.len())];
+        self.agreed.retain(|number| *number != life.number);
+        if agreed && wording == WORDINGS[0] && self.agreed.len() < AGREED_MAX {
+            self.agreed.push(life.number);
         }
+        Happening::Answered { agreed, wording }
     }
 
     /// A moment so many days after `at`, in the hours in which people are awake.
@@ -526,33 +560,16 @@ impl Demo {
 
     /// Has `member`'s provider tell of `what`.
     fn tell(&mut self, member: &Member, at: Timestamp, nonce: u64, what: Happening) {
-        let Some(provider) = provider(member.account.provider()) else {
-            return;
-        };
         let silent = member.account == Account::Klustr && at.plus_ms(SILENCE_MS) >= self.until;
         let events = member.account.events_of(&what);
-        let story = Story {
-            who: &member.who,
-            at,
-            nonce,
-            what,
-        };
-        let told = provider.tell(&story);
+        let told = told(member, at, nonce, what);
         if told.is_empty() {
             return;
         }
         let mut arrival = at;
-        for webhook in told {
+        for mut posted in told {
             arrival = arrival.plus_ms(self.rng.between(250, 2_500));
-            let posted = Posted {
-                provider: provider.id(),
-                account: member.account.name(),
-                hook: webhook.hook,
-                headers: webhook.headers,
-                body: webhook.body,
-                at: arrival,
-                fate: Fate::Kept,
-            };
+            posted.at = arrival;
             if silent {
                 self.turn_away_at_the_end(posted);
             } else {
@@ -680,6 +697,33 @@ const WORDINGS: [&str; 3] = [
     "You may call me about my subscription.",
     "Evet, haftalık bülteni almak istiyorum.",
 ];
+
+/// What the first of them became: no longer the weekly letter alone.
+const NEW_WORDING: &str =
+    "Yes, send me the weekly letter and offers of your partners. I can stop it at any time.";
+
+/// The webhooks in which `member`'s provider tells of `what`, as if they arrived at once.
+fn told(member: &Member, at: Timestamp, nonce: u64, what: Happening) -> Vec<Posted> {
+    let Some(provider) = provider(member.account.provider()) else {
+        return Vec::new();
+    };
+    let story = Story {
+        who: &member.who,
+        at,
+        nonce,
+        what,
+    };
+    let posted = |webhook: Told| Posted {
+        provider: provider.id(),
+        account: member.account.name(),
+        hook: webhook.hook,
+        headers: webhook.headers,
+        body: webhook.body,
+        at,
+        fate: Fate::Kept,
+    };
+    provider.tell(&story).into_iter().map(posted).collect()
+}
 
 /// What a gate would say of a wrong credential of this provider.
 fn reason(provider: &str) -> &'static str {

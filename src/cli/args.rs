@@ -203,6 +203,10 @@ pub enum Command {
     /// The screen alone, on a ledger that is there
     Tui(TuiArgs),
     /// The daily review as text
+    ///
+    /// With --account NAME the figures are of that account alone. What was turned away names no account and is in none of
+    /// them: how much of it came for the providers of that account is said beside them, in JSON as
+    /// `turned_away_nameless`.
     Today(TodayArgs),
     /// What happened: events, newest first
     Events {
@@ -356,7 +360,8 @@ pub enum Command {
 /// What a list takes.
 #[derive(Args, Clone, Debug)]
 pub struct ListArgs {
-    /// Filter, as on screen: provider:zotlo type:cancel since:7d; @NAME: a saved one
+    /// Filter, as on screen: provider:zotlo type:cancel since:7d; a word is found in readers and plans without regard to
+    /// case and marks; @NAME: a saved one
     #[arg(value_name = "QUERY", num_args = 0..)]
     pub query: Vec<String>,
     /// How to write it

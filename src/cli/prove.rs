@@ -20,7 +20,7 @@ use crate::domain::count::in_words;
 use crate::domain::event::ConsentState;
 use crate::domain::page::List;
 use crate::domain::printable::Printable;
-use crate::domain::query::{Moment, folded, moment};
+use crate::domain::query::{Moment, caseless, moment};
 use crate::domain::time::{Timestamp, Zone};
 use crate::store::Error;
 use crate::store::query::reader::Link;
@@ -122,13 +122,13 @@ fn joined(text: &str) -> String {
 
 /// Those for `purpose`, in any case; a failure names the nearest and what there is.
 fn chosen(all: Vec<Consent>, purpose: &str, matches: &[Match]) -> Result<Vec<Consent>> {
-    let wanted = folded(purpose.trim());
+    let wanted = caseless(purpose.trim());
     let names: std::collections::BTreeSet<String> =
         all.iter().map(|one| one.purpose.clone()).collect();
     let exact = names.contains(purpose);
     let found: Vec<Consent> = all
         .into_iter()
-        .filter(|one| one.purpose == purpose || !exact && folded(&one.purpose) == wanted)
+        .filter(|one| one.purpose == purpose || !exact && caseless(&one.purpose) == wanted)
         .collect();
     if !found.is_empty() {
         return Ok(found);

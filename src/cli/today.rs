@@ -1,6 +1,9 @@
 //! `today`: the daily review as text, by the same figures as the screen.
 
+use std::collections::BTreeSet;
+
 use anyhow::Result;
+use serde::Serialize;
 
 use crate::cli::args::TodayArgs;
 use crate::cli::context::Context;
@@ -11,8 +14,9 @@ use crate::cli::table::tame;
 use crate::cli::{lists, running};
 use crate::config::Settings;
 use crate::config::values::{NEVER, span_ms};
-use crate::domain::page::List;
+use crate::domain::page::{Count, List};
 use crate::domain::printable::{self, Printable};
+use crate::domain::query::{Key, value_text};
 use crate::domain::time::Zone;
 use crate::providers::ALL;
 use crate::store::query::Reader;
@@ -53,10 +57,18 @@ pub fn run(context: &Context, args: &TodayArgs, out: &mut Out) -> Result<()> {
         ..outside
     };
     let today = reader.today_with(&since, now, &outside)?;
+    let nameless = match &outside.account {
+        Some(account) => Some(nameless(context, &reader, &today, account)?),
+        None => None,
+    };
     if context.global.json {
-        out.line(tame(&serde_json::to_string(&today)?))?;
+        let told = Json {
+            today: &today,
+            turned_away_nameless: nameless.as_ref(),
+        };
+        out.line(tame(&serde_json::to_string(&told)?))?;
     } else {
-        let lines = lines(&Told {
+        let mut lines = lines(&Told {
             review: &today,
             zone,
             names: &outside.names,
@@ -67,6 +79,11 @@ pub fn run(context: &Context, args: &TodayArgs, out: &mut Out) -> Result<()> {
             },
             empty: "Nothing has arrived yet: `subledger urls` prints the links to paste",
         });
+        if let Some(remark) = nameless.and_then(|found| found.remark()) {
+            let is_need = |line: &TodayLine| matches!(line, TodayLine::Need(_));
+            let at = lines.iter().take_while(|line| is_need(line)).count();
+            lines.insert(at, TodayLine::Remark(remark, None));
+        }
         let mut page = Page {
             zone,
             account: outside.account.as_deref(),
@@ -81,6 +98,58 @@ pub fn run(context: &Context, args: &TodayArgs, out: &mut Out) -> Result<()> {
         return Err(Failure::silent(FOUND).into());
     }
     Ok(())
+}
+
+/// The review as JSON.
+#[derive(Serialize)]
+struct Json<'t> {
+    #[serde(flatten)]
+    today: &'t Today,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    turned_away_nameless: Option<&'t Nameless>,
+}
+
+/// What was turned away at the providers of one account: it names none, so that no figure of the account has it.
+#[derive(Serialize)]
+struct Nameless {
+    count: u64,
+    list: List,
+    query: String,
+}
+
+impl Nameless {
+    fn remark(&self) -> Option<String> {
+        match self.count {
+            0 => None,
+            1 => Some("1 webhook turned away names no account: it is in no figure here".to_owned()),
+            many => Some(format!(
+                "{many} webhooks turned away name no account: they are in no figure here"
+            )),
+        }
+    }
+}
+
+/// What was turned away in the period of `today` at the providers that know `account`.
+fn nameless(context: &Context, reader: &Reader, today: &Today, account: &str) -> Result<Nameless> {
+    let set_up = context.config.accounts.iter();
+    let set_up = set_up.map(|own| (own.provider.clone(), own.account.clone()));
+    let providers: BTreeSet<String> = reader
+        .accounts()?
+        .into_iter()
+        .chain(set_up)
+        .filter(|(_, own)| own == account)
+        .map(|(provider, _)| provider)
+        .collect();
+    let providers: Vec<String> = providers.iter().map(|name| value_text(name)).collect();
+    let list = today.turned_away.list;
+    let all = lists::parse_text(context, reader, list, &today.turned_away.query)?;
+    let all = all.without(&[Key::Account]);
+    let query = format!("{all} provider:{}", providers.join(","));
+    let found = lists::parse_text(context, reader, list, &query)?;
+    let count = match reader.count(list, &found, u64::MAX - 1)? {
+        Count::Exact(count) | Count::MoreThan(count) | Count::About(count) => count,
+    };
+    Ok(Nameless { count, list, query })
 }
 
 /// What the ledger does not know by itself.

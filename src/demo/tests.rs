@@ -3,9 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::LazyLock;
 
-use crate::demo::{ACCOUNTS, Demo, Fate, Posted, SILENCE_MS};
+use crate::demo::{ACCOUNTS, CHANGES_OF_MIND_MS, Demo, Fate, Posted, SILENCE_MS};
 use crate::domain::delivery::{Content, Reading};
-use crate::domain::event::EventType;
+use crate::domain::event::{ConsentState, EventType, Facts};
 use crate::domain::time::{DAY_MS, HOUR_MS, MINUTE_MS, Timestamp};
 use crate::providers::door;
 
@@ -138,6 +138,43 @@ fn a_provider_falls_silent_and_its_last_webhooks_are_turned_away() {
     }
     assert!((1..=4).contains(&turned_away), "{turned_away}");
     assert!(others > 20, "{others}");
+}
+
+/// Readers whose last answer within a day of the end is a no, after a yes to another wording: the wording before, and after.
+fn changes_of_mind(demo: Demo) -> Vec<(String, String)> {
+    let review = until().plus_ms(-DAY_MS);
+    let mut agreed: BTreeMap<String, String> = BTreeMap::new();
+    let mut changed = Vec::new();
+    for posted in demo.filter(|posted| posted.fate == Fate::Kept) {
+        for event in reading(&posted).events() {
+            let Facts::Consent(facts) = &event.facts else {
+                continue;
+            };
+            let reader = event.subject.user_id.clone().unwrap_or_default();
+            for scope in &facts.scopes {
+                let Some(wording) = scope.wording.clone() else {
+                    continue;
+                };
+                if scope.state == ConsentState::Given {
+                    agreed.insert(reader.clone(), wording);
+                } else if let Some(before) = agreed.remove(&reader)
+                    && posted.at > review
+                    && before != wording
+                {
+                    changed.push((before, wording));
+                }
+            }
+        }
+    }
+    changed
+}
+
+#[test]
+fn on_the_last_day_a_reader_takes_back_a_yes_and_both_wordings_are_told() {
+    for (seed, events) in [(1, 20_000), (1, 4_000), (2, 4_000), (3, 6_000)] {
+        let changed = changes_of_mind(demo(seed, events));
+        assert!(changed.len() >= CHANGES_OF_MIND_MS.len(), "{changed:?}");
+    }
 }
 
 #[test]

@@ -19,7 +19,7 @@ use serde::Serialize;
 
 use crate::domain::page::{Count, List};
 use crate::domain::query::{
-    Key, Moment, Query, Vocabulary, Words, folded, literal_text, moment, stretch, value_text,
+    Key, Moment, Query, Vocabulary, Words, caseless, literal_text, moment, stretch, value_text,
 };
 use crate::domain::time::{DAY_MS, Timestamp, Zone};
 use crate::store::Error;
@@ -165,7 +165,7 @@ pub struct Consent {
     pub purpose: String,
     /// Given.
     pub given: Figure,
-    /// Withdrawn.
+    /// Withdrawn: a no after a yes too.
     pub withdrawn: Figure,
 }
 
@@ -710,15 +710,17 @@ impl<'a> Review<'a> {
         let list = List::Changes;
         let text = self.fresh("kind:consent,evidence", Key::At);
         let mut purposes: BTreeMap<String, Purpose> = BTreeMap::new();
-        for (purpose, state, share) in self.reader.purposes(&self.parse(list, &text)?)? {
-            let of = purposes.entry(folded(&purpose)).or_insert_with(|| Purpose {
-                name: purpose,
-                given: Vec::new(),
-                withdrawn: Vec::new(),
-            });
-            match state.as_str() {
-                "given" => of.given.push(share),
-                "withdrawn" => of.withdrawn.push(share),
+        for (purpose, states, share) in self.reader.purposes(&self.parse(list, &text)?)? {
+            let of = purposes
+                .entry(caseless(&purpose))
+                .or_insert_with(|| Purpose {
+                    name: purpose,
+                    given: Vec::new(),
+                    withdrawn: Vec::new(),
+                });
+            match [states[0].as_str(), states[1].as_str()] {
+                [_, "given"] => of.given.push(share),
+                [_, "withdrawn"] | ["given", "refused"] => of.withdrawn.push(share),
                 _ => {}
             }
         }
@@ -732,16 +734,19 @@ impl<'a> Review<'a> {
             .map(|one| {
                 let of_purpose = format!("{text} purpose:{}", literal_text(&one.name));
                 let figure =
-                    |state: &str, by| of_shares(list, &format!("{of_purpose} state:{state}"), by);
+                    |state: &str, by| of_shares(list, &format!("{of_purpose} {state}"), by);
                 Consent {
-                    given: figure("given", one.given),
-                    withdrawn: figure("withdrawn", one.withdrawn),
+                    given: figure("state:given", one.given),
+                    withdrawn: figure(WITHDRAWN, one.withdrawn),
                     purpose: one.name,
                 }
             })
             .collect())
     }
 }
+
+/// What takes a consent back: who says no after a yes withdraws, whatever the provider calls it.
+const WITHDRAWN: &str = "(state:withdrawn OR (was:given state:refused))";
 
 /// Subscriptions that count towards the monthly value.
 const VALUED: &str = "is:renewing is:priced";

@@ -10,7 +10,7 @@ use rust_decimal::Decimal;
 use subledger::demo::Demo;
 use subledger::domain::page::{Cursor, List};
 use subledger::domain::query::{
-    Bounds, Expr, Is, Key, Query, Span, Term, Test, Words, folded, literal_text,
+    Bounds, Expr, Is, Key, Query, Span, Term, Test, Words, caseless, folded, literal_text,
 };
 use subledger::domain::time::{Clock, DAY_MS, Timestamp, Zone};
 use subledger::providers::door;
@@ -258,6 +258,7 @@ impl<'w> Judge<'w> {
             (Key::Country, _) => user("country"),
             (Key::State | Key::Consent, List::Changes) => self.text("after_state"),
             (Key::State | Key::Consent, _) => self.text("state"),
+            (Key::Was, _) => self.text("before_state"),
             (Key::Reason, List::Subscriptions) => self.text("cancel_reason"),
             (Key::Proof, _) => self.text("identity_proof"),
             (Key::Outcome, _) if self.is_rejected => Some("rejected"),
@@ -318,6 +319,10 @@ impl<'w> Judge<'w> {
             (_, Test::Time(span)) => self.time(key).is_some_and(|at| during(*span, &at)),
             (_, Test::Is(word)) => self.is(*word),
             (_, Test::After { is, seq, at }) => self.after(*is, *seq, *at),
+            (Key::Email | Key::Name, Test::Like(pattern)) => {
+                let value = self.column(key).map(folded);
+                fits(&Test::Like(folded(pattern)), value.as_deref())
+            }
             (key, test) => fits(test, self.column(key)),
         }
     }
@@ -571,9 +576,9 @@ fn fits(test: &Test, value: Option<&str>) -> bool {
         Test::Holds(part) => folded(value).contains(&folded(part)),
         Test::Like(pattern) => {
             // The samples below have no escaped star.
-            let pattern = folded(pattern);
+            let pattern = caseless(pattern);
             let parts: Vec<&str> = pattern.split('*').collect();
-            let value = folded(value);
+            let value = caseless(value);
             match parts[..] {
                 [whole] => value == whole,
                 [first, ref between @ .., last] => {
@@ -786,6 +791,8 @@ fn every_key_of_every_list_finds_what_a_plain_loop_finds() {
             "sub",
             "EXAMPLE",
             "ş",
+            "gunes",
+            "MULLER",
             "events",
             "credential",
             "\"no such thing\"",

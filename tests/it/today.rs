@@ -177,3 +177,56 @@ fn an_account_is_the_same_in_capitals() {
         assert_eq!(of("MAIN"), of("main"), "{since}");
     }
 }
+
+#[test]
+fn what_was_turned_away_and_names_no_account_is_told_beside_those_of_one() {
+    let home = Home::new();
+    let file = made_up(&home, "2500");
+    for (account, rows) in [("main", true), ("weekly", false)] {
+        let ask = |more: &'static str| {
+            let args = [
+                "today",
+                "--db",
+                &file,
+                "--since",
+                "28d",
+                "--account",
+                account,
+                more,
+            ];
+            says(&home, &args).1
+        };
+        let today: Value = serde_json::from_str(&ask("--json")).unwrap();
+        assert_eq!(today["turned_away"]["count"], 0);
+        let told = &today["turned_away_nameless"];
+        let (list, query) = (
+            told["list"].as_str().unwrap(),
+            told["query"].as_str().unwrap(),
+        );
+        let args = [
+            list, "--db", &file, query, "--limit", "0", "--format", "ndjson",
+        ];
+        let (_, found) = says(&home, &args);
+        assert_eq!(
+            told["count"].as_u64().unwrap(),
+            found.lines().count() as u64,
+            "{query}"
+        );
+        assert_eq!(query.contains("klustr"), rows, "{query}");
+        assert!(!query.contains("account:"), "{query}");
+        for text in [ask("--color=never"), ask("--md")] {
+            let said = match told["count"].as_u64().unwrap() {
+                0 => continue,
+                1 => "1 webhook turned away names no account: it is in no figure here".to_owned(),
+                many => format!(
+                    "{many} webhooks turned away name no account: they are in no figure here"
+                ),
+            };
+            assert!(text.contains(&said), "{said}: {text}");
+        }
+        assert!(!rows || told["count"].as_u64() > Some(1), "{told}");
+    }
+    // Of all accounts together it is a figure like the others.
+    let (_, all) = says(&home, &["today", "--db", &file, "--json"]);
+    assert!(!all.contains("turned_away_nameless"));
+}

@@ -40,6 +40,8 @@ words! {
         Consent = "consent",
         /// The state that a consent is in or took.
         State = "state",
+        /// The state that a consent had before a change.
+        Was = "was",
         /// Part of the reason.
         Reason = "reason",
         /// The provider's code of the reason.
@@ -175,6 +177,7 @@ impl Key {
             Self::Purpose | Self::Consent => &[Users, Consents, Changes],
             Self::Kind => &[Consents, Changes, Payments],
             Self::State => &[Consents, Changes],
+            Self::Was => &[Changes],
             Self::Reason => &[Subscriptions, Cancellations, Deliveries],
             Self::Code | Self::Actor => &[Cancellations],
             Self::Hook | Self::Outcome | Self::Origin => &[Deliveries],
@@ -222,6 +225,7 @@ impl Key {
             Self::Kind => "which kind",
             Self::Consent => "given, withdrawn, refused, expired",
             Self::State => "the state that it took",
+            Self::Was => "the state that it had before",
             Self::Reason => "part of the reason",
             Self::Code => "the provider's code of the reason",
             Self::Actor => "who cancelled",
@@ -261,7 +265,9 @@ impl Key {
             ],
             (Self::Kind, Payments) => &["payment", "refund"],
             (Self::Kind, _) => &["consent", "agreement", "experiment", "identity", "evidence"],
-            (Self::Consent | Self::State, _) => &["given", "withdrawn", "refused", "expired"],
+            (Self::Consent | Self::State | Self::Was, _) => {
+                &["given", "withdrawn", "refused", "expired"]
+            }
             (Self::Actor, _) => &["user", "merchant", "system", "payment", "unknown"],
             (Self::Outcome, _) => &["stored", "duplicate", "quarantined", "rejected"],
             (Self::Origin, _) => &["live", "import", "admitted", "demo"],

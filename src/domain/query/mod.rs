@@ -11,6 +11,7 @@
 //! Never touches the store: what a term means in SQL stands in `store::query`.
 
 mod complete;
+mod fold;
 mod keys;
 mod parse;
 mod times;
@@ -25,6 +26,8 @@ use crate::domain::page::List;
 use crate::domain::time::{Timestamp, Zone};
 
 pub use complete::{completions, term_start};
+pub(crate) use fold::fold_into;
+pub use fold::{caseless, folded, folded_pattern};
 pub use keys::{Is, Key};
 pub use times::{Moment, moment, stretch};
 
@@ -58,7 +61,7 @@ pub enum Expr {
 /// One term.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Term {
-    /// Text that a reader's e-mail, phone, name or ids, or the plan, hold somewhere in them.
+    /// Text that a reader's e-mail, phone, name or ids, or the plan, hold somewhere in them, in any case and without marks.
     Word(String),
     /// A field that takes one of some values.
     Field {
@@ -83,9 +86,9 @@ pub struct Value {
 pub enum Test {
     /// Exactly this.
     Equal(String),
-    /// This, where `*` stands for any text and `\*` for a star, in any case.
+    /// This, where `*` stands for any text and `\*` for a star, in any case; of names and e-mails without marks too.
     Like(String),
-    /// This somewhere in it, in any case.
+    /// This somewhere in it, in any case and without marks.
     Holds(String),
     /// One of these types, or of these provider's own names.
     Types {
@@ -351,15 +354,6 @@ pub fn literal_text(text: &str) -> String {
 
 fn quoted(text: &str) -> String {
     format!("\"{}\"", text.replace('\\', "\\\\").replace('"', "\\\""))
-}
-
-/// `text` in the form by which text is compared: lower case, with the dotless and the dotted i of Turkish as one.
-pub fn folded(text: &str) -> String {
-    text.chars()
-        .flat_map(char::to_lowercase)
-        .filter(|c| *c != '\u{307}')
-        .map(|c| if c == 'ı' { 'i' } else { c })
-        .collect()
 }
 
 #[cfg(test)]

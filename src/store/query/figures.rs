@@ -509,23 +509,34 @@ impl Reader {
         Ok(out)
     }
 
-    /// Changes of consent by purpose and the state they led to.
-    pub(crate) fn purposes(&self, query: &Query) -> Result<Vec<(String, String, Share)>, Error> {
+    /// Changes of consent by purpose and the states before and after; no state before is empty.
+    pub(crate) fn purposes(
+        &self,
+        query: &Query,
+    ) -> Result<Vec<(String, [String; 2], Share)>, Error> {
         let parts = |_: Source, _: &mut Bound| {
-            "json_array(r.purpose, r.after_state, r.provider, r.account)".to_owned()
+            "json_array(r.purpose, ifnull(r.before_state, ''), r.after_state, r.provider, r.account)"
+                .to_owned()
         };
         let found = plan::scan(self, List::Changes, query, parts, ALL)?;
         let mut out = Vec::new();
         self.grouped(
             &found.sql,
             found.bound.values(),
-            |(purpose, state, provider, account): (String, String, String, String), count| {
+            |(purpose, before, after, provider, account): (
+                String,
+                String,
+                String,
+                String,
+                String,
+            ),
+             count| {
                 let share = Share {
                     provider,
                     account,
                     count,
                 };
-                out.push((purpose, state, share));
+                out.push((purpose, [before, after], share));
             },
         )?;
         Ok(out)

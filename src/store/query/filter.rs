@@ -10,7 +10,9 @@ use rust_decimal::Decimal;
 use rust_decimal::prelude::ToPrimitive;
 
 use crate::domain::event::EventType;
-use crate::domain::query::{Bounds, Expr, Is, Key, Span, Term, Test, Value, folded};
+use crate::domain::query::{
+    Bounds, Expr, Is, Key, Span, Term, Test, Value, caseless, folded, folded_pattern,
+};
 use crate::store::query::functions::digits;
 use crate::store::query::lists::Source;
 use crate::store::query::plan::{self, Wanted};
@@ -162,7 +164,7 @@ impl Filter<'_> {
     fn text(&mut self, column: &str, test: &Test) -> String {
         match test {
             Test::Equal(word) => format!("{column} = {}", self.bound.add(word.clone())),
-            Test::Like(word) => format!("resembles({}, {column})", self.bound.add(folded(word))),
+            Test::Like(word) => format!("resembles({}, {column})", self.bound.add(caseless(word))),
             Test::Holds(word) => format!("holds({}, {column})", self.bound.add(folded(word))),
             _ => NEVER.to_owned(),
         }
@@ -178,6 +180,11 @@ impl Filter<'_> {
             (Key::Phone, Test::Holds(wanted)) => {
                 let wanted = self.bound.add(wanted.clone());
                 format!("digits_hold({wanted}, {person}.phone)")
+            }
+            // Of people whatever is searched for, of all else what is named.
+            (Key::Email | Key::Name, Test::Like(pattern)) => {
+                let pattern = self.bound.add(folded_pattern(pattern));
+                format!("resembles_folded({pattern}, {person}.{key})")
             }
             _ => self.text(&format!("{person}.{key}"), test),
         }
@@ -547,10 +554,11 @@ fn reader(source: Source, found: &str) -> String {
 
 /// The digits of `word`, if it can be (part of) a phone number.
 fn dialled(word: &str) -> Option<String> {
+    let word = folded(word);
     let number = word
         .chars()
         .all(|c| c.is_ascii_digit() || "+-()/. ".contains(c));
-    let wanted = digits(word);
+    let wanted = digits(&word);
     (number && wanted.len() >= 3).then_some(wanted)
 }
 
@@ -571,6 +579,7 @@ fn column(source: Source, key: Key) -> Option<&'static str> {
         (Key::Kind, Consents | Changes | Payments) => "r.kind",
         (Key::State | Key::Consent, Consents) => "r.state",
         (Key::State | Key::Consent, Changes) => "r.after_state",
+        (Key::Was, Changes) => "r.before_state",
         (Key::Reason, Subscriptions) => "r.cancel_reason",
         (Key::Reason, Cancellations | Deliveries | Rejected) => "r.reason",
         (Key::Code, Cancellations) => "r.code",

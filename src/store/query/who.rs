@@ -19,7 +19,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use rusqlite::types::ValueRef;
 use rusqlite::{Connection, params};
 
-use crate::domain::query::folded;
+use crate::domain::query::caseless;
 use crate::store::Error;
 use crate::store::append::body_bytes;
 use crate::store::query::Reader;
@@ -172,7 +172,7 @@ impl Match {
 struct Sought {
     exact: String,
     lower: String,
-    folded: String,
+    caseless: String,
     /// Of a text that can be a phone.
     phone: Option<String>,
 }
@@ -194,7 +194,7 @@ impl Sought {
         Self {
             exact: text.to_owned(),
             lower: lower(text),
-            folded: folded(text),
+            caseless: caseless(text),
             phone: phone(text),
         }
     }
@@ -205,7 +205,7 @@ impl Sought {
         if value == self.exact || are_mails && lower(value) == self.lower {
             return Some(Same::Surely);
         }
-        (are_mails && folded(value) == self.folded).then_some(Same::Perhaps)
+        (are_mails && caseless(value) == self.caseless).then_some(Same::Perhaps)
     }
 
     fn phone_by(&self, value: &str) -> Option<By> {
@@ -439,7 +439,7 @@ fn follow_aliases(conn: &Connection, found: &mut Vec<Match>) -> Result<(), Error
 /// What a reader's bodies are recognised by, where no row says whose they are.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Needles {
-    /// Ids and e-mails, folded.
+    /// Ids and e-mails, without case.
     words: BTreeSet<String>,
     /// Digits, as `phone` gives them.
     phones: BTreeSet<String>,
@@ -478,7 +478,7 @@ impl Needles {
             }
         }
         if text.contains('@') || text.chars().count() >= WORD_MIN {
-            self.words.insert(folded(text));
+            self.words.insert(caseless(text));
         } else {
             self.too_short.insert(text.to_owned());
         }
@@ -492,13 +492,13 @@ impl Needles {
     /// Whether any of them stands in `bytes`, as it is, as JSON or a form escapes it, or as a signed token carries it.
     pub(crate) fn are_in(&self, bytes: &[u8]) -> bool {
         let raw = String::from_utf8_lossy(bytes);
-        let text = folded(&raw);
+        let text = caseless(&raw);
         self.stand_in(&text)
-            || text.contains('\\') && self.stand_in(&folded(&without_json_escapes(&text)))
-            || text.contains('%') && self.stand_in(&folded(&without_form_escapes(&text)))
+            || text.contains('\\') && self.stand_in(&caseless(&without_json_escapes(&text)))
+            || text.contains('%') && self.stand_in(&caseless(&without_form_escapes(&text)))
             || tokens(&raw).any(|told| {
-                let told = folded(&String::from_utf8_lossy(&told));
-                self.stand_in(&told) || self.stand_in(&folded(&without_json_escapes(&told)))
+                let told = caseless(&String::from_utf8_lossy(&told));
+                self.stand_in(&told) || self.stand_in(&caseless(&without_json_escapes(&told)))
             })
     }
 

@@ -18,7 +18,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
 use crate::domain::delivery::{Delivery, Reading};
-use crate::domain::query::folded;
+use crate::domain::query::caseless;
 use crate::domain::time::Timestamp;
 use crate::store::Error;
 use crate::store::project::residue;
@@ -84,7 +84,7 @@ impl Sealer {
     pub(crate) fn reader(&self, place: Place<'_>, text: &str) -> Hashes {
         let (kind, text) = match phone(text) {
             Some(digits) => ("phone", digits),
-            None if text.contains('@') => ("e-mail", folded(text)),
+            None if text.contains('@') => ("e-mail", caseless(text)),
             None => ("id", text.to_owned()),
         };
         let (provider, account) = place.unwrap_or_default();

@@ -127,7 +127,7 @@ impl Term {
             }
             Self::Given => "+: consents to this purpose that were given, each change counted.",
             Self::Withdrawn => {
-                "-: consents to this purpose that were withdrawn, each change counted."
+                "-: consents to this purpose that were withdrawn, a no after a yes too, each change counted."
             }
             Self::Kept => "Kept: webhooks that are on disk and were read. Tests are not counted.",
             Self::Repeats => {

@@ -107,7 +107,7 @@ pub(crate) const TYPES: [&str; 8] = [
 const NAMES: [&str; 5] = [
     "Ayşe Yılmaz",
     "IŞIK Han",
-    "john doe",
+    "Jörg Groß",
     "日本 太郎",
     "O'Neil %_",
 ];

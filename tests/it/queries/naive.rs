@@ -1,7 +1,7 @@
 //! What a query means, as a plain loop over rows: the oracle for its SQL.
 
 use rust_decimal::Decimal;
-use subledger::domain::query::{Bounds, Expr, Is, Key, Query, Span, Term, Test, folded};
+use subledger::domain::query::{Bounds, Expr, Is, Key, Query, Span, Term, Test, caseless, folded};
 use subledger::domain::time::Timestamp;
 
 use crate::queries::generated::{EventRow, Ledger, UserRow};
@@ -53,9 +53,9 @@ impl Judge<'_> {
     fn word(&self, event: &EventRow, word: &str) -> bool {
         let needle = folded(word);
         let holds = |text: &str| folded(text).contains(&needle);
-        let digits: String = word.chars().filter(char::is_ascii_digit).collect();
+        let digits: String = needle.chars().filter(char::is_ascii_digit).collect();
         let number = digits.len() >= 3
-            && word
+            && needle
                 .chars()
                 .all(|c| c.is_ascii_digit() || "+-()/. ".contains(c));
         let by_user = self.user(event).is_some_and(|user| {
@@ -125,8 +125,8 @@ impl Judge<'_> {
             (Key::Email, Test::Equal(address)) => user
                 .and_then(|user| user.email.as_deref())
                 .is_some_and(|email| email.eq_ignore_ascii_case(address)),
-            (Key::Email, test) => text(test, user.and_then(|user| user.email.as_deref())),
-            (Key::Name, test) => text(test, user.and_then(|user| user.name)),
+            (Key::Email, test) => searched(test, user.and_then(|user| user.email.as_deref())),
+            (Key::Name, test) => searched(test, user.and_then(|user| user.name)),
             (Key::Phone, Test::Holds(digits)) => user
                 .and_then(|user| user.phone.as_deref())
                 .is_some_and(|phone| dialled(phone).contains(digits)),
@@ -139,14 +139,23 @@ fn dialled(phone: &str) -> String {
     phone.chars().filter(char::is_ascii_digit).collect()
 }
 
+/// As `text`, of people: without marks.
+fn searched(test: &Test, value: Option<&str>) -> bool {
+    let value = value.map(folded);
+    match test {
+        Test::Like(pattern) => text(&Test::Like(folded(pattern)), value.as_deref()),
+        test => text(test, value.as_deref()),
+    }
+}
+
 fn text(test: &Test, value: Option<&str>) -> bool {
     let Some(value) = value else { return false };
     match test {
         Test::Equal(wanted) => value == wanted,
         Test::Holds(part) => folded(value).contains(&folded(part)),
         Test::Like(pattern) => {
-            let pattern: Vec<char> = folded(pattern).chars().collect();
-            let value: Vec<char> = folded(value).chars().collect();
+            let pattern: Vec<char> = caseless(pattern).chars().collect();
+            let value: Vec<char> = caseless(value).chars().collect();
             like(&pattern, &value)
         }
         other => panic!("{other:?}"),

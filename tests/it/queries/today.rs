@@ -116,11 +116,13 @@ fn deliver(conn: &Connection, dice: &mut Dice, seq: i64, received: Timestamp, od
     subscribe(conn, dice, id, provider, at, test);
     pay(conn, dice, id, provider, at, test);
     let state = *dice.pick(&[&"given", &"withdrawn", &"refused"]);
+    // Half of those who refuse had agreed before.
+    let before = (state == "refused" && seq % 2 == 0).then_some("given");
     conn.execute(
-        "insert into consent_changes values (?1, ?2, ?3, ?4, ?5, 'main', '', ?6, null, ?7, ?8, null, ?9, null, null, ?10)",
+        "insert into consent_changes values (?1, ?2, ?3, ?4, ?5, 'main', '', ?6, null, ?7, ?8, ?11, ?9, null, null, ?10)",
         params![id * 10_000, seq, shown, at.day(zone()), provider, format!("u{seq}"),
             dice.pick(&["consent", "evidence", "agreement"]),
-            dice.pick(&["marketing", "Marketing", "analytics, \"deep\"", "*"]), state, test],
+            dice.pick(&["marketing", "Marketing", "analytics, \"deep\"", "*"]), state, test, before],
     )
     .unwrap();
 }
@@ -417,6 +419,13 @@ fn figures_since_a_review_are_what_a_plain_count_over_rows_gives() {
              and kind in ('consent', 'evidence') and test = 0 and {fresh}"
         );
         assert_eq!(given, life.number(&wanted), "seed {seed}");
+        let withdrawn: i64 = today.consent.iter().map(|one| count(&one.withdrawn)).sum();
+        let wanted = format!(
+            "select count(*) from consent_changes where (after_state = 'withdrawn' \
+             or after_state = 'refused' and before_state = 'given') \
+             and kind in ('consent', 'evidence') and test = 0 and {fresh}"
+        );
+        assert_eq!(withdrawn, life.number(&wanted), "seed {seed}");
         for sum in &today.payments {
             let sql = format!(
                 "select sum(amount_minor) from payments where kind = 'payment' and currency = '{}' and test = 0 and {fresh}",
