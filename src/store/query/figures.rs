@@ -496,17 +496,18 @@ impl Reader {
                 ),
             ]
         };
-        let mut out = Vec::new();
-        for (bearing, of) in parts {
+        let found = self.of_each(&parts, &|reader: &Self, (bearing, of)| {
             let sql = format!(
                 "select {} from subscriptions r {of} and r.test = 0 and {PRICED}",
                 valued()
             );
-            self.grouped(&sql, bound.values(), |valued, count| {
-                out.push(alike_of(bearing, valued, count));
+            let mut out = Vec::new();
+            reader.grouped(&sql, bound.values(), |valued, count| {
+                out.push(alike_of(*bearing, valued, count));
             })?;
-        }
-        Ok(out)
+            Ok(out)
+        })?;
+        Ok(found.concat())
     }
 
     /// Changes of consent by purpose and the states before and after; no state before is empty.

@@ -244,6 +244,28 @@ impl Reader {
         Ok((mine?, other?))
     }
 
+    /// What `read` makes of each part; where the ledger is large, of all at once.
+    fn of_each<P: Sync, T: Send>(
+        &self,
+        parts: &[P],
+        read: &(impl Fn(&Self, &P) -> Result<T, Error> + Sync),
+    ) -> Result<Vec<T>, Error> {
+        let is_small = self.last_seq()? < LARGE;
+        let (Some((first, others)), false) = (parts.split_first(), is_small) else {
+            return parts.iter().map(|part| read(self, part)).collect();
+        };
+        let beside = self.beside();
+        thread::scope(|scope| {
+            let started = others
+                .iter()
+                .map(|part| started(scope, move || read(&beside.reader()?, part)));
+            let started: Vec<_> = started.collect();
+            let mut found = vec![read(self, first)];
+            found.extend(started.into_iter().map(|other| other()));
+            found.into_iter().collect()
+        })
+    }
+
     /// Has the system read the events with these ids, several at a time: they lie all over the file, and one who asks for
     /// them in turn waits for each.
     fn fetch_ahead(&self, ids: &[i64]) -> Result<(), Error> {

@@ -1001,6 +1001,7 @@ fn by_user(
 /// Repeats and quarantine are few, and have an index of their own; so have tests.
 fn by_outcome(values: &[Value]) -> Ways {
     let mut branches = Vec::new();
+    let mut is_all_quarantined = true;
     for value in values {
         let outcome = match &value.test {
             Test::Equal(word) => word.as_str(),
@@ -1008,6 +1009,7 @@ fn by_outcome(values: &[Value]) -> Ways {
             Test::Is(is) => is.as_str(),
             _ => return None,
         };
+        is_all_quarantined &= outcome == "quarantined";
         branches.push(match outcome {
             "duplicate" | "quarantined" => Branch::new(
                 "indexed by deliveries_odd",
@@ -1018,7 +1020,9 @@ fn by_outcome(values: &[Value]) -> Ways {
             _ => return None,
         });
     }
-    (!branches.is_empty()).then_some((4, branches))
+    // What is not understood is few, and better found than by the stretch that it came in.
+    let rank = if is_all_quarantined { 2 } else { 4 };
+    (!branches.is_empty()).then_some((rank, branches))
 }
 
 /// For values bound outside a `Statement`.
