@@ -300,8 +300,8 @@ impl Demo {
         }
     }
 
-    /// A reader who had said yes says no to the new wording. No lots are drawn for it and nothing is counted: the rest of the year stays as
-    /// it is.
+    /// A reader who had said yes says no to the new wording. No lots are drawn for it and nothing is counted: the rest of
+    /// the year stays as it is.
     fn change_of_mind(&mut self, at: Timestamp) {
         let Some(number) = self.agreed.pop() else {
             return;

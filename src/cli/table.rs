@@ -18,7 +18,7 @@ use crate::domain::money::grouped;
 use crate::domain::page::{Cell, Column, Shape};
 use crate::domain::printable::{self, Printable, defused};
 use crate::domain::time::{Timestamp, Zone};
-use crate::tui::cell::{ENDING, ends};
+use crate::tui::cell::{ending, ends};
 
 /// How rows are written.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
@@ -326,7 +326,7 @@ pub fn shown(heads: &[Head], place: usize, cells: &[Cell], zone: Zone) -> String
         (Shape::Flag, Cell::Int(0)) => "no".to_owned(),
         (Shape::Flag, Cell::Int(1)) => "yes".to_owned(),
         (Shape::Word, Cell::Text(_)) if head.name == "status" && is_ending(heads, cells) => {
-            ENDING.to_owned()
+            ending(cell).to_owned()
         }
         _ => text_of(cell),
     }

@@ -140,7 +140,8 @@ fn a_provider_falls_silent_and_its_last_webhooks_are_turned_away() {
     assert!(others > 20, "{others}");
 }
 
-/// Readers whose last answer within a day of the end is a no, after a yes to another wording: the wording before, and after.
+/// Readers whose last answer within a day of the end is a no, after a yes to another wording: the wording before, and
+/// after.
 fn changes_of_mind(demo: Demo) -> Vec<(String, String)> {
     let review = until().plus_ms(-DAY_MS);
     let mut agreed: BTreeMap<String, String> = BTreeMap::new();

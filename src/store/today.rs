@@ -28,6 +28,7 @@ use crate::store::query::{Beside, Reader, started};
 use crate::store::upgrade::Upgrade;
 
 pub(crate) use monthly::PeriodPrice;
+use needs::Reach;
 pub use needs::{BACKUP_MS_MAX, Backup, Need, Outside, Rule};
 pub use periods::{PERIODS, Since};
 
@@ -179,7 +180,7 @@ impl Reader {
     pub fn needs(&self, now: Timestamp, outside: &Outside) -> Result<Vec<Need>, Error> {
         let stretch = Mutex::default();
         let review = Review::new(self, &Since::LastReview, now, outside, &stretch)?;
-        let mut needs = needs::of(&review, outside)?;
+        let mut needs = needs::of(&review, outside, Reach::Ever)?;
         let queries = needs.iter_mut().filter_map(|need| need.query.as_mut());
         narrow(queries, outside);
         Ok(needs)
@@ -199,7 +200,7 @@ impl Reader {
         let (beside, frame) = (self.beside(), review.frame);
         let (needs_you, values, pasts, mine) = thread::scope(|scope| {
             let needs_you = started(scope, move || {
-                frame.on(beside, |review| needs::of(review, outside))
+                frame.on(beside, |review| needs::of(review, outside, Reach::Period))
             });
             let values = started(scope, move || frame.on(beside, values));
             let pasts = started(scope, move || frame.on(beside, pasts));

@@ -198,7 +198,7 @@ fn show(
             None => Printable::line(text),
         },
         (Shape::Word, Cell::Text(_)) if column.name == "status" && is_ending(list, row) => {
-            Printable::line(ENDING)
+            Printable::line(ending(cell))
         }
         (Shape::Word, Cell::Text(text)) => Printable::line(word(text)),
         (Shape::Flag, Cell::Int(flag)) => Printable::line(if *flag == 0 { "no" } else { "yes" }),
@@ -223,6 +223,14 @@ fn money(list: List, row: &Row, minor: i64) -> String {
 
 /// The status of a subscription that is cancelled while access is left: it is stored as what it was.
 pub const ENDING: &str = "ending";
+
+/// That status of a subscription whose stored one is `stored`: a trial stays known as one.
+pub fn ending(stored: &Cell) -> &'static str {
+    match stored.as_text() {
+        Some("trialing") => "ending trial",
+        _ => ENDING,
+    }
+}
 
 /// The row is a subscription that will not renew, with access left: what `status:cancelled` means.
 pub fn is_ending(list: List, row: &Row) -> bool {
@@ -354,9 +362,9 @@ mod tests {
     #[test]
     fn a_subscription_that_was_cancelled_is_not_called_active_while_access_is_left() {
         let list = List::Subscriptions;
-        let shown = |cancelled: bool, access: i64| {
+        let shown = |status: &str, cancelled: bool, access: i64| {
             let cell = |column: &Column| match column.name {
-                "status" => Cell::Text("active".to_owned()),
+                "status" => Cell::Text(status.to_owned()),
                 "cancelled_at" if cancelled => Cell::Text("2026-11-20T06:00:00.000Z".to_owned()),
                 "has_access" => Cell::Int(access),
                 _ => Cell::Null,
@@ -368,12 +376,13 @@ mod tests {
                 },
                 cells: columns(list).iter().map(cell).collect(),
             };
-            assert_eq!(text_field(list, &row, "status"), Some("active"));
+            assert_eq!(text_field(list, &row, "status"), Some(status));
             summary(list, &row, &["status"], when().into())
         };
-        assert_eq!(shown(true, 1), "ending");
-        assert_eq!(shown(true, 0), "active");
-        assert_eq!(shown(false, 1), "active");
+        assert_eq!(shown("active", true, 1), "ending");
+        assert_eq!(shown("trialing", true, 1), "ending trial");
+        assert_eq!(shown("active", true, 0), "active");
+        assert_eq!(shown("active", false, 1), "active");
     }
 
     #[test]

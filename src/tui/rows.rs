@@ -271,12 +271,36 @@ fn wrapped(pieces: &[Piece], cells: usize) -> Vec<Vec<Piece>> {
         lines: vec![Vec::new()],
         used: 0,
     };
+    if pieces.iter().all(|piece| !piece.text.contains("  ")) {
+        for word in flowing(pieces) {
+            wrapping.put_whole(&word);
+        }
+        return wrapping.lines;
+    }
     for piece in pieces {
         for value in cut_at(&piece.text, 2) {
             wrapping.put(value, piece.meaning);
         }
     }
     wrapping.lines
+}
+
+/// A running text in turns of words and of the blanks between them: a word may begin in one piece and end in the next.
+fn flowing(pieces: &[Piece]) -> Vec<Vec<Piece>> {
+    let mut words: Vec<Vec<Piece>> = Vec::new();
+    let mut was_blank = true;
+    for piece in pieces {
+        for run in cut_at(&piece.text, 1) {
+            let is_blank = run.starts_with(' ');
+            let part = Piece::new(run, piece.meaning);
+            match words.last_mut() {
+                Some(word) if !was_blank && !is_blank => word.push(part),
+                _ => words.push(vec![part]),
+            }
+            was_blank = is_blank;
+        }
+    }
+    words
 }
 
 /// `text` in turns of what stands together and of blanks, of which so many tell two parts apart.
@@ -304,6 +328,21 @@ struct Wrapping {
 }
 
 impl Wrapping {
+    /// A word goes onto the next line with all its parts.
+    fn put_whole(&mut self, word: &[Piece]) {
+        let cells: usize = word.iter().map(|part| printable::cells(&part.text)).sum();
+        if self.used > 0 && self.used + cells > self.cells && cells <= self.cells {
+            self.lines.push(Vec::new());
+            self.used = 0;
+            if word.iter().all(|part| part.text.starts_with(' ')) {
+                return;
+            }
+        }
+        for part in word {
+            self.put(&part.text, part.meaning);
+        }
+    }
+
     /// What fits no line is cut smaller, so that it begins on the line that is there.
     fn put(&mut self, value: &str, meaning: Meaning) {
         if printable::cells(value) <= self.cells {
@@ -384,6 +423,31 @@ mod tests {
         );
         assert_eq!(lines("id 6f0c2d1e-8b7a", 13), ["id ", "6f0c2d1e-8b7a"]);
         assert_eq!(lines("6f0c2d1e-8b7a-4956", 13), ["6f0c2d1e-8b7a", "-4956"]);
+    }
+
+    #[test]
+    fn a_text_of_pieces_flows_by_words_and_what_touches_stays_together() {
+        let pieces = [
+            Piece::new("the weekly letter", Meaning::Plain),
+            Piece::new(" and offers of partners", Meaning::Good),
+            Piece::new(". I can stop", Meaning::Plain),
+        ];
+        let shown: Vec<String> = wrapped(&pieces, 18).iter().map(|line| text(line)).collect();
+        assert_eq!(
+            shown,
+            [
+                "the weekly letter ",
+                "and offers of ",
+                "partners. I can ",
+                "stop"
+            ]
+        );
+        let torn = [
+            Piece::new("日本", Meaning::Plain),
+            Piece::new("語の文字", Meaning::Good),
+        ];
+        let shown: Vec<String> = wrapped(&torn, 5).iter().map(|line| text(line)).collect();
+        assert_eq!(shown, ["日本", "語の", "文字"]);
     }
 
     #[test]

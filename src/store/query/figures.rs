@@ -112,18 +112,19 @@ impl Reader {
     /// Rows by provider and account, in that order; what was turned away has no account.
     pub(crate) fn shares(&self, list: List, query: &Query) -> Result<Vec<Share>, Error> {
         let found = plan::scan(self, list, query, |source, _| who(source), ALL)?;
+        self.shares_of(&found.sql, found.bound.values())
+    }
+
+    /// Rows by the JSON array of provider and account that `sql` makes of each.
+    fn shares_of(&self, sql: &str, values: &[Sql]) -> Result<Vec<Share>, Error> {
         let mut out = Vec::new();
-        self.grouped(
-            &found.sql,
-            found.bound.values(),
-            |(provider, account), count| {
-                out.push(Share {
-                    provider,
-                    account,
-                    count,
-                });
-            },
-        )?;
+        self.grouped(sql, values, |(provider, account), count| {
+            out.push(Share {
+                provider,
+                account,
+                count,
+            });
+        })?;
         Ok(out)
     }
 
@@ -183,14 +184,17 @@ impl Reader {
     /// tells.
     ///
     /// Most events happen in the hour in which they come. An index holds the others; of these, only what happened in the
-    /// hours between the first arrival of the stretch and `review` may be late.
+    /// hours between the first arrival of the stretch and `review` may be late. What is left of erased events does not
+    /// tell when they came.
     pub(crate) fn late_in(
         &self,
         stretch: &Stretch,
         review: Timestamp,
     ) -> Result<Option<Vec<Share>>, Error> {
         const OTHER_HOUR: &str = "substr(r.at, 1, 13) < substr(r.received_at, 1, 13)";
-        if self.schema < SCHEMA_OF_LIVE {
+        const ERASED: &str = "select count(*) from (select 1 from residue where seq > ?1 limit 1)";
+        let after = Sql::from(stretch.arrived.after);
+        if self.schema < SCHEMA_OF_LIVE || self.number(ERASED, &[after])? != Some(0) {
             return Ok(None);
         }
         let sql = format!(
@@ -209,15 +213,7 @@ impl Reader {
             Sql::from(review.to_string()),
             Sql::from(hour.to_owned()),
         ];
-        let mut out = Vec::new();
-        self.grouped(&sql, &values, |(provider, account), count| {
-            out.push(Share {
-                provider,
-                account,
-                count,
-            });
-        })?;
-        Ok(Some(out))
+        self.shares_of(&sql, &values).map(Some)
     }
 
     /// Deliveries that arrived within `span`, tests aside, by provider, account and outcome.
@@ -238,15 +234,14 @@ impl Reader {
     /// How many of each account arrived in it, tests included; of a long one the earlier half is counted on a thread
     /// beside this one.
     fn arrived_at_once(&self, stretch: &Arrived) -> Result<Vec<Share>, Error> {
+        const WHEN: &str = "select received_at from deliveries where seq = ?1";
+        if stretch.last.saturating_sub(stretch.after) < HALVED_FROM {
+            return self.arrived(stretch);
+        }
         let middle = stretch.after.midpoint(stretch.last);
-        let middle = self.time(
-            "select received_at from deliveries where seq = ?1",
-            &[Sql::from(middle)],
-        )?;
-        let (true, Some(middle)) = (
-            stretch.last.saturating_sub(stretch.after) >= HALVED_FROM,
-            middle,
-        ) else {
+        let middle = self.time(WHEN, &[Sql::from(middle)])?;
+        // One that was taken in after all keeps the time at which it came.
+        let Some(middle) = middle.filter(|at| at.to_string() > stretch.from) else {
             return self.arrived(stretch);
         };
         let earlier = Arrived {

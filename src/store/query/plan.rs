@@ -1,8 +1,9 @@
 //! Which index a page is read from.
 //!
 //! Every statement is a union of branches, each of which walks one index in the order of the list, holds the whole
-//! condition and stops at the limit; so a wrong choice here costs time and never changes a result. The planner of
-//! SQLite has no statistics of a ledger that is being written, hence `indexed by`.
+//! condition and stops at the limit; so a wrong choice here costs time and never changes a result, as long as what a
+//! branch is entered by follows from the condition: an index of some rows alone has no others. The planner of SQLite has
+//! no statistics of a ledger that is being written, hence `indexed by`.
 
 use std::collections::HashMap;
 use std::fmt::Write as _;
@@ -35,6 +36,10 @@ const PLACES_MAX: usize = 200;
 
 /// Rows in the order of the table, or by their ids.
 const NOT_INDEXED: &str = "not indexed";
+/// Cancellations by the delivery that told of them.
+const CANCELLATIONS_SEQ: &str = "indexed by cancellations_seq";
+/// Refunds in the order in which they came.
+const EVENTS_REFUNDS: &str = "indexed by events_refunds";
 
 /// What the rows are wanted for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -177,9 +182,9 @@ fn looks(query: &Query, entry: &Entry, number: usize) -> String {
     if query.is_empty() {
         return String::new();
     }
-    // In the order of the table a row's time does not say how far it is.
+    // In the order of arrival a row's time does not say how far it is.
     let at = match &*entry.branch.hint {
-        NOT_INDEXED => "null",
+        NOT_INDEXED | CANCELLATIONS_SEQ | EVENTS_REFUNDS => "null",
         _ => entry.source.sort(),
     };
     format!("looked({number}, {at}) and ")
@@ -882,7 +887,8 @@ fn types_of(key: Key, values: &[Value]) -> Option<Vec<EventType>> {
     Some(types)
 }
 
-/// By the stretch of the table in which all matching deliveries lie, if it is short.
+/// By the stretch of deliveries that all matching rows came in, if it is short: of the table, or of an index in the order
+/// of arrival.
 fn by_stretch(
     reader: &Reader,
     (source, query): (Source, &Query),
@@ -893,12 +899,11 @@ fn by_stretch(
     let has_index = reader.schema >= SCHEMA_OF_LIVE;
     let (hint, only) = match source {
         Source::Rejected => return Ok(None),
-        Source::Cancellations if has_index => ("indexed by cancellations_seq", ""),
+        Source::Cancellations if has_index => (CANCELLATIONS_SEQ, ""),
         _ if source.ids_per_seq().is_none() => return Ok(None),
-        Source::Events if has_index && is_of_refunds(query) => (
-            "indexed by events_refunds",
-            "r.type = 'payment.refunded' and ",
-        ),
+        Source::Events if has_index && is_of_refunds(query) => {
+            (EVENTS_REFUNDS, "r.type = 'payment.refunded' and ")
+        }
         _ => (NOT_INDEXED, ""),
     };
     let bounds = match (key, test) {

@@ -469,3 +469,18 @@ fn no_ledger_is_made_over_the_log_of_one_that_is_gone() {
         .close()
         .unwrap();
 }
+
+#[test]
+fn sqlite_is_built_without_a_count_that_threads_wait_for() {
+    let conn = rusqlite::Connection::open_in_memory().unwrap();
+    let mut options = conn.prepare("pragma compile_options").unwrap();
+    let options = options
+        .query_map([], |row| row.get::<_, String>(0))
+        .unwrap();
+    let options: Vec<String> = options.map(Result::unwrap).collect();
+    let wanted = "DEFAULT_MEMSTATUS=0".to_owned();
+    assert!(
+        options.contains(&wanted),
+        "{wanted} is not among {options:?}: LIBSQLITE3_FLAGS of .cargo/config.toml did not hold"
+    );
+}

@@ -9,7 +9,7 @@ use crate::domain::query::{Key, literal_text, stretch, value_text};
 use crate::domain::time::{DAY_MS, HOUR_MS, Timestamp, span};
 use crate::store::Error;
 use crate::store::query::Expectation;
-use crate::store::today::Review;
+use crate::store::today::{Review, WITHDRAWN};
 
 /// A backup older than this is none, in milliseconds.
 pub const BACKUP_MS_MAX: i64 = 36 * HOUR_MS;
@@ -202,8 +202,17 @@ pub struct Need {
     pub query: Option<String>,
 }
 
+/// Since when that counts which stays as it is, until it is understood or erased.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Reach {
+    /// Since the period began: the publisher has seen what was there before.
+    Period,
+    /// Since ever: an alert is over when the matter is, not when somebody looked.
+    Ever,
+}
+
 /// The rules in the order in which they are shown.
-pub(super) fn of(review: &Review<'_>, outside: &Outside) -> Result<Vec<Need>, Error> {
+pub(super) fn of(review: &Review<'_>, outside: &Outside, reach: Reach) -> Result<Vec<Need>, Error> {
     let mut out = Vec::new();
     if outside.receiving == Some(false) {
         let says = "no receiver runs: webhooks are not kept; `subledger serve` starts one";
@@ -221,7 +230,7 @@ pub(super) fn of(review: &Review<'_>, outside: &Outside) -> Result<Vec<Need>, Er
     }
     quiet(review, outside, &mut out)?;
     turned_away(review, outside, &mut out)?;
-    counted(review, &mut out)?;
+    counted(review, reach, &mut out)?;
     out.extend(
         outside
             .backup
@@ -323,8 +332,8 @@ struct Counted {
     many: &'static str,
 }
 
-fn counted(review: &Review<'_>, out: &mut Vec<Need>) -> Result<(), Error> {
-    for rule in rules(review) {
+fn counted(review: &Review<'_>, reach: Reach, out: &mut Vec<Need>) -> Result<(), Error> {
+    for rule in rules(review, reach) {
         let by_index = match rule.rule {
             Rule::Differing => review.differing()?,
             _ => None,
@@ -348,7 +357,8 @@ fn counted(review: &Review<'_>, out: &mut Vec<Need>) -> Result<(), Error> {
     Ok(())
 }
 
-fn rules(review: &Review<'_>) -> Vec<Counted> {
+fn rules(review: &Review<'_>, reach: Reach) -> Vec<Counted> {
+    const QUARANTINED: &str = "is:quarantined -is:erased";
     let rule = |rule, list, query: String, one, many| Counted {
         rule,
         list,
@@ -360,8 +370,11 @@ fn rules(review: &Review<'_>) -> Vec<Counted> {
         rule(
             Rule::Quarantined,
             List::Deliveries,
-            // What was there at the last review is in its list, and `status` counts it.
-            review.fresh("is:quarantined -is:erased", Key::At),
+            match reach {
+                // What was there at the last review is in its list, and `status` counts it.
+                Reach::Period => review.fresh(QUARANTINED, Key::At),
+                Reach::Ever => format!("{QUARANTINED} -is:test"),
+            },
             "webhook is kept and not understood",
             "webhooks are kept and not understood",
         ),
@@ -375,7 +388,10 @@ fn rules(review: &Review<'_>) -> Vec<Counted> {
         rule(
             Rule::WithdrawnPaying,
             List::Changes,
-            review.fresh("kind:consent state:withdrawn is:paying", Key::At),
+            review.fresh(
+                &format!("kind:consent,evidence {WITHDRAWN} is:paying"),
+                Key::At,
+            ),
             "consent was withdrawn by a reader who still pays",
             "consents were withdrawn by readers who still pay",
         ),

@@ -13,7 +13,7 @@ pub(super) static ACTIONS: &[Action] = &[
         "open",
         "all about this account; there, the list behind a line",
     )
-    .unless(App::why_no_account),
+    .unless(App::why_nothing_opens),
     action(
         Act::Copy,
         Scope::Connections,

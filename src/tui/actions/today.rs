@@ -2,6 +2,7 @@
 
 use crossterm::event::KeyCode;
 
+use crate::store::today::PERIODS;
 use crate::tui::actions::key::{
     DOWN, ENTER, FIRST, Key, LAST, LEFT, PAGE_DOWN, PAGE_UP, RIGHT, UP,
 };
@@ -120,7 +121,8 @@ pub(super) static ACTIONS: &[Action] = &[
 
 const PERIOD_ON: &[Key] = &[Key::char('j'), Key::plain(KeyCode::Down), Key::char('p')];
 const CLOSE_PERIODS: &[Key] = &[Key::plain(KeyCode::Esc), Key::char('q')];
-const DIGITS: &[Key] = &[
+/// One for each period.
+const DIGITS: &[Key; PERIODS.len()] = &[
     Key::char('1'),
     Key::char('2'),
     Key::char('3'),

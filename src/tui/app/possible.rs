@@ -104,7 +104,7 @@ impl App {
     }
 
     /// There are no accounts, or no list stands behind the line of the opened one.
-    pub fn why_no_account(&self) -> Option<&'static str> {
+    pub fn why_nothing_opens(&self) -> Option<&'static str> {
         let Screen::Account(account) = self.place().screen else {
             let is_none = self.accounts().is_empty();
             return is_none.then_some("no account is known yet");

@@ -413,6 +413,15 @@ fn figures_since_a_review_are_what_a_plain_count_over_rows_gives() {
         let need = needs.find(|need| need.rule == Rule::Quarantined);
         let told = need.map_or(0, |need| i64::try_from(need.count).unwrap());
         assert_eq!(told, life.number(&quarantined), "seed {seed}");
+        // Alerts are over when the matter is, not when somebody looked.
+        let ever = life.reader().needs(now(), &Outside::default()).unwrap();
+        let ever = ever.iter().find(|need| need.rule == Rule::Quarantined);
+        let all = "select count(*) from deliveries where outcome = 'quarantined' and test = 0";
+        assert_eq!(
+            ever.map_or(0, |need| need.count),
+            life.number(all).unsigned_abs(),
+            "seed {seed}"
+        );
         let given: i64 = today.consent.iter().map(|one| count(&one.given)).sum();
         let wanted = format!(
             "select count(*) from consent_changes where after_state = 'given' \
@@ -456,6 +465,32 @@ const MOVES: &str = "
     update subscriptions set cancelled_at = null where id in
       (select id from cancellations where reactivated_at is not null);
     update reviews set reviewed_at = strftime('%Y-%m-%dT%H:%M:%fZ', reviewed_at, '+20 hours')";
+
+/// What is left of an event says that it came when it happened.
+const ERASES: &str = "
+    update events set received_at = at where id in (select e.id from events e, reviews v
+      where e.seq > v.seq and e.at < v.reviewed_at limit 2);
+    insert into residue (seq, n, what, why, provider, account, type, day)
+      select seq, 0, 'event', 'erased', provider, account, type, day from events, (select seq as after from reviews)
+      where seq > after and received_at = at limit 1";
+
+#[test]
+fn what_came_late_and_is_erased_is_counted_still() {
+    let mut late = 0;
+    for seed in 60..66 {
+        let life = life(seed, 300, 40, true);
+        life.conn.execute_batch(ERASES).unwrap();
+        let today = life.reader().today(&Since::LastReview, now()).unwrap();
+        let figure = today.late.unwrap();
+        assert_eq!(
+            life.rows(figure.list, &figure.query),
+            figure.count,
+            "seed {seed}"
+        );
+        late += figure.count;
+    }
+    assert!(late > 10, "{late}");
+}
 
 #[test]
 fn a_ledger_of_an_older_schema_gives_the_same_figures() {
