@@ -103,7 +103,7 @@ pub const fn about_quiet(was_refused: bool) -> &'static str {
     if was_refused {
         "it does call, and is turned away: see the reason"
     } else {
-        "nothing was turned away either: see in its dashboard whether the link is there and switched on, and with \
+        "nothing was turned away since its last webhook: see in its dashboard whether the link is there and switched on, and with \
          `subledger doctor --public` whether it can be reached"
     }
 }

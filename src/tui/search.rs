@@ -9,6 +9,9 @@ use crate::tui::cell;
 /// So many rows that fit are counted at most.
 pub const RANK_MAX: usize = 1_000;
 
+/// No cell of a list shows more of its text.
+const SHOWN_BYTES_MAX: usize = 4_096;
+
 /// Which of the rows that fit was come upon, and of how many.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Rank {
@@ -59,12 +62,14 @@ impl Search {
         }
     }
 
-    /// A cell of this text shows what is sought.
+    /// A cell of this text, as far as any screen shows it, shows what is sought.
     pub fn is_in(&self, text: &str) -> bool {
         if self.words.is_empty() || text.is_empty() {
             return false;
         }
-        let text = folded(text);
+        let mut ends = (0..=text.len().min(SHOWN_BYTES_MAX)).rev();
+        let end = ends.find(|end| text.is_char_boundary(*end)).unwrap_or(0);
+        let text = folded(&text[..end]);
         self.words.iter().any(|word| text.contains(word.as_str()))
     }
 }

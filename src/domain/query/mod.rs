@@ -241,12 +241,38 @@ impl Query {
         }
     }
 
+    /// This query where each word may also be met by what `also` makes of it; words that are left out stay as they are.
+    #[must_use]
+    pub fn with_words(&self, also: &impl Fn(&str) -> Vec<Self>) -> Self {
+        Self {
+            root: widened(&self.root, also),
+        }
+    }
+
     /// Rows that meet both.
     #[must_use]
     pub fn and(&self, other: &Self) -> Self {
         Self {
             root: parse::flat(vec![self.root.clone(), other.root.clone()], true),
         }
+    }
+}
+
+fn widened(expr: &Expr, also: &impl Fn(&str) -> Vec<Query>) -> Expr {
+    let each = |parts: &[Expr]| parts.iter().map(|part| widened(part, also)).collect();
+    match expr {
+        Expr::All(parts) => Expr::All(each(parts)),
+        Expr::Any(parts) => Expr::Any(each(parts)),
+        Expr::Term(Term::Word(word)) => {
+            let others = also(word).into_iter().map(|other| other.root);
+            let all: Vec<Expr> = std::iter::once(expr.clone()).chain(others).collect();
+            if all.len() == 1 {
+                expr.clone()
+            } else {
+                Expr::Any(all)
+            }
+        }
+        Expr::Not(_) | Expr::Term(_) => expr.clone(),
     }
 }
 

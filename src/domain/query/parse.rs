@@ -639,9 +639,9 @@ pub(super) fn nearest<'k>(word: &str, known: impl Iterator<Item = &'k str>) -> O
             let begun = word.chars().count() + 1;
             let begun: String = folded.chars().take(begun).collect();
             let distance = whole.min(1 + strsim::damerau_levenshtein(word, &begun));
-            (distance, other)
+            (!folded.starts_with(word), distance, other)
         })
-        .filter(|(distance, other)| *distance <= limit && *distance < other.chars().count())
-        .min_by_key(|(distance, _)| *distance)
-        .map(|(_, other)| other)
+        .filter(|(_, distance, other)| *distance <= limit && *distance < other.chars().count())
+        .min_by_key(|(is_other, distance, _)| (*is_other, *distance))
+        .map(|(.., other)| other)
 }

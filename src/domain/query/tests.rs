@@ -426,3 +426,16 @@ proptest! {
         completions(&text, text.len() / 2, &words);
     }
 }
+
+#[test]
+fn a_word_is_widened_by_what_else_shows_it_but_not_one_that_is_left_out() {
+    let list = List::Cancellations;
+    let also = |word: &str| vec![Query::anywhere(list, &format!("reason:{word}"))];
+    let widened = |text: &str| Query::anywhere(list, text).with_words(&also).to_string();
+    assert_eq!(widened("technical"), "technical OR reason:technical");
+    assert_eq!(
+        widened("gold dear provider:zotlo"),
+        "(gold OR reason:gold) (dear OR reason:dear) provider:zotlo"
+    );
+    assert_eq!(widened("-gold actor:user"), "-gold actor:user");
+}

@@ -447,7 +447,10 @@ impl Reader {
         );
         let mut out = Vec::new();
         self.each(&sql, bound.values(), |row| {
-            let Ok(valued) = serde_json::from_str::<Valued>(row.get_ref(0)?.as_str()?) else {
+            // What somebody else wrote may be no text.
+            let valued = row.get_ref(0)?.as_str().ok();
+            let Some(valued) = valued.and_then(|text| serde_json::from_str::<Valued>(text).ok())
+            else {
                 return Ok(());
             };
             for (place, bearing) in (1..).zip(BEARINGS) {

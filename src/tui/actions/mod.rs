@@ -358,24 +358,16 @@ pub enum Danger {
     Looks,
     /// It writes, and another key takes that back: it does not ask.
     Undoable,
-    /// It writes, and no key takes that back; little is lost, and it does not ask.
-    Final,
     /// It writes, and asks once before.
     Asks,
 }
 
 impl Danger {
-    /// Its key writes at once.
-    pub const fn writes_unasked(self) -> bool {
-        matches!(self, Self::Undoable | Self::Final)
-    }
-
     /// What is said of it beside its help; empty where it only looks.
     pub const fn words(self) -> &'static str {
         match self {
             Self::Looks => "",
             Self::Undoable => "can be undone",
-            Self::Final => "cannot be undone",
             Self::Asks => "asks first",
         }
     }
@@ -429,13 +421,6 @@ impl Action {
     const fn undoable(self) -> Self {
         Self {
             danger: Danger::Undoable,
-            ..self
-        }
-    }
-
-    const fn not_undoable(self) -> Self {
-        Self {
-            danger: Danger::Final,
             ..self
         }
     }

@@ -53,7 +53,7 @@ pub(super) static ACTIONS: &[Action] = &[
         "",
         "take the last review back",
     )
-    .not_undoable(),
+    .asking(),
     action(
         Act::Explain,
         Scope::Today,

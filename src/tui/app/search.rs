@@ -1,7 +1,7 @@
 //! Searching in a list without filtering it, what hides all its rows, and how far rows on their way have come.
 
 use crate::domain::page::{Cursor, List, Order, RowKey};
-use crate::domain::query::{Query, QueryError};
+use crate::domain::query::{Key, Query, QueryError, literal_text};
 use crate::store::query::Progress;
 use crate::tui::actions::Act;
 use crate::tui::app::message::{Effect, From};
@@ -78,7 +78,24 @@ impl App {
     /// The rows of this place that fit a search.
     fn with_filter(&self, list: List, search: &Search) -> Result<Query, QueryError> {
         let filter = self.parse(list, &self.place().query)?;
-        Ok(filter.and(&self.parse(list, &search.text)?))
+        let sought = self.parse(list, &search.text)?;
+        Ok(filter.and(&sought.with_words(&|word| self.shown_as(list, word))))
+    }
+
+    /// What else shows `word` in a row of `list`, beside its reader and plan: a reason, a state, a type.
+    fn shown_as(&self, list: List, word: &str) -> Vec<Query> {
+        let keys: &[Key] = match list {
+            List::Events => &[Key::Type],
+            List::Subscriptions => &[Key::Reason, Key::Status],
+            List::Cancellations => &[Key::Reason, Key::Actor],
+            List::Consents | List::Changes => &[Key::State],
+            _ => &[],
+        };
+        let term = |key: &Key| format!("{key}:{}", literal_text(word));
+        // A word that is none of this key is not meant.
+        keys.iter()
+            .filter_map(|key| self.parse(list, &term(key)).ok())
+            .collect()
     }
 
     /// Asks which of the rows that fit the one of `key` is; whatever else is asked for goes first.
@@ -129,6 +146,7 @@ impl App {
         let sought = self.search.as_ref().map_or("", |search| &search.text);
         let Some((key, wrapped)) = found else {
             let why = format!("no row of this list fits {sought}");
+            (self.rank, self.ranking) = (None, None);
             return self.say(why, Meaning::Warning);
         };
         if wrapped {

@@ -84,7 +84,7 @@ impl App {
                 Some(seq) => self.begin(Task::MarkReviewed { seq }, effects),
                 None => self.say("nothing could be read yet", Meaning::Warning),
             },
-            _ => self.begin(Task::UndoReview, effects),
+            _ => self.ask_undo(effects),
         }
     }
 

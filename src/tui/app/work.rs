@@ -78,6 +78,15 @@ impl App {
         }
     }
 
+    /// Asks before the last review is taken back: pressed twice it would be the one before, too.
+    pub(super) fn ask_undo(&mut self, effects: &mut Vec<Effect>) {
+        let Some((_, at)) = self.last_review else {
+            return self.say("nothing was reviewed yet", Meaning::Warning);
+        };
+        let what = format!("Take back the review of {}", self.when().short(at));
+        self.ask_task(what, None, Task::UndoReview, effects);
+    }
+
     /// Asks before a saved filter is deleted.
     pub(super) fn ask_drop(&mut self, name: String) {
         let what = format!("Delete the saved filter {:?}", self.name_shown(&name));

@@ -3,6 +3,7 @@
 use crossterm::event::KeyCode;
 use ratatui::buffer::Buffer;
 
+use crate::domain::query::Vocabulary;
 use crate::store::task::Task;
 use crate::store::today::{PERIODS, Rule};
 use crate::tui::app::Overlay;
@@ -10,6 +11,7 @@ use crate::tui::app::message::{Effect, Msg};
 use crate::tui::facts::{Period, TodayLine};
 use crate::tui::place::Screen;
 use crate::tui::render;
+use crate::tui::tests::ledger::now;
 use crate::tui::tests::reviews::{days, morning, shown};
 use crate::tui::tests::screens::SIZES;
 use crate::tui::tests::{Session, lines};
@@ -210,6 +212,15 @@ fn an_answer_for_another_period_is_not_shown() {
 fn reviewed_and_its_undoing_are_tasks_of_the_newest_delivery_seen() {
     let mut session = Session::open(60, (80, 24));
     session.keys("Ru");
+    assert!(session.text().contains("nothing was reviewed yet"));
+    session.tell(Msg::Words(Vocabulary::default(), Some((100_000, now()))));
+    session.keys("u");
+    assert!(
+        session.text().contains("Take back the review of "),
+        "{}",
+        session.text()
+    );
+    session.keys("y");
     let tasks: Vec<&Task> = session
         .outside
         .iter()

@@ -4,7 +4,7 @@ use proptest::prelude::*;
 
 use crate::domain::time::HOUR_MS;
 use crate::tui::actions::key::Key;
-use crate::tui::actions::{self, Act};
+use crate::tui::actions::{self, Act, Danger};
 use crate::tui::app::message::{Effect, Msg};
 use crate::tui::app::update;
 use crate::tui::tests::Session;
@@ -97,7 +97,7 @@ fn any_step() -> impl Strategy<Value = Step> {
 fn written_by(session: &Session, key: Key) -> bool {
     let action = actions::lookup(session.app.scopes(), key);
     action.is_some_and(|action| {
-        matches!(action.act, Act::Yes | Act::Apply) || action.danger.writes_unasked()
+        matches!(action.act, Act::Yes | Act::Apply) || action.danger == Danger::Undoable
     })
 }
 
