@@ -184,6 +184,7 @@ fn what_does_not_parse_is_an_error_that_names_the_nearest() {
             Some("since:yesterday"),
         ),
         (List::Events, "is:tset", 3..7, Some("is:test")),
+        (List::Users, "is:reg", 3..6, Some("is:registered")),
         (List::Events, "is:ending", 3..9, None),
         (List::Events, "status:active", 0..13, None),
         (

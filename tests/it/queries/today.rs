@@ -451,6 +451,23 @@ fn figures_since_a_review_are_what_a_plain_count_over_rows_gives() {
     }
 }
 
+#[test]
+fn what_is_no_text_blocks_no_figure() {
+    let life = life(3, 120, 40, true);
+    let whole = life.reader().today(&Since::LastReview, now()).unwrap();
+    life.conn
+        .execute_batch(
+            "update subscriptions set currency = cast(x'ff41' as text) where id in (select id \
+             from subscriptions where status = 'active' and has_access = 1 \
+             and cancelled_at is null and auto_renew is not 0 and test = 0 limit 1)",
+        )
+        .unwrap();
+    assert_eq!(life.conn.changes(), 1);
+    let today = life.reader().today(&Since::LastReview, now()).unwrap();
+    assert_eq!(today.kept, whole.kept);
+    assert!(today.renewing.count < whole.renewing.count);
+}
+
 /// What makes subscriptions move within the week, and events late by less than an hour, in a ledger of `life`.
 const MOVES: &str = "
     update subscriptions set converted_at = strftime('%Y-%m-%dT%H:%M:%fZ', started_at, '+' || (id / 10000 % 9) || ' days')
