@@ -286,15 +286,12 @@ impl Reader {
         thread::scope(|scope| {
             let mut parts = ids.chunks(ids.len().div_ceil(AHEAD_AT_ONCE));
             let own = parts.next().unwrap_or_default();
-            let spawned = parts.map(|part| {
-                let thread = thread::Builder::new();
-                thread.spawn_scoped(scope, move || fetch(&beside.reader()?, part))
-            });
-            let others: Vec<_> = spawned.flatten().collect();
+            let others = parts.map(|part| started(scope, move || fetch(&beside.reader()?, part)));
+            let others: Vec<_> = others.collect();
             let own = fetch(self, own);
             // Whatever another could not fetch is read in its turn.
             let is_stopped = |other: &Result<(), Error>| matches!(other, Err(Error::Interrupted));
-            let stopped = others.into_iter().map(joined).find(is_stopped);
+            let stopped = others.into_iter().map(|other| other()).find(is_stopped);
             own.and(stopped.unwrap_or(Ok(())))
         })
     }
