@@ -332,19 +332,18 @@ pub fn shown(heads: &[Head], place: usize, cells: &[Cell], zone: Zone) -> String
     }
 }
 
+fn named<'c>(heads: &[Head], cells: &'c [Cell], name: &str) -> Option<&'c Cell> {
+    let place = heads.iter().position(|head| head.name == name)?;
+    cells.get(place)
+}
+
 fn is_ending(heads: &[Head], cells: &[Cell]) -> bool {
-    let named = |name: &str| {
-        let place = heads.iter().position(|head| head.name == name)?;
-        cells.get(place)
-    };
+    let named = |name| named(heads, cells, name);
     ends(named("cancelled_at"), named("has_access"))
 }
 
 fn money(heads: &[Head], minor: i64, cells: &[Cell]) -> String {
-    let named = |name: &str| {
-        let place = heads.iter().position(|head| head.name == name)?;
-        cells.get(place)
-    };
+    let named = |name| named(heads, cells, name);
     let exponent = named("exponent")
         .and_then(Cell::as_int)
         .and_then(|digits| u8::try_from(digits).ok());

@@ -14,7 +14,7 @@ use crate::cli::table::tame;
 use crate::cli::{lists, running};
 use crate::config::Settings;
 use crate::config::values::{NEVER, span_ms};
-use crate::domain::page::{Count, List};
+use crate::domain::page::List;
 use crate::domain::printable::{self, Printable};
 use crate::domain::query::{Key, value_text};
 use crate::domain::time::Zone;
@@ -146,9 +146,7 @@ fn nameless(context: &Context, reader: &Reader, today: &Today, account: &str) ->
     let all = all.without(&[Key::Account]);
     let query = format!("{all} provider:{}", providers.join(","));
     let found = lists::parse_text(context, reader, list, &query)?;
-    let count = match reader.count(list, &found, u64::MAX - 1)? {
-        Count::Exact(count) | Count::MoreThan(count) | Count::About(count) => count,
-    };
+    let count = reader.count(list, &found, u64::MAX - 1)?.number();
     Ok(Nameless { count, list, query })
 }
 

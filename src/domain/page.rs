@@ -219,6 +219,15 @@ pub enum Count {
     About(u64),
 }
 
+impl Count {
+    /// The number, however sure it is.
+    pub const fn number(self) -> u64 {
+        match self {
+            Self::Exact(number) | Self::MoreThan(number) | Self::About(number) => number,
+        }
+    }
+}
+
 /// One value of a filter and how many rows have it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Choice {

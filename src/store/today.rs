@@ -17,7 +17,7 @@ use std::thread;
 use chrono::{Days, NaiveDate};
 use serde::Serialize;
 
-use crate::domain::page::{Count, List};
+use crate::domain::page::List;
 use crate::domain::query::{
     Key, Moment, Query, Vocabulary, Words, caseless, literal_text, moment, stretch, value_text,
 };
@@ -528,12 +528,8 @@ impl<'a> Review<'a> {
 
     /// The rows of `list` under `text`, counted to the end.
     fn count(&self, list: List, text: &str) -> Result<u64, Error> {
-        match self
-            .reader
-            .count(list, &self.parse(list, text)?, u64::MAX - 1)?
-        {
-            Count::Exact(count) | Count::MoreThan(count) | Count::About(count) => Ok(count),
-        }
+        let query = self.parse(list, text)?;
+        Ok(self.reader.count(list, &query, u64::MAX - 1)?.number())
     }
 
     /// `text` narrowed to the period, by position or by the time that `key` filters, tests aside.

@@ -2,7 +2,7 @@
 //! rows names the list of these rows.
 
 use crate::domain::delivery::MAIN_ACCOUNT;
-use crate::domain::page::{Count, List};
+use crate::domain::page::List;
 use crate::domain::query::{Query, Vocabulary, Words, literal_text, value_text};
 use crate::domain::remedy::{about_quiet, advice};
 use crate::domain::time::{Timestamp, span};
@@ -270,11 +270,8 @@ impl Teller<'_> {
         };
         let query =
             Query::parse(query, &words).map_err(|error| Error::Refused(error.to_string()))?;
-        Ok(
-            match self.reader.count(List::Deliveries, &query, COUNT_MAX)? {
-                Count::Exact(count) | Count::MoreThan(count) | Count::About(count) => count,
-            },
-        )
+        let count = self.reader.count(List::Deliveries, &query, COUNT_MAX)?;
+        Ok(count.number())
     }
 
     /// What still comes on the old secrets of an account whose secrets are being changed.

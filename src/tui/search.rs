@@ -5,6 +5,7 @@
 use crate::domain::page::{Count, List, RowKey};
 use crate::domain::query::{Expr, Query, Term, folded};
 use crate::tui::cell;
+use crate::tui::tree::first;
 
 /// So many rows that fit are counted at most.
 pub const RANK_MAX: usize = 1_000;
@@ -67,9 +68,7 @@ impl Search {
         if self.words.is_empty() || text.is_empty() {
             return false;
         }
-        let mut ends = (0..=text.len().min(SHOWN_BYTES_MAX)).rev();
-        let end = ends.find(|end| text.is_char_boundary(*end)).unwrap_or(0);
-        let text = folded(&text[..end]);
+        let text = folded(first(text, SHOWN_BYTES_MAX));
         self.words.iter().any(|word| text.contains(word.as_str()))
     }
 }

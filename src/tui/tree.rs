@@ -363,7 +363,7 @@ fn inside(raw: &str) -> &str {
 }
 
 /// The beginning of `text`, at most so many bytes.
-fn first(text: &str, bytes: usize) -> &str {
+pub(super) fn first(text: &str, bytes: usize) -> &str {
     let mut end = bytes.min(text.len());
     while !text.is_char_boundary(end) {
         end -= 1;

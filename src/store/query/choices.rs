@@ -57,7 +57,7 @@ impl Reader {
         }
         out.sort_by(|a, b| match key {
             "day" => b.value.cmp(&a.value),
-            _ => (number(b.count), &a.value).cmp(&(number(a.count), &b.value)),
+            _ => (b.count.number(), &a.value).cmp(&(a.count.number(), &b.value)),
         });
         Ok(out)
     }
@@ -207,10 +207,4 @@ fn leaves_out_tests(part: &Expr) -> bool {
         return false;
     };
     values.iter().all(|value| value.test == Test::Is(Is::Test))
-}
-
-const fn number(count: Count) -> u64 {
-    match count {
-        Count::Exact(number) | Count::MoreThan(number) | Count::About(number) => number,
-    }
 }
